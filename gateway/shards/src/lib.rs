@@ -1,0 +1,1 @@
+//! Slots, schema and guarded functions of the database shards

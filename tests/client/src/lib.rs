@@ -1,0 +1,1 @@
+//! A chat client for tests that resumes by itself and counts what it saw

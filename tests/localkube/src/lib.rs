@@ -1,0 +1,1 @@
+//! A real single-node Kubernetes built from Go modules

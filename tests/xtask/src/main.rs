@@ -1,0 +1,3 @@
+//! The developer entry point: cargo xtask
+
+fn main() {}
