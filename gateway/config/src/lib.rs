@@ -1,1 +1,11 @@
-//! The gateway's configuration file, shared by the operator that writes it and the gateway that reads it
+//! What the operator and the gateway tell each other, as types: the configuration file that the operator writes
+//! ([`GatewayConfig`]) and the statistics that the gateway answers on its admin port ([`stats::GatewayStats`]).
+//!
+//! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
+
+mod config;
+pub mod stats;
+
+pub use config::{
+    Auth, Broker, ConfigError, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis, Shard,
+};

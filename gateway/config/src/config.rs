@@ -1,0 +1,172 @@
+//! The configuration file of a gateway.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration file (JSON, camelCase).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// `namespace/name` of the ChatCluster: the issuer of tokens and the prefix of keys in Redis.
+    pub cluster: String,
+    /// Address for clients: page, HTTP and WebSocket.
+    pub listen: SocketAddr,
+    /// Address for the operator and for probes.
+    pub admin_listen: SocketAddr,
+    /// File with the bearer token of `/stats`.
+    pub admin_token_file: PathBuf,
+    /// Seconds that a draining gateway gives its clients to move.
+    pub drain_seconds: u32,
+    /// Connections this gateway accepts; more are refused with 503.
+    pub max_connections: u32,
+    /// Limits on each user and connection.
+    pub limits: Limits,
+    /// How users prove who they are.
+    pub auth: Auth,
+    /// How gateways reach each other.
+    pub broker: Broker,
+    /// Rate limits and presence.
+    pub redis: Redis,
+    /// The store.
+    pub database: Database,
+}
+
+/// Limits on each user and connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// Messages a second that a user may send, over all connections.
+    pub messages_per_second: u32,
+    /// Messages a user may send at once before the rate counts.
+    pub message_burst: u32,
+    /// Bytes of a message's body.
+    pub message_bytes: u32,
+    /// Rooms that one connection follows.
+    pub rooms_per_connection: u32,
+}
+
+/// How users prove who they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Auth {
+    /// Whether sign-up and sign-in with a password are served.
+    pub passwords: Passwords,
+    /// PEM file (PKCS#8) of the Ed25519 key that signs and verifies tokens.
+    pub signing_key_file: PathBuf,
+}
+
+/// Whether passwords are a way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Passwords {
+    /// Sign-up and sign-in are served.
+    Enabled,
+    /// Only tokens that were signed elsewhere with the cluster's key are accepted.
+    Disabled,
+}
+
+/// The broker between gateways.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Broker {
+    /// RabbitMQ 3.10 or newer.
+    Rabbitmq(RabbitMq),
+}
+
+/// Where RabbitMQ is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RabbitMq {
+    /// File with an `amqp://` or `amqps://` URI, credentials and vhost included.
+    pub uri_file: PathBuf,
+}
+
+/// Where Redis is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Redis {
+    /// File with a `redis://` or `rediss://` URL.
+    pub url_file: PathBuf,
+}
+
+/// The store: slots over PostgreSQL shards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// Number of slots; never changes in the life of a cluster.
+    pub slots: u32,
+    /// The shards, at least one, with distinct names.
+    pub shards: Vec<Shard>,
+}
+
+/// One PostgreSQL database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shard {
+    /// Name, unique in the cluster.
+    pub name: String,
+    /// File with the `postgresql://` URI that gateways use (role `chat_gateway`).
+    pub uri_file: PathBuf,
+    /// File with the URI of the role that owns the schema; read by `chat-gateway migrate` only, absent in gateway pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_uri_file: Option<PathBuf>,
+}
+
+/// A value in the configuration that a gateway cannot run with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Path of the field, such as `database.shards`.
+    pub field: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl GatewayConfig {
+    /// Checks what the types cannot say, before any socket opens.
+    ///
+    /// # Errors
+    /// The first field that is out of its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let fail = |field, message: &str| {
+            Err(ConfigError {
+                field,
+                message: message.to_owned(),
+            })
+        };
+        if self.cluster.is_empty() {
+            return fail("cluster", "must not be empty; use namespace/name");
+        }
+        if self.max_connections == 0 {
+            return fail("maxConnections", "must be at least 1");
+        }
+        if self.limits.messages_per_second == 0 || self.limits.message_burst == 0 {
+            return fail("limits", "messagesPerSecond and messageBurst must be at least 1");
+        }
+        if self.limits.message_bytes == 0 || self.limits.message_bytes > 49_152 {
+            return fail("limits.messageBytes", "must be 1 to 49152, so that a message fits a frame of 64 KiB");
+        }
+        if self.limits.rooms_per_connection == 0 {
+            return fail("limits.roomsPerConnection", "must be at least 1");
+        }
+        if !(1..=65_536).contains(&self.database.slots) {
+            return fail("database.slots", "must be 1 to 65536");
+        }
+        if self.database.shards.is_empty() {
+            return fail("database.shards", "needs at least one shard");
+        }
+        let mut names: Vec<&str> = self.database.shards.iter().map(|s| s.name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return fail("database.shards", "two shards have the same name; names must be distinct");
+        }
+        Ok(())
+    }
+}

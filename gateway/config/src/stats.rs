@@ -1,0 +1,68 @@
+//! The answer of a gateway's `/stats`, which the operator polls.
+
+use serde::{Deserialize, Serialize};
+
+/// What a gateway knows of itself. Small on purpose: the operator asks every gateway every few seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayStats {
+    /// Name of the gateway, its pod's name.
+    pub gateway: String,
+    /// Open client connections, signed in or not.
+    pub connections: u32,
+    /// Rooms with at least one local session.
+    pub rooms: u32,
+    /// Whether the gateway is asking its clients to leave.
+    pub draining: bool,
+    /// Counters since the start of the process.
+    pub messages: MessageCounters,
+    /// The broker as this gateway sees it.
+    pub broker: Component,
+    /// Redis as this gateway sees it.
+    pub redis: Component,
+    /// Every configured shard as this gateway sees it.
+    pub shards: Vec<ShardStats>,
+}
+
+/// Counters since the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageCounters {
+    /// Messages acknowledged with `sent`, repeats not counted.
+    pub accepted: u64,
+    /// `message` events put into a connection's queue.
+    pub delivered: u64,
+    /// Messages fetched from the store because the broker did not bring them.
+    pub backfilled: u64,
+    /// Messages of the broker dropped because they had been delivered before.
+    pub duplicates: u64,
+    /// Ephemeral events shed because a connection was slow.
+    pub shed: u64,
+    /// Connections closed because their queue was full.
+    pub slow_closed: u64,
+}
+
+/// Whether something the gateway needs answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Component {
+    /// True after a success that no failure followed.
+    pub available: bool,
+    /// One CamelCase word: `Connected`, `ConnectionRefused`, `AuthenticationFailed`, `Timeout`, `SchemaOutdated`, `ProtocolError`.
+    pub reason: String,
+    /// A sentence for a person, without credentials.
+    pub message: String,
+}
+
+/// A shard as one gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardStats {
+    /// The shard's name.
+    pub name: String,
+    /// Slots that this shard owned when last asked.
+    pub slots: u32,
+    /// Whether it answers.
+    #[serde(flatten)]
+    pub component: Component,
+}
