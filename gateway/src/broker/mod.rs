@@ -1,0 +1,82 @@
+//! How gateways reach each other. [`Broker`] is the contract; `rabbitmq` keeps it on RabbitMQ, `memory` inside one process.
+//!
+//! Guarantees, which the conformance suite checks on every implementation:
+//! - While the connection lasts, what is published under a key reaches every gateway that has the key bound, at least once,
+//!   in the order of one publisher's confirmed publishes. Nothing more: a broker may lose what it confirmed when it dies.
+//! - Whenever deliveries may have been lost (a new connection, a queue that overflowed), [`BrokerState::epoch`] rises **after** all
+//!   bindings stand again. The store is the truth: the hub then asks it what the broker did not bring.
+//! - A broker that is away never blocks the caller for longer than [`PUBLISH_BUDGET`]; memory stays bounded.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chat_gateway_config::stats::Component;
+use tokio::sync::watch;
+
+use crate::model::{RoomId, UserId};
+
+/// How long one publish may wait for its confirmation before it counts as failed.
+pub const PUBLISH_BUDGET: Duration = Duration::from_secs(5);
+
+/// A routing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// `room:<id>`: everyone in the room.
+    Room(RoomId),
+    /// `user:<id>`: every session of one user.
+    User(UserId),
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Room(id) => write!(f, "room:{id}"),
+            Self::User(id) => write!(f, "user:{id}"),
+        }
+    }
+}
+
+/// Something the broker brought.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The key it was published under.
+    pub key: Key,
+    /// The body, as it was published: JSON of `hub::Event`.
+    pub body: Bytes,
+}
+
+/// How the connection stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerState {
+    /// Rises each time after which deliveries may be missing; 0 until the first connection stands.
+    pub epoch: u64,
+    /// For `/stats` and conditions.
+    pub component: Component,
+}
+
+/// Why something could not be published or bound.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// No connection, or none that confirmed in time. The outbox still has what matters.
+    #[error("the broker is away: {0}")]
+    Away(String),
+}
+
+/// The contract; see the module's documentation. Deliveries come out of the receiver that the constructor returns
+/// (bounded: an implementation stops reading from its server when it is full, it never drops).
+#[async_trait]
+pub trait Broker: Send + Sync + 'static {
+    /// Publishes and returns once the broker has confirmed.
+    async fn publish(&self, key: Key, body: Bytes) -> Result<(), BrokerError>;
+
+    /// Adds a reference to a binding and returns once it stands. While the broker is away the wish is kept, the call
+    /// returns `Ok`, and the binding is made before the next epoch is announced.
+    async fn bind(&self, key: Key) -> Result<(), BrokerError>;
+
+    /// Drops a reference; the binding lingers for a while before it is removed, since people reload pages.
+    fn unbind(&self, key: Key);
+
+    /// How the connection stands, now and in future.
+    fn state(&self) -> watch::Receiver<BrokerState>;
+}

@@ -1,0 +1,26 @@
+//! How much one user may send. [`Limiter`] is the contract; `redis` shares buckets between gateways, `local` keeps them in one process
+//! and is what `redis` falls back to while Redis is away.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// Names a bucket, such as `user:<id>` or `sign-in:<address>`; at most 200 bytes.
+pub type BucketName = String;
+
+/// Size and speed of a token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Tokens a second.
+    pub per_second: u32,
+    /// Tokens that a full bucket holds.
+    pub burst: u32,
+}
+
+/// The contract.
+#[async_trait]
+pub trait Limiter: Send + Sync + 'static {
+    /// Takes one token. `Err` carries the time until one will be there. Never fails for another reason, and never waits over 100 ms:
+    /// while the shared buckets are out of reach, a bucket of this process decides.
+    async fn take(&self, bucket: &str, rate: Rate) -> Result<(), Duration>;
+}

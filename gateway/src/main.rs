@@ -1,0 +1,3 @@
+//! `chat-gateway`: serves chat clients, and migrates the database shards.
+
+fn main() {}

@@ -1,0 +1,53 @@
+//! What the parts of a gateway share: one value, made once at start.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
+
+use chat_gateway_config::GatewayConfig;
+
+use crate::{auth::Tokens, broker::Broker, limiter::Limiter, presence::Presence, store::Store};
+
+/// Everything a connection needs, behind traits so that tests put fakes in.
+pub struct Services {
+    /// Name of this gateway, its pod's name.
+    pub gateway: String,
+    /// The checked configuration.
+    pub config: GatewayConfig,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The broker.
+    pub broker: Arc<dyn Broker>,
+    /// Rate limits.
+    pub limiter: Arc<dyn Limiter>,
+    /// Who is online.
+    pub presence: Arc<dyn Presence>,
+    /// Tokens.
+    pub tokens: Arc<dyn Tokens>,
+    /// Counters of `/stats` and `/metrics`.
+    pub counters: Arc<Counters>,
+    /// True once the gateway is asking its clients to leave.
+    pub draining: AtomicBool,
+}
+
+/// Counters since the start of the process; see `chat_gateway_config::stats::MessageCounters` for each one's meaning.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Open client connections.
+    pub connections: AtomicU64,
+    /// Rooms with a local session.
+    pub rooms: AtomicU64,
+    /// Messages acknowledged.
+    pub accepted: AtomicU64,
+    /// `message` events queued.
+    pub delivered: AtomicU64,
+    /// Messages taken from the store.
+    pub backfilled: AtomicU64,
+    /// Messages dropped as repeats.
+    pub duplicates: AtomicU64,
+    /// Ephemeral events shed.
+    pub shed: AtomicU64,
+    /// Slow connections closed.
+    pub slow_closed: AtomicU64,
+}

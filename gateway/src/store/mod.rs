@@ -1,0 +1,247 @@
+//! Where rooms, messages and accounts are kept. [`Store`] is the contract; `postgres` keeps it on sharded PostgreSQL.
+//!
+//! Guarantees that every implementation gives, and that the conformance suite checks:
+//! - A write that returned `Ok` is durable. One that returned `Err` may or may not have happened; repeating it with the same ids is safe.
+//! - `seq` of a room counts from 1 in commit order, without gaps.
+//! - One [`MessageId`] is one message in a room: a repeat returns the first answer.
+//! - A write that others must hear of leaves its [`OutboxEvent`]s in the same transaction. They stay until [`Store::finish_outbox`], so a
+//!   crash after the commit loses nothing: somebody's sweeper claims them later. An event may therefore be relayed more than once.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chat_gateway_config::stats::ShardStats;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::{Member, Message, MessageId, Role, Room, RoomId, RoomKind, Seq, User, UserId};
+
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The user.
+    pub user: User,
+    /// Password hash as a PHC string.
+    pub password_hash: String,
+}
+
+/// A room to be made.
+#[derive(Clone, Debug)]
+pub struct NewRoom {
+    /// Id, made by the gateway (or derived from `room_key` or the pair of a direct room, so that a repeat finds the first).
+    pub id: RoomId,
+    /// Kind.
+    pub kind: RoomKind,
+    /// Title, at most 128 characters.
+    pub title: String,
+    /// Who makes it and becomes its owner.
+    pub creator: UserId,
+    /// The others, without the creator.
+    pub members: Vec<User>,
+}
+
+/// A message to be stored.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Room.
+    pub room: RoomId,
+    /// Idempotency key.
+    pub message_id: MessageId,
+    /// Sender; must be a member.
+    pub sender: UserId,
+    /// Text.
+    pub body: String,
+}
+
+/// What a send came to.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The message as stored; on a repeat, as it was stored first.
+    pub message: Message,
+    /// Whether it had been stored before.
+    pub duplicate: bool,
+    /// To be relayed and then finished; empty on a repeat.
+    pub events: Vec<OutboxEvent>,
+}
+
+/// A change together with what others must hear of it.
+#[derive(Clone, Debug)]
+pub struct Changed<T> {
+    /// What the change came to.
+    pub value: T,
+    /// To be relayed and then finished.
+    pub events: Vec<OutboxEvent>,
+}
+
+/// One row of an outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEvent {
+    /// Which row it is.
+    pub key: OutboxKey,
+    /// What happened.
+    pub event: StoredEvent,
+}
+
+/// Names a row of an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OutboxKey {
+    /// Slot the row lives in, which leads to its shard.
+    pub slot: i32,
+    /// Id of the row.
+    pub id: Uuid,
+}
+
+/// What an outbox row tells. Its JSON is stored, so a variant or field is only ever added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StoredEvent {
+    /// A message was committed.
+    Message {
+        /// The message.
+        message: Message,
+    },
+    /// A user became a member.
+    Joined {
+        /// The room.
+        room: RoomId,
+        /// The new member.
+        user: UserId,
+        /// The new member's sign-in name.
+        name: String,
+        /// Counts the membership changes of the room; older never overwrites newer in the projection.
+        version: i64,
+    },
+    /// A user ceased to be a member.
+    Left {
+        /// The room.
+        room: RoomId,
+        /// The former member.
+        user: UserId,
+        /// As in `Joined`.
+        version: i64,
+    },
+}
+
+/// Which messages of a room to read. Both bounds are exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The newest ones.
+    Newest,
+    /// Those just before this seq.
+    Before(Seq),
+    /// Those just after this seq.
+    After(Seq),
+}
+
+/// A member's marks in a room after an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// Newest confirmed seq.
+    pub delivered_seq: Seq,
+    /// Newest read seq.
+    pub read_seq: Seq,
+    /// Whether this update moved one of them.
+    pub changed: bool,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such room, or the user is not in it: not told apart, so that room ids cannot be probed.
+    #[error("no such room")]
+    RoomNotFound,
+    /// No such user.
+    #[error("no such user: {0}")]
+    UserNotFound(String),
+    /// The user's role does not allow it.
+    #[error("not allowed: {0}")]
+    Forbidden(&'static str),
+    /// The sign-in name is taken.
+    #[error("the name is taken")]
+    NameTaken,
+    /// The message id was used for another message.
+    #[error("the message id was used for another message")]
+    MessageIdReused,
+    /// Too many members, or another bound of the store.
+    #[error("over a limit: {0}")]
+    Limit(&'static str),
+    /// The slot's shard is away, or the slot is moving; the store has already retried within its budget.
+    #[error("shard {shard} is unavailable: {cause}")]
+    Unavailable {
+        /// The shard's name.
+        shard: String,
+        /// What the last try said, without credentials.
+        cause: String,
+    },
+    /// The database answered something that this program does not understand.
+    #[error("store: {0}")]
+    Internal(String),
+}
+
+/// The contract; see the module's documentation.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes an account. The id is derived from the name, so a taken name is a taken id ([`StoreError::NameTaken`]).
+    async fn create_user(&self, new: NewUser) -> Result<User, StoreError>;
+
+    /// Finds accounts; absent ones are left out. At most 200 ids.
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
+
+    /// The account and its password hash.
+    async fn credentials(&self, id: UserId) -> Result<Option<(User, String)>, StoreError>;
+
+    /// The rooms a user is in, by the projection in the user's slot, completed from the rooms' slots. Rooms of a shard
+    /// that is away are left out and the second value is false.
+    async fn user_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool), StoreError>;
+
+    /// Makes a room, or returns the one that is there under this id (`value.1` is false) if the creator is a member of it.
+    async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError>;
+
+    /// One room as its member sees it.
+    async fn room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError>;
+
+    /// The user's role in a room; `None` when there is no such room or the user is not in it.
+    async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Role>, StoreError>;
+
+    /// Members of a room, the asking user being one of them.
+    async fn members(&self, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError>;
+
+    /// Adds a member to a group; no event when they were one already.
+    async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError>;
+
+    /// Removes a member; no event when they were none.
+    async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError>;
+
+    /// Stores a message: seq, message, idempotency key and outbox row in one transaction.
+    async fn send(&self, new: NewMessage) -> Result<Sent, StoreError>;
+
+    /// A page of messages in ascending seq, for a member; the second value says that there are more in that direction.
+    async fn history(&self, room: RoomId, user: UserId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), StoreError>;
+
+    /// Messages after `after` in ascending seq, at most `limit`, without a membership check: the hub fills gaps with it.
+    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError>;
+
+    /// `last_seq` of each room; absent rooms and rooms of shards that are away are left out.
+    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError>;
+
+    /// Raises a member's marks; lower values change nothing, values over `last_seq` are cut to it.
+    async fn mark(&self, room: RoomId, user: UserId, delivered: Option<Seq>, read: Option<Seq>) -> Result<Marks, StoreError>;
+
+    /// Brings the room list of the event's user up to date in the user's slot; idempotent, older versions change nothing.
+    async fn apply_membership(&self, event: &StoredEvent) -> Result<(), StoreError>;
+
+    /// Claims up to `limit` outbox rows that are older than `min_age` for 10 s, oldest first, over all reachable shards.
+    async fn claim_outbox(&self, min_age: Duration, limit: u32) -> Result<Vec<OutboxEvent>, StoreError>;
+
+    /// Forgets outbox rows that were relayed.
+    async fn finish_outbox(&self, keys: &[OutboxKey]) -> Result<(), StoreError>;
+
+    /// Asks every shard how it is; bounded to 2 s.
+    async fn health(&self) -> Vec<ShardStats>;
+
+    /// The store's clock, for ages and tests.
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
