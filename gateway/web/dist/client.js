@@ -1,0 +1,210 @@
+/**
+ * The client: one WebSocket at a time, kept alive. It reconnects by itself with full-jitter backoff, resumes every room where it
+ * stood, repeats what was not acknowledged under the same message id, and hands each message on exactly once and in order.
+ */
+import { renew } from "./accounts.js";
+import { GatewayError } from "./protocol.js";
+import { uuid7 } from "./uuid.js";
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 8_000;
+/** Over this many missing messages the gateway does not replay; the client pages through the history. */
+const PAGE = 100;
+const NO_RECONNECT = new Set([1003, 1009, 4400, 4401]);
+export class ChatClient {
+    base;
+    session;
+    handlers;
+    #socket;
+    #nextId = 1;
+    #pending = new Map();
+    #cursors = new Map();
+    /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
+    #filling = new Map();
+    #attempt = 0;
+    #closed = false;
+    #timer;
+    #renewal;
+    constructor(base, session, handlers) {
+        this.base = base;
+        this.session = session;
+        this.handlers = handlers;
+    }
+    start() {
+        this.#scheduleRenewal();
+        this.#connect();
+    }
+    stop() {
+        this.#closed = true;
+        clearTimeout(this.#timer);
+        clearTimeout(this.#renewal);
+        this.#socket?.close(1000);
+        for (const pending of this.#pending.values())
+            pending.reject(new GatewayError("unavailable", "signed out"));
+        this.#pending.clear();
+    }
+    /** Sends a request and waits for its answer, over reconnects if need be. */
+    request(type, fields = {}) {
+        return new Promise((resolve, reject) => {
+            this.#issue({ frame: { type, ...fields }, resolve: resolve, reject, repeat: true });
+        });
+    }
+    /** Sends what is worth nothing later; lost when there is no connection. */
+    hint(type, fields) {
+        if (this.#socket?.readyState === WebSocket.OPEN)
+            this.#socket.send(JSON.stringify({ type, ...fields }));
+    }
+    /** Sends a message; resolves once it is committed. A temporary refusal is repeated with the same id. */
+    async send(room, body, messageId = uuid7()) {
+        for (;;) {
+            try {
+                return await this.request("send", { room, message_id: messageId, body });
+            }
+            catch (error) {
+                if (!(error instanceof GatewayError) || !error.temporary || this.#closed)
+                    throw error;
+                await new Promise((wake) => setTimeout(wake, error.retryAfterMs ?? 500));
+            }
+        }
+    }
+    #issue(pending) {
+        const id = this.#nextId++;
+        this.#pending.set(id, pending);
+        if (this.#socket?.readyState === WebSocket.OPEN && this.#attempt === 0)
+            this.#transmit(id, pending);
+    }
+    #transmit(id, pending) {
+        this.#socket?.send(JSON.stringify({ id, ...pending.frame }));
+    }
+    #connect() {
+        if (this.#closed)
+            return;
+        clearTimeout(this.#timer);
+        this.handlers.status("connecting");
+        const url = new URL("/v1/ws", this.base);
+        url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+        const socket = new WebSocket(url, "chatcluster.v1");
+        const previous = this.#socket;
+        this.#socket = socket;
+        this.#attempt = Math.max(this.#attempt, 1);
+        socket.onopen = () => {
+            const resume = [...this.#cursors].map(([room, seq]) => ({ room, seq }));
+            socket.send(JSON.stringify({ id: 0, type: "hello", token: this.session.token, resume }));
+        };
+        socket.onmessage = ({ data }) => {
+            if (socket !== this.#socket)
+                return;
+            this.#receive(JSON.parse(String(data)), previous);
+        };
+        socket.onclose = ({ code, reason }) => {
+            if (socket === this.#socket)
+                this.#lost(code, reason);
+        };
+    }
+    #receive(frame, previous) {
+        if (frame.type === "welcome") {
+            previous?.close(1000);
+            this.#welcomed(frame);
+        }
+        else if (frame.re === 0 && frame.type === "error") {
+            this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? 4401 : 1012, String(frame["message"]));
+        }
+        else if (frame.re !== undefined) {
+            const pending = this.#pending.get(frame.re);
+            this.#pending.delete(frame.re);
+            if (frame.type === "error")
+                pending?.reject(GatewayError.from(frame));
+            else
+                pending?.resolve(frame);
+        }
+        else {
+            this.#event(frame);
+        }
+    }
+    #welcomed(welcome) {
+        this.#attempt = 0;
+        const known = new Map(this.#cursors);
+        this.#cursors.clear();
+        for (const room of welcome.rooms)
+            this.#cursors.set(room.id, known.get(room.id) ?? room.last_seq);
+        this.handlers.welcome(welcome);
+        this.handlers.status("online", welcome.gateway);
+        for (const resumed of welcome.resumed)
+            if (!resumed.recovered)
+                void this.#fill(resumed.room, resumed.to);
+        for (const [id, pending] of [...this.#pending]) {
+            if (pending.repeat)
+                this.#transmit(id, pending);
+            else
+                this.#pending.delete(id);
+        }
+    }
+    #event(event) {
+        if (event.type === "reconnect") {
+            this.#timer = setTimeout(() => this.#connect(), event.after_ms);
+            return;
+        }
+        if (event.type === "room_added")
+            this.#cursors.set(event.room.id, event.room.last_seq);
+        if (event.type === "room_removed")
+            this.#cursors.delete(event.room);
+        if (event.type === "message")
+            this.#message(event.message);
+        else
+            this.handlers.event(event);
+    }
+    #message(message) {
+        const waiting = this.#filling.get(message.room);
+        if (waiting) {
+            waiting.push(message);
+            return;
+        }
+        if (message.seq <= (this.#cursors.get(message.room) ?? 0))
+            return;
+        this.#cursors.set(message.room, message.seq);
+        this.handlers.event({ type: "message", message });
+    }
+    async #fill(room, to) {
+        this.#filling.set(room, []);
+        const found = [];
+        for (let after = this.#cursors.get(room) ?? 0; after < to;) {
+            const page = await this.request("history", { room, after, limit: PAGE }).catch(() => undefined);
+            if (!page || page.messages.length === 0)
+                break;
+            found.push(...page.messages);
+            after = page.messages[page.messages.length - 1].seq;
+        }
+        const waiting = this.#filling.get(room) ?? [];
+        this.#filling.delete(room);
+        for (const message of [...found, ...waiting])
+            this.#message(message);
+    }
+    #lost(code, reason) {
+        if (this.#closed)
+            return;
+        this.#socket = undefined;
+        if (NO_RECONNECT.has(code)) {
+            this.#closed = true;
+            this.handlers.status("signed-out", code === 4401 ? "Please sign in again." : reason);
+            return;
+        }
+        this.#attempt += 1;
+        const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#attempt - 1, 6));
+        const least = code === 4429 ? 5_000 : 0;
+        this.handlers.status("offline", reason);
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#connect(), least + Math.random() * ceiling);
+    }
+    /** A token lives an hour; it is exchanged after three quarters of its life, and again soon after a failure. */
+    #scheduleRenewal(seconds = this.session.expires_in_seconds * 0.75) {
+        this.#renewal = setTimeout(async () => {
+            try {
+                this.session = await renew(this.base, this.session.token);
+                this.handlers.renewed(this.session);
+                this.#scheduleRenewal();
+            }
+            catch {
+                this.#scheduleRenewal(30);
+            }
+        }, seconds * 1000);
+    }
+}

@@ -1,0 +1,217 @@
+/**
+ * The client: one WebSocket at a time, kept alive. It reconnects by itself with full-jitter backoff, resumes every room where it
+ * stood, repeats what was not acknowledged under the same message id, and hands each message on exactly once and in order.
+ */
+
+import { renew } from "./accounts.js";
+import { GatewayError, type Event, type Message, type Sent, type Session, type Welcome } from "./protocol.js";
+import { uuid7 } from "./uuid.js";
+
+export type Status = "connecting" | "online" | "offline" | "signed-out";
+
+export interface Handlers {
+  status(status: Status, detail?: string): void;
+  welcome(welcome: Welcome): void;
+  event(event: Event): void;
+  /** The session with a renewed token, to be kept where the first one was. */
+  renewed(session: Session): void;
+}
+
+interface Pending {
+  frame: Record<string, unknown>;
+  resolve(answer: Record<string, unknown>): void;
+  reject(error: Error): void;
+  /** Repeated on a new connection; what only makes sense now (typing) is not. */
+  repeat: boolean;
+}
+
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 8_000;
+/** Over this many missing messages the gateway does not replay; the client pages through the history. */
+const PAGE = 100;
+const NO_RECONNECT = new Set([1003, 1009, 4400, 4401]);
+
+export class ChatClient {
+  #socket: WebSocket | undefined;
+  #nextId = 1;
+  #pending = new Map<number, Pending>();
+  #cursors = new Map<string, number>();
+  /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
+  #filling = new Map<string, Message[]>();
+  #attempt = 0;
+  #closed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #renewal: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly base: string,
+    private session: Session,
+    private readonly handlers: Handlers,
+  ) {}
+
+  start(): void {
+    this.#scheduleRenewal();
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#renewal);
+    this.#socket?.close(1000);
+    for (const pending of this.#pending.values()) pending.reject(new GatewayError("unavailable", "signed out"));
+    this.#pending.clear();
+  }
+
+  /** Sends a request and waits for its answer, over reconnects if need be. */
+  request<T = Record<string, unknown>>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#issue({ frame: { type, ...fields }, resolve: resolve as Pending["resolve"], reject, repeat: true });
+    });
+  }
+
+  /** Sends what is worth nothing later; lost when there is no connection. */
+  hint(type: string, fields: Record<string, unknown>): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type, ...fields }));
+  }
+
+  /** Sends a message; resolves once it is committed. A temporary refusal is repeated with the same id. */
+  async send(room: string, body: string, messageId: string = uuid7()): Promise<Sent> {
+    for (;;) {
+      try {
+        return await this.request<Sent>("send", { room, message_id: messageId, body });
+      } catch (error) {
+        if (!(error instanceof GatewayError) || !error.temporary || this.#closed) throw error;
+        await new Promise((wake) => setTimeout(wake, error.retryAfterMs ?? 500));
+      }
+    }
+  }
+
+  #issue(pending: Pending): void {
+    const id = this.#nextId++;
+    this.#pending.set(id, pending);
+    if (this.#socket?.readyState === WebSocket.OPEN && this.#attempt === 0) this.#transmit(id, pending);
+  }
+
+  #transmit(id: number, pending: Pending): void {
+    this.#socket?.send(JSON.stringify({ id, ...pending.frame }));
+  }
+
+  #connect(): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.handlers.status("connecting");
+    const url = new URL("/v1/ws", this.base);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(url, "chatcluster.v1");
+    const previous = this.#socket;
+    this.#socket = socket;
+    this.#attempt = Math.max(this.#attempt, 1);
+    socket.onopen = () => {
+      const resume = [...this.#cursors].map(([room, seq]) => ({ room, seq }));
+      socket.send(JSON.stringify({ id: 0, type: "hello", token: this.session.token, resume }));
+    };
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      this.#receive(JSON.parse(String(data)) as Record<string, unknown> & { type: string; re?: number }, previous);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (socket === this.#socket) this.#lost(code, reason);
+    };
+  }
+
+  #receive(frame: Record<string, unknown> & { type: string; re?: number }, previous?: WebSocket): void {
+    if (frame.type === "welcome") {
+      previous?.close(1000);
+      this.#welcomed(frame as unknown as Welcome);
+    } else if (frame.re === 0 && frame.type === "error") {
+      this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? 4401 : 1012, String(frame["message"]));
+    } else if (frame.re !== undefined) {
+      const pending = this.#pending.get(frame.re);
+      this.#pending.delete(frame.re);
+      if (frame.type === "error") pending?.reject(GatewayError.from(frame as Parameters<typeof GatewayError.from>[0]));
+      else pending?.resolve(frame);
+    } else {
+      this.#event(frame as unknown as Event);
+    }
+  }
+
+  #welcomed(welcome: Welcome): void {
+    this.#attempt = 0;
+    const known = new Map(this.#cursors);
+    this.#cursors.clear();
+    for (const room of welcome.rooms) this.#cursors.set(room.id, known.get(room.id) ?? room.last_seq);
+    this.handlers.welcome(welcome);
+    this.handlers.status("online", welcome.gateway);
+    for (const resumed of welcome.resumed) if (!resumed.recovered) void this.#fill(resumed.room, resumed.to);
+    for (const [id, pending] of [...this.#pending]) {
+      if (pending.repeat) this.#transmit(id, pending);
+      else this.#pending.delete(id);
+    }
+  }
+
+  #event(event: Event): void {
+    if (event.type === "reconnect") {
+      this.#timer = setTimeout(() => this.#connect(), event.after_ms);
+      return;
+    }
+    if (event.type === "room_added") this.#cursors.set(event.room.id, event.room.last_seq);
+    if (event.type === "room_removed") this.#cursors.delete(event.room);
+    if (event.type === "message") this.#message(event.message);
+    else this.handlers.event(event);
+  }
+
+  #message(message: Message): void {
+    const waiting = this.#filling.get(message.room);
+    if (waiting) {
+      waiting.push(message);
+      return;
+    }
+    if (message.seq <= (this.#cursors.get(message.room) ?? 0)) return;
+    this.#cursors.set(message.room, message.seq);
+    this.handlers.event({ type: "message", message });
+  }
+
+  async #fill(room: string, to: number): Promise<void> {
+    this.#filling.set(room, []);
+    const found: Message[] = [];
+    for (let after = this.#cursors.get(room) ?? 0; after < to; ) {
+      const page = await this.request<{ messages: Message[] }>("history", { room, after, limit: PAGE }).catch(() => undefined);
+      if (!page || page.messages.length === 0) break;
+      found.push(...page.messages);
+      after = page.messages[page.messages.length - 1]!.seq;
+    }
+    const waiting = this.#filling.get(room) ?? [];
+    this.#filling.delete(room);
+    for (const message of [...found, ...waiting]) this.#message(message);
+  }
+
+  #lost(code: number, reason: string): void {
+    if (this.#closed) return;
+    this.#socket = undefined;
+    if (NO_RECONNECT.has(code)) {
+      this.#closed = true;
+      this.handlers.status("signed-out", code === 4401 ? "Please sign in again." : reason);
+      return;
+    }
+    this.#attempt += 1;
+    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#attempt - 1, 6));
+    const least = code === 4429 ? 5_000 : 0;
+    this.handlers.status("offline", reason);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#connect(), least + Math.random() * ceiling);
+  }
+
+  /** A token lives an hour; it is exchanged after three quarters of its life, and again soon after a failure. */
+  #scheduleRenewal(seconds = this.session.expires_in_seconds * 0.75): void {
+    this.#renewal = setTimeout(async () => {
+      try {
+        this.session = await renew(this.base, this.session.token);
+        this.handlers.renewed(this.session);
+        this.#scheduleRenewal();
+      } catch {
+        this.#scheduleRenewal(30);
+      }
+    }, seconds * 1000);
+  }
+}

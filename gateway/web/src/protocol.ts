@@ -1,0 +1,94 @@
+/** The gateway's wire types; `docs/reference/protocol.md` is the contract. */
+
+export interface User {
+  id: string;
+  name: string;
+  display_name: string;
+}
+
+export interface Room {
+  id: string;
+  kind: "direct" | "group";
+  title: string;
+  last_seq: number;
+  read_seq: number;
+  delivered_seq: number;
+  created_at: string;
+}
+
+export interface Message {
+  room: string;
+  seq: number;
+  message_id: string;
+  sender: string;
+  sender_name: string;
+  body: string;
+  at: string;
+}
+
+export interface Member {
+  user: string;
+  name: string;
+  display_name: string;
+  role: "owner" | "member";
+  delivered_seq: number;
+  read_seq: number;
+}
+
+export interface Session {
+  token: string;
+  expires_in_seconds: number;
+  user: User;
+}
+
+export interface Welcome {
+  session: string;
+  user: User;
+  gateway: string;
+  ping_seconds: number;
+  limits: { message_bytes: number; messages_per_second: number; message_burst: number; rooms_per_connection: number };
+  rooms: Room[];
+  resumed: { room: string; from: number; to: number; recovered: boolean }[];
+}
+
+export interface Sent {
+  room: string;
+  message_id: string;
+  seq: number;
+  at: string;
+  duplicate: boolean;
+}
+
+/** What the gateway tells without being asked. */
+export type Event =
+  | { type: "message"; message: Message }
+  | { type: "receipt"; room: string; user: string; delivered_seq: number; read_seq: number }
+  | { type: "typing"; room: string; user: string; name: string; state: "start" | "stop" }
+  | { type: "presence"; user: string; state: "online" | "offline" }
+  | { type: "room_added"; room: Room }
+  | { type: "room_removed"; room: string }
+  | { type: "member_added"; room: string; user: string; name?: string }
+  | { type: "member_removed"; room: string; user: string; name?: string }
+  | { type: "reconnect"; after_ms: number; reason: string };
+
+/** The gateway's refusal of a request; `code` is stable. */
+export class GatewayError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly field?: string,
+    readonly retryAfterMs?: number,
+  ) {
+    super(message);
+    this.name = "GatewayError";
+  }
+
+  static from(body: { code?: string; message?: string; field?: string; retry_after_ms?: number }): GatewayError {
+    return new GatewayError(body.code ?? "internal", body.message ?? "the gateway gave no reason", body.field, body.retry_after_ms);
+  }
+
+  /** Whether the same request may succeed later. */
+  get temporary(): boolean {
+    return ["rate_limited", "busy", "unavailable", "internal"].includes(this.code);
+  }
+}

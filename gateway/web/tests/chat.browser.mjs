@@ -1,0 +1,107 @@
+/**
+ * Two people in two tabs of the real Chromium, each served by a gateway of its own: sign-up to read tick, then a lost connection.
+ * CHAT_URLS: two addresses of gateways, separated by a comma. CHAT_ARTIFACTS: folder for the screenshots.
+ */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { chromium } from "playwright-core";
+
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const ARTIFACTS = process.env.CHAT_ARTIFACTS ?? "artifacts";
+const urls = (process.env.CHAT_URLS ?? "").split(",").filter(Boolean);
+
+test("two tabs on two gateways, from sign-up to the read tick", { timeout: 120_000 }, async () => {
+  assert.equal(urls.length, 2, "CHAT_URLS must hold the addresses of two gateways; `cargo xtask test --only e2e` sets it");
+  assert.ok(existsSync(CHROMIUM), `no browser at ${CHROMIUM}; get it with: apt-get install chromium`);
+  mkdirSync(ARTIFACTS, { recursive: true });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  try {
+    const suffix = Date.now().toString(36);
+    const [ann, bob] = [`ann-${suffix}`, `bob-${suffix}`];
+    // Contexts, not tabs of one: focus, and with it the read mark, is each one's own.
+    const contextA = await browser.newContext({ viewport: { width: 1100, height: 720 } });
+    const contextB = await browser.newContext({ viewport: { width: 1100, height: 720 } });
+    const a = await contextA.newPage();
+    const b = await contextB.newPage();
+    const faults = [];
+    for (const page of [a, b]) page.on("pageerror", (error) => faults.push(error.message));
+
+    await signUp(b, urls[1], bob);
+    await signUp(a, urls[0], ann);
+    const served = [await gatewayOf(a), await gatewayOf(b)];
+    if (new URL(urls[0]).host !== new URL(urls[1]).host) assert.notEqual(served[0], served[1], "both tabs are served by the same gateway");
+
+    // Ann writes to Bob, with the keyboard alone.
+    await a.locator("#new").focus();
+    await a.keyboard.press("Enter");
+    await a.keyboard.type(bob);
+    await a.keyboard.press("Enter");
+    await a.locator("#text:focus").waitFor();
+    await a.locator("#who.online").waitFor();
+    await a.keyboard.type("Hello Bob, can you read this?");
+    await b.locator(".room-last", { hasText: "typing" }).waitFor();
+    await a.keyboard.press("Enter");
+    await a.locator('.mine .tick[aria-label="delivered"]').waitFor();
+
+    // Bob sees one unread message, opens it, and Ann's tick turns.
+    await b.locator(".badge", { hasText: "1" }).waitFor();
+    await b.locator("#rooms .room").click();
+    await b.locator(".theirs .text", { hasText: "can you read this?" }).waitFor();
+    await a.locator('.mine .tick[aria-label="read"]').waitFor();
+
+    await b.locator("#text").pressSequentially("Yes, ", { delay: 20 });
+    await a.locator("#typing", { hasText: "is typing" }).waitFor();
+    await b.locator("#text").pressSequentially("loud and clear.");
+    await b.keyboard.press("Enter");
+    await a.locator(".theirs .text", { hasText: "loud and clear" }).waitFor();
+    await b.locator('.mine .tick[aria-label="read"]').waitFor();
+
+    // A lost connection: what was written meanwhile arrives once, in order, on both sides.
+    await contextA.setOffline(true);
+    await a.locator('#status[data-status="offline"], #status[data-status="connecting"]').waitFor({ timeout: 70_000 }).catch(() => undefined);
+    await b.locator("#text").fill("Are you still there?");
+    await b.keyboard.press("Enter");
+    await contextA.setOffline(false);
+    await a.locator(".theirs .text", { hasText: "still there" }).waitFor({ timeout: 30_000 });
+    await a.reload();
+    await a.locator("#rooms .room").click();
+    await a.locator(".theirs .text", { hasText: "still there" }).waitFor();
+    assert.deepEqual(await a.locator(".text").allTextContents(), ["Hello Bob, can you read this?", "Yes, loud and clear.", "Are you still there?"]);
+
+    // A group, with an invitation.
+    await b.locator("#new").click();
+    await b.locator("#people").fill(ann);
+    await b.locator("#room-title").fill("Weekend plans");
+    await b.keyboard.press("Enter");
+    await a.locator(".room-title", { hasText: "Weekend plans" }).waitFor();
+    await a.locator(".room", { hasText: "Weekend plans" }).click();
+    for (const [page, line] of [[b, "The lake on Saturday?"], [a, "I'll bring the tent."], [b, "Perfect. Leaving at nine."]]) {
+      await page.locator("#text").fill(line);
+      await page.locator("#text").press("Enter");
+      await (page === a ? b : a).locator(".theirs .text", { hasText: line }).waitFor();
+    }
+    await a.locator('.mine .tick[aria-label="read"]').last().waitFor();
+    await a.screenshot({ path: join(ARTIFACTS, "chat.png") });
+    await b.screenshot({ path: join(ARTIFACTS, "chat-other.png") });
+    assert.deepEqual(faults, [], "the page threw");
+  } finally {
+    await browser.close();
+  }
+});
+
+async function signUp(page, url, name) {
+  await page.goto(url);
+  await page.locator("#name").fill(name);
+  await page.locator("#password").fill("correct horse battery");
+  await page.locator('button[value="sign-up"]').click();
+  await page.locator('#status[data-status="online"]').waitFor();
+}
+
+function gatewayOf(page) {
+  return page.locator("#gateway").textContent();
+}
