@@ -2,6 +2,13 @@
 
 use crate::model::User;
 
+pub mod names;
+mod passwords;
+mod tokens;
+
+pub use passwords::{PasswordError, PasswordPool};
+pub use tokens::{Ed25519Tokens, KeyError};
+
 /// What a valid token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {

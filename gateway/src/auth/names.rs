@@ -1,0 +1,103 @@
+//! Sign-in names, display names and the user ids derived from them.
+
+use sha2::{Digest, Sha256};
+use uuid::Builder;
+
+use crate::model::UserId;
+
+/// Bytes of a password, least and most. The upper bound keeps the hash's cost independent of the input.
+pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
+
+/// What is wrong with a field of a sign-up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidField {
+    /// The field.
+    pub field: &'static str,
+    /// What would be right.
+    pub message: &'static str,
+}
+
+/// Folds a sign-in name to its one spelling: trimmed, lower case.
+///
+/// # Errors
+/// Names that are not 2 to 32 of `a-z 0-9 . _ -`, or start with something else than a letter or digit.
+pub fn fold_name(name: &str) -> Result<String, InvalidField> {
+    let folded = name.trim().to_ascii_lowercase();
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-_".contains(c);
+    let starts_well = folded.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if (2..=32).contains(&folded.len()) && starts_well && folded.chars().all(allowed) {
+        return Ok(folded);
+    }
+    Err(InvalidField {
+        field: "name",
+        message: "a name has 2 to 32 characters out of a-z, 0-9, dot, underscore and hyphen, and starts with a letter or digit",
+    })
+}
+
+/// Checks a display name; absent or empty means the sign-in name.
+///
+/// # Errors
+/// More than 64 characters, or control characters.
+pub fn display_name(given: Option<&str>, name: &str) -> Result<String, InvalidField> {
+    let shown = given.map(str::trim).filter(|s| !s.is_empty()).unwrap_or(name);
+    if shown.chars().count() > 64 || shown.chars().any(char::is_control) {
+        return Err(InvalidField {
+            field: "display_name",
+            message: "a display name has at most 64 characters, and no control characters",
+        });
+    }
+    Ok(shown.to_owned())
+}
+
+/// Checks a new password.
+///
+/// # Errors
+/// A length outside [`PASSWORD_BYTES`].
+pub fn check_password(password: &str) -> Result<(), InvalidField> {
+    if PASSWORD_BYTES.contains(&password.len()) {
+        return Ok(());
+    }
+    Err(InvalidField {
+        field: "password",
+        message: "a password has 8 to 256 bytes",
+    })
+}
+
+/// The id of a user who signs in with a password: a UUIDv8 (RFC 9562) out of SHA-256, so that the name alone leads to the id and its slot.
+#[must_use]
+pub fn user_id(folded_name: &str) -> UserId {
+    let digest = Sha256::new().chain_update(b"password:").chain_update(folded_name.as_bytes()).finalize();
+    let mut bytes = [0_u8; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    UserId(Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_a_name_and_refuses_what_is_none() {
+        assert_eq!(fold_name("  Alice.B-2 ").unwrap(), "alice.b-2");
+        for bad in ["", "a", ".ab", "ab c", "äb", "a/b", &"x".repeat(33)] {
+            assert_eq!(fold_name(bad).unwrap_err().field, "name", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn derives_the_same_version_8_id_for_ever() {
+        let id = user_id("alice");
+        assert_eq!(id, user_id("alice"));
+        assert_ne!(id, user_id("alicf"));
+        assert_eq!(id.0.get_version_num(), 8);
+        assert_eq!(id.to_string(), "07b56c00-9f46-8be4-a7c6-997e7727f8fc");
+    }
+
+    #[test]
+    fn a_display_name_defaults_to_the_name() {
+        assert_eq!(display_name(Some("  "), "bob").unwrap(), "bob");
+        assert_eq!(display_name(Some("Bob Ω"), "bob").unwrap(), "Bob Ω");
+        assert!(display_name(Some("a\u{7}b"), "bob").is_err());
+    }
+}
