@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod broker;
+pub mod http;
 pub mod limiter;
 pub mod model;
 pub mod presence;

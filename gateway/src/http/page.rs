@@ -1,0 +1,100 @@
+//! The page: files compiled into the program, each with a tag so that a browser asks for a changed one only.
+
+use axum::{
+    extract::Path,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::ApiError;
+
+struct Asset {
+    name: &'static str,
+    media_type: &'static str,
+    bytes: &'static [u8],
+}
+
+macro_rules! assets {
+    ($($name:literal: $media_type:expr),+ $(,)?) => {
+        &[$(Asset { name: $name, media_type: $media_type, bytes: include_bytes!(concat!("../../web/dist/", $name)) }),+]
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Every file of `gateway/web/dist`; a test compares.
+const ASSETS: &[Asset] = assets! {
+    "index.html": HTML,
+    "style.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "accounts.js": SCRIPT,
+    "client.js": SCRIPT,
+    "composer.js": SCRIPT,
+    "conversation.js": SCRIPT,
+    "dialogs.js": SCRIPT,
+    "dom.js": SCRIPT,
+    "main.js": SCRIPT,
+    "protocol.js": SCRIPT,
+    "room-list.js": SCRIPT,
+    "sign-in.js": SCRIPT,
+    "state.js": SCRIPT,
+    "uuid.js": SCRIPT,
+};
+
+pub(super) async fn index(headers: HeaderMap) -> Response {
+    serve("index.html", &headers)
+}
+
+pub(super) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    serve(&name, &headers)
+}
+
+fn serve(name: &str, asked: &HeaderMap) -> Response {
+    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
+        return ApiError::new(StatusCode::NOT_FOUND, "not_found", "no such file").into_response();
+    };
+    let tag = format!("\"{:016x}\"", xxh3_64(asset.bytes));
+    let fresh = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response = if fresh {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        asset.bytes.into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
+    // Asked for again at each load: a page from before a rollout must not speak to gateways from after it.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(value) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serves_every_file_of_the_built_page() {
+        let mut built: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/web/dist"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        built.sort();
+        let mut served: Vec<String> = ASSETS.iter().map(|asset| asset.name.to_owned()).collect();
+        served.sort();
+        assert_eq!(built, served);
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_sent_again() {
+        let first = serve("main.js", &HeaderMap::new());
+        assert_eq!(first.status(), StatusCode::OK);
+        let mut asked = HeaderMap::new();
+        asked.insert(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone());
+        assert_eq!(serve("main.js", &asked).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(serve("../Cargo.toml", &HeaderMap::new()).status(), StatusCode::NOT_FOUND);
+    }
+}
