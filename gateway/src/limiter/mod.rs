@@ -5,6 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+mod local;
+mod redis;
+
+pub use local::LocalLimiter;
+pub use redis::RedisLimiter;
+
 /// Names a bucket, such as `user:<id>` or `sign-in:<address>`; at most 200 bytes.
 pub type BucketName = String;
 

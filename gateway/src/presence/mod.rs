@@ -5,6 +5,13 @@
 
 use async_trait::async_trait;
 
+mod counts;
+mod memory;
+mod redis;
+
+pub use memory::MemoryPresence;
+pub use redis::RedisPresence;
+
 use crate::model::UserId;
 
 /// The contract.

@@ -1,0 +1,108 @@
+//! The admin port: probes, the operator's statistics, metrics. Nothing here is for chat clients; a NetworkPolicy keeps them away.
+
+mod health;
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use chat_gateway_config::stats::{Component, GatewayStats, MessageCounters, ShardStats};
+use ring::digest::{SHA256, digest};
+use tokio::sync::watch;
+
+pub use health::watch_shards;
+
+use crate::{metrics::Metrics, services::Services};
+
+/// What the admin port answers from.
+pub struct Admin {
+    /// The gateway's parts.
+    pub services: Arc<Services>,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Redis as the limiter and presence see it.
+    pub redis: watch::Receiver<Component>,
+    /// The shards, asked every few seconds.
+    pub shards: watch::Receiver<Vec<ShardStats>>,
+    /// Bearer token of `/stats`.
+    pub token: String,
+    /// True once everything was reachable: from then on a lost broker or Redis does not make the gateway unready.
+    pub was_ready: std::sync::atomic::AtomicBool,
+}
+
+impl Admin {
+    fn stats(&self) -> GatewayStats {
+        let counters = &self.services.counters;
+        let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        GatewayStats {
+            gateway: self.services.gateway.clone(),
+            connections: small(counters.connections.load(Relaxed)),
+            rooms: small(counters.rooms.load(Relaxed)),
+            draining: self.services.draining.load(Relaxed),
+            messages: MessageCounters {
+                accepted: counters.accepted.load(Relaxed),
+                delivered: counters.delivered.load(Relaxed),
+                backfilled: counters.backfilled.load(Relaxed),
+                duplicates: counters.duplicates.load(Relaxed),
+                shed: counters.shed.load(Relaxed),
+                slow_closed: counters.slow_closed.load(Relaxed),
+            },
+            broker: self.services.broker.state().borrow().component.clone(),
+            redis: self.redis.borrow().clone(),
+            shards: self.shards.borrow().clone(),
+        }
+    }
+
+    /// Ready to serve: see the module `health`.
+    fn ready(&self) -> Result<(), String> {
+        let stats = self.stats();
+        let verdict = health::ready(&stats, self.was_ready.load(Relaxed));
+        if verdict.is_ok() {
+            self.was_ready.store(true, Relaxed);
+        }
+        verdict
+    }
+}
+
+/// The routes of the admin port.
+pub fn router(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/stats", get(stats))
+        .route("/metrics", get(metrics))
+        .with_state(admin)
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.ready() {
+        Ok(()) => "ok\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn stats(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    // Digests are compared, so that the time tells nothing of the token.
+    let fits = given.is_some_and(|given| digest(&SHA256, given.as_bytes()).as_ref() == digest(&SHA256, admin.token.as_bytes()).as_ref());
+    if fits {
+        Json(admin.stats()).into_response()
+    } else {
+        (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response()
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.metrics.render(&admin.services.counters, &admin.stats()) {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

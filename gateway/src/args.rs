@@ -1,0 +1,34 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// The ChatCluster gateway.
+#[derive(Debug, Parser)]
+#[command(name = "chat-gateway", version)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves chat clients until SIGTERM, then asks them to move and ends.
+    Serve {
+        /// The configuration file (JSON).
+        #[arg(long, env = "CHAT_GATEWAY_CONFIG")]
+        config: PathBuf,
+        /// The name of this gateway; its pod's name.
+        #[arg(long, env = "POD_NAME", default_value = "gateway")]
+        name: String,
+    },
+    /// Brings the schema of every shard up to date, and hands out slots that no shard owns.
+    Migrate {
+        /// The configuration file (JSON).
+        #[arg(long, env = "CHAT_GATEWAY_CONFIG")]
+        config: PathBuf,
+    },
+}

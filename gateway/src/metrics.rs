@@ -1,0 +1,93 @@
+//! The metrics of `/metrics`. The counters live in [`Counters`]; a scrape copies them, so that the hot paths touch one atomic and nothing else.
+
+use std::sync::{Mutex, PoisonError, atomic::Ordering::Relaxed};
+
+use chat_gateway_config::stats::GatewayStats;
+use prometheus::{Encoder as _, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::services::Counters;
+
+/// Everything that `/metrics` shows; `docs/reference/gateway.md` has the same table, and a test compares the two.
+pub struct Metrics {
+    registry: Registry,
+    connections: IntGauge,
+    rooms: IntGauge,
+    draining: IntGauge,
+    available: IntGaugeVec,
+    accepted: IntCounter,
+    delivered: IntCounter,
+    backfilled: IntCounter,
+    duplicates: IntCounter,
+    shed: IntCounter,
+    slow_closed: IntCounter,
+    /// Two scrapes at once would copy a counter twice.
+    scrape: Mutex<()>,
+}
+
+impl Metrics {
+    /// Registers all metrics.
+    ///
+    /// # Errors
+    /// Two metrics with one name: a defect that a test would find.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
+            let gauge = IntGauge::new(format!("chat_gateway_{name}"), help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
+            let counter = IntCounter::new(format!("chat_gateway_{name}"), help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let available = IntGaugeVec::new(
+            Opts::new("chat_gateway_backend_available", "1 while the backend answers, else 0"),
+            &["backend"],
+        )?;
+        registry.register(Box::new(available.clone()))?;
+        Ok(Self {
+            connections: gauge("connections", "Open client connections")?,
+            rooms: gauge("rooms", "Rooms with a session on this gateway")?,
+            draining: gauge("draining", "1 while the gateway asks its clients to leave")?,
+            available,
+            accepted: counter("messages_accepted_total", "Messages acknowledged after their commit")?,
+            delivered: counter("messages_delivered_total", "Message events queued for a connection")?,
+            backfilled: counter("messages_backfilled_total", "Messages read from the store because the broker did not bring them")?,
+            duplicates: counter("messages_duplicate_total", "Messages of the broker dropped as delivered before")?,
+            shed: counter("events_shed_total", "Ephemeral events dropped for slow connections")?,
+            slow_closed: counter("connections_slow_closed_total", "Connections closed because their queue was full")?,
+            registry,
+            scrape: Mutex::new(()),
+        })
+    }
+
+    /// The text format of Prometheus.
+    ///
+    /// # Errors
+    /// The encoder's, which does not happen with valid names.
+    pub fn render(&self, counters: &Counters, stats: &GatewayStats) -> Result<String, prometheus::Error> {
+        let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        self.connections.set(i64::from(stats.connections));
+        self.rooms.set(i64::from(stats.rooms));
+        self.draining.set(i64::from(stats.draining));
+        self.available.with_label_values(&["broker"]).set(i64::from(stats.broker.available));
+        self.available.with_label_values(&["redis"]).set(i64::from(stats.redis.available));
+        for shard in &stats.shards {
+            self.available.with_label_values(&[&format!("shard:{}", shard.name)]).set(i64::from(shard.component.available));
+        }
+        for (metric, value) in [
+            (&self.accepted, &counters.accepted),
+            (&self.delivered, &counters.delivered),
+            (&self.backfilled, &counters.backfilled),
+            (&self.duplicates, &counters.duplicates),
+            (&self.shed, &counters.shed),
+            (&self.slow_closed, &counters.slow_closed),
+        ] {
+            metric.inc_by(value.load(Relaxed).saturating_sub(metric.get()));
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}

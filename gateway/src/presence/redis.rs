@@ -1,0 +1,143 @@
+//! Presence over all gateways, in Redis. Each user has a sorted set: a member per gateway, scored with the time until which that gateway
+//! vouches for the user. A gateway that dies stops vouching, and its users go offline when their scores have passed.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use redis::Script;
+use tokio_util::sync::CancellationToken;
+
+use super::{Presence, counts::Counts};
+use crate::{model::UserId, redis_link::RedisLink};
+
+/// How long a gateway vouches. Three renewals fit, so that a short outage of Redis takes nobody offline.
+const VOUCH: Duration = Duration::from_secs(45);
+const RENEW: Duration = Duration::from_secs(15);
+/// Users in one script call: keeps each well below the time a command may take.
+const BATCH: usize = 200;
+
+/// KEYS users; ARGV\[1\] gateway, ARGV\[2\] milliseconds to vouch. Answers for each user whether nobody vouched before.
+const ARRIVE: &str = r"
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local first = {}
+for i, key in ipairs(KEYS) do
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  first[i] = redis.call('ZCARD', key) == 0 and 1 or 0
+  redis.call('ZADD', key, now + ARGV[2], ARGV[1])
+  redis.call('PEXPIRE', key, ARGV[2])
+end
+return first
+";
+
+/// KEYS\[1\] user; ARGV\[1\] gateway. Answers whether nobody vouches any more.
+const LEAVE: &str = r"
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+return redis.call('ZCARD', KEYS[1]) == 0 and 1 or 0
+";
+
+/// KEYS users. Answers for each whether somebody vouches.
+const ONLINE: &str = r"
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local online = {}
+for i, key in ipairs(KEYS) do online[i] = redis.call('ZCOUNT', key, '(' .. now, '+inf') > 0 and 1 or 0 end
+return online
+";
+
+/// [`Presence`] on Redis.
+pub struct RedisPresence {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: RedisLink,
+    prefix: String,
+    gateway: String,
+    counts: Counts,
+    arrive: Script,
+    leave: Script,
+    online: Script,
+}
+
+impl RedisPresence {
+    /// Starts renewing in the background. Keys stand under `<cluster>:presence:`.
+    pub fn start(link: RedisLink, cluster: &str, gateway: &str, stop: CancellationToken) -> Self {
+        let shared = Arc::new(Shared {
+            link,
+            prefix: format!("{cluster}:presence:"),
+            gateway: gateway.to_owned(),
+            counts: Counts::default(),
+            arrive: Script::new(ARRIVE),
+            leave: Script::new(LEAVE),
+            online: Script::new(ONLINE),
+        });
+        let renewing = Arc::clone(&shared);
+        tokio::spawn(async move { stop.run_until_cancelled_owned(renewing.renew()).await });
+        Self { shared }
+    }
+}
+
+impl Shared {
+    fn key(&self, user: UserId) -> String {
+        format!("{}{user}", self.prefix)
+    }
+
+    async fn vouch(&self, users: &[UserId]) -> Option<Vec<u8>> {
+        let mut call = self.arrive.prepare_invoke();
+        for user in users {
+            call.key(self.key(*user));
+        }
+        call.arg(&self.gateway).arg(u64::try_from(VOUCH.as_millis()).unwrap_or(u64::MAX));
+        self.link.invoke(&call).await.ok()
+    }
+
+    async fn renew(&self) {
+        let mut ticks = tokio::time::interval(RENEW);
+        loop {
+            ticks.tick().await;
+            for batch in self.counts.users().chunks(BATCH) {
+                self.vouch(batch).await;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Presence for RedisPresence {
+    async fn arrive(&self, user: UserId) -> bool {
+        if !self.shared.counts.add(user) {
+            return false;
+        }
+        // With Redis away nobody knows better than this gateway.
+        self.shared.vouch(&[user]).await.is_none_or(|first| first == [1])
+    }
+
+    async fn leave(&self, user: UserId) -> bool {
+        if !self.shared.counts.remove(user) {
+            return false;
+        }
+        let mut call = self.shared.leave.key(self.shared.key(user));
+        call.arg(&self.shared.gateway);
+        self.shared.link.invoke::<u8>(&call).await.map_or(true, |last| last == 1)
+    }
+
+    async fn online(&self, users: &[UserId]) -> Vec<bool> {
+        let mut answers = Vec::with_capacity(users.len());
+        for batch in users.chunks(BATCH) {
+            let mut call = self.shared.online.prepare_invoke();
+            for user in batch {
+                call.key(self.shared.key(*user));
+            }
+            let shared: Option<Vec<u8>> = self.shared.link.invoke(&call).await.ok();
+            answers.extend(batch.iter().enumerate().map(|(at, user)| {
+                let elsewhere = shared.as_ref().and_then(|all| all.get(at)).is_some_and(|online| *online == 1);
+                elsewhere || self.shared.counts.has(*user)
+            }));
+        }
+        answers
+    }
+}

@@ -1,0 +1,77 @@
+//! Reads the configuration file and the files it points at.
+
+use std::path::{Path, PathBuf};
+
+use chat_gateway_config::{ConfigError, GatewayConfig};
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file cannot be read.
+    #[error("failed to read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration is no JSON of the right shape.
+    #[error("failed to parse {path}: {source}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A field is out of its range.
+    #[error("the configuration cannot be used: {0}")]
+    Field(#[from] ConfigError),
+}
+
+/// Reads and checks the configuration; no socket has been opened yet.
+///
+/// # Errors
+/// [`SettingsError`], which names the file or the field.
+pub fn load(path: &Path) -> Result<GatewayConfig, SettingsError> {
+    let text = read(path)?;
+    let config: GatewayConfig = serde_json::from_str(&text).map_err(|source| SettingsError::Parse {
+        path: path.to_owned(),
+        source,
+    })?;
+    config.validate()?;
+    Ok(config)
+}
+
+/// Reads a file with a secret value; the line break that editors and `echo` leave at its end is dropped.
+///
+/// # Errors
+/// [`SettingsError::Read`].
+pub fn read(path: &Path) -> Result<String, SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_file_or_the_field() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        assert!(load(&path).unwrap_err().to_string().contains("config.json"));
+        std::fs::write(&path, "{\"cluster\":1}").unwrap();
+        assert!(load(&path).unwrap_err().to_string().contains("line 1"));
+    }
+
+    #[test]
+    fn a_secret_loses_its_last_line_break_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, " a b \n").unwrap();
+        assert_eq!(read(&path).unwrap(), " a b ");
+    }
+}

@@ -1,0 +1,11 @@
+//! Logs: JSON lines on standard output, the level by `RUST_LOG` (default `info`). Message bodies, tokens and credentials are never logged.
+
+use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+
+/// Starts logging; a second call changes nothing.
+pub fn start() {
+    // lapin and sqlx tell at `info` and `warn` what this program reports itself, in its own words.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=error,sqlx=error"));
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    drop(tracing_subscriber::registry().with(filter).with(lines).try_init());
+}
