@@ -1,0 +1,155 @@
+//! The client against a fake gateway that loses acknowledgements, limits, repeats, skips and drains.
+
+mod fake;
+
+use std::time::Duration;
+
+use chat_test_client::{
+    Account, Addresses, Client, ClientConfig, Ledger,
+    ledger::FaultKind,
+    load::{self, Load, Progress},
+    wire::User,
+};
+use fake::{Fake, Fault};
+use uuid::Uuid;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+struct Setting {
+    fake: Fake,
+    client: Client,
+    ledger: Ledger,
+}
+
+async fn setting() -> Setting {
+    let user = User {
+        id: Uuid::now_v7(),
+        name: "ann".into(),
+        display_name: "Ann".into(),
+    };
+    let fake = Fake::start(user.id).await;
+    let account = Account {
+        user,
+        password: "long enough".into(),
+        token: "t".into(),
+    };
+    let ledger = Ledger::new();
+    let config = ClientConfig::new(
+        account,
+        Addresses::new(vec![fake.address.clone()]),
+        ledger.clone(),
+    );
+    let client = Client::start(config)
+        .await
+        .expect("the fake welcomes everybody");
+    ledger.expect_member(client.id(), Uuid::nil());
+    Setting {
+        fake,
+        client,
+        ledger,
+    }
+}
+
+impl Setting {
+    async fn send(&self, count: u64) {
+        let load = Load {
+            messages: count,
+            in_flight: 4,
+            body_bytes: 20,
+            per_second: 0,
+        };
+        let clients = [&self.client];
+        let report = load::run(&clients, &[Uuid::nil()], load, &Progress::default())
+            .await
+            .expect("all acknowledged");
+        assert_eq!(report.acked, count);
+        assert_eq!(
+            load::settle(&clients, &report, LIMIT).await,
+            Vec::<String>::new()
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_undisturbed_load_is_clean() {
+    let setting = setting().await;
+    setting.send(200).await;
+    setting.ledger.verify().assert_clean(200);
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_is_repeated_under_the_same_id() {
+    let setting = setting().await;
+    for _ in 0..5 {
+        setting.fake.next(Fault::LoseAck);
+        setting.send(20).await;
+    }
+    let verdict = setting.ledger.verify();
+    verdict.assert_clean(100);
+    assert_eq!(setting.fake.rows(), 100, "one row a message");
+    assert!(verdict.counts.repeated_answers >= 5, "{verdict}");
+    assert_eq!(setting.fake.hellos(), 6);
+}
+
+#[tokio::test]
+async fn a_rate_limit_delays_and_does_not_fail() {
+    let setting = setting().await;
+    for _ in 0..10 {
+        setting.fake.next(Fault::RateLimit);
+    }
+    setting.send(20).await;
+    let verdict = setting.ledger.verify();
+    verdict.assert_clean(20);
+    assert_eq!(verdict.counts.repeats, 10);
+}
+
+#[tokio::test]
+async fn a_reconnect_frame_moves_the_client() {
+    let setting = setting().await;
+    setting.fake.next(Fault::AskToReconnect);
+    setting.send(50).await;
+    assert!(
+        setting
+            .client
+            .wait_standing(LIMIT, |standing| standing.connections == 2)
+            .await
+    );
+    setting.send(50).await;
+    setting.ledger.verify().assert_clean(100);
+}
+
+#[tokio::test]
+async fn what_the_gateway_does_wrong_is_seen() {
+    for (fault, kind) in [
+        (Fault::DeliverTwice, FaultKind::Duplicated),
+        (Fault::SkipEvent, FaultKind::Lost),
+    ] {
+        let setting = setting().await;
+        setting.send(5).await;
+        setting.fake.next(fault);
+        setting.send(5).await;
+        let verdict = setting.ledger.verify();
+        assert!(verdict.count(kind) > 0, "{fault:?} went unseen\n{verdict}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_gateway_gives_up_in_time() {
+    let user = User {
+        id: Uuid::now_v7(),
+        name: "ann".into(),
+        display_name: "Ann".into(),
+    };
+    let account = Account {
+        user,
+        password: "long enough".into(),
+        token: "t".into(),
+    };
+    let mut config = ClientConfig::new(
+        account,
+        Addresses::new(vec!["127.0.0.1:1".into()]),
+        Ledger::new(),
+    );
+    config.patience = Duration::from_millis(200);
+    assert!(Client::start(config).await.is_err());
+}
