@@ -1,5 +1,7 @@
 //! The client against a fake gateway that loses acknowledgements, limits, repeats, skips and drains.
 
+#![allow(clippy::expect_used, reason = "functions of a test")]
+
 mod fake;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! A gateway in miniature whose misbehaviour a test can script: one room, everything in memory.
 
+#![allow(clippy::expect_used, reason = "a test double")]
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -23,7 +25,7 @@ use uuid::Uuid;
 
 /// What goes wrong next; each entry is used up by one occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Commit a send, then break the connection instead of answering.
     LoseAck,
     /// Answer a send with `rate_limited`.
@@ -46,15 +48,15 @@ struct State {
 
 /// The fake. Its room is the nil UUID.
 #[derive(Clone)]
-pub struct Fake {
+pub(crate) struct Fake {
     state: Arc<Mutex<State>>,
     grew: watch::Sender<usize>,
     user: Uuid,
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Fake {
-    pub async fn start(user: Uuid) -> Self {
+    pub(crate) async fn start(user: Uuid) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket").to_string();
         let fake = Self {
@@ -73,20 +75,28 @@ impl Fake {
         fake
     }
 
-    pub fn next(&self, fault: Fault) {
-        self.state.lock().unwrap().faults.push(fault);
+    pub(crate) fn next(&self, fault: Fault) {
+        self.state
+            .lock()
+            .expect("no panic under the lock")
+            .faults
+            .push(fault);
     }
 
-    pub fn rows(&self) -> usize {
-        self.state.lock().unwrap().messages.len()
+    pub(crate) fn rows(&self) -> usize {
+        self.state
+            .lock()
+            .expect("no panic under the lock")
+            .messages
+            .len()
     }
 
-    pub fn hellos(&self) -> usize {
-        self.state.lock().unwrap().hellos
+    pub(crate) fn hellos(&self) -> usize {
+        self.state.lock().expect("no panic under the lock").hellos
     }
 
     fn use_up(&self, fault: Fault) -> bool {
-        let faults = &mut self.state.lock().unwrap().faults;
+        let faults = &mut self.state.lock().expect("no panic under the lock").faults;
         faults
             .iter()
             .position(|other| *other == fault)
@@ -106,7 +116,8 @@ impl Fake {
         say(&mut socket, &welcome).await?;
         let mut cursor = usize::try_from(cursor?).ok()?;
         loop {
-            let fresh = self.state.lock().unwrap().messages[cursor..].to_vec();
+            let fresh =
+                self.state.lock().expect("no panic under the lock").messages[cursor..].to_vec();
             for message in fresh {
                 cursor += 1;
                 if self.use_up(Fault::SkipEvent) {
@@ -133,7 +144,7 @@ impl Fake {
     }
 
     fn welcome(&self, hello: &Value, cursor: &mut Option<u64>) -> Value {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock().expect("no panic under the lock");
         state.hellos += 1;
         let last = state.messages.len() as u64;
         let resumed = cursor.map(
@@ -177,7 +188,7 @@ impl Fake {
     }
 
     fn commit(&self, request: &Value) -> (usize, bool) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock().expect("no panic under the lock");
         let id = request["message_id"]
             .as_str()
             .expect("a message id")
