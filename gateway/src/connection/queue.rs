@@ -1,0 +1,245 @@
+//! The frames that wait for one client: bounded by bytes, ephemera first to go.
+//!
+//! Pushing never waits, so that a slow reader slows nobody: what does not fit closes the connection with a code that says "resume".
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::protocol::{CloseCode, limits};
+
+/// Whether a frame must arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Answers, messages, membership: part of what the protocol promises.
+    Kept,
+    /// Typing, presence, receipts: worth nothing to a client that cannot keep up.
+    Ephemeral,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits for the writer.
+    Queued,
+    /// It was ephemeral and the queue is over half full.
+    Shed,
+    /// The queue was full: the connection closes. Told once; later pushes are [`Pushed::Closed`].
+    Overflowed,
+    /// The connection is closing already.
+    Closed,
+}
+
+/// What the writer does next.
+#[derive(Debug)]
+pub enum Next {
+    /// Write these, then flush once.
+    Frames(Batch),
+    /// Send a close frame and stop.
+    Close(CloseCode),
+}
+
+/// Frames taken out of the queue together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// In order.
+    pub frames: VecDeque<Utf8Bytes>,
+    /// A WebSocket ping is due.
+    pub ping: bool,
+}
+
+/// The queue of one connection.
+#[derive(Debug, Default)]
+pub struct Queue {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frames: VecDeque<Utf8Bytes>,
+    /// Bytes queued or taken and not yet handed to the socket.
+    bytes: usize,
+    ping: bool,
+    closing: Option<CloseCode>,
+    /// Numbers of presence changes that went through, newest last: a user in five shared rooms is announced once.
+    presence: [u64; RECENT_PRESENCE],
+}
+
+/// Presence changes remembered per connection; repeats of one change come within milliseconds of each other.
+const RECENT_PRESENCE: usize = 8;
+
+impl Queue {
+    /// Puts a frame at the end, unless it does not fit.
+    pub fn push(&self, frame: Utf8Bytes, class: Class) -> Pushed {
+        let mut state = self.lock();
+        if state.closing.is_some() {
+            return Pushed::Closed;
+        }
+        let full = state.bytes + frame.len();
+        if class == Class::Ephemeral && full > limits::QUEUE_EPHEMERAL_BYTES {
+            return Pushed::Shed;
+        }
+        if full > limits::QUEUE_BYTES {
+            close(&mut state, CloseCode::TooSlow);
+            drop(state);
+            self.wake.notify_one();
+            return Pushed::Overflowed;
+        }
+        state.bytes = full;
+        let first = state.frames.is_empty();
+        state.frames.push_back(frame);
+        drop(state);
+        if first {
+            self.wake.notify_one();
+        }
+        Pushed::Queued
+    }
+
+    /// As [`Queue::push`] for a presence change, which several rooms may bring; `change` is its number.
+    pub fn push_presence(&self, frame: Utf8Bytes, change: u64) -> Pushed {
+        {
+            let mut state = self.lock();
+            if state.presence.contains(&change) {
+                return Pushed::Queued;
+            }
+            state.presence.rotate_left(1);
+            state.presence[RECENT_PRESENCE - 1] = change;
+        }
+        self.push(frame, Class::Ephemeral)
+    }
+
+    /// Whether a replay may add a frame of this many bytes. Replays stop at a quarter, so that live frames find room behind them.
+    #[must_use]
+    pub fn takes_replay(&self, bytes: usize) -> bool {
+        let state = self.lock();
+        state.bytes == 0 || state.bytes + bytes <= limits::QUEUE_BYTES / 4
+    }
+
+    /// Asks the writer for a WebSocket ping.
+    pub fn ping(&self) {
+        self.lock().ping = true;
+        self.wake.notify_one();
+    }
+
+    /// Closes the connection; what waits is written first unless the client is too slow for that. The first code counts.
+    pub fn close(&self, code: CloseCode) {
+        let mut state = self.lock();
+        if state.closing.is_none() {
+            close(&mut state, code);
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// The code that the connection closes with, if it does.
+    #[must_use]
+    pub fn closing(&self) -> Option<CloseCode> {
+        self.lock().closing
+    }
+
+    /// Waits for something to write.
+    pub async fn next(&self) -> Next {
+        loop {
+            if let Some(next) = self.take() {
+                return next;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Waits until the connection is to be closed at once, whatever still waits: for a writer that is stuck.
+    pub async fn overflowed(&self) {
+        loop {
+            if self.closing().is_some_and(gives_up) {
+                return;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Tells that frames of this many bytes went to the socket.
+    pub fn written(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.bytes = state.bytes.saturating_sub(bytes);
+    }
+
+    fn take(&self) -> Option<Next> {
+        let mut state = self.lock();
+        if !state.frames.is_empty() || state.ping {
+            let ping = std::mem::take(&mut state.ping);
+            let frames = std::mem::take(&mut state.frames);
+            return Some(Next::Frames(Batch { frames, ping }));
+        }
+        state.closing.map(Next::Close)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn close(state: &mut State, code: CloseCode) {
+    state.closing = Some(code);
+    state.ping = false;
+    if gives_up(code) {
+        state.frames = VecDeque::new();
+        state.bytes = 0;
+    }
+}
+
+/// Whether a close does not wait for what is queued.
+fn gives_up(code: CloseCode) -> bool {
+    matches!(code, CloseCode::TooSlow | CloseCode::Silent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(bytes: usize) -> Utf8Bytes {
+        "x".repeat(bytes).into()
+    }
+
+    #[test]
+    fn sheds_ephemera_at_half_and_overflows_once_at_full() {
+        let queue = Queue::default();
+        assert_eq!(queue.push(frame(limits::QUEUE_EPHEMERAL_BYTES), Class::Ephemeral), Pushed::Queued);
+        assert_eq!(queue.push(frame(1), Class::Ephemeral), Pushed::Shed);
+        assert_eq!(queue.push(frame(limits::QUEUE_EPHEMERAL_BYTES), Class::Kept), Pushed::Queued);
+        assert_eq!(queue.push(frame(1), Class::Kept), Pushed::Overflowed);
+        assert_eq!(queue.push(frame(1), Class::Kept), Pushed::Closed);
+        assert_eq!(queue.closing(), Some(CloseCode::TooSlow));
+    }
+
+    #[tokio::test]
+    async fn counts_frames_until_they_are_written() {
+        let queue = Queue::default();
+        queue.push(frame(limits::QUEUE_BYTES), Class::Kept);
+        assert!(matches!(queue.next().await, Next::Frames(_)));
+        assert_eq!(queue.push(frame(1), Class::Ephemeral), Pushed::Shed);
+        queue.written(limits::QUEUE_BYTES);
+        assert_eq!(queue.push(frame(1), Class::Ephemeral), Pushed::Queued);
+    }
+
+    #[tokio::test]
+    async fn writes_what_waits_before_an_orderly_close() {
+        let queue = Queue::default();
+        queue.push(frame(3), Class::Kept);
+        queue.close(CloseCode::Stopping);
+        assert!(matches!(queue.next().await, Next::Frames(batch) if batch.frames.len() == 1));
+        assert!(matches!(queue.next().await, Next::Close(CloseCode::Stopping)));
+    }
+
+    #[test]
+    fn announces_one_presence_change_once() {
+        let queue = Queue::default();
+        queue.push_presence(frame(1), 7);
+        queue.push_presence(frame(1), 7);
+        assert!(matches!(queue.take(), Some(Next::Frames(batch)) if batch.frames.len() == 1));
+    }
+}

@@ -1,0 +1,182 @@
+//! What the rest of the gateway knows of one signed-in connection.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use uuid::Uuid;
+
+use super::queue::{Class, Pushed, Queue};
+use crate::{
+    model::{RoomId, User},
+    protocol::CloseCode,
+    services::Counters,
+};
+
+/// Something that the connection has to find out about its user's rooms. Each is checked against the store before it counts, so a
+/// repeat or an old one does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The user may have become a member.
+    RoomAdded(RoomId),
+    /// The user may have ceased to be one.
+    RoomRemoved(RoomId),
+    /// Anything may have changed: compare all.
+    Recheck,
+}
+
+/// Controls that wait before they are replaced by one [`Control::Recheck`].
+const CONTROLS: usize = 128;
+
+/// One signed-in connection. Cheap to share; everything in it can be called from any task and never waits.
+#[derive(Debug)]
+pub struct Session {
+    /// Id, for traces and for the room workers.
+    pub id: Uuid,
+    /// Who it is.
+    pub user: User,
+    /// When the token ends, seconds since the Unix epoch.
+    pub expires_at: i64,
+    /// What waits to be sent.
+    pub queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    /// Second of the hub's clock when the client last gave a sign of life.
+    seen: AtomicU32,
+    /// Messages that the rate allows before sending is flooding; see `pipeline::rate_limit`.
+    pub(crate) flood: AtomicU64,
+    rooms: Mutex<HashSet<RoomId>>,
+    controls: Mutex<VecDeque<Control>>,
+    controls_wake: Notify,
+}
+
+impl Session {
+    /// A session that follows no room yet.
+    #[must_use]
+    pub fn new(user: User, expires_at: i64, queue: Arc<Queue>, counters: Arc<Counters>) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            user,
+            expires_at,
+            queue,
+            counters,
+            seen: AtomicU32::new(0),
+            flood: AtomicU64::new(0),
+            rooms: Mutex::default(),
+            controls: Mutex::default(),
+            controls_wake: Notify::new(),
+        }
+    }
+
+    /// Queues a frame and counts what is shed.
+    pub fn push(&self, frame: Utf8Bytes, class: Class) -> Pushed {
+        self.count(self.queue.push(frame, class))
+    }
+
+    /// Queues a message event.
+    pub fn push_message(&self, frame: Utf8Bytes) -> Pushed {
+        let pushed = self.push(frame, Class::Kept);
+        if pushed == Pushed::Queued {
+            self.counters.delivered.fetch_add(1, Ordering::Relaxed);
+        }
+        pushed
+    }
+
+    /// Queues a presence event unless another room brought the same change.
+    pub fn push_presence(&self, frame: Utf8Bytes, change: u64) -> Pushed {
+        self.count(self.queue.push_presence(frame, change))
+    }
+
+    fn count(&self, pushed: Pushed) -> Pushed {
+        match pushed {
+            Pushed::Shed => self.counters.shed.fetch_add(1, Ordering::Relaxed),
+            Pushed::Overflowed => self.counters.slow_closed.fetch_add(1, Ordering::Relaxed),
+            Pushed::Queued | Pushed::Closed => 0,
+        };
+        pushed
+    }
+
+    /// Closes the connection.
+    pub fn close(&self, code: CloseCode) {
+        self.queue.close(code);
+    }
+
+    /// Notes a sign of life at this second of the hub's clock.
+    pub fn see(&self, second: u32) {
+        self.seen.store(second, Ordering::Relaxed);
+    }
+
+    /// Second of the last sign of life.
+    #[must_use]
+    pub fn seen(&self) -> u32 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection follows a room.
+    #[must_use]
+    pub fn follows(&self, room: RoomId) -> bool {
+        lock(&self.rooms).contains(&room)
+    }
+
+    /// Number of followed rooms.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        lock(&self.rooms).len()
+    }
+
+    /// The followed rooms.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<RoomId> {
+        lock(&self.rooms).iter().copied().collect()
+    }
+
+    /// Notes that the room is followed; false when it was already.
+    pub(crate) fn note_room(&self, room: RoomId) -> bool {
+        lock(&self.rooms).insert(room)
+    }
+
+    /// Notes that the room is no longer followed; false when it was not.
+    pub(crate) fn forget_room(&self, room: RoomId) -> bool {
+        lock(&self.rooms).remove(&room)
+    }
+
+    /// Hands the connection something to find out.
+    pub fn control(&self, control: Control) {
+        let mut controls = lock(&self.controls);
+        if controls.contains(&control) || controls.contains(&Control::Recheck) {
+            return;
+        }
+        if controls.len() >= CONTROLS || control == Control::Recheck {
+            controls.clear();
+            controls.push_back(Control::Recheck);
+        } else {
+            controls.push_back(control);
+        }
+        drop(controls);
+        self.controls_wake.notify_one();
+    }
+
+    /// Takes the next control, if there is one.
+    pub(crate) fn take_control(&self) -> Option<Control> {
+        lock(&self.controls).pop_front()
+    }
+
+    /// Waits until there may be a control.
+    pub(crate) async fn controls_waiting(&self) {
+        loop {
+            if !lock(&self.controls).is_empty() {
+                return;
+            }
+            self.controls_wake.notified().await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,75 @@
+//! Leads events to those on this gateway whom they concern: room events to room workers, user events to that user's sessions.
+
+use std::sync::Arc;
+
+use super::{
+    event::{Envelope, Event},
+    registry::Registry,
+    worker::{Command, WorkerHandle},
+};
+use crate::{
+    broker::{Delivery, Key},
+    connection::session::Control,
+    model::{RoomId, UserId},
+};
+
+/// Shared by the hub, the broker's pump and the relay.
+pub(crate) struct Dispatch {
+    pub(super) registry: Registry,
+    pub(super) workers: Vec<WorkerHandle>,
+    /// Number of this process among all gateways, drawn at start: a restarted gateway keeps its name but not its number.
+    pub(super) origin: u64,
+}
+
+impl Dispatch {
+    /// The worker that owns a room. Always the same one, which keeps the room's events in order.
+    pub(super) fn worker(&self, room: RoomId) -> &WorkerHandle {
+        let hash = room.0.as_u64_pair().1;
+        let count = self.workers.len() as u64;
+        // The remainder is below the number of workers, so it fits.
+        &self.workers[usize::try_from(hash % count).unwrap_or(0)]
+    }
+
+    /// An envelope of this gateway.
+    pub(crate) fn envelope(&self, events: Vec<Event>) -> Envelope {
+        Envelope { origin: self.origin, events }
+    }
+
+    /// Takes what the broker brought. A body that cannot be read is dropped: the store has what matters.
+    pub(super) async fn delivery(&self, Delivery { key, body }: Delivery) {
+        match Envelope::decode(&body) {
+            Ok(Envelope { origin, mut events }) => {
+                let own = origin == self.origin;
+                if own {
+                    // They took effect here when they were published; messages are kept in case that copy was dropped.
+                    events.retain(|event| matches!(event, Event::Message { .. }));
+                }
+                self.deliver(key, own, events).await;
+            }
+            Err(error) => tracing::warn!(%key, %error, "the broker brought something that is no envelope"),
+        }
+    }
+
+    /// Gives events of a key to those whom they concern.
+    pub(crate) async fn deliver(&self, key: Key, own: bool, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        match key {
+            Key::Room(room) => self.worker(room).tell(Command::Events { room, own, events }).await,
+            Key::User(user) => self.tell_user(user, &events),
+        }
+    }
+
+    fn tell_user(&self, user: UserId, events: &[Event]) {
+        let sessions: Vec<Arc<_>> = self.registry.of(user);
+        for event in events {
+            let control = match event {
+                Event::RoomAdded { room } => Control::RoomAdded(*room),
+                Event::RoomRemoved { room } => Control::RoomRemoved(*room),
+                _ => continue,
+            };
+            sessions.iter().for_each(|session| session.control(control));
+        }
+    }
+}

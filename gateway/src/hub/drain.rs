@@ -1,0 +1,53 @@
+//! Asks everyone to leave, at a pace that the other gateways can take.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Hub;
+use crate::{
+    connection::{queue::Class, session::Session},
+    protocol::{ClientEvent, CloseCode, encode_event},
+};
+
+/// Longest wait that one `reconnect` asks for: breaks up those who got it in the same moment.
+const JITTER_MS: u64 = 1_000;
+
+/// How often the remaining connections are counted.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Time for the close frames of those who did not leave.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+impl Hub {
+    /// Asks every client to reconnect, evenly over the first half of `total`; waits until they are gone or `total` has passed; closes
+    /// the rest with 1012. The caller has set `Services::draining` and accepts nobody new.
+    pub async fn drain(&self, total: Duration) {
+        let deadline = Instant::now() + total;
+        let sessions = self.dispatch.registry.all();
+        let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
+        let step = total / 2 / count;
+        let begin = Instant::now();
+        for (nth, session) in (0..).zip(&sessions) {
+            sleep_until(begin + step * nth).await;
+            self.ask_to_leave(session);
+        }
+        while self.services.counters.connections.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+            sleep(POLL).await;
+        }
+        self.dispatch.registry.for_each(|session| session.close(CloseCode::Stopping));
+        let end = Instant::now() + GOODBYE;
+        while self.services.counters.connections.load(Ordering::Relaxed) > 0 && Instant::now() < end {
+            sleep(POLL).await;
+        }
+    }
+
+    /// Asks one client to reconnect within the next second.
+    pub(crate) fn ask_to_leave(&self, session: &Arc<Session>) {
+        let after_ms = rand::random_range(0..=JITTER_MS);
+        session.push(encode_event(&ClientEvent::Reconnect { after_ms, reason: "drain" }), Class::Kept);
+    }
+}

@@ -1,0 +1,118 @@
+//! What gateways tell each other through the broker.
+//!
+//! The JSON crosses versions of the gateway during a rollout, so a kind or a field is only ever added: unknown kinds read as
+//! [`Event::Unknown`] and are ignored.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{Message, RoomId, Seq, UserId},
+    protocol::{answer::PresenceState, event::TypingState},
+};
+
+/// The body of one publish: events under one key, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Number of the process that published; its own echo is no duplicate.
+    pub origin: u64,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// Something that others must hear of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// A message was committed.
+    Message {
+        /// The message.
+        message: Message,
+    },
+    /// A member's marks moved.
+    Receipt {
+        /// The member.
+        user: UserId,
+        /// Newest confirmed seq.
+        delivered_seq: Seq,
+        /// Newest read seq.
+        read_seq: Seq,
+    },
+    /// A member began, goes on, or ceased to type.
+    Typing {
+        /// The member.
+        user: UserId,
+        /// Name to show.
+        name: String,
+        /// Which.
+        state: TypingState,
+    },
+    /// Somebody came or went.
+    Presence {
+        /// Who.
+        user: UserId,
+        /// Which.
+        state: PresenceState,
+        /// The same in all rooms that hear of one change.
+        change: u64,
+    },
+    /// Somebody became a member of the key's room.
+    MemberAdded {
+        /// Who.
+        user: UserId,
+        /// Sign-in name.
+        name: String,
+        /// Counts the room's membership changes.
+        version: i64,
+    },
+    /// Somebody ceased to be a member of the key's room.
+    MemberRemoved {
+        /// Who.
+        user: UserId,
+        /// Counts the room's membership changes.
+        version: i64,
+    },
+    /// The key's user became a member.
+    RoomAdded {
+        /// Of this room.
+        room: RoomId,
+    },
+    /// The key's user ceased to be a member.
+    RoomRemoved {
+        /// Of this room.
+        room: RoomId,
+    },
+    /// A kind that a newer gateway knows.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Envelope {
+    /// The bytes to publish.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        // Only string keys and plain values: serialisation cannot fail.
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    /// Reads what the broker brought.
+    ///
+    /// # Errors
+    /// When it is no envelope; the caller drops it, since the store has what matters.
+    pub fn decode(body: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignores_kinds_of_newer_gateways() -> Result<(), serde_json::Error> {
+        let envelope = Envelope::decode(br#"{"origin":1,"v":9,"events":[{"kind":"poll","x":[1]},{"kind":"room_removed","room":"0197a000-0000-7000-8000-000000000001","why":"later"}]}"#)?;
+        assert_eq!(envelope.events[0], Event::Unknown);
+        assert!(matches!(envelope.events[1], Event::RoomRemoved { .. }));
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Which rooms a session follows. A binding stands before the room's position is read, so that nothing falls between the two.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream};
+
+use super::{Hub, worker::Command};
+use crate::{
+    broker::Key,
+    connection::{
+        queue::Class,
+        session::{Control, Session},
+    },
+    model::{RoomId, Seq},
+    protocol::{ClientEvent, encode_event},
+    store::StoreError,
+};
+
+/// Bindings that one session asks for at once.
+const BINDS: usize = 32;
+
+/// Rooms in one question for positions.
+pub(super) const POSITIONS: usize = 500;
+
+/// Wait before a membership that could not be checked is checked again.
+const CHECK_RETRY: Duration = Duration::from_secs(1);
+
+impl Hub {
+    /// Follows rooms, each from the seq that the session has. Rooms it follows already are left as they are.
+    pub async fn follow(&self, session: &Arc<Session>, rooms: &[(RoomId, Seq)]) {
+        let new: Vec<_> = rooms.iter().copied().filter(|(room, _)| session.note_room(*room)).collect();
+        stream::iter(new.iter().map(|(room, _)| *room)).for_each_concurrent(BINDS, |room| self.bind(room)).await;
+        let ids: Vec<_> = new.iter().map(|(room, _)| *room).collect();
+        let stored = self.stored_positions(&ids).await;
+        for (room, cursor) in new {
+            // Where the store did not answer, the regular check of positions will.
+            let stored = stored.get(&room).copied().unwrap_or(cursor);
+            self.join(session, room, cursor, stored).await;
+        }
+    }
+
+    /// Ceases to follow a room; false when it was not followed.
+    pub async fn unfollow(&self, session: &Arc<Session>, room: RoomId) -> bool {
+        if !session.forget_room(room) {
+            return false;
+        }
+        self.dispatch.worker(room).tell(Command::Leave { room, session: session.id }).await;
+        self.services.broker.unbind(Key::Room(room));
+        true
+    }
+
+    pub(super) async fn unfollow_all(&self, session: &Arc<Session>) {
+        for room in session.rooms() {
+            self.unfollow(session, room).await;
+        }
+    }
+
+    /// Finds out what a control is about, and acts on what the store says.
+    pub async fn find_out(&self, session: &Arc<Session>, control: Control) {
+        let outcome = match control {
+            Control::RoomAdded(room) => self.maybe_added(session, room).await,
+            Control::RoomRemoved(room) => self.maybe_removed(session, room).await,
+            Control::Recheck => self.recheck(session).await,
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a membership could not be checked yet");
+            let session = Arc::downgrade(session);
+            tokio::spawn(async move {
+                tokio::time::sleep(CHECK_RETRY).await;
+                if let Some(session) = session.upgrade() {
+                    session.control(control);
+                }
+            });
+        }
+    }
+
+    async fn maybe_added(&self, session: &Arc<Session>, room: RoomId) -> Result<(), StoreError> {
+        let limit = self.services.config.limits.rooms_per_connection as usize;
+        if session.follows(room) || session.room_count() >= limit {
+            return Ok(());
+        }
+        self.bind(room).await;
+        let found = self.services.store.room(room, session.user.id).await;
+        let view = match found {
+            Ok(view) if session.note_room(room) => view,
+            outcome => {
+                self.services.broker.unbind(Key::Room(room));
+                return match outcome {
+                    Ok(_) | Err(StoreError::RoomNotFound) => Ok(()),
+                    Err(error) => Err(error),
+                };
+            }
+        };
+        let last = view.last_seq;
+        session.push(encode_event(&ClientEvent::RoomAdded { room: view.into() }), Class::Kept);
+        self.join(session, room, last, last).await;
+        Ok(())
+    }
+
+    async fn maybe_removed(&self, session: &Arc<Session>, room: RoomId) -> Result<(), StoreError> {
+        if !session.follows(room) {
+            return Ok(());
+        }
+        match self.services.store.membership(room, session.user.id).await? {
+            None => {
+                if self.unfollow(session, room).await {
+                    session.push(encode_event(&ClientEvent::RoomRemoved { room }), Class::Kept);
+                }
+            }
+            Some(_) => self.dispatch.worker(room).tell(Command::Resume { room, session: session.id }).await,
+        }
+        Ok(())
+    }
+
+    /// Compares all rooms: the broker may have lost a change.
+    async fn recheck(&self, session: &Arc<Session>) -> Result<(), StoreError> {
+        let (rooms, _complete) = self.services.store.user_rooms(session.user.id).await?;
+        for room in &rooms {
+            self.maybe_added(session, room.id).await?;
+        }
+        for room in session.rooms() {
+            // A room may be missing in the list because its shard is away or the projection is behind: ask for it alone.
+            if !rooms.iter().any(|known| known.id == room) {
+                self.maybe_removed(session, room).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn bind(&self, room: RoomId) {
+        if let Err(error) = self.services.broker.bind(Key::Room(room)).await {
+            tracing::debug!(%room, %error, "a room's key could not be bound yet");
+        }
+    }
+
+    async fn join(&self, session: &Arc<Session>, room: RoomId, cursor: Seq, stored: Seq) {
+        let session = Arc::clone(session);
+        self.dispatch.worker(room).tell(Command::Join { room, session, cursor, stored }).await;
+    }
+
+    /// The newest seqs that the store knows; rooms it could not be asked for are left out.
+    pub(super) async fn stored_positions(&self, rooms: &[RoomId]) -> HashMap<RoomId, Seq> {
+        let mut found = HashMap::with_capacity(rooms.len());
+        for chunk in rooms.chunks(POSITIONS) {
+            match self.services.store.positions(chunk).await {
+                Ok(positions) => found.extend(positions),
+                Err(error) => tracing::debug!(%error, "positions could not be read"),
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,32 @@
+//! One clock for all connections: pings, silence and expiry of tokens. No connection has a timer of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Hub;
+use crate::protocol::{CloseCode, limits};
+
+/// Looks at every session once a second; each is pinged in one second out of [`limits::PING_SECONDS`], which spreads them evenly.
+pub(super) async fn run(hub: Arc<Hub>) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tick.tick().await;
+        beat(&hub, hub.second(), Timestamp::now().as_second());
+    }
+}
+
+fn beat(hub: &Hub, second: u32, now: i64) {
+    let slot = second % limits::PING_SECONDS;
+    hub.dispatch.registry.for_each(|session| {
+        if session.expires_at <= now {
+            session.close(CloseCode::Unauthenticated);
+        } else if second.saturating_sub(session.seen()) > limits::PING_SECONDS * limits::SILENT_PERIODS {
+            session.close(CloseCode::Silent);
+        } else if u32::from(session.id.as_bytes()[15]) % limits::PING_SECONDS == slot {
+            session.queue.ping();
+        }
+    });
+}

@@ -1,0 +1,61 @@
+//! Compares what was delivered with what the store has: regularly, since a broker may lose a message without telling, and at once
+//! when the broker says that it may have.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::oneshot, time::MissedTickBehavior};
+
+use super::{Hub, worker::Command};
+use crate::{connection::session::Control, model::RoomId};
+
+/// How often positions are compared: the longest that a lost message can stay unseen in a room where nothing else is said.
+const REGULARLY: Duration = Duration::from_secs(10);
+
+/// Sessions that look for changes of their rooms at once after the broker came back; each costs a read of the user's rooms.
+const RECHECKS: usize = 25;
+
+/// Wait between those.
+const RECHECK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Compares all rooms every [`REGULARLY`].
+pub(super) async fn check_regularly(hub: Arc<Hub>) {
+    let mut tick = tokio::time::interval(REGULARLY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        compare(&hub, false).await;
+    }
+}
+
+/// Compares all rooms, then all memberships, whenever the broker's epoch rises.
+pub(super) async fn watch_broker(hub: Arc<Hub>) {
+    let mut state = hub.services.broker.state();
+    let mut epoch = state.borrow_and_update().epoch;
+    while state.changed().await.is_ok() {
+        let now = state.borrow_and_update().epoch;
+        if now > epoch {
+            epoch = now;
+            tracing::info!(epoch, "the broker may have lost deliveries; asking the store");
+            compare(&hub, true).await;
+            recheck(&hub).await;
+        }
+    }
+}
+
+async fn compare(hub: &Hub, distrust: bool) {
+    for worker in &hub.dispatch.workers {
+        let (answer, rooms) = oneshot::channel();
+        worker.tell(Command::List { answer }).await;
+        let rooms: Vec<RoomId> = rooms.await.unwrap_or_default();
+        for (room, seq) in hub.stored_positions(&rooms).await {
+            worker.tell(Command::Position { room, seq, distrust }).await;
+        }
+    }
+}
+
+async fn recheck(hub: &Hub) {
+    for sessions in hub.dispatch.registry.all().chunks(RECHECKS) {
+        sessions.iter().for_each(|session| session.control(Control::Recheck));
+        tokio::time::sleep(RECHECK_PAUSE).await;
+    }
+}

@@ -1,0 +1,288 @@
+//! One room on this gateway, as a state machine without I/O: who follows it, how far each has come, and what is missing.
+//!
+//! Every follower has a cursor, the last seq it was sent. A message goes to exactly those followers whose cursor is just before it,
+//! so each gets every message once and in order, whatever the broker drops, repeats or reorders, and whatever is replayed to others
+//! meanwhile. What a follower lacks comes from the store: at once when the store is known to have it, after [`GAP_GRACE`] when the
+//! broker may still bring it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use uuid::Uuid;
+
+use super::ephemera::Ephemera;
+use crate::{
+    connection::session::{Control, Session},
+    model::{Message, Seq, UserId},
+    protocol::{ClientEvent, encode_event},
+};
+
+/// How long a gap may stay open before the store is asked: two gateways that commit at once publish in either order, and the
+/// broker needs some milliseconds.
+const GAP_GRACE: Duration = Duration::from_millis(50);
+
+/// Wait before a failed fill is repeated.
+const FILL_RETRY: Duration = Duration::from_millis(500);
+
+/// Empty answers after which the store is believed.
+const EMPTY_FILLS: u32 = 3;
+
+/// Messages that wait ahead of a gap; more are dropped and come from the store.
+const AHEAD: usize = 256;
+
+/// Followers and position of one room.
+pub(super) struct Room {
+    followers: Vec<Follower>,
+    /// Highest seq that somebody here was sent, or that the store had when somebody joined: beyond it, the broker should bring all.
+    head: Seq,
+    /// Highest seq that is known to exist.
+    target: Seq,
+    /// Up to here the store is known to have everything and the broker will not bring it: no grace.
+    stored: Seq,
+    /// Messages that came ahead of what some follower lacks.
+    ahead: BTreeMap<Seq, Utf8Bytes>,
+    filling: bool,
+    /// The seq before the oldest gap, and since when it is one.
+    gap: Option<(Seq, Instant)>,
+    retry_at: Option<Instant>,
+    /// Fills in a row that found nothing although something was thought to be there.
+    empty_fills: u32,
+    pub(super) ephemera: Ephemera,
+}
+
+struct Follower {
+    session: Arc<Session>,
+    cursor: Seq,
+    /// Removed as far as the room's own events say; the connection is finding out.
+    suspended: bool,
+}
+
+/// Counts for the hub's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Messages that nobody here needed any more.
+    pub(super) duplicates: u64,
+    /// Messages that came from the store and not from the broker.
+    pub(super) backfilled: u64,
+}
+
+/// Read the store after this seq, please.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fill {
+    pub(super) after: Seq,
+}
+
+impl Room {
+    /// A room that nobody follows yet.
+    pub(super) fn new() -> Self {
+        Self {
+            followers: Vec::new(),
+            head: 0,
+            target: 0,
+            stored: 0,
+            ahead: BTreeMap::new(),
+            filling: false,
+            gap: None,
+            retry_at: None,
+            empty_fills: 0,
+            ephemera: Ephemera::default(),
+        }
+    }
+
+    /// Whether nobody follows it any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.followers.is_empty()
+    }
+
+    /// Whether time alone may change something.
+    pub(super) fn is_timed(&self) -> bool {
+        self.retry_at.is_some() || self.is_behind() || !self.ephemera.is_empty()
+    }
+
+    /// Adds a follower that has everything up to `cursor`; `stored` is what the store had after the binding stood.
+    pub(super) fn join(&mut self, session: Arc<Session>, cursor: Seq, stored: Seq) {
+        self.head = self.head.max(cursor).max(stored);
+        self.target = self.target.max(stored).max(cursor);
+        self.stored = self.stored.max(stored);
+        if let Some(known) = self.followers.iter_mut().find(|f| f.session.id == session.id) {
+            known.suspended = false;
+            return;
+        }
+        self.followers.push(Follower { session, cursor, suspended: false });
+        self.pull();
+    }
+
+    /// Removes a follower.
+    pub(super) fn leave(&mut self, session: Uuid) {
+        self.followers.retain(|f| f.session.id != session);
+    }
+
+    /// Stops delivery to a user's sessions and has their connections find out whether that is right.
+    pub(super) fn suspend(&mut self, user: UserId, room: crate::model::RoomId) {
+        for follower in self.followers.iter_mut().filter(|f| f.session.user.id == user) {
+            follower.suspended = true;
+            follower.session.control(Control::RoomRemoved(room));
+        }
+    }
+
+    /// Goes on with a session that turned out to be a member's.
+    pub(super) fn resume(&mut self, session: Uuid) {
+        if let Some(follower) = self.followers.iter_mut().find(|f| f.session.id == session) {
+            follower.suspended = false;
+        }
+        // What passed by meanwhile comes from the store.
+        self.stored = self.stored.max(self.head);
+        self.pull();
+    }
+
+    /// The sessions that get events now.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.followers.iter().filter(|f| !f.suspended).map(|f| &f.session)
+    }
+
+    /// Takes a message that came live; `own` when this gateway's own publish comes back.
+    pub(super) fn message(&mut self, message: Message, own: bool, tally: &mut Tally) {
+        let seq = message.seq;
+        self.target = self.target.max(seq);
+        if self.followers.iter().all(|f| f.cursor >= seq) || self.ahead.contains_key(&seq) {
+            tally.duplicates += u64::from(!own);
+            return;
+        }
+        let frame = message_frame(message);
+        let mut lacking = false;
+        for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
+            if follower.cursor == seq - 1 {
+                // Live frames are never held back: a client that cannot take them is closed and resumes.
+                follower.session.push_message(frame.clone());
+                follower.cursor = seq;
+                self.head = self.head.max(seq);
+            } else {
+                lacking |= follower.cursor < seq;
+            }
+        }
+        if lacking && self.ahead.len() < AHEAD {
+            self.ahead.insert(seq, frame);
+        }
+        if !self.ahead.is_empty() {
+            self.pull();
+        }
+    }
+
+    /// Takes what the store said the newest seq is, some moments ago.
+    pub(super) fn position(&mut self, seq: Seq) {
+        self.target = self.target.max(seq);
+    }
+
+    /// Takes the answer to a [`Fill`]; an `Err` is repeated later.
+    pub(super) fn filled(&mut self, found: Result<Vec<Message>, ()>, now: Instant, tally: &mut Tally) {
+        self.filling = false;
+        let Ok(found) = found else {
+            self.retry_at = Some(now + FILL_RETRY);
+            return;
+        };
+        if found.is_empty() {
+            self.nothing_found(now);
+            return;
+        }
+        self.empty_fills = 0;
+        for message in found {
+            let seq = message.seq;
+            tally.backfilled += u64::from(seq > self.head);
+            self.target = self.target.max(seq);
+            let frame = message_frame(message);
+            for follower in self.followers.iter_mut().filter(|f| !f.suspended && f.cursor == seq - 1) {
+                if follower.session.queue.takes_replay(frame.len()) {
+                    follower.session.push_message(frame.clone());
+                    follower.cursor = seq;
+                    self.head = self.head.max(seq);
+                }
+            }
+        }
+        self.pull();
+    }
+
+    /// The store has nothing where something was thought to be: asked again, and believed when no live message contradicts it.
+    fn nothing_found(&mut self, now: Instant) {
+        self.empty_fills += 1;
+        self.retry_at = Some(now + FILL_RETRY);
+        if self.empty_fills >= EMPTY_FILLS && self.ahead.is_empty() {
+            self.empty_fills = 0;
+            self.target = self.active().map(|f| f.cursor).max().unwrap_or(0);
+            self.stored = self.stored.min(self.target);
+        }
+    }
+
+    /// Sends what waits ahead to those who have come up to it, and forgets what nobody lacks.
+    fn pull(&mut self) {
+        if self.ahead.is_empty() {
+            return;
+        }
+        for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
+            while let Some(frame) = self.ahead.get(&(follower.cursor + 1)) {
+                if !follower.session.queue.takes_replay(frame.len()) {
+                    break;
+                }
+                follower.session.push_message(frame.clone());
+                follower.cursor += 1;
+                self.head = self.head.max(follower.cursor);
+            }
+        }
+        match self.floor() {
+            Some(floor) => self.ahead = self.ahead.split_off(&(floor + 1)),
+            None => self.ahead.clear(),
+        }
+    }
+
+    /// What must be read from the store now, if anything. At most one fill runs for a room.
+    pub(super) fn advance(&mut self, now: Instant) -> Option<Fill> {
+        if self.filling {
+            return None;
+        }
+        self.pull();
+        if !self.is_behind() {
+            self.gap = None;
+            self.retry_at = None;
+            return None;
+        }
+        if self.retry_at.is_some_and(|at| now < at) {
+            return None;
+        }
+        self.retry_at = None;
+        // A follower whose queue is full of its replay waits; it must not make the others' fill start at its place.
+        let target = self.target;
+        let after = self.active().filter(|f| f.cursor < target && f.session.queue.takes_replay(1)).map(|f| f.cursor).min()?;
+        if after >= self.stored {
+            // Another gap is another wait: under load gaps open and close all the time, and the broker closes nearly all of them.
+            let since = self.gap.filter(|(at, _)| *at == after).map_or(now, |(_, since)| since);
+            if now < since + GAP_GRACE {
+                self.gap = Some((after, since));
+                return None;
+            }
+        }
+        self.gap = None;
+        self.filling = true;
+        Some(Fill { after })
+    }
+
+    /// Has the store asked at once for what is known to be missing: the broker lost its connection.
+    pub(super) fn distrust(&mut self) {
+        self.stored = self.target;
+    }
+
+    fn is_behind(&self) -> bool {
+        self.floor().is_some_and(|floor| floor < self.target)
+    }
+
+    fn floor(&self) -> Option<Seq> {
+        self.active().map(|f| f.cursor).min()
+    }
+
+    fn active(&self) -> impl Iterator<Item = &Follower> {
+        self.followers.iter().filter(|f| !f.suspended)
+    }
+}
+
+fn message_frame(message: Message) -> Utf8Bytes {
+    encode_event(&ClientEvent::Message { message: message.into() })
+}

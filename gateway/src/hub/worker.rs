@@ -1,0 +1,266 @@
+//! A room worker: one task that owns the rooms whose hash leads to it. It never waits for the store or for a client.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    ephemera::Receipt,
+    event::Event,
+    room::{Fill, Room, Tally},
+};
+use crate::{
+    connection::{queue::Class, session::Session},
+    model::{Message, RoomId, Seq, UserId},
+    protocol::{ClientEvent, encode_event, event::TypingState},
+    services::Services,
+};
+
+/// Commands that wait for one worker; senders wait when it is full, which in turn stops reading from the broker.
+const COMMANDS: usize = 4_096;
+
+/// How often gaps, typing and receipts are looked after, while there are any.
+const TICK: Duration = Duration::from_millis(25);
+
+/// Messages fetched by one fill.
+pub(super) const FILL_PAGE: u32 = 200;
+
+/// Something for a worker to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A session follows a room.
+    Join { room: RoomId, session: Arc<Session>, cursor: Seq, stored: Seq },
+    /// A session no longer follows a room.
+    Leave { room: RoomId, session: Uuid },
+    /// A suspended session turned out to be a member's.
+    Resume { room: RoomId, session: Uuid },
+    /// Events of a room came; `own` when this gateway published them.
+    Events { room: RoomId, own: bool, events: Vec<Event> },
+    /// The store's newest seq; `distrust` when the broker is known to have lost something.
+    Position { room: RoomId, seq: Seq, distrust: bool },
+    /// The answer to a fill.
+    Filled { room: RoomId, found: Result<Vec<Message>, ()> },
+    /// Asks for the rooms with followers.
+    List { answer: oneshot::Sender<Vec<RoomId>> },
+}
+
+/// Leads to a worker.
+#[derive(Clone)]
+pub(super) struct WorkerHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl WorkerHandle {
+    /// Gives the worker something to do, in order; waits while it has too much. Lost when the hub has stopped.
+    pub(super) async fn tell(&self, command: Command) {
+        let _ = self.commands.send(command).await;
+    }
+}
+
+/// Starts a worker.
+pub(super) fn start(services: Arc<Services>, fills: Arc<Semaphore>, stop: CancellationToken) -> WorkerHandle {
+    let (commands, inbox) = mpsc::channel(COMMANDS);
+    let handle = WorkerHandle { commands };
+    let worker = Worker {
+        services,
+        fills,
+        me: handle.commands.downgrade(),
+        rooms: HashMap::new(),
+        timed: HashSet::new(),
+        tally: Tally::default(),
+    };
+    tokio::spawn(async move { stop.run_until_cancelled(worker.run(inbox)).await });
+    handle
+}
+
+struct Worker {
+    services: Arc<Services>,
+    fills: Arc<Semaphore>,
+    me: mpsc::WeakSender<Command>,
+    rooms: HashMap<RoomId, Room>,
+    timed: HashSet<RoomId>,
+    tally: Tally,
+}
+
+impl Worker {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = inbox.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => return,
+                },
+                _ = tick.tick(), if !self.timed.is_empty() => self.tick(),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = Instant::now();
+        let id = match command {
+            Command::Join { room, session, cursor, stored } => {
+                if !self.rooms.contains_key(&room) {
+                    self.services.counters.rooms.fetch_add(1, Ordering::Relaxed);
+                }
+                self.rooms.entry(room).or_insert_with(Room::new).join(session, cursor, stored);
+                room
+            }
+            Command::Leave { room, session } => {
+                self.leave(room, session);
+                room
+            }
+            Command::Resume { room, session } => {
+                self.with(room, |state, _| state.resume(session));
+                room
+            }
+            Command::Events { room, own, events } => {
+                self.with(room, |state, tally| {
+                    for event in events {
+                        happen(state, room, event, own, now, tally);
+                    }
+                });
+                room
+            }
+            Command::Position { room, seq, distrust } => {
+                self.with(room, |state, _| {
+                    state.position(seq);
+                    if distrust {
+                        state.distrust();
+                    }
+                });
+                room
+            }
+            Command::Filled { room, found } => {
+                self.with(room, |state, tally| state.filled(found, now, tally));
+                room
+            }
+            Command::List { answer } => {
+                let _ = answer.send(self.rooms.keys().copied().collect());
+                return;
+            }
+        };
+        self.look_after(id, now);
+    }
+
+    fn with(&mut self, room: RoomId, act: impl FnOnce(&mut Room, &mut Tally)) {
+        if let Some(state) = self.rooms.get_mut(&room) {
+            act(state, &mut self.tally);
+        }
+        let Tally { duplicates, backfilled } = std::mem::take(&mut self.tally);
+        let counters = &self.services.counters;
+        counters.duplicates.fetch_add(duplicates, Ordering::Relaxed);
+        counters.backfilled.fetch_add(backfilled, Ordering::Relaxed);
+    }
+
+    fn leave(&mut self, room: RoomId, session: Uuid) {
+        let Some(state) = self.rooms.get_mut(&room) else { return };
+        state.leave(session);
+        if state.is_empty() {
+            self.rooms.remove(&room);
+            self.services.counters.rooms.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Starts a fill if the room needs one, and remembers whether time matters to it.
+    fn look_after(&mut self, room: RoomId, now: Instant) {
+        let Some(state) = self.rooms.get_mut(&room) else {
+            self.timed.remove(&room);
+            return;
+        };
+        if let Some(fill) = state.advance(now) {
+            self.fill(room, fill);
+        } else if state.is_timed() {
+            self.timed.insert(room);
+        } else {
+            self.timed.remove(&room);
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        for room in self.timed.iter().copied().collect::<Vec<_>>() {
+            if let Some(state) = self.rooms.get_mut(&room) {
+                for (user, name) in state.ephemera.lapsed(now) {
+                    tell_typing(state, room, user, name, TypingState::Stop);
+                }
+                for receipt in state.ephemera.receipts() {
+                    tell_receipt(state, room, receipt);
+                }
+            }
+            self.look_after(room, now);
+        }
+    }
+
+    fn fill(&self, room: RoomId, Fill { after }: Fill) {
+        let (services, fills, me) = (Arc::clone(&self.services), Arc::clone(&self.fills), self.me.clone());
+        tokio::spawn(async move {
+            let found = {
+                let _permit = fills.acquire().await;
+                services.store.replay(room, after, FILL_PAGE).await
+            };
+            let found = found.map_err(|error| tracing::debug!(%room, %error, "a gap could not be filled yet"));
+            if let Some(me) = me.upgrade() {
+                let _ = me.send(Command::Filled { room, found }).await;
+            }
+        });
+    }
+}
+
+fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant, tally: &mut Tally) {
+    match event {
+        Event::Message { message } => state.message(message, own, tally),
+        Event::Receipt { user, delivered_seq, read_seq } => {
+            state.ephemera.receipt(Receipt { user, delivered_seq, read_seq });
+        }
+        Event::Typing { user, name, state: typing } => {
+            if state.ephemera.typing(user, &name, typing, now) {
+                tell_typing(state, room, user, name, typing);
+            }
+        }
+        Event::Presence { user, state: presence, change } => {
+            let frame = encode_event(&ClientEvent::Presence { user, state: presence });
+            for session in state.sessions().filter(|session| session.user.id != user) {
+                session.push_presence(frame.clone(), change);
+            }
+        }
+        Event::MemberAdded { user, name, version } => {
+            if state.ephemera.is_new(version) {
+                tell(state, Class::Kept, None, &ClientEvent::MemberAdded { room, user, name });
+            }
+        }
+        Event::MemberRemoved { user, version } => {
+            state.suspend(user, room);
+            if state.ephemera.is_new(version) {
+                tell(state, Class::Kept, None, &ClientEvent::MemberRemoved { room, user });
+            }
+        }
+        Event::RoomAdded { .. } | Event::RoomRemoved { .. } | Event::Unknown => {}
+    }
+}
+
+fn tell_typing(state: &Room, room: RoomId, user: UserId, name: String, typing: TypingState) {
+    tell(state, Class::Ephemeral, Some(user), &ClientEvent::Typing { room, user, name, state: typing });
+}
+
+fn tell_receipt(state: &Room, room: RoomId, Receipt { user, delivered_seq, read_seq }: Receipt) {
+    tell(state, Class::Ephemeral, None, &ClientEvent::Receipt { room, user, delivered_seq, read_seq });
+}
+
+/// Queues an event for everyone in the room but one user; encoded once.
+fn tell(state: &Room, class: Class, but: Option<UserId>, event: &ClientEvent) {
+    let frame = encode_event(event);
+    for session in state.sessions().filter(|session| Some(session.user.id) != but) {
+        session.push(frame.clone(), class);
+    }
+}

@@ -1,0 +1,212 @@
+//! What the gateway answers to a request.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use uuid::Uuid;
+
+use super::{error::WireError, event::encode, time::milliseconds};
+use crate::model::{Member, Message, MessageId, Room, RoomId, RoomKind, Seq, User, UserId};
+
+/// Answers by their `type`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Answer {
+    /// To `hello`.
+    Welcome(Box<Welcome>),
+    /// To `create_room`.
+    Room {
+        /// The room.
+        room: RoomView,
+        /// Whether this request made it.
+        created: bool,
+    },
+    /// To `rooms`.
+    Rooms {
+        /// The user's rooms.
+        rooms: Vec<RoomView>,
+    },
+    /// To `members`.
+    Members {
+        /// The room.
+        room: RoomId,
+        /// Its members.
+        members: Vec<Member>,
+    },
+    /// To `send`: it is committed.
+    Sent {
+        /// The room.
+        room: RoomId,
+        /// The id that the client chose.
+        message_id: MessageId,
+        /// Its place.
+        seq: Seq,
+        /// When it was committed.
+        #[serde(serialize_with = "milliseconds")]
+        at: Timestamp,
+        /// Whether an earlier send counted.
+        duplicate: bool,
+    },
+    /// To `history`.
+    History {
+        /// The room.
+        room: RoomId,
+        /// Ascending.
+        messages: Vec<MessageView>,
+        /// Whether there are more in that direction.
+        more: bool,
+    },
+    /// To `presence`.
+    PresenceList {
+        /// As asked.
+        users: Vec<PresenceView>,
+    },
+    /// Done.
+    Ok,
+    /// To `ping`.
+    Pong,
+    /// Not done.
+    Error(WireError),
+}
+
+/// The first answer of a connection.
+#[derive(Clone, Debug, Serialize)]
+pub struct Welcome {
+    /// Id of this connection, for traces.
+    pub session: Uuid,
+    /// Who the token belongs to.
+    pub user: User,
+    /// Name of the gateway.
+    pub gateway: String,
+    /// Seconds between pings.
+    pub ping_seconds: u32,
+    /// What a client must keep to.
+    pub limits: LimitsView,
+    /// Rooms that the connection follows.
+    pub rooms: Vec<RoomView>,
+    /// What became of the rooms that `hello` named.
+    pub resumed: Vec<Resumed>,
+}
+
+/// Limits as clients see them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LimitsView {
+    /// Bytes of a body.
+    pub message_bytes: u32,
+    /// Messages a second.
+    pub messages_per_second: u32,
+    /// Messages at once.
+    pub message_burst: u32,
+    /// Rooms on one connection.
+    pub rooms_per_connection: u32,
+}
+
+impl From<chat_gateway_config::Limits> for LimitsView {
+    fn from(limits: chat_gateway_config::Limits) -> Self {
+        Self {
+            message_bytes: limits.message_bytes,
+            messages_per_second: limits.messages_per_second,
+            message_burst: limits.message_burst,
+            rooms_per_connection: limits.rooms_per_connection,
+        }
+    }
+}
+
+/// What became of one entry of `hello.resume`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Resumed {
+    /// The room.
+    pub room: RoomId,
+    /// What the client named.
+    pub from: Seq,
+    /// Newest seq at that moment.
+    pub to: Seq,
+    /// Whether the messages between are replayed.
+    pub recovered: bool,
+}
+
+/// A room on the wire.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomView {
+    id: RoomId,
+    kind: RoomKind,
+    title: String,
+    last_seq: Seq,
+    read_seq: Seq,
+    delivered_seq: Seq,
+    #[serde(serialize_with = "milliseconds")]
+    created_at: Timestamp,
+}
+
+impl From<Room> for RoomView {
+    fn from(room: Room) -> Self {
+        Self {
+            id: room.id,
+            kind: room.kind,
+            title: room.title,
+            last_seq: room.last_seq,
+            read_seq: room.read_seq,
+            delivered_seq: room.delivered_seq,
+            created_at: room.created_at,
+        }
+    }
+}
+
+/// A message on the wire.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageView {
+    room: RoomId,
+    seq: Seq,
+    message_id: MessageId,
+    sender: UserId,
+    sender_name: String,
+    body: String,
+    #[serde(serialize_with = "milliseconds")]
+    at: Timestamp,
+}
+
+impl From<Message> for MessageView {
+    fn from(message: Message) -> Self {
+        Self {
+            room: message.room,
+            seq: message.seq,
+            message_id: message.message_id,
+            sender: message.sender,
+            sender_name: message.sender_name,
+            body: message.body,
+            at: message.at,
+        }
+    }
+}
+
+/// Whether a user is there.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PresenceView {
+    /// The user.
+    pub user: UserId,
+    /// Online or offline.
+    pub state: PresenceState,
+}
+
+/// Whether a user is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PresenceState {
+    /// At least one session on some gateway.
+    Online,
+    /// None.
+    Offline,
+}
+
+/// The frame of an answer; `re` is the number of the request, absent when the frame was too broken to have one.
+#[must_use]
+pub fn encode_answer(re: Option<u64>, answer: &Answer) -> Utf8Bytes {
+    #[derive(Serialize)]
+    struct Frame<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        re: Option<u64>,
+        #[serde(flatten)]
+        answer: &'a Answer,
+    }
+    encode(&Frame { re, answer })
+}

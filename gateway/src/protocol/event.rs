@@ -1,0 +1,101 @@
+//! What the gateway tells without being asked.
+
+use serde::{Deserialize, Serialize};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::answer::{MessageView, PresenceState, RoomView};
+use crate::model::{RoomId, Seq, UserId};
+
+/// Events by their `type`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientEvent {
+    /// A message was committed.
+    Message {
+        /// The message.
+        message: MessageView,
+    },
+    /// A member's marks moved.
+    Receipt {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+        /// Newest confirmed seq.
+        delivered_seq: Seq,
+        /// Newest read seq.
+        read_seq: Seq,
+    },
+    /// A member began or ceased to type.
+    Typing {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+        /// Name to show.
+        name: String,
+        /// Which of the two.
+        state: TypingState,
+    },
+    /// Somebody came or went.
+    Presence {
+        /// Who.
+        user: UserId,
+        /// Which of the two.
+        state: PresenceState,
+    },
+    /// The user was added to a room.
+    RoomAdded {
+        /// The room.
+        room: RoomView,
+    },
+    /// The user was removed from a room.
+    RoomRemoved {
+        /// The room.
+        room: RoomId,
+    },
+    /// Somebody became a member.
+    MemberAdded {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        user: UserId,
+        /// Sign-in name.
+        name: String,
+    },
+    /// Somebody ceased to be a member.
+    MemberRemoved {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        user: UserId,
+    },
+    /// This gateway wants to be left.
+    Reconnect {
+        /// When to connect again.
+        after_ms: u64,
+        /// Why, in a word.
+        reason: &'static str,
+    },
+}
+
+/// Whether somebody types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TypingState {
+    /// Begins or goes on.
+    Start,
+    /// Ceases.
+    Stop,
+}
+
+/// The frame of an event.
+#[must_use]
+pub fn encode_event(event: &ClientEvent) -> Utf8Bytes {
+    encode(event)
+}
+
+/// JSON of a type whose serialisation cannot fail: string keys only, no foreign `Serialize`.
+pub(super) fn encode<T: Serialize>(value: &T) -> Utf8Bytes {
+    serde_json::to_string(value).unwrap_or_default().into()
+}

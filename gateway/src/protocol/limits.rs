@@ -1,0 +1,55 @@
+//! Limits of the protocol that no configuration changes, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes of one frame. A body of 48 KiB (the greatest `messageBytes`) fits with its JSON around it when few characters are escaped.
+pub const FRAME_BYTES: usize = 64 * 1024;
+
+/// Bytes that wait in one connection's queue before it counts as too slow: about ten seconds of a busy room, and at 20,000
+/// connections still less than the machine has.
+pub const QUEUE_BYTES: usize = 1024 * 1024;
+
+/// Bytes from which ephemeral events are shed: what must arrive keeps the other half for itself.
+pub const QUEUE_EPHEMERAL_BYTES: usize = QUEUE_BYTES / 2;
+
+/// Time from the upgrade to `hello`.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Seconds between pings: below the 30 s after which the most impatient of common middleboxes forget an idle connection.
+pub const PING_SECONDS: u32 = 25;
+
+/// Ping periods without any frame of the client after which it counts as gone.
+pub const SILENT_PERIODS: u32 = 2;
+
+/// Frames in a row that are no JSON before the connection closes: one is a slip, three are another protocol.
+pub const BAD_FRAMES: u32 = 3;
+
+/// Distance in a room over which resume leaves the client to `history`.
+pub const RESUME_DISTANCE: i64 = 1_000;
+
+/// Entries of `hello.resume`: more rooms than this fit in no connection.
+pub const RESUME_ROOMS: usize = 1_000;
+
+/// Messages of a `history` page when the client does not say.
+pub const HISTORY_DEFAULT: u32 = 50;
+
+/// Messages of a `history` page at most.
+pub const HISTORY_MAX: u32 = 100;
+
+/// Users in one `presence` request.
+pub const PRESENCE_USERS: usize = 200;
+
+/// Characters of a room's title.
+pub const TITLE_CHARS: usize = 128;
+
+/// Other members named in one `create_room`.
+pub const ROOM_MEMBERS: usize = 1_000;
+
+/// Largest number of a request: the integers that JavaScript represents exactly.
+pub const REQUEST_ID_MAX: u64 = 1 << 53;
+
+/// Life of a typing notice that is not renewed.
+pub const TYPING_LAPSE: Duration = Duration::from_secs(6);
+
+/// Times the message rate at which sending is flooding.
+pub const FLOOD_FACTOR: u32 = 10;

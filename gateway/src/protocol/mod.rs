@@ -1,0 +1,18 @@
+//! The wire protocol of `docs/reference/protocol.md` as types: requests in, answers and events out, codes and limits. No I/O.
+//!
+//! A frame that a network can send never panics here: [`parse`] answers every text with a [`Request`] or a [`Refusal`].
+
+pub mod answer;
+pub mod close;
+pub mod error;
+pub mod event;
+mod fields;
+pub mod limits;
+pub mod request;
+mod time;
+
+pub use answer::{Answer, encode_answer};
+pub use close::CloseCode;
+pub use error::{ErrorCode, WireError};
+pub use event::{ClientEvent, encode_event};
+pub use request::{Incoming, Refusal, Request, parse};

@@ -1,0 +1,290 @@
+//! What clients ask, and how a frame becomes a request.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    error::{ErrorCode, WireError},
+    fields::{Fields, seq_of, uuid_of},
+    limits,
+};
+use crate::model::{MessageId, RoomId, RoomKind, Seq, UserId};
+
+/// A request with its number, if an answer is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incoming {
+    /// Number chosen by the client.
+    pub id: Option<u64>,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// Requests by their `type`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// The first one.
+    Hello {
+        /// Token from sign-in.
+        token: String,
+        /// Last seq that the client has, by room.
+        resume: Vec<(RoomId, Seq)>,
+    },
+    /// Makes a room.
+    CreateRoom {
+        /// Kind.
+        kind: RoomKind,
+        /// Title; empty when absent.
+        title: String,
+        /// Names or ids of the others.
+        members: Vec<Who>,
+        /// Makes a repeat find the first room.
+        room_key: Option<Uuid>,
+    },
+    /// Adds somebody to a group.
+    AddMember {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        member: Who,
+    },
+    /// Removes somebody from a group.
+    RemoveMember {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        member: Who,
+    },
+    /// Lists the user's rooms.
+    Rooms,
+    /// Lists a room's members.
+    Members {
+        /// The room.
+        room: RoomId,
+    },
+    /// Sends a message.
+    Send {
+        /// The room.
+        room: RoomId,
+        /// Idempotency key.
+        message_id: MessageId,
+        /// Text.
+        body: String,
+    },
+    /// Pages through messages.
+    History {
+        /// The room.
+        room: RoomId,
+        /// Where.
+        page: crate::store::Page,
+        /// How many.
+        limit: u32,
+    },
+    /// Begins, renews or ends typing.
+    Typing {
+        /// The room.
+        room: RoomId,
+        /// Which.
+        state: super::event::TypingState,
+    },
+    /// Confirms that everything up to `seq` arrived.
+    Delivered {
+        /// The room.
+        room: RoomId,
+        /// Up to here.
+        seq: Seq,
+    },
+    /// Says that everything up to `seq` was read.
+    Read {
+        /// The room.
+        room: RoomId,
+        /// Up to here.
+        seq: Seq,
+    },
+    /// Asks who is there.
+    Presence {
+        /// Whom to ask for.
+        users: Vec<UserId>,
+    },
+    /// Asks whether the connection lives.
+    Ping,
+}
+
+/// A user by id or by sign-in name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// By id.
+    Id(UserId),
+    /// By name, folded.
+    Name(String),
+}
+
+impl Request {
+    /// The room that a request is about, if it is about one that exists.
+    #[must_use]
+    pub fn room(&self) -> Option<RoomId> {
+        match self {
+            Self::AddMember { room, .. }
+            | Self::RemoveMember { room, .. }
+            | Self::Members { room }
+            | Self::Send { room, .. }
+            | Self::History { room, .. }
+            | Self::Typing { room, .. }
+            | Self::Delivered { room, .. }
+            | Self::Read { room, .. } => Some(*room),
+            Self::Hello { .. } | Self::CreateRoom { .. } | Self::Rooms | Self::Presence { .. } | Self::Ping => None,
+        }
+    }
+}
+
+/// A frame that is no request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Number of the request, as far as it could be read.
+    pub id: Option<u64>,
+    /// What to answer.
+    pub error: WireError,
+}
+
+/// Reads one text frame.
+///
+/// # Errors
+/// `bad_json` when it is no JSON object, `unknown_type`, or `bad_request` with the field at fault.
+pub fn parse(text: &str) -> Result<Incoming, Refusal> {
+    let refuse = |id, error| Refusal { id, error };
+    let Ok(Value::Object(object)) = serde_json::from_str(text) else {
+        return Err(refuse(None, WireError::new(ErrorCode::BadJson, "a frame is one JSON object")));
+    };
+    let mut fields = Fields(object);
+    let id = match fields.take("id") {
+        None => None,
+        Some(value) => Some(
+            value
+                .as_u64()
+                .filter(|id| *id <= limits::REQUEST_ID_MAX)
+                .ok_or_else(|| refuse(None, WireError::field("id", "id must be an integer from 0 to 2^53")))?,
+        ),
+    };
+    let kind = fields.text("type").map_err(|error| refuse(id, error))?;
+    match request(&kind, &mut fields) {
+        Ok(request) => Ok(Incoming { id, request }),
+        Err(error) => Err(refuse(id, error)),
+    }
+}
+
+fn request(kind: &str, fields: &mut Fields) -> Result<Request, WireError> {
+    use super::event::TypingState::{Start, Stop};
+    Ok(match kind {
+        "hello" => Request::Hello { token: fields.text("token")?, resume: resume(fields)? },
+        "create_room" => create_room(fields)?,
+        "add_member" => Request::AddMember { room: room(fields)?, member: member(fields)? },
+        "remove_member" => Request::RemoveMember { room: room(fields)?, member: member(fields)? },
+        "rooms" => Request::Rooms,
+        "members" => Request::Members { room: room(fields)? },
+        "send" => Request::Send { room: room(fields)?, message_id: message_id(fields)?, body: fields.text("body")? },
+        "history" => history(fields)?,
+        "typing_start" => Request::Typing { room: room(fields)?, state: Start },
+        "typing_stop" => Request::Typing { room: room(fields)?, state: Stop },
+        "delivered" => Request::Delivered { room: room(fields)?, seq: fields.seq("seq")? },
+        "read" => Request::Read { room: room(fields)?, seq: fields.seq("seq")? },
+        "presence" => Request::Presence {
+            users: fields
+                .list("users", limits::PRESENCE_USERS)?
+                .iter()
+                .map(|value| uuid_of("users", value).map(UserId))
+                .collect::<Result<_, _>>()?,
+        },
+        "ping" => Request::Ping,
+        _ => return Err(WireError::new(ErrorCode::UnknownType, "no such request; see the protocol page")),
+    })
+}
+
+fn room(fields: &mut Fields) -> Result<RoomId, WireError> {
+    fields.uuid("room").map(RoomId)
+}
+
+fn message_id(fields: &mut Fields) -> Result<MessageId, WireError> {
+    let id = fields.uuid("message_id")?;
+    // Random ids would scatter over the store's index; time-ordered ones stay at its end.
+    if id.get_version_num() != 7 {
+        return Err(WireError::field("message_id", "message_id must be a UUIDv7"));
+    }
+    Ok(MessageId(id))
+}
+
+fn resume(fields: &mut Fields) -> Result<Vec<(RoomId, Seq)>, WireError> {
+    if fields.0.get("resume").is_none_or(Value::is_null) {
+        return Ok(Vec::new());
+    }
+    let bad = || WireError::field("resume", "resume is a list of {room, seq}");
+    fields
+        .list("resume", limits::RESUME_ROOMS)?
+        .iter()
+        .map(|entry| {
+            let room = uuid_of("resume", entry.get("room").ok_or_else(bad)?)?;
+            let seq = seq_of("resume", entry.get("seq").ok_or_else(bad)?)?;
+            Ok((RoomId(room), seq))
+        })
+        .collect()
+}
+
+fn create_room(fields: &mut Fields) -> Result<Request, WireError> {
+    let kind = match fields.text("kind")?.as_str() {
+        "direct" => RoomKind::Direct,
+        "group" => RoomKind::Group,
+        _ => return Err(WireError::field("kind", "kind must be direct or group")),
+    };
+    let title = match fields.take("title") {
+        None => String::new(),
+        Some(Value::String(title)) if title.chars().count() <= limits::TITLE_CHARS => title,
+        Some(_) => return Err(WireError::field("title", "title must be a text of at most 128 characters")),
+    };
+    let members = fields
+        .list("members", limits::ROOM_MEMBERS)?
+        .iter()
+        .map(|value| who("members", value))
+        .collect::<Result<Vec<_>, _>>()?;
+    if kind == RoomKind::Direct && members.len() != 1 {
+        return Err(WireError::field("members", "a direct room has exactly one other member"));
+    }
+    let room_key = fields.take("room_key").map(|value| uuid_of("room_key", &value)).transpose()?;
+    Ok(Request::CreateRoom { kind, title, members, room_key })
+}
+
+fn member(fields: &mut Fields) -> Result<Who, WireError> {
+    let value = fields.need("member")?;
+    who("member", &value)
+}
+
+fn who(field: &'static str, value: &Value) -> Result<Who, WireError> {
+    let text = value.as_str().ok_or_else(|| WireError::field(field, format!("{field} takes names or ids")))?;
+    if let Ok(id) = uuid_of(field, value) {
+        return Ok(Who::Id(UserId(id)));
+    }
+    // No name is longer than 32 characters; anything that is no name simply finds nobody.
+    if text.is_empty() || text.len() > 128 {
+        return Err(WireError::field(field, format!("{field} takes names or ids")));
+    }
+    Ok(Who::Name(text.to_ascii_lowercase()))
+}
+
+fn history(fields: &mut Fields) -> Result<Request, WireError> {
+    use crate::store::Page;
+    let room = room(fields)?;
+    let before = fields.take("before").map(|value| seq_of("before", &value)).transpose()?;
+    let after = fields.take("after").map(|value| seq_of("after", &value)).transpose()?;
+    let page = match (before, after) {
+        (None, None) => Page::Newest,
+        (Some(seq), None) => Page::Before(seq),
+        (None, Some(seq)) => Page::After(seq),
+        (Some(_), Some(_)) => return Err(WireError::field("after", "before and after exclude each other")),
+    };
+    let limit = match fields.take("limit") {
+        None => limits::HISTORY_DEFAULT,
+        Some(value) => value
+            .as_u64()
+            .and_then(|limit| u32::try_from(limit).ok())
+            .filter(|limit| (1..=limits::HISTORY_MAX).contains(limit))
+            .ok_or_else(|| WireError::field("limit", "limit must be an integer from 1 to 100"))?,
+    };
+    Ok(Request::History { room, page, limit })
+}

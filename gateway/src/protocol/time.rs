@@ -1,0 +1,10 @@
+//! Times on the wire: RFC 3339 in UTC with milliseconds, whatever precision the store keeps.
+
+use jiff::{Timestamp, Unit};
+use serde::{Serialize, Serializer};
+
+/// `serialize_with` for times.
+pub(super) fn milliseconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    let at = at.round(Unit::Millisecond).unwrap_or(*at);
+    format!("{at:.3}").serialize(serializer)
+}

@@ -1,0 +1,109 @@
+//! Carries what was committed from the outbox to everyone, and what is worth nothing later as far as it is cheap.
+//!
+//! A committed event lives in the outbox until every gateway could have heard of it. The copy in memory only makes it fast: it is
+//! dropped whenever there is too much of it or the broker is away, and the [`sweeper`] brings it later.
+
+mod finisher;
+mod hints;
+mod lane;
+mod sweeper;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::Key,
+    hub::{Dispatch, event::Event},
+    model::RoomId,
+    services::Services,
+    store::{OutboxEvent, StoredEvent},
+};
+
+/// Lanes, each with one task. A room always takes the same lane, so its events are published in order.
+const LANES: u64 = 4;
+
+/// Events that wait in one lane; more stay in the outbox only.
+const WAITING: usize = 1_024;
+
+/// The relay of one gateway.
+pub(crate) struct Relay {
+    dispatch: Arc<Dispatch>,
+    lanes: Lanes,
+    hints: hints::Hints,
+}
+
+/// Leads to the lanes.
+#[derive(Clone)]
+struct Lanes(Arc<Vec<mpsc::Sender<OutboxEvent>>>);
+
+impl Relay {
+    /// Starts the relay's tasks, which end with `stop`.
+    pub(crate) fn start(services: Arc<Services>, dispatch: Arc<Dispatch>, stop: &CancellationToken) -> Self {
+        let finisher = finisher::start(Arc::clone(&services.store), stop);
+        let lanes = (0..LANES)
+            .map(|_| {
+                let (lane, inbox) = mpsc::channel(WAITING);
+                spawn(stop, lane::run(Arc::clone(&services), Arc::clone(&dispatch), finisher.clone(), inbox));
+                lane
+            })
+            .collect();
+        let lanes = Lanes(Arc::new(lanes));
+        spawn(stop, sweeper::run(Arc::clone(&services), Arc::clone(&dispatch), lanes.clone()));
+        let hints = hints::start(services, Arc::clone(&dispatch), stop);
+        Self { dispatch, lanes, hints }
+    }
+
+    /// Tells those on this gateway at once, and hands the events to the lanes.
+    pub(crate) async fn announce(&self, events: Vec<OutboxEvent>) {
+        for OutboxEvent { key, event } in events {
+            for (routing_key, heard) in heard_by(&event) {
+                self.dispatch.deliver(routing_key, true, vec![heard]).await;
+            }
+            self.lanes.offer(OutboxEvent { key, event });
+        }
+    }
+
+    /// Publishes something that is worth nothing later.
+    pub(crate) fn hint(&self, key: Key, event: Event) {
+        self.hints.offer(key, event);
+    }
+}
+
+impl Lanes {
+    /// Puts an event into its room's lane; false when the lane is full and the event stays in the outbox only.
+    fn offer(&self, event: OutboxEvent) -> bool {
+        let lane = room_of(&event.event).0.as_u64_pair().1 % LANES;
+        // The remainder is below the number of lanes, so it fits.
+        self.0[usize::try_from(lane).unwrap_or(0)].try_send(event).is_ok()
+    }
+}
+
+/// The room that an event is about.
+fn room_of(event: &StoredEvent) -> RoomId {
+    match event {
+        StoredEvent::Message { message } => message.room,
+        StoredEvent::Joined { room, .. } | StoredEvent::Left { room, .. } => *room,
+    }
+}
+
+/// Who hears of a stored event, and what. The user comes before the room: a removed user's connections know before the others.
+fn heard_by(event: &StoredEvent) -> Vec<(Key, Event)> {
+    match event {
+        StoredEvent::Message { message } => vec![(Key::Room(message.room), Event::Message { message: message.clone() })],
+        StoredEvent::Joined { room, user, name, version } => vec![
+            (Key::User(*user), Event::RoomAdded { room: *room }),
+            (Key::Room(*room), Event::MemberAdded { user: *user, name: name.clone(), version: *version }),
+        ],
+        StoredEvent::Left { room, user, version } => vec![
+            (Key::User(*user), Event::RoomRemoved { room: *room }),
+            (Key::Room(*room), Event::MemberRemoved { user: *user, version: *version }),
+        ],
+    }
+}
+
+fn spawn(stop: &CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
+    let stop = stop.clone();
+    tokio::spawn(async move { stop.run_until_cancelled(task).await });
+}
