@@ -16,8 +16,18 @@ use tokio::sync::watch;
 
 use crate::model::{RoomId, UserId};
 
+mod bindings;
+mod memory;
+mod rabbitmq;
+
+pub use memory::{MemoryBroker, MemoryExchange};
+pub use rabbitmq::{RabbitBroker, RabbitSettings};
+
 /// How long one publish may wait for its confirmation before it counts as failed.
 pub const PUBLISH_BUDGET: Duration = Duration::from_secs(5);
+
+/// Deliveries that wait for the hub in the receiver of a [`Broker`].
+const DELIVERIES: usize = 1_024;
 
 /// A routing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,4 +89,13 @@ pub trait Broker: Send + Sync + 'static {
 
     /// How the connection stands, now and in future.
     fn state(&self) -> watch::Receiver<BrokerState>;
+}
+
+/// A component that answers.
+fn connected(message: &str) -> Component {
+    Component {
+        available: true,
+        reason: "Connected".into(),
+        message: message.into(),
+    }
 }

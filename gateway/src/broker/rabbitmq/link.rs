@@ -1,0 +1,166 @@
+//! Keeps a session with the broker, for ever: connect, serve, tell why it ended, wait, again.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use chat_gateway_config::stats::Component;
+use lapin::Channel;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::sleep,
+};
+
+use super::{RabbitSettings, session::Session, starting};
+use crate::broker::{BrokerState, Delivery, bindings::Bindings, connected};
+
+/// First and longest pause between two tries. Two seconds is short enough that a broker's restart is not felt for longer than it takes,
+/// and with the jitter below a hundred gateways are at most about a hundred tries a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The connection as the rest of the gateway sees it.
+pub(super) struct Link {
+    settings: RabbitSettings,
+    bindings: Bindings,
+    /// The channel that publishes go through, while a session stands and the server takes publishes.
+    publisher: Mutex<Option<Publisher>>,
+    state: watch::Sender<BrokerState>,
+    /// Number of the session that somebody has seen to be no use, and what wakes it.
+    suspect: AtomicU64,
+    suspicion: Notify,
+}
+
+/// Where publishes go, and in which session; a session's number is the epoch it began with.
+#[derive(Clone)]
+pub(super) struct Publisher {
+    pub(super) channel: Channel,
+    pub(super) session: u64,
+}
+
+impl Link {
+    pub(super) fn new(settings: RabbitSettings) -> Self {
+        Self {
+            bindings: Bindings::new(settings.linger),
+            settings,
+            publisher: Mutex::default(),
+            state: watch::Sender::new(BrokerState {
+                epoch: 0,
+                component: starting(),
+            }),
+            suspect: AtomicU64::new(0),
+            suspicion: Notify::new(),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &RabbitSettings {
+        &self.settings
+    }
+
+    pub(super) fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    pub(super) fn state(&self) -> watch::Receiver<BrokerState> {
+        self.state.subscribe()
+    }
+
+    pub(super) fn component(&self) -> Component {
+        self.state.borrow().component.clone()
+    }
+
+    pub(super) fn publisher(&self) -> Option<Publisher> {
+        self.publisher.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_publisher(&self, publisher: Option<Publisher>) {
+        *self.publisher.lock().unwrap_or_else(PoisonError::into_inner) = publisher;
+    }
+
+    /// Somebody has seen that a session is no use. Named by number, since the word may come late, when a better one stands.
+    pub(super) fn suspect(&self, session: u64) {
+        self.suspect.fetch_max(session, SeqCst);
+        self.suspicion.notify_one();
+    }
+
+    /// Returns when this session is suspected.
+    pub(super) async fn suspected(&self, session: u64) {
+        loop {
+            self.suspicion.notified().await;
+            if self.suspect.load(SeqCst) >= session {
+                return;
+            }
+        }
+    }
+
+    /// All bindings stand: publishes may pass, and the hub must ask the store for what it missed. Returns the session's number.
+    pub(super) fn stands(&self, channel: Channel) -> u64 {
+        let session = self.state.borrow().epoch + 1;
+        self.set_publisher(Some(Publisher { channel, session }));
+        self.state.send_modify(|state| {
+            state.epoch = session;
+            state.component = connected("RabbitMQ answers");
+        });
+        session
+    }
+
+    /// The server takes no publishes for now, being short of memory or disk; deliveries go on.
+    pub(super) fn blocked(&self) {
+        self.set_publisher(None);
+        tracing::warn!("RabbitMQ takes no messages");
+        self.state.send_modify(|state| {
+            state.component = Component {
+                available: false,
+                reason: "Blocked".into(),
+                message: "RabbitMQ takes no messages: it is short of memory or disk space".into(),
+            };
+        });
+    }
+
+    /// The server takes publishes again. Nothing was lost.
+    pub(super) fn unblocked(&self, publisher: Publisher) {
+        self.set_publisher(Some(publisher));
+        self.state.send_modify(|state| state.component = connected("RabbitMQ answers"));
+    }
+
+    /// Deliveries were lost although the session stands.
+    pub(super) fn lost_deliveries(&self) {
+        self.state.send_modify(|state| state.epoch += 1);
+    }
+
+    fn ended(&self, component: Component) {
+        self.set_publisher(None);
+        self.bindings.disconnected();
+        self.state.send_if_modified(|state| {
+            let changed = state.component != component;
+            if changed {
+                tracing::warn!(reason = component.reason, cause = component.message, "RabbitMQ is away");
+                state.component = component;
+            }
+            changed
+        });
+    }
+
+    pub(super) async fn run(self: Arc<Self>, deliveries: mpsc::Sender<Delivery>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = match Session::open(&self).await {
+                Ok(session) => {
+                    pause = FIRST_PAUSE;
+                    session.serve(&self, &deliveries).await
+                }
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(()) => return,
+                Err(error) => self.ended(error.component()),
+            }
+            sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}

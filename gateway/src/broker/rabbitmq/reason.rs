@@ -1,0 +1,67 @@
+//! Why there is no session, in a word for conditions and a sentence for people. Credentials never get into either.
+
+use std::io;
+
+use chat_gateway_config::stats::Component;
+use lapin::ErrorKind;
+
+/// Why a session could not be opened, or ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    /// The file with the URI cannot be used.
+    #[error("the broker's URI cannot be used: {0}")]
+    Uri(String),
+    /// Something took longer than it may.
+    #[error("RabbitMQ did not answer in time while {0}")]
+    Timeout(&'static str),
+    /// The library reports an error.
+    #[error("{0}")]
+    Amqp(#[from] lapin::Error),
+    /// The server ended the consumer: its queue is gone.
+    #[error("the gateway's queue was taken away")]
+    ConsumerEnded,
+    /// Somebody saw publishes go unanswered.
+    #[error("RabbitMQ stopped confirming what was published")]
+    Suspected,
+}
+
+impl SessionError {
+    /// For `/stats`.
+    pub(super) fn component(&self) -> Component {
+        Component {
+            available: false,
+            reason: self.reason().into(),
+            message: self.to_string(),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Uri(_) => "InvalidUri",
+            Self::Timeout(_) | Self::Suspected => "Timeout",
+            Self::ConsumerEnded => "ProtocolError",
+            Self::Amqp(error) => match error.kind() {
+                ErrorKind::IOError(cause) => io_reason(cause),
+                ErrorKind::MissingHeartbeatError => "Timeout",
+                // 403 ACCESS_REFUSED is what a wrong password and a vhost without permission come to; 530 is a vhost that is not there.
+                ErrorKind::ProtocolError(cause) if matches!(cause.get_id(), 403 | 530) => "AuthenticationFailed",
+                ErrorKind::AuthProviderError(_) => "AuthenticationFailed",
+                ErrorKind::InvalidConnectionState(_) | ErrorKind::InvalidChannelState(..) => "ConnectionLost",
+                _ => "ProtocolError",
+            },
+        }
+    }
+}
+
+fn io_reason(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "ConnectionRefused",
+        io::ErrorKind::TimedOut => "Timeout",
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+            "ConnectionLost"
+        }
+        // The resolver has no kind of its own: getaddrinfo's errors come through as uncategorised ones with this text.
+        _ if error.to_string().contains("lookup address") => "NameNotResolved",
+        _ => "ConnectionLost",
+    }
+}

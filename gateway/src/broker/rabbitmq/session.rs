@@ -1,0 +1,165 @@
+//! One session: two connections to the broker, from the first byte to the error that ends them.
+
+use std::time::Duration;
+
+use lapin::{
+    Channel, Connection, ConnectionProperties,
+    options::{BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    types::FieldTable,
+    uri::AMQPUri,
+};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+use super::{
+    consumer,
+    link::{Link, Publisher},
+    reason::SessionError,
+    topology::{self, Queues},
+};
+use crate::broker::{Delivery, bindings::Change};
+
+/// Time for a connection with its topology, and for each later exchange with the server.
+const OPEN_TIME: Duration = Duration::from_secs(5);
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// How often the server is asked for a sign of life. A frozen server is noticed within `PROBE + ANSWER_TIME`, also when nobody publishes.
+const PROBE: Duration = Duration::from_secs(3);
+/// Heartbeat in seconds, so that the server frees the queue of a gateway that vanished.
+const HEARTBEAT: u16 = 10;
+/// How often bindings without references are looked through.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Deliveries the server may send ahead of their acknowledgement.
+const PREFETCH: u16 = 500;
+/// Bindings in one exchange with the server.
+const BATCH: usize = 512;
+
+pub(super) struct Session {
+    /// Held for its effect: a connection closes when it is dropped.
+    _consuming: Connection,
+    publishing: Connection,
+    publisher: Channel,
+    /// Declares, binds and probes.
+    control: Channel,
+    /// Consumes; on a channel of its own, so that a binding is not queued behind acknowledgements.
+    consuming: Channel,
+    queues: Queues,
+}
+
+impl Session {
+    /// Connects and declares everything.
+    pub(super) async fn open(link: &Link) -> Result<Self, SessionError> {
+        timeout(OPEN_TIME, Self::open_now(link)).await.unwrap_or(Err(SessionError::Timeout("connecting")))
+    }
+
+    async fn open_now(link: &Link) -> Result<Self, SessionError> {
+        let settings = link.settings();
+        let text = tokio::fs::read_to_string(&settings.uri_file)
+            .await
+            .map_err(|error| SessionError::Uri(format!("{}: {error}", settings.uri_file.display())))?;
+        let mut uri: AMQPUri = text.trim().parse().map_err(|_| {
+            // The parser's words may repeat the text, password included.
+            SessionError::Uri(format!("{} holds no amqp:// or amqps:// URI", settings.uri_file.display()))
+        })?;
+        uri.query.heartbeat = Some(HEARTBEAT);
+        let connect = |purpose: &str| {
+            let name = format!("{} {purpose}", settings.gateway);
+            Connection::connect_uri(uri.clone(), ConnectionProperties::default().with_connection_name(name.into()))
+        };
+        let consuming = Box::pin(connect("consume")).await?;
+        let publishing = Box::pin(connect("publish")).await?;
+        let publisher = publishing.create_channel().await?;
+        publisher.confirm_select(ConfirmSelectOptions::default()).await?;
+        let control = consuming.create_channel().await?;
+        let queues = topology::declare(&control, settings).await?;
+        let channel = consuming.create_channel().await?;
+        channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+        Ok(Self {
+            _consuming: consuming,
+            publishing,
+            publisher,
+            control,
+            consuming: channel,
+            queues,
+        })
+    }
+
+    /// Serves until something fails; `Ok` means that nobody takes deliveries any more.
+    pub(super) async fn serve(self, link: &Link, deliveries: &mpsc::Sender<Delivery>) -> Result<(), SessionError> {
+        while !link.bindings().try_online() {
+            self.settle(link).await?;
+        }
+        let main = consumer::start(&self.consuming, self.queues.main.clone()).await?;
+        let dropped = consumer::start(&self.consuming, self.queues.dropped.clone()).await?;
+        let session = link.stands(self.publisher.clone());
+        tracing::info!(queue = %self.queues.main, "connected to RabbitMQ");
+        tokio::select! {
+            outcome = consumer::forward(main, &self.consuming, deliveries) => outcome,
+            outcome = consumer::watch_dropped(dropped, link) => outcome,
+            outcome = self.keep(link, session) => outcome,
+        }
+    }
+
+    /// Keeps bindings as wanted, and asks the server for signs of life.
+    async fn keep(&self, link: &Link, session: u64) -> Result<(), SessionError> {
+        let mut probe = interval(PROBE);
+        let mut sweep = interval(SWEEP);
+        probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = link.bindings().wait() => while self.settle(link).await? {},
+                _ = sweep.tick() => link.bindings().sweep(),
+                _ = probe.tick() => {
+                    self.probe().await?;
+                    self.look_at_publishing(link, session);
+                }
+                () = link.suspected(session) => {
+                    // A server that is short of memory does not confirm either, but says so; a new connection would not help.
+                    self.look_at_publishing(link, session);
+                    if link.publisher().is_some() {
+                        return Err(SessionError::Suspected);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings one batch of bindings to the server; false when there was nothing to do.
+    async fn settle(&self, link: &Link) -> Result<bool, SessionError> {
+        let changes: Vec<Change> = link.bindings().take(BATCH);
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        timeout(ANSWER_TIME, topology::apply(&self.control, &self.queues, &changes))
+            .await
+            .map_err(|_| SessionError::Timeout("binding"))??;
+        link.bindings().confirm(&changes);
+        Ok(true)
+    }
+
+    fn look_at_publishing(&self, link: &Link, session: u64) {
+        match (self.publishing.status().blocked(), link.publisher()) {
+            (true, Some(_)) => link.blocked(),
+            (false, None) => link.unblocked(Publisher {
+                channel: self.publisher.clone(),
+                session,
+            }),
+            _ => {}
+        }
+    }
+
+    async fn probe(&self) -> Result<(), SessionError> {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        let asked = self.control.queue_declare(self.queues.main.clone(), passive, FieldTable::default());
+        timeout(ANSWER_TIME, asked).await.map_err(|_| SessionError::Timeout("answering a probe"))??;
+        // The publishing connection has nothing to ask for; its own state is enough, as heartbeats end it.
+        if !self.publisher.status().connected() {
+            return Err(SessionError::Timeout("keeping the publishing connection"));
+        }
+        Ok(())
+    }
+}
