@@ -98,6 +98,7 @@ impl Session {
             outcome = consumer::forward(main, &self.consuming, deliveries) => outcome,
             outcome = consumer::watch_dropped(dropped, link) => outcome,
             outcome = self.keep(link, session) => outcome,
+            error = self.suspected(link, session) => Err(error),
         }
     }
 
@@ -114,13 +115,6 @@ impl Session {
                     self.probe().await?;
                     self.look_at_publishing(link, session);
                 }
-                () = link.suspected(session) => {
-                    // A server that is short of memory does not confirm either, but says so; a new connection would not help.
-                    self.look_at_publishing(link, session);
-                    if link.publisher().is_some() {
-                        return Err(SessionError::Suspected);
-                    }
-                }
             }
         }
     }
@@ -136,6 +130,18 @@ impl Session {
             .map_err(|_| SessionError::Timeout("binding"))??;
         link.bindings().confirm(&changes);
         Ok(true)
+    }
+
+    /// Returns when publishes go unconfirmed for no good reason. A server that is short of memory does not confirm either, but says so,
+    /// and a new connection would not help.
+    async fn suspected(&self, link: &Link, session: u64) -> SessionError {
+        loop {
+            link.suspected(session).await;
+            self.look_at_publishing(link, session);
+            if link.publisher().is_some() {
+                return SessionError::Suspected;
+            }
+        }
     }
 
     fn look_at_publishing(&self, link: &Link, session: u64) {

@@ -1,0 +1,305 @@
+//! What every broker must do, on the one in memory and on a real RabbitMQ.
+
+mod support;
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use chat_gateway::{
+    broker::{Broker, Delivery, Key, MemoryExchange, RabbitBroker, RabbitSettings},
+    model::{RoomId, UserId},
+};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use support::{eventually, rabbitmq::RabbitMq};
+use tokio::{sync::mpsc::Receiver, time::timeout};
+use uuid::Uuid;
+
+/// A gateway's end of a broker.
+struct End {
+    broker: Arc<dyn Broker>,
+    deliveries: Receiver<Delivery>,
+}
+
+impl End {
+    async fn publish(&self, key: Key, body: impl Into<Bytes>) {
+        self.broker.publish(key, body.into()).await.unwrap();
+    }
+
+    async fn next(&mut self) -> (Key, String) {
+        let delivery = timeout(Duration::from_secs(10), self.deliveries.recv()).await.expect("a delivery within 10 s").unwrap();
+        (delivery.key, String::from_utf8(delivery.body.to_vec()).unwrap())
+    }
+
+    async fn silent(&mut self) {
+        let surprise = timeout(Duration::from_millis(300), self.deliveries.recv()).await;
+        assert!(surprise.is_err(), "{surprise:?}");
+    }
+
+    fn epoch(&self) -> u64 {
+        self.broker.state().borrow().epoch
+    }
+
+    async fn available(&self) {
+        let mut state = self.broker.state();
+        let standing = state.wait_for(|state| state.component.available);
+        timeout(Duration::from_secs(60), standing).await.expect("the broker is there within 60 s").unwrap();
+    }
+}
+
+/// A broker under test: makes ends, and goes away and comes back.
+trait Subject {
+    fn join(&self, name: &str, linger: Duration) -> End;
+    async fn stop(&mut self);
+    async fn start(&mut self);
+}
+
+impl Subject for MemoryExchange {
+    fn join(&self, _name: &str, linger: Duration) -> End {
+        let (broker, deliveries) = self.join_with(linger);
+        End {
+            broker: Arc::new(broker),
+            deliveries,
+        }
+    }
+
+    async fn stop(&mut self) {
+        MemoryExchange::stop(self);
+    }
+
+    async fn start(&mut self) {
+        MemoryExchange::start(self);
+    }
+}
+
+impl Subject for RabbitMq {
+    fn join(&self, name: &str, linger: Duration) -> End {
+        let mut settings = RabbitSettings::new(self.uri_file(), name);
+        settings.linger = linger;
+        rabbit(settings)
+    }
+
+    async fn stop(&mut self) {
+        self.kill();
+    }
+
+    async fn start(&mut self) {
+        self.up().await;
+    }
+}
+
+fn rabbit(settings: RabbitSettings) -> End {
+    let (broker, deliveries) = RabbitBroker::start(settings);
+    End {
+        broker: Arc::new(broker),
+        deliveries,
+    }
+}
+
+fn room(n: u128) -> Key {
+    Key::Room(RoomId(Uuid::from_u128(n)))
+}
+
+fn user(n: u128) -> Key {
+    Key::User(UserId(Uuid::from_u128(n)))
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+async fn every_bound_gateway_gets_everything_in_a_publishers_order(subject: &impl Subject) {
+    let (mut a, mut b, mut c) = (subject.join("a", LONG), subject.join("b", LONG), subject.join("c", LONG));
+    for end in [&a, &b, &c] {
+        end.available().await;
+        assert!(end.epoch() >= 1);
+    }
+    a.broker.bind(room(1)).await.unwrap();
+    b.broker.bind(room(1)).await.unwrap();
+    c.broker.bind(user(1)).await.unwrap();
+    for n in 0..100 {
+        tokio::join!(a.publish(room(1), format!("a{n}")), b.publish(room(1), format!("b{n}")));
+    }
+    for end in [&mut a, &mut b] {
+        let mut next = [0, 0];
+        for _ in 0..200 {
+            let (key, body) = end.next().await;
+            assert_eq!(key, room(1));
+            let (publisher, number) = body.split_at(1);
+            let expected = &mut next[usize::from(publisher == "b")];
+            assert_eq!(number.parse::<u32>().unwrap(), *expected, "{publisher}'s messages come in order");
+            *expected += 1;
+        }
+        end.silent().await;
+    }
+    c.silent().await;
+    a.publish(user(1), "for c").await;
+    assert_eq!(c.next().await, (user(1), "for c".into()));
+    a.publish(room(99), "for nobody").await;
+}
+
+async fn publishes_may_overlap(subject: &impl Subject) {
+    let (a, mut b) = (subject.join("a", LONG), subject.join("b", LONG));
+    a.available().await;
+    b.available().await;
+    b.broker.bind(room(2)).await.unwrap();
+    let start = Instant::now();
+    let mut writing: FuturesUnordered<_> = (0..2_000_u32).map(|n| a.broker.publish(room(2), Bytes::from(n.to_string()))).collect();
+    let writer = async { while writing.next().await.transpose().unwrap().is_some() {} };
+    let reader = async {
+        let mut missing: HashSet<String> = (0..2_000_u32).map(|n| n.to_string()).collect();
+        while !missing.is_empty() {
+            assert!(missing.remove(&b.next().await.1));
+        }
+    };
+    tokio::join!(reader, writer);
+    println!("2000 overlapping publishes, each confirmed and delivered: {:?}", start.elapsed());
+}
+
+async fn bindings_are_counted_and_linger(subject: &impl Subject) {
+    let mut end = subject.join("linger", Duration::from_secs(1));
+    end.available().await;
+    end.broker.bind(room(3)).await.unwrap();
+    end.broker.bind(room(3)).await.unwrap();
+    end.broker.unbind(room(3));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    end.publish(room(3), "one reference is left").await;
+    end.next().await;
+    end.broker.unbind(room(3));
+    end.publish(room(3), "it lingers").await;
+    end.next().await;
+    let gone = Instant::now() + Duration::from_secs(20);
+    loop {
+        end.publish(room(3), "still?").await;
+        if timeout(Duration::from_millis(300), end.deliveries.recv()).await.is_err() {
+            break;
+        }
+        assert!(Instant::now() < gone, "the binding stays");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    end.broker.bind(room(3)).await.unwrap();
+    end.publish(room(3), "bound anew").await;
+    end.next().await;
+}
+
+async fn an_epoch_follows_a_loss_when_all_bindings_stand(subject: &mut impl Subject) {
+    let (a, mut b) = (subject.join("a", LONG), subject.join("b", LONG));
+    a.available().await;
+    b.available().await;
+    b.broker.bind(room(4)).await.unwrap();
+    let (before_a, before_b) = (a.epoch(), b.epoch());
+    subject.stop().await;
+    let start = Instant::now();
+    eventually("publishing fails", Duration::from_secs(10), async || {
+        a.broker.publish(room(4), Bytes::from_static(b"lost")).await.is_err()
+    })
+    .await;
+    eventually("the loss shows", Duration::from_secs(10), async || !b.broker.state().borrow().component.available).await;
+    println!("a stopped broker shows after {:?}: {:?}", start.elapsed(), b.broker.state().borrow().component);
+    b.broker.bind(room(5)).await.unwrap();
+    assert_eq!((a.epoch(), b.epoch()), (before_a, before_b), "no epoch before bindings stand");
+    subject.start().await;
+    let start = Instant::now();
+    for (end, before) in [(&a, before_a), (&b, before_b)] {
+        let mut state = end.broker.state();
+        let risen = state.wait_for(|state| state.epoch > before);
+        timeout(Duration::from_secs(30), risen).await.expect("the epoch rises").unwrap();
+    }
+    println!("connected again {:?} after the broker listened", start.elapsed());
+    while b.deliveries.try_recv().is_ok() {}
+    for key in [room(4), room(5)] {
+        a.publish(key, "found").await;
+        assert_eq!(b.next().await, (key, "found".into()), "bound before the epoch rose");
+    }
+}
+
+async fn conforms(subject: &mut impl Subject) {
+    every_bound_gateway_gets_everything_in_a_publishers_order(subject).await;
+    publishes_may_overlap(subject).await;
+    bindings_are_counted_and_linger(subject).await;
+    an_epoch_follows_a_loss_when_all_bindings_stand(subject).await;
+}
+
+#[tokio::test]
+async fn the_memory_broker_conforms() {
+    conforms(&mut MemoryExchange::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rabbitmq_conforms_and_its_troubles_show() {
+    let mut server = RabbitMq::start().await;
+    conforms(&mut server).await;
+    an_overflowing_queue_raises_the_epoch(&server).await;
+    a_frozen_broker_is_noticed_and_blocks_nobody(&server).await;
+    refused_credentials_show_and_new_ones_are_read(&server).await;
+}
+
+async fn an_overflowing_queue_raises_the_epoch(server: &RabbitMq) {
+    let mut settings = RabbitSettings::new(server.uri_file(), "small");
+    settings.queue_bytes = 4_096;
+    let (small, writer) = (rabbit(settings), server.join("writer", LONG));
+    small.available().await;
+    writer.available().await;
+    small.broker.bind(room(6)).await.unwrap();
+    let before = small.epoch();
+    let body = Bytes::from(vec![b'x'; 1_000]);
+    // Nobody reads: the receiver's 1024, the prefetch of 500 and the queue's four fill up, the rest is dropped.
+    for _ in 0..1_700 {
+        writer.publish(room(6), body.clone()).await;
+    }
+    let mut state = small.broker.state();
+    let risen = state.wait_for(|state| state.epoch > before);
+    timeout(Duration::from_secs(10), risen).await.expect("the epoch rises").unwrap();
+    assert!(small.broker.state().borrow().component.available);
+}
+
+async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &RabbitMq) {
+    let mut end = server.join("frozen", LONG);
+    end.available().await;
+    end.broker.bind(room(7)).await.unwrap();
+    let before = end.epoch();
+    server.freeze();
+    let start = Instant::now();
+    let refused = end.broker.publish(room(7), Bytes::from_static(b"x")).await;
+    assert!(refused.is_err());
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    eventually("the freeze shows", Duration::from_secs(5), async || !end.broker.state().borrow().component.available).await;
+    println!("a frozen broker shows after {:?}: {:?}", start.elapsed(), end.broker.state().borrow().component);
+    let quick = Instant::now();
+    assert!(end.broker.publish(room(7), Bytes::from_static(b"x")).await.is_err());
+    end.broker.bind(room(8)).await.unwrap();
+    assert!(quick.elapsed() < Duration::from_millis(50), "nobody waits for a broker known to be away");
+    tokio::time::sleep(Duration::from_secs(15).saturating_sub(start.elapsed())).await;
+    server.thaw();
+    let mut state = end.broker.state();
+    let risen = state.wait_for(|state| state.epoch > before);
+    timeout(Duration::from_secs(20), risen).await.expect("the epoch rises").unwrap();
+    while end.deliveries.try_recv().is_ok() {}
+    end.publish(room(8), "alive").await;
+    while end.next().await != (room(8), "alive".into()) {}
+}
+
+async fn refused_credentials_show_and_new_ones_are_read(server: &RabbitMq) {
+    let dir = tempfile::tempdir().unwrap();
+    let file: PathBuf = dir.path().join("uri");
+    std::fs::write(&file, server.uri("wrong")).unwrap();
+    let end = rabbit(RabbitSettings::new(file.clone(), "refused"));
+    reason(&end, "AuthenticationFailed").await;
+    std::fs::write(&file, "amqp://guest:guest@127.0.0.1:1/%2f").unwrap();
+    reason(&end, "ConnectionRefused").await;
+    std::fs::write(&file, "no such thing").unwrap();
+    reason(&end, "InvalidUri").await;
+    std::fs::write(&file, server.uri("guest")).unwrap();
+    end.available().await;
+}
+
+async fn reason(end: &End, expected: &str) {
+    let mut state = end.broker.state();
+    let shown = timeout(Duration::from_secs(15), state.wait_for(|state| state.component.reason == expected)).await;
+    let component = end.broker.state().borrow().component.clone();
+    assert!(shown.is_ok(), "expected {expected}, got {component:?}");
+    println!("{component:?}");
+    assert!(!component.message.contains("wrong"), "no credentials in {}", component.message);
+}

@@ -1,0 +1,28 @@
+//! The real services that tests need, started as child processes on loopback and ended with the test. A service that is not installed fails
+//! the test with the command that gets it.
+
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test program uses a part of this, and nothing else does")]
+
+pub mod postgres;
+pub mod process;
+pub mod rabbitmq;
+pub mod redis;
+
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until something holds, and fails with its name when it does not in time.
+pub async fn eventually(what: &str, limit: Duration, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

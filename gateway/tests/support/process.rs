@@ -1,0 +1,66 @@
+//! A child process in a process group of its own, ended with everything it started.
+
+use std::{
+    fs::File,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Child, Command},
+};
+
+/// See the module's documentation.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a command; its output goes to `log`.
+    pub fn start(command: &mut Command, log: &Path) -> Self {
+        let out = File::options().create(true).append(true).open(log).unwrap();
+        let child = command
+            .stdin(std::process::Stdio::null())
+            .stderr(out.try_clone().unwrap())
+            .stdout(out)
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("failed to start {command:?}: {error}"));
+        Self(child)
+    }
+
+    /// Sends a signal, such as `KILL` or `STOP`, to the whole group.
+    pub fn signal(&self, signal: &str) {
+        let group = format!("-{}", self.0.id());
+        let sent = Command::new("kill").args(["-s", signal, "--", &group]).status().unwrap();
+        assert!(sent.success(), "kill -s {signal} -- {group}");
+    }
+
+    /// Id of the process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for its end; the exit code, if it has one.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        if !self.ended() {
+            self.signal("KILL");
+            self.0.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let group = format!("-{}", self.0.id());
+            drop(Command::new("kill").args(["-s", "KILL", "--", &group]).status());
+            drop(self.0.wait());
+        }
+    }
+}
