@@ -14,5 +14,5 @@ pub mod wire;
 
 pub use accounts::{Account, AccountError};
 pub use addresses::Addresses;
-pub use client::{Ack, Client, ClientConfig, RequestError, Standing};
+pub use client::{Ack, Client, ClientConfig, HistoryRange, RequestError, Standing};
 pub use ledger::{ClientId, Ledger, Verdict};

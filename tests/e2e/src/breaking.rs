@@ -1,0 +1,153 @@
+//! Ways to break a part of a ChatCluster.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
+
+use crate::{
+    chat_cluster::ChatCluster,
+    pods::Part,
+    wait::{Seen, until},
+    world::World,
+};
+
+impl ChatCluster {
+    /// Deletes a pod with grace period 0.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn kill_pod(&self, pod: &Pod) -> Result<()> {
+        self.pod_api()
+            .delete(&pod.name_any(), &DeleteParams::default().grace_period(0))
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until a part is ready again and none of its pods is `old`.
+    ///
+    /// # Errors
+    /// It is not within `limit`.
+    pub async fn wait_replaced(&self, part: Part, old: &Pod, limit: Duration) -> Result<()> {
+        until(
+            format!("a pod in place of {}", old.name_any()),
+            limit,
+            || async {
+                let pods = self.pods(part).await?;
+                let fresh = !pods.is_empty()
+                    && pods
+                        .iter()
+                        .all(|pod| pod.uid() != old.uid() && crate::pods::is_ready(pod));
+                Ok(if fresh {
+                    Seen::Yes(())
+                } else {
+                    Seen::NotYet(format!("{} pods", pods.len()))
+                })
+            },
+        )
+        .await
+    }
+
+    /// Waits until the containers of a pod have started `restarts` times more than in `old`, and are ready.
+    ///
+    /// # Errors
+    /// They have not within `limit`.
+    pub async fn wait_restarted(&self, old: &Pod, limit: Duration) -> Result<()> {
+        let before = restarts(old);
+        until(
+            format!("the restart of {}", old.name_any()),
+            limit,
+            || async {
+                let now = self.pod_api().get(&old.name_any()).await?;
+                let done = restarts(&now) > before && crate::pods::is_ready(&now);
+                Ok(if done {
+                    Seen::Yes(())
+                } else {
+                    Seen::NotYet(format!("{} restarts", restarts(&now)))
+                })
+            },
+        )
+        .await
+    }
+}
+
+fn restarts(pod: &Pod) -> i32 {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_ref());
+    statuses
+        .into_iter()
+        .flatten()
+        .map(|status| status.restart_count)
+        .sum()
+}
+
+/// Ends the processes of a pod's containers at once (SIGKILL), as a crash of the machine would. The pod stays and restarts them.
+/// Works because the local Kubernetes shares the host's process ids; the sandbox's pause process is spared.
+///
+/// # Errors
+/// No process of the pod is found: then this is no local Kubernetes, and the test cannot say that anything crashed.
+pub fn crash(pod: &Pod) -> Result<usize> {
+    let uid = pod.uid().context("a pod without uid")?;
+    let pids = processes_of(&uid)?;
+    ensure!(
+        !pids.is_empty(),
+        "no process of pod {} on this machine",
+        pod.name_any()
+    );
+    for pid in &pids {
+        let status = std::process::Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status()?;
+        // It may have ended as a child of one killed before it.
+        if !status.success() {
+            println!("  process {pid} was gone already");
+        }
+    }
+    Ok(pids.len())
+}
+
+/// Pids whose cgroup names the pod, without the pause process.
+fn processes_of(uid: &str) -> Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let read = |file: &str| fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        // systemd-style cgroup names have underscores in place of hyphens.
+        let cgroup = read("cgroup").replace('_', "-");
+        if cgroup.contains(&format!("pod{uid}")) && !read("comm").starts_with("pause") {
+            pids.push(pid);
+        }
+    }
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// Keeps new pods from starting anywhere (or lets them again): every node is cordoned.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn cordon(world: &World, on: bool) -> Result<()> {
+    let api: Api<Node> = Api::all(world.client.clone());
+    for node in api.list(&ListParams::default()).await? {
+        let name = node.name_any();
+        if on {
+            api.cordon(&name).await?
+        } else {
+            api.uncordon(&name).await?
+        };
+    }
+    Ok(())
+}

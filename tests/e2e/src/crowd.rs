@@ -1,0 +1,184 @@
+//! People who chat through a ChatCluster, each with devices pinned to a gateway.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use chat_test_client::{
+    Account, Addresses, Client, ClientConfig, Ledger, Verdict, accounts,
+    load::{self, Load, LoadReport, Progress},
+};
+use tokio::task::JoinHandle;
+
+use crate::chat_cluster::ChatCluster;
+
+const PASSWORD: &str = "correct horse battery";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Two people with two devices each: every person is on both gateways, so that every message crosses in both directions.
+pub struct Crowd {
+    /// The ledger of all their devices.
+    pub ledger: Ledger,
+    /// Ann's device on the first gateway.
+    pub ann: Client,
+    /// Bob's device on the second gateway.
+    pub bob: Client,
+    /// Ann's device on the second gateway.
+    pub ann_away: Client,
+    /// Bob's device on the first gateway.
+    pub bob_away: Client,
+    /// The rooms in which both are.
+    pub rooms: Vec<uuid::Uuid>,
+    followers: Vec<JoinHandle<()>>,
+}
+
+impl Crowd {
+    /// Signs up two people with names of their own, connects their devices and makes `rooms` group rooms.
+    ///
+    /// # Errors
+    /// Fewer than two gateways are ready, or a step fails.
+    pub async fn gather(cluster: &ChatCluster, rooms: usize) -> Result<Self> {
+        let ledger = Ledger::new();
+        let (first, follow_first) = follow_gateways(cluster, 0).await?;
+        let (second, follow_second) = follow_gateways(cluster, 1).await?;
+        let ann = sign_up(&first, "ann").await?;
+        let bob = sign_up(&second, "bob").await?;
+        let device = |person: &Account, at: &Addresses, name: &str| {
+            let mut config = ClientConfig::new(person.clone(), at.clone(), ledger.clone());
+            config.name = name.to_owned();
+            Client::start(config)
+        };
+        let mut crowd = Self {
+            ann: device(&ann, &first, "ann").await?,
+            bob: device(&bob, &second, "bob").await?,
+            ann_away: device(&ann, &second, "ann-away").await?,
+            bob_away: device(&bob, &first, "bob-away").await?,
+            ledger: ledger.clone(),
+            rooms: Vec::new(),
+            followers: vec![follow_first, follow_second],
+        };
+        let gateways = [&crowd.ann, &crowd.bob].map(|client| client.standing().gateway);
+        ensure!(
+            gateways[0].is_some() && gateways[0] != gateways[1],
+            "not on two gateways: {gateways:?}"
+        );
+        crowd.make_rooms(rooms).await?;
+        Ok(crowd)
+    }
+
+    async fn make_rooms(&mut self, rooms: usize) -> Result<()> {
+        let bob = self.bob.account().user.id.to_string();
+        for number in 0..rooms {
+            let room = self
+                .ann
+                .create_room(
+                    "group",
+                    &format!("room {number}"),
+                    std::slice::from_ref(&bob),
+                )
+                .await?;
+            for device in self.devices() {
+                self.ledger.expect_member(device.id(), room.id);
+            }
+            self.rooms.push(room.id);
+        }
+        Ok(())
+    }
+
+    /// All devices.
+    #[must_use]
+    pub fn devices(&self) -> [&Client; 4] {
+        [&self.ann, &self.bob, &self.ann_away, &self.bob_away]
+    }
+
+    /// Ann and Bob send the load from their two gateways; ends when every device has everything.
+    ///
+    /// # Errors
+    /// A message is not acknowledged within two minutes, or a device does not get everything within another two.
+    pub async fn chat(&self, load: Load, progress: &Progress) -> Result<LoadReport> {
+        let report = load::run(&[&self.ann, &self.bob], &self.rooms, load, progress).await?;
+        let behind = load::settle(&self.devices(), &report, PATIENCE).await;
+        if !behind.is_empty() {
+            let shown: Vec<_> = behind.iter().take(10).cloned().collect();
+            println!(
+                "{} positions are behind:\n  {}\n{}",
+                behind.len(),
+                shown.join("\n  "),
+                self.ledger.verify()
+            );
+        }
+        ensure!(
+            behind.is_empty(),
+            "{} positions are behind after {} s",
+            behind.len(),
+            PATIENCE.as_secs()
+        );
+        Ok(report)
+    }
+
+    /// Prints the counts under a headline and returns the judgement.
+    #[must_use]
+    pub fn judge(&self, headline: &str, report: &LoadReport) -> Verdict {
+        let verdict = self.ledger.verify();
+        let rate = report.acked as f64 / report.took.as_secs_f64();
+        println!(
+            "{headline}: {} messages acknowledged in {:.1} s ({rate:.0}/s), send to acknowledgement p50 {} ms, p99 {} ms",
+            report.acked,
+            report.took.as_secs_f64(),
+            report.percentile(50).as_millis(),
+            report.percentile(99).as_millis(),
+        );
+        print!("{verdict}");
+        verdict
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for follower in &self.followers {
+            follower.abort();
+        }
+    }
+}
+
+/// Addresses for a client pinned to gateway number `index`: that gateway while its pod is ready, and the others behind it.
+/// Kept up to date until the task is aborted.
+///
+/// # Errors
+/// That gateway is not there.
+pub async fn follow_gateways(
+    cluster: &ChatCluster,
+    index: usize,
+) -> Result<(Addresses, JoinHandle<()>)> {
+    let ready = cluster.gateway_addresses().await?;
+    let home = ready
+        .get(index)
+        .with_context(|| format!("only {} gateways are ready", ready.len()))?
+        .clone();
+    let pinned = move |mut ready: Vec<String>| {
+        ready.sort_by_key(|address| *address != home);
+        ready
+    };
+    let addresses = Addresses::new(pinned(ready));
+    let (follower, cluster) = (addresses.clone(), cluster.clone());
+    let task = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            if let Ok(ready) = cluster.gateway_addresses().await
+                && !ready.is_empty()
+            {
+                follower.set(pinned(ready));
+            }
+        }
+    });
+    Ok((addresses, task))
+}
+
+/// Signs up somebody under a name that nobody has.
+///
+/// # Errors
+/// No gateway signs them up within a minute.
+pub async fn sign_up(addresses: &Addresses, prefix: &str) -> Result<Account> {
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    let name = format!("{prefix}-{}", &unique[..12]);
+    Ok(accounts::enter(addresses, &name, PASSWORD, Duration::from_secs(60)).await?)
+}

@@ -1,0 +1,51 @@
+//! Manifests: the quickstart of the docs, and what tests change in it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+/// The documented quickstart, word for word, as an object.
+///
+/// # Errors
+/// The file is missing or holds no ChatCluster.
+pub fn quickstart() -> Result<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/quickstart.yaml");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("failed to read {}", path.display()))?;
+    let documents =
+        serde_yaml_ng::Deserializer::from_str(&text).map(serde::de::Deserialize::deserialize);
+    documents
+        .collect::<Result<Vec<Value>, _>>()?
+        .into_iter()
+        .find(|document| document["kind"] == "ChatCluster")
+        .context("the quickstart holds no ChatCluster")
+}
+
+/// The quickstart with two gateways and limits that let two people send as fast as the gateways answer.
+///
+/// # Errors
+/// See [`quickstart`].
+pub fn for_load() -> Result<Value> {
+    let mut manifest = quickstart()?;
+    manifest["spec"]["gateways"]["replicas"] = json!(2);
+    manifest["spec"]["gateways"]["limits"] =
+        json!({ "messagesPerSecond": 1000, "messageBurst": 1000 });
+    Ok(manifest)
+}
+
+/// One gateway and one shard: the cheapest cluster, for tests that need one of their own.
+#[must_use]
+pub fn smallest(name: &str) -> Value {
+    json!({
+        "apiVersion": "chatcluster.dev/v1alpha1",
+        "kind": "ChatCluster",
+        "metadata": { "name": name },
+        "spec": {
+            "gateways": { "replicas": 1 },
+            "broker": { "rabbitmq": { "managed": {} } },
+            "redis": { "managed": {} },
+            "database": { "shards": [{ "name": "a", "managed": { "storage": { "size": "1Gi" } } }] },
+        },
+    })
+}
