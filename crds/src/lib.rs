@@ -1,1 +1,7 @@
-//! The ChatCluster API types
+//! The API types of ChatCluster: `chatcluster.dev/v1alpha1`. Types, bounds, CEL rules and defaults; no client and no I/O.
+
+#![allow(unreachable_pub, reason = "the schema derive repeats each struct, visibility included, inside a function")]
+
+pub mod chat_cluster;
+
+pub use chat_cluster::{ChatCluster, ChatClusterSpec, ChatClusterStatus};

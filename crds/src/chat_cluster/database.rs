@@ -1,0 +1,99 @@
+//! The store's part of the spec.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ShardSecretRef;
+
+/// The store: a fixed number of slots over PostgreSQL shards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.slots) == has(oldSelf.slots) && (!has(self.slots) || self.slots == oldSelf.slots)").message(
+    "spec.database.slots: cannot change, since every id's place follows from it; put the old value back, or make a new ChatCluster"
+))]
+#[x_kube(validation = Rule::new("oldSelf.shards.all(old, self.shards.exists(new, new.name == old.name))").message(
+    "spec.database.shards: a shard cannot be removed while it may own slots, and this version does not move slots; put the shard back"
+))]
+pub struct Database {
+    /// Number of slots that rooms and users are spread over; 1024 if absent. Never changes in the life of a ChatCluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub slots: Option<i32>,
+
+    /// The shards. Slots are handed out evenly over the first ones; a shard added later starts with none.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub shards: Vec<Shard>,
+
+    /// What becomes of managed shards' data when the ChatCluster is deleted; Retain if absent: volumes and the Secrets that open them stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// What becomes of managed shards' data when the ChatCluster is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum DeletionPolicy {
+    /// Volumes and the Secrets that open them stay; a new ChatCluster of the same name takes them up.
+    Retain,
+    /// Volumes and Secrets go.
+    Delete,
+}
+
+/// One PostgreSQL database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.managed) != has(self.urlSecretRef)").message(
+    "spec.database.shards: each shard has exactly one of managed and urlSecretRef; remove the other"
+))]
+#[x_kube(validation = Rule::new("has(self.managed) == has(oldSelf.managed)").message(
+    "spec.database.shards: a shard cannot change between managed and urlSecretRef, since its data would stay behind; add a shard under a new name"
+))]
+pub struct Shard {
+    /// Name, unique in the ChatCluster: at most 20 lower-case letters, digits and hyphens.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// A PostgreSQL 17 with one node, made by the operator; for development and small installs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedShard>,
+
+    /// A PostgreSQL 15 or newer that runs already; the database must not be another shard's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_secret_ref: Option<ShardSecretRef>,
+}
+
+/// A PostgreSQL made by the operator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedShard {
+    /// Its volume.
+    pub storage: Storage,
+
+    /// CPU and memory of the pod; small requests and no limit on CPU if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::gateways::resources_schema")]
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// A volume. It is made once: a StatefulSet cannot change it later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.size == oldSelf.size").message(
+    "spec.database.shards.managed.storage.size: cannot change after creation; put the old value back"
+))]
+#[x_kube(validation = Rule::new(
+    "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
+).message(
+    "spec.database.shards.managed.storage.storageClassName: cannot change after creation; put the old value back"
+))]
+pub struct Storage {
+    /// Size, as a Kubernetes quantity such as 10Gi.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$"))]
+    pub size: String,
+
+    /// StorageClass; the cluster's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}

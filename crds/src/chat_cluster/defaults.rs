@@ -1,0 +1,100 @@
+//! What absent fields mean. The schema sets no defaults: a default written into the spec would be a field that nobody set, and a difference for ever in GitOps.
+//! The operator publishes the values in force in `status.effective`.
+
+use super::{ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords};
+
+/// `spec.gateways.replicas`.
+pub const DEFAULT_REPLICAS: i32 = 2;
+/// `spec.gateways.connectionsPerGateway`: half of what a process holds where the limit of open files is 20000.
+pub const DEFAULT_CONNECTIONS_PER_GATEWAY: i32 = 10_000;
+/// `spec.gateways.drainSeconds`.
+pub const DEFAULT_DRAIN_SECONDS: i32 = 30;
+/// `spec.database.slots`: at 32 shards a slot is a step of 3 %.
+pub const DEFAULT_SLOTS: i32 = 1_024;
+/// `spec.gateways.limits`.
+pub const DEFAULT_LIMITS: EffectiveLimits = EffectiveLimits {
+    messages_per_second: 10,
+    message_burst: 50,
+    message_bytes: 16_384,
+    rooms_per_connection: 500,
+};
+
+/// Limits with nothing absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EffectiveLimits {
+    /// Messages a second per user.
+    pub messages_per_second: i32,
+    /// Messages at once per user.
+    pub message_burst: i32,
+    /// Bytes of a message's text.
+    pub message_bytes: i32,
+    /// Rooms per connection.
+    pub rooms_per_connection: i32,
+}
+
+impl ChatClusterSpec {
+    fn gateways(&self) -> Option<&Gateways> {
+        self.gateways.as_ref()
+    }
+
+    /// Gateways wanted.
+    #[must_use]
+    pub fn effective_replicas(&self) -> i32 {
+        self.gateways().and_then(|gateways| gateways.replicas).unwrap_or(DEFAULT_REPLICAS)
+    }
+
+    /// Connections per gateway.
+    #[must_use]
+    pub fn effective_connections_per_gateway(&self) -> i32 {
+        self.gateways()
+            .and_then(|gateways| gateways.connections_per_gateway)
+            .unwrap_or(DEFAULT_CONNECTIONS_PER_GATEWAY)
+    }
+
+    /// Seconds to drain.
+    #[must_use]
+    pub fn effective_drain_seconds(&self) -> i32 {
+        self.gateways().and_then(|gateways| gateways.drain_seconds).unwrap_or(DEFAULT_DRAIN_SECONDS)
+    }
+
+    /// Limits.
+    #[must_use]
+    pub fn effective_limits(&self) -> EffectiveLimits {
+        let Limits {
+            messages_per_second,
+            message_burst,
+            message_bytes,
+            rooms_per_connection,
+        } = self.gateways().and_then(|gateways| gateways.limits).unwrap_or_default();
+        EffectiveLimits {
+            messages_per_second: messages_per_second.unwrap_or(DEFAULT_LIMITS.messages_per_second),
+            message_burst: message_burst.unwrap_or(DEFAULT_LIMITS.message_burst),
+            message_bytes: message_bytes.unwrap_or(DEFAULT_LIMITS.message_bytes),
+            rooms_per_connection: rooms_per_connection.unwrap_or(DEFAULT_LIMITS.rooms_per_connection),
+        }
+    }
+
+    /// Whether passwords are a way in.
+    #[must_use]
+    pub fn effective_passwords(&self) -> Passwords {
+        self.auth.as_ref().and_then(|auth| auth.passwords).unwrap_or(Passwords::Enabled)
+    }
+
+    /// Number of slots.
+    #[must_use]
+    pub fn effective_slots(&self) -> i32 {
+        self.database.slots.unwrap_or(DEFAULT_SLOTS)
+    }
+
+    /// What becomes of data.
+    #[must_use]
+    pub fn effective_deletion_policy(&self) -> DeletionPolicy {
+        self.database.deletion_policy.unwrap_or(DeletionPolicy::Retain)
+    }
+
+    /// Whether the operator keeps its hands off.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused.unwrap_or(false)
+    }
+}

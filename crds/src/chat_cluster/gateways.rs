@@ -1,0 +1,195 @@
+//! The gateways' part of the spec.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
+use kube::KubeSchema;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// The gateways: how many, their limits, their pods.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Gateways {
+    /// How many gateways; 2 if absent. `kubectl scale` and autoscalers write this field, the operator never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 500))]
+    pub replicas: Option<i32>,
+
+    /// Connections that one gateway accepts; more are refused. 10000 if absent. A process has at most about 19000 on many systems.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections_per_gateway: Option<i32>,
+
+    /// Limits on each user and connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+
+    /// Seconds that a stopping gateway gives its clients to move; 30 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3_600))]
+    pub drain_seconds: Option<i32>,
+
+    /// What to add to the gateways' pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
+}
+
+/// Limits on each user and connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Messages a second that one user may send; 10 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub messages_per_second: Option<i32>,
+
+    /// Messages that one user may send at once before the rate counts; 50 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub message_burst: Option<i32>,
+
+    /// Bytes of a message's text; 16384 if absent, 49152 at most, so that a message fits a frame of 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 49_152))]
+    pub message_bytes: Option<i32>,
+
+    /// Rooms that one connection follows; 500 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub rooms_per_connection: Option<i32>,
+}
+
+/// What to add to the gateways' pods. The operator's own labels, probes, ports and security settings stay as they are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(
+    "!has(self.labels) || self.labels.all(key, !key.startsWith('app.kubernetes.io/') && !key.startsWith('chatcluster.dev/'))"
+).message(
+    "spec.gateways.podTemplate.labels: app.kubernetes.io/ and chatcluster.dev/ belong to the operator; use another prefix"
+))]
+#[x_kube(validation = Rule::new(
+    "!has(self.annotations) || self.annotations.all(key, !key.startsWith('chatcluster.dev/'))"
+).message(
+    "spec.gateways.podTemplate.annotations: chatcluster.dev/ belongs to the operator; use another prefix"
+))]
+pub struct PodTemplate {
+    /// Labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "labels_schema")]
+    pub labels: Option<BTreeMap<String, String>>,
+
+    /// Annotations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "annotations_schema")]
+    pub annotations: Option<BTreeMap<String, String>>,
+
+    /// CPU and memory of the gateway; 100m CPU and 128Mi requested, 512Mi at most if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "resources_schema")]
+    pub resources: Option<ResourceRequirements>,
+
+    /// Labels that a node must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "labels_schema")]
+    pub node_selector: Option<BTreeMap<String, String>>,
+
+    /// Taints that the pods tolerate, as in a Pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "tolerations_schema")]
+    pub tolerations: Option<Vec<Toleration>>,
+
+    /// Affinity, as in a Pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "affinity_schema")]
+    pub affinity: Option<Affinity>,
+
+    /// How the pods spread, as in a Pod; over nodes, where possible, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "spread_schema")]
+    pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
+
+    /// Name of a PriorityClass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub priority_class_name: Option<String>,
+}
+
+fn labels_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "nullable": true,
+        "maxProperties": 32,
+        "additionalProperties": { "type": "string", "maxLength": 63 }
+    })
+}
+
+fn annotations_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "nullable": true,
+        "maxProperties": 32,
+        "additionalProperties": { "type": "string", "maxLength": 4096 }
+    })
+}
+
+/// Requests and limits by resource name. The own type's schema would bring claims, which need what the operator does not make.
+pub(super) fn resources_schema(_: &mut SchemaGenerator) -> Schema {
+    let quantities = |what: &str| {
+        serde_json::json!({
+            "type": "object",
+            "description": format!("{what} by resource name, such as cpu and memory, as Kubernetes quantities."),
+            "maxProperties": 16,
+            "additionalProperties": {
+                "x-kubernetes-int-or-string": true,
+                "anyOf": [{ "type": "integer" }, { "type": "string" }],
+                "maxLength": 64,
+                "pattern": QUANTITY
+            }
+        })
+    };
+    json_schema!({
+        "type": "object",
+        "nullable": true,
+        "properties": { "requests": quantities("What is reserved"), "limits": quantities("What is allowed at most") }
+    })
+}
+
+/// A Kubernetes quantity, as the API server itself declares it.
+pub(super) const QUANTITY: &str =
+    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+
+fn tolerations_schema(_: &mut SchemaGenerator) -> Schema {
+    let text = |what: &str| serde_json::json!({ "type": "string", "description": what, "maxLength": 316 });
+    json_schema!({
+        "type": "array",
+        "nullable": true,
+        "maxItems": 32,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "object",
+            "properties": {
+                "key": text("Key of the taint; every key if empty."),
+                "operator": { "type": "string", "description": "Exists or Equal.", "enum": ["Exists", "Equal"] },
+                "value": text("Value of the taint."),
+                "effect": { "type": "string", "description": "Effect of the taint; every effect if empty.", "enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"] },
+                "tolerationSeconds": { "type": "integer", "format": "int64", "description": "How long a NoExecute taint is tolerated; for ever if absent." }
+            }
+        }
+    })
+}
+
+/// Passed through as it is: the pod's own validation refuses what is wrong in it, and the refusal shows in the condition GatewaysAvailable.
+fn affinity_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "nullable": true, "x-kubernetes-preserve-unknown-fields": true })
+}
+
+fn spread_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "nullable": true,
+        "maxItems": 8,
+        "x-kubernetes-list-type": "atomic",
+        "items": { "type": "object", "x-kubernetes-preserve-unknown-fields": true }
+    })
+}

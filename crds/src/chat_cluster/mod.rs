@@ -1,0 +1,17 @@
+//! The ChatCluster resource, version v1alpha1.
+
+mod database;
+mod defaults;
+mod gateways;
+mod references;
+mod spec;
+mod status;
+
+pub use database::{Database, DeletionPolicy, ManagedShard, Shard, Storage};
+pub use defaults::{
+    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_LIMITS, DEFAULT_REPLICAS, DEFAULT_SLOTS, EffectiveLimits,
+};
+pub use gateways::{Gateways, Limits, PodTemplate};
+pub use references::{RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef};
+pub use spec::{Auth, Broker, ChatCluster, ChatClusterSpec, Managed, Passwords, RabbitMq, Redis};
+pub use status::{ChatClusterStatus, ConditionType, Effective, ShardStatus};

@@ -1,0 +1,64 @@
+//! References to Secrets in the ChatCluster's own namespace. Keys are optional: the default is the one the operator writes itself.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! secret_ref {
+    ($(#[$doc:meta])* $name:ident { $($(#[$key_doc:meta])* $key:ident: $default:literal => $getter:ident),+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// Name of a Secret in the same namespace.
+            #[schemars(length(min = 1, max = 253))]
+            pub name: String,
+            $(
+                $(#[$key_doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                #[schemars(length(min = 1, max = 253))]
+                pub $key: Option<String>,
+            )+
+        }
+
+        impl $name {
+            $(
+                /// The key, or its default.
+                #[must_use]
+                pub fn $getter(&self) -> &str {
+                    self.$key.as_deref().unwrap_or($default)
+                }
+            )+
+        }
+    };
+}
+
+secret_ref! {
+    /// A Secret with an Ed25519 key.
+    SigningKeySecretRef {
+        /// Key in the Secret whose value is a PKCS#8 PEM; `key.pem` if absent.
+        key: "key.pem" => key_or_default
+    }
+}
+secret_ref! {
+    /// A Secret with an AMQP URI.
+    RabbitMqSecretRef {
+        /// Key in the Secret whose value is `amqp://` or `amqps://user:password@host:port/vhost`; `uri` if absent.
+        key: "uri" => key_or_default
+    }
+}
+secret_ref! {
+    /// A Secret with a Redis URL.
+    RedisSecretRef {
+        /// Key in the Secret whose value is `redis://` or `rediss://:password@host:port`; `url` if absent.
+        key: "url" => key_or_default
+    }
+}
+secret_ref! {
+    /// A Secret with the URIs of a PostgreSQL database.
+    ShardSecretRef {
+        /// Key in the Secret whose value is the URI that gateways use, with the role `chat_gateway`; `uri` if absent.
+        key: "uri" => key_or_default,
+        /// Key in the Secret whose value is the URI of the role that may create schema and roles; `migrationUri` if absent. A Secret without this key is used with `key` for both.
+        migration_key: "migrationUri" => migration_key_or_default
+    }
+}

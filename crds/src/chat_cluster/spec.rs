@@ -1,0 +1,144 @@
+//! What a user asks for.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ChatClusterStatus, Database, Gateways, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef,
+};
+
+/// A chat backend: gateways, the broker between them, Redis, and database shards.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "chatcluster.dev",
+    version = "v1alpha1",
+    kind = "ChatCluster",
+    plural = "chatclusters",
+    shortname = "cc",
+    category = "all",
+    namespaced,
+    status = "ChatClusterStatus",
+    derive = "PartialEq",
+    scale(
+        spec_replicas_path = ".spec.gateways.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Gateways", type_ = "integer", json_path = ".status.readyReplicas"),
+    printcolumn(name = "Desired", type_ = "integer", json_path = ".status.effective.replicas"),
+    printcolumn(name = "Connections", type_ = "integer", json_path = ".status.connections"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 40").message(
+        "metadata.name: must be at most 40 characters, since the names of pods and Services are made of it; choose a shorter name"
+    ),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
+        "metadata.name: must be lower-case letters, digits and hyphens and start with a letter, since Services are named after it; choose such a name"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatClusterSpec {
+    /// Image of the gateway; the one this operator was released with if absent. Changing it rolls the gateways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+
+    /// While true, the operator changes nothing that belongs to this ChatCluster; the conditions go on telling how it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+
+    /// The gateways: how many, their limits, their pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateways: Option<Gateways>,
+
+    /// How users prove who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+
+    /// What carries messages between gateways. Exactly one kind.
+    pub broker: Broker,
+
+    /// Rate limits and presence.
+    pub redis: Redis,
+
+    /// The store.
+    pub database: Database,
+}
+
+/// How users prove who they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// Whether people may sign up and in with a password; Enabled if absent. With Disabled, your own sign-in makes tokens with the signing key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passwords: Option<Passwords>,
+
+    /// The Ed25519 key that signs tokens; the operator makes one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key_secret_ref: Option<SigningKeySecretRef>,
+}
+
+/// Whether passwords are a way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Passwords {
+    /// Sign-up and sign-in are served.
+    Enabled,
+    /// Only tokens signed with the cluster's key are accepted.
+    Disabled,
+}
+
+/// What carries messages between gateways.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.rabbitmq)").message(
+    "spec.broker: exactly one kind of broker is needed; set rabbitmq"
+))]
+pub struct Broker {
+    /// RabbitMQ 3.10 or newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rabbitmq: Option<RabbitMq>,
+}
+
+/// RabbitMQ: made by the operator, or one that runs already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.managed) != has(self.uriSecretRef)").message(
+    "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef; remove the other"
+))]
+pub struct RabbitMq {
+    /// A RabbitMQ with one node, made by the operator; for development and small installs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<Managed>,
+
+    /// A RabbitMQ that runs already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri_secret_ref: Option<RabbitMqSecretRef>,
+}
+
+/// Redis: made by the operator, or one that runs already.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.managed) != has(self.urlSecretRef)").message(
+    "spec.redis: set exactly one of managed and urlSecretRef; remove the other"
+))]
+pub struct Redis {
+    /// A single Redis, made by the operator. It holds nothing that must last, and has no volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<Managed>,
+
+    /// A Redis 6 or newer that runs already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_secret_ref: Option<RedisSecretRef>,
+}
+
+/// A backend without a volume, made by the operator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Managed {
+    /// CPU and memory of the pod; small requests and no limit on CPU if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::gateways::resources_schema")]
+    pub resources: Option<ResourceRequirements>,
+}

@@ -1,0 +1,173 @@
+//! What the operator tells.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::{DeletionPolicy, Passwords};
+
+/// What the operator observed. Everything in it is observed or computed; nothing is taken from it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatClusterStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Ready, Reconciling, Stalled, and one condition for each part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+
+    /// Label selector of the gateways' pods, for the scale subresource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1_024))]
+    pub selector: Option<String>,
+
+    /// Gateways that exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+
+    /// Gateways that are ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_replicas: Option<i32>,
+
+    /// Open client connections over all gateways, a few seconds old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<i64>,
+
+    /// Hash of the gateways' image and configuration that all ready gateways run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub revision: Option<String>,
+
+    /// Each shard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub shards: Vec<ShardStatus>,
+
+    /// The values in force, defaults included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<Effective>,
+}
+
+/// One shard as the gateways see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardStatus {
+    /// Name of the shard.
+    #[schemars(length(max = 20))]
+    pub name: String,
+    /// Slots that it owns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<i32>,
+    /// Whether every gateway reaches it.
+    pub available: bool,
+}
+
+/// The values in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Effective {
+    /// Image of the gateways.
+    #[schemars(length(max = 512))]
+    pub image: String,
+    /// Gateways wanted.
+    pub replicas: i32,
+    /// Connections that one gateway accepts.
+    pub connections_per_gateway: i32,
+    /// Seconds that a stopping gateway gives its clients.
+    pub drain_seconds: i32,
+    /// Messages a second per user.
+    pub messages_per_second: i32,
+    /// Messages at once per user.
+    pub message_burst: i32,
+    /// Bytes of a message's text.
+    pub message_bytes: i32,
+    /// Rooms per connection.
+    pub rooms_per_connection: i32,
+    /// Whether passwords are a way in.
+    pub passwords: Passwords,
+    /// Number of slots.
+    pub slots: i32,
+    /// What becomes of data on deletion.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// The types of conditions, each always present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// People can chat, and everything is as the spec asks.
+    Ready,
+    /// The operator is working towards the spec.
+    Reconciling,
+    /// The operator cannot go on without a change by somebody.
+    Stalled,
+    /// As many gateways are ready as are wanted.
+    GatewaysAvailable,
+    /// The broker answers, to the operator's and every gateway's knowledge.
+    BrokerAvailable,
+    /// Redis answers.
+    CacheAvailable,
+    /// Every shard answers, with the schema that the gateways need.
+    DatabaseAvailable,
+    /// Every slot is owned, and no shard is without slots.
+    ShardsBalanced,
+    /// All gateways run the wanted revision, or are on their way without trouble.
+    RolloutHealthy,
+}
+
+impl ConditionType {
+    /// All of them, in the order they are shown in.
+    pub const ALL: [Self; 9] = [
+        Self::Ready,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::GatewaysAvailable,
+        Self::BrokerAvailable,
+        Self::CacheAvailable,
+        Self::DatabaseAvailable,
+        Self::ShardsBalanced,
+        Self::RolloutHealthy,
+    ];
+
+    /// The name in `conditions[].type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::GatewaysAvailable => "GatewaysAvailable",
+            Self::BrokerAvailable => "BrokerAvailable",
+            Self::CacheAvailable => "CacheAvailable",
+            Self::DatabaseAvailable => "DatabaseAvailable",
+            Self::ShardsBalanced => "ShardsBalanced",
+            Self::RolloutHealthy => "RolloutHealthy",
+        }
+    }
+}
+
+/// The conditions' schema of the Kubernetes API conventions: a list map by type.
+fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": { "type": "string", "description": "Which condition.", "maxLength": 316, "pattern": "^[A-Z][A-Za-z]*$" },
+                "status": { "type": "string", "description": "True, False or Unknown.", "enum": ["True", "False", "Unknown"] },
+                "observedGeneration": { "type": "integer", "format": "int64", "minimum": 0, "description": "Generation of the spec that this is about." },
+                "lastTransitionTime": { "type": "string", "format": "date-time", "description": "When the status changed last." },
+                "reason": { "type": "string", "description": "One word for programs.", "minLength": 1, "maxLength": 1024, "pattern": "^[A-Z][A-Za-z0-9]*$" },
+                "message": { "type": "string", "description": "A sentence for people.", "maxLength": 32768 }
+            }
+        }
+    })
+}
