@@ -1,7 +1,7 @@
 //! What the rest of the gateway knows of one signed-in connection.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::queue::{Class, Pushed, Queue};
 use crate::{
-    model::{RoomId, User},
+    model::{RoomId, Seq, User},
     protocol::CloseCode,
     services::Counters,
 };
@@ -48,9 +48,11 @@ pub struct Session {
     counters: Arc<Counters>,
     /// Second of the hub's clock when the client last gave a sign of life.
     seen: AtomicU32,
-    /// Messages that the rate allows before sending is flooding; see `pipeline::rate_limit`.
+    /// When sending would be within ten times the rate again, microseconds of the Unix epoch; see `pipeline::rate_limit`.
     pub(crate) flood: AtomicU64,
     rooms: Mutex<HashSet<RoomId>>,
+    /// Where the client stands in rooms whose shard was away when it resumed.
+    unresolved: Mutex<HashMap<RoomId, Seq>>,
     controls: Mutex<VecDeque<Control>>,
     controls_wake: Notify,
 }
@@ -68,6 +70,7 @@ impl Session {
             seen: AtomicU32::new(0),
             flood: AtomicU64::new(0),
             rooms: Mutex::default(),
+            unresolved: Mutex::default(),
             controls: Mutex::default(),
             controls_wake: Notify::new(),
         }
@@ -143,6 +146,16 @@ impl Session {
     /// Notes that the room is no longer followed; false when it was not.
     pub(crate) fn forget_room(&self, room: RoomId) -> bool {
         lock(&self.rooms).remove(&room)
+    }
+
+    /// Keeps where the client stands in a room that could not be asked for.
+    pub(crate) fn keep_cursor(&self, room: RoomId, seq: Seq) {
+        lock(&self.unresolved).insert(room, seq);
+    }
+
+    /// Takes out what [`Session::keep_cursor`] kept.
+    pub(crate) fn kept_cursor(&self, room: RoomId) -> Option<Seq> {
+        lock(&self.unresolved).remove(&room)
     }
 
     /// Hands the connection something to find out.

@@ -81,7 +81,7 @@ impl Hub {
         }
         self.bind(room).await;
         let found = self.services.store.room(room, session.user.id).await;
-        let view = match found {
+        let mut view = match found {
             Ok(view) if session.note_room(room) => view,
             outcome => {
                 self.services.broker.unbind(Key::Room(room));
@@ -91,9 +91,12 @@ impl Hub {
                 };
             }
         };
-        let last = view.last_seq;
+        // A client that could not resume here, because the shard was away, goes on where it stood; `last_seq` tells it where that is.
+        let stored = view.last_seq;
+        let cursor = session.kept_cursor(room).map_or(stored, |kept| kept.min(stored));
+        view.last_seq = cursor;
         session.push(encode_event(&ClientEvent::RoomAdded { room: view.into() }), Class::Kept);
-        self.join(session, room, last, last).await;
+        self.join(session, room, cursor, stored).await;
         Ok(())
     }
 
@@ -114,7 +117,7 @@ impl Hub {
 
     /// Compares all rooms: the broker may have lost a change.
     async fn recheck(&self, session: &Arc<Session>) -> Result<(), StoreError> {
-        let (rooms, _complete) = self.services.store.user_rooms(session.user.id).await?;
+        let (rooms, complete) = self.services.store.user_rooms(session.user.id).await?;
         for room in &rooms {
             self.maybe_added(session, room.id).await?;
         }
@@ -124,7 +127,10 @@ impl Hub {
                 self.maybe_removed(session, room).await?;
             }
         }
-        Ok(())
+        if complete {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable { shard: "some".to_owned(), cause: "rooms are missing in the list".to_owned() })
     }
 
     async fn bind(&self, room: RoomId) {

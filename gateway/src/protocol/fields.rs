@@ -24,10 +24,8 @@ impl Fields {
 
     /// A text that must be there.
     pub(super) fn text(&mut self, field: &'static str) -> Result<String, WireError> {
-        match self.need(field)? {
-            Value::String(text) => Ok(text),
-            _ => Err(WireError::field(field, format!("{field} must be a text"))),
-        }
+        let value = self.need(field)?;
+        text_of(field, value)
     }
 
     /// An id that must be there.
@@ -49,6 +47,15 @@ impl Fields {
             Value::Array(_) => Err(WireError::field(field, format!("{field} has at most {most} items"))),
             _ => Err(WireError::field(field, format!("{field} must be a list"))),
         }
+    }
+}
+
+/// Reads a text. The NUL character is refused: no PostgreSQL text can hold it.
+pub(super) fn text_of(field: &'static str, value: Value) -> Result<String, WireError> {
+    match value {
+        Value::String(text) if !text.contains('\0') => Ok(text),
+        Value::String(_) => Err(WireError::field(field, format!("{field} must not contain the character U+0000"))),
+        _ => Err(WireError::field(field, format!("{field} must be a text"))),
     }
 }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     error::{ErrorCode, WireError},
-    fields::{Fields, seq_of, uuid_of},
+    fields::{Fields, seq_of, text_of, uuid_of},
     limits,
 };
 use crate::model::{MessageId, RoomId, RoomKind, Seq, UserId};
@@ -233,11 +233,10 @@ fn create_room(fields: &mut Fields) -> Result<Request, WireError> {
         "group" => RoomKind::Group,
         _ => return Err(WireError::field("kind", "kind must be direct or group")),
     };
-    let title = match fields.take("title") {
-        None => String::new(),
-        Some(Value::String(title)) if title.chars().count() <= limits::TITLE_CHARS => title,
-        Some(_) => return Err(WireError::field("title", "title must be a text of at most 128 characters")),
-    };
+    let title = fields.take("title").map(|value| text_of("title", value)).transpose()?.unwrap_or_default();
+    if title.chars().count() > limits::TITLE_CHARS {
+        return Err(WireError::field("title", "title has at most 128 characters"));
+    }
     let members = fields
         .list("members", limits::ROOM_MEMBERS)?
         .iter()
@@ -261,7 +260,7 @@ fn who(field: &'static str, value: &Value) -> Result<Who, WireError> {
         return Ok(Who::Id(UserId(id)));
     }
     // No name is longer than 32 characters; anything that is no name simply finds nobody.
-    if text.is_empty() || text.len() > 128 {
+    if text.is_empty() || text.len() > 128 || text.contains('\0') {
         return Err(WireError::field(field, format!("{field} takes names or ids")));
     }
     Ok(Who::Name(text.to_ascii_lowercase()))

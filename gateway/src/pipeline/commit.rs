@@ -1,0 +1,28 @@
+//! Stage 6: one transaction of the store makes the message durable and gives it its seq.
+
+use std::sync::atomic::Ordering;
+
+use super::{Outcome, idempotency::RecentSends};
+use crate::{
+    connection::session::Session,
+    model::{MessageId, RoomId},
+    protocol::{Answer, WireError},
+    services::Services,
+    store::{NewMessage, Sent},
+};
+
+/// A message of this session's user.
+pub(super) fn new_message(session: &Session, room: RoomId, message_id: MessageId, body: String) -> NewMessage {
+    NewMessage { room, message_id, sender: session.user.id, body }
+}
+
+/// Commits it.
+pub(super) async fn commit(services: &Services, recent: &RecentSends, new: NewMessage) -> Result<Outcome, WireError> {
+    let Sent { message, duplicate, events } = services.store.send(new).await?;
+    recent.remember(&message).await;
+    if !duplicate {
+        services.counters.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+    let answer = Answer::Sent { room: message.room, message_id: message.message_id, seq: message.seq, at: message.at, duplicate };
+    Ok(Outcome { answer, events })
+}

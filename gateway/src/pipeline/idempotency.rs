@@ -1,0 +1,64 @@
+//! Stage 5: a message id is one message. The store decides; answers of the last minutes are remembered here, so that the repeats of
+//! a reconnecting crowd cost it nothing.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use moka::future::Cache;
+
+use crate::{
+    model::{Message, MessageId, RoomId, Seq, UserId},
+    protocol::{Answer, WireError},
+    store::{NewMessage, StoreError},
+};
+
+/// Answers remembered: about 200 bytes each.
+const ANSWERS: u64 = 16_384;
+
+/// How long: a client that comes back later asks the store.
+const LIFE: Duration = Duration::from_secs(120);
+
+/// The answers to the last sends.
+pub(super) struct RecentSends(Cache<(RoomId, MessageId), First>);
+
+/// What the first send came to, without its body.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    sender: UserId,
+    body: u64,
+    seq: Seq,
+    at: Timestamp,
+}
+
+impl RecentSends {
+    pub(super) fn new() -> Self {
+        Self(Cache::builder().max_capacity(ANSWERS).time_to_live(LIFE).build())
+    }
+
+    /// Remembers a committed message.
+    pub(super) async fn remember(&self, message: &Message) {
+        let first = First { sender: message.sender, body: hash(&message.body), seq: message.seq, at: message.at };
+        self.0.insert((message.room, message.message_id), first).await;
+    }
+}
+
+/// The first answer, if this is a repeat that is remembered.
+///
+/// # Errors
+/// `conflict` when the id was used for another message.
+pub(super) async fn repeated(recent: &RecentSends, new: &NewMessage) -> Result<Option<Answer>, WireError> {
+    let Some(first) = recent.0.get(&(new.room, new.message_id)).await else { return Ok(None) };
+    if first.sender != new.sender || first.body != hash(&new.body) {
+        return Err(StoreError::MessageIdReused.into());
+    }
+    Ok(Some(Answer::Sent { room: new.room, message_id: new.message_id, seq: first.seq, at: first.at, duplicate: true }))
+}
+
+fn hash(body: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,102 @@
+//! What happens to a frame, in order, one stage a file:
+//!
+//! [`frame`] -> [`rate_limit`] -> [`authenticate`] -> [`authorize`] -> [`idempotency`] -> [`commit`] (one transaction: message, seq,
+//! outbox row, idempotency key) -> [`ack`] -> [`publish`] with a routing key -> the broker's exchange -> a gateway's queue -> fan-out
+//! by the hub.
+//!
+//! Requests that send nothing leave out the stages that have nothing to do for them.
+
+mod ack;
+mod authenticate;
+mod authorize;
+mod commit;
+pub mod frame;
+mod idempotency;
+mod marks;
+mod people;
+mod publish;
+mod rate_limit;
+mod reads;
+mod rooms;
+mod typing;
+
+use std::sync::Arc;
+
+use self::idempotency::RecentSends;
+use crate::{
+    connection::session::Session,
+    hub::Hub,
+    protocol::{Answer, Request, WireError},
+    services::Services,
+    store::OutboxEvent,
+};
+
+/// The pipeline of one gateway.
+pub struct Pipeline {
+    pub(crate) services: Arc<Services>,
+    pub(crate) hub: Arc<Hub>,
+    recent: RecentSends,
+}
+
+/// What a request came to.
+struct Outcome {
+    answer: Answer,
+    /// To be published after the answer is on its way.
+    events: Vec<OutboxEvent>,
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        Self { answer, events: Vec::new() }
+    }
+}
+
+impl Pipeline {
+    /// A pipeline over these parts.
+    #[must_use]
+    pub fn new(services: Arc<Services>, hub: Arc<Hub>) -> Self {
+        Self { services, hub, recent: RecentSends::new() }
+    }
+
+    /// Carries out one request. `ids` are the numbers to answer under: more than one when requests were merged, none when no answer
+    /// is wanted.
+    pub async fn process(&self, session: &Arc<Session>, ids: &[u64], request: Request) {
+        match self.carry_out(session, request).await {
+            Ok(Outcome { answer, events }) => {
+                ack::answer(session, ids, &answer);
+                publish::announce(&self.hub, events).await;
+            }
+            Err(error) => ack::answer(session, ids, &Answer::Error(error)),
+        }
+    }
+
+    async fn carry_out(&self, session: &Arc<Session>, request: Request) -> Result<Outcome, WireError> {
+        frame::check(&self.services.config.limits, &request)?;
+        rate_limit::check(&self.services, session, &request).await?;
+        authenticate::check(session)?;
+        authorize::check(&*self.services.store, session, &request).await?;
+        match request {
+            Request::Send { room, message_id, body } => {
+                let new = commit::new_message(session, room, message_id, body);
+                if let Some(answer) = idempotency::repeated(&self.recent, &new).await? {
+                    return Ok(answer.into());
+                }
+                commit::commit(&self.services, &self.recent, new).await
+            }
+            Request::CreateRoom { kind, title, members, room_key } => {
+                rooms::create(self, session, rooms::Wanted { kind, title, members, room_key }).await
+            }
+            Request::AddMember { room, member } => rooms::add_member(self, session, room, member).await,
+            Request::RemoveMember { room, member } => rooms::remove_member(self, session, room, member).await,
+            Request::Rooms => reads::rooms(self, session).await,
+            Request::Members { room } => reads::members(self, session, room).await,
+            Request::History { room, page, limit } => reads::history(self, session, room, page, limit).await,
+            Request::Presence { users } => Ok(reads::presence(self, &users).await),
+            Request::Typing { room, state } => Ok(typing::tell(self, session, room, state).await),
+            Request::Delivered { room, seq } => marks::raise(self, session, room, Some(seq), None).await,
+            Request::Read { room, seq } => marks::raise(self, session, room, None, Some(seq)).await,
+            Request::Ping => Ok(Answer::Pong.into()),
+            Request::Hello { .. } => Err(WireError::field("type", "hello is the first frame of a connection only")),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Stage 8: what was committed goes to the members' keys. Exchange and queue are the broker's, fan-out is the hub's.
+
+use crate::{hub::Hub, store::OutboxEvent};
+
+/// Hands committed events to the relay. Those on this gateway hear at once; a failure leaves the rest to the outbox.
+pub(super) async fn announce(hub: &Hub, events: Vec<OutboxEvent>) {
+    if !events.is_empty() {
+        hub.announce(events).await;
+    }
+}
