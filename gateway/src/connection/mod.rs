@@ -1,4 +1,114 @@
 //! One connection: a task that owns the socket, the queue that others fill, and what others know of it.
+//!
+//! The way to `welcome` is a future of its own that is gone afterwards: the steady task of an idle connection stays small.
 
+mod actor;
+mod handshake;
+mod lanes;
 pub mod queue;
 pub mod session;
+mod socket;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, timeout_at},
+};
+use tokio_tungstenite::WebSocketStream;
+
+use self::{
+    actor::Actor,
+    queue::{Batch, Queue},
+    session::Session,
+    socket::{Inbound, Socket},
+};
+use crate::{
+    pipeline::{
+        Pipeline,
+        frame::{Frame, Reader},
+    },
+    protocol::{Answer, CloseCode, encode_answer, limits},
+    services::Counters,
+};
+
+pub use self::socket::config as socket_config;
+
+/// One of the connections that a gateway accepts; given back when dropped.
+#[derive(Debug)]
+pub struct Permit(Arc<Counters>);
+
+impl Permit {
+    /// Takes one, if fewer than `most` are out.
+    #[must_use]
+    pub fn take(counters: &Arc<Counters>, most: u32) -> Option<Self> {
+        let connections: &AtomicU64 = &counters.connections;
+        let more = |count: u64| (count < u64::from(most)).then_some(count + 1);
+        connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self(Arc::clone(counters)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves an accepted WebSocket: `hello`, then a task of its own until the connection ends.
+pub async fn serve<S>(pipeline: Arc<Pipeline>, socket: WebSocketStream<S>, permit: Permit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut socket = Socket(socket);
+    let greeted = Box::pin(greet(&pipeline, &mut socket)).await;
+    match greeted {
+        Ok(session) => {
+            if pipeline.services.draining.load(Ordering::Relaxed) {
+                pipeline.hub.ask_to_leave(&session);
+            }
+            let actor = Actor { socket, session, pipeline };
+            tokio::spawn(async move {
+                actor.run().await;
+                drop(permit);
+            });
+        }
+        Err(Some(code)) => socket.close(code).await,
+        Err(None) => {}
+    }
+}
+
+/// Reads frames until `hello`. `Err` carries the code to close with, if there is still somebody to tell.
+async fn greet<S>(pipeline: &Pipeline, socket: &mut Socket<S>) -> Result<Arc<Session>, Option<CloseCode>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let deadline = Instant::now() + limits::HELLO_TIMEOUT;
+    let queue = Arc::new(Queue::default());
+    let mut reader = Reader::default();
+    loop {
+        let inbound = timeout_at(deadline, socket.read()).await.map_err(|_| Some(CloseCode::Silent))?;
+        let text = match inbound {
+            Inbound::Text(text) => text,
+            Inbound::Alive => continue,
+            Inbound::Bad(code) => return Err(Some(code)),
+            Inbound::Gone => return Err(None),
+        };
+        let (frame, code) = match reader.read(&text) {
+            Frame::Request(incoming) => match handshake::hello(pipeline, &queue, incoming).await {
+                Ok(session) => return Ok(session),
+                Err(refused) => (refused.frame, Some(refused.code)),
+            },
+            Frame::Refused(refusal) => (encode_answer(refusal.id, &Answer::Error(refusal.error)), None),
+            Frame::Hopeless => return Err(Some(CloseCode::NotJson)),
+        };
+        let batch = Batch { frames: [frame].into(), ping: false };
+        timeout_at(deadline, socket.write(batch, &queue)).await.map_err(|_| Some(CloseCode::Silent))?.map_err(|_| None)?;
+        if code.is_some() {
+            return Err(code);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The task that owns a signed-in connection's socket. It reads only as many requests as it can carry out, writes what others queue,
+//! and never waits for a store: requests run in tasks of their own.
+
+use std::sync::Arc;
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinHandle,
+};
+
+use super::{
+    lanes::Lanes,
+    queue::{Batch, Class, Next},
+    session::Session,
+    socket::{Inbound, Socket},
+};
+use crate::{
+    pipeline::{
+        Pipeline,
+        frame::{Frame, Reader},
+    },
+    protocol::{Answer, CloseCode, encode_answer},
+};
+
+/// A signed-in connection.
+pub(super) struct Actor<S> {
+    pub(super) socket: Socket<S>,
+    pub(super) session: Arc<Session>,
+    pub(super) pipeline: Arc<Pipeline>,
+}
+
+/// How a connection ends.
+enum End {
+    /// The socket is gone.
+    Gone,
+    /// With a close frame.
+    Close(CloseCode),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
+    /// Serves the connection to its end, then takes it out of the hub.
+    pub(super) async fn run(mut self) {
+        let mut lanes = Lanes::default();
+        let mut finding_out: Option<JoinHandle<()>> = None;
+        let end = self.serve(&mut lanes, &mut finding_out).await;
+        let Self { socket, session, pipeline } = self;
+        if let End::Close(code) = end {
+            tracing::debug!(session = %session.id, code = code.code(), "closing a connection");
+            socket.close(code).await;
+        } else {
+            drop(socket);
+        }
+        session.close(CloseCode::Normal);
+        // They may still follow a room; only then is it known what to leave.
+        lanes.finish().await;
+        if let Some(task) = finding_out {
+            let _ = task.await;
+        }
+        let rooms = session.rooms();
+        pipeline.hub.forget(&session).await;
+        pipeline.hub.departed(session.user.id, rooms);
+    }
+
+    async fn serve(&mut self, lanes: &mut Lanes, finding_out: &mut Option<JoinHandle<()>>) -> End {
+        let mut reader = Reader::default();
+        let session = Arc::clone(&self.session);
+        loop {
+            tokio::select! {
+                next = session.queue.next() => match next {
+                    Next::Frames(batch) => if let Some(end) = self.write(batch).await { return end },
+                    Next::Close(code) => return End::Close(code),
+                },
+                inbound = self.socket.read(), if lanes.has_room() => {
+                    if let Some(end) = self.take(inbound, &mut reader, lanes) {
+                        return end;
+                    }
+                }
+                () = lanes.turn(&self.session, &self.pipeline), if lanes.is_busy() => {}
+                () = session.controls_waiting(), if finding_out.is_none() => *finding_out = Some(self.find_out()),
+                () = ended(finding_out), if finding_out.is_some() => *finding_out = None,
+            }
+        }
+    }
+
+    /// Writes a batch; gives up when the client is too slow or silent.
+    async fn write(&mut self, batch: Batch) -> Option<End> {
+        let session = Arc::clone(&self.session);
+        tokio::select! {
+            written = self.socket.write(batch, &session.queue) => written.is_err().then_some(End::Gone),
+            () = session.queue.overflowed() => session.queue.closing().map(End::Close),
+        }
+    }
+
+    /// Takes a frame in.
+    fn take(&mut self, inbound: Inbound, reader: &mut Reader, lanes: &mut Lanes) -> Option<End> {
+        let text = match inbound {
+            Inbound::Text(text) => text,
+            Inbound::Alive => {
+                self.session.see(self.pipeline.hub.second());
+                return None;
+            }
+            Inbound::Bad(code) => return Some(End::Close(code)),
+            Inbound::Gone => return Some(End::Gone),
+        };
+        self.session.see(self.pipeline.hub.second());
+        match reader.read(&text) {
+            Frame::Request(incoming) => lanes.admit(incoming, &self.session, &self.pipeline),
+            Frame::Refused(refusal) => {
+                self.session.push(encode_answer(refusal.id, &Answer::Error(refusal.error)), Class::Kept);
+            }
+            Frame::Hopeless => return Some(End::Close(CloseCode::NotJson)),
+        }
+        None
+    }
+
+    /// Looks into what the hub wants to be found out, in a task of its own.
+    fn find_out(&self) -> JoinHandle<()> {
+        let (session, pipeline) = (Arc::clone(&self.session), Arc::clone(&self.pipeline));
+        tokio::spawn(async move {
+            while let Some(control) = session.take_control() {
+                pipeline.hub.find_out(&session, control).await;
+            }
+        })
+    }
+}
+
+/// Waits for the task to end; pending without one.
+async fn ended(task: &mut Option<JoinHandle<()>>) {
+    match task {
+        Some(task) => {
+            let _ = task.await;
+        }
+        None => std::future::pending().await,
+    }
+}

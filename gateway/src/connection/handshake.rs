@@ -1,0 +1,114 @@
+//! From the first frame to `welcome`: who is there, which rooms they follow, and where they go on.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::{
+    queue::{Class, Queue},
+    session::{Control, Session},
+};
+use crate::{
+    auth::Claims,
+    model::{Room, RoomId, Seq},
+    pipeline::Pipeline,
+    protocol::{
+        Answer, CloseCode, Incoming, Request, WireError,
+        answer::{Resumed, Welcome},
+        encode_answer, limits,
+    },
+};
+
+/// Why there is no session: what to say, and the code to close with.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) frame: Utf8Bytes,
+    pub(super) code: CloseCode,
+}
+
+/// Where a session starts in its rooms.
+struct Start {
+    rooms: Vec<Room>,
+    cursors: Vec<(RoomId, Seq)>,
+    resumed: Vec<Resumed>,
+}
+
+/// Carries out `hello`. On success `welcome` is queued and the session is registered with the hub: `Hub::forget` must follow.
+pub(super) async fn hello(pipeline: &Pipeline, queue: &Arc<Queue>, incoming: Incoming) -> Result<Arc<Session>, Refused> {
+    let Incoming { id, request } = incoming;
+    let refuse = |error: WireError, code| Refused { frame: encode_answer(id, &Answer::Error(error)), code };
+    let Request::Hello { token, resume } = request else {
+        let error = WireError::new(crate::protocol::ErrorCode::Unauthenticated, "the first frame must be hello");
+        return Err(refuse(error, CloseCode::Unauthenticated));
+    };
+    let services = &pipeline.services;
+    let Claims { user, expires_at } =
+        services.tokens.verify(&token).map_err(|error| refuse(error.into(), CloseCode::Unauthenticated))?;
+    let session = Arc::new(Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters)));
+    // Known before its rooms are read: a change in between reaches it as a control and is looked into after this.
+    pipeline.hub.register(&session).await;
+    let listed = services.store.user_rooms(session.user.id).await;
+    let (rooms, complete) = match listed {
+        Ok(listed) => listed,
+        Err(error) => {
+            pipeline.hub.forget(&session).await;
+            return Err(refuse(error.into(), CloseCode::Stopping));
+        }
+    };
+    let start = start(rooms, &resume, services.config.limits.rooms_per_connection as usize);
+    if !complete {
+        keep_unlisted(&session, &resume, &start);
+    }
+    welcome(pipeline, &session, id, start.rooms, start.resumed);
+    pipeline.hub.follow(&session, &start.cursors).await;
+    pipeline.hub.arrived(&session).await;
+    Ok(session)
+}
+
+/// Decides where each room goes on.
+fn start(mut rooms: Vec<Room>, resume: &[(RoomId, Seq)], limit: usize) -> Start {
+    // Over the limit the newest rooms are followed: ids of rooms are ordered by time, apart from those of pairs.
+    if rooms.len() > limit {
+        rooms.sort_by_key(|room| std::cmp::Reverse(room.created_at));
+        rooms.truncate(limit);
+    }
+    let named: HashMap<RoomId, Seq> = resume.iter().copied().collect();
+    let mut cursors = Vec::with_capacity(rooms.len());
+    let mut resumed = Vec::with_capacity(named.len());
+    for room in &rooms {
+        let to = room.last_seq;
+        let Some(from) = named.get(&room.id).copied() else {
+            cursors.push((room.id, to));
+            continue;
+        };
+        // A position beyond the end is of another history of this room; the client has to look for itself.
+        let recovered = (0..=limits::RESUME_DISTANCE).contains(&(to - from));
+        cursors.push((room.id, if recovered { from } else { to }));
+        resumed.push(Resumed { room: room.id, from, to, recovered });
+    }
+    Start { rooms, cursors, resumed }
+}
+
+/// Rooms of a shard that is away are in no list: keeps the client's place in them until they can be asked for.
+fn keep_unlisted(session: &Session, resume: &[(RoomId, Seq)], start: &Start) {
+    for (room, seq) in resume {
+        if !start.rooms.iter().any(|known| known.id == *room) {
+            session.keep_cursor(*room, *seq);
+        }
+    }
+    session.control(Control::Recheck);
+}
+
+fn welcome(pipeline: &Pipeline, session: &Session, re: Option<u64>, rooms: Vec<Room>, resumed: Vec<Resumed>) {
+    let services = &pipeline.services;
+    let welcome = Welcome {
+        session: session.id,
+        user: session.user.clone(),
+        gateway: services.gateway.clone(),
+        ping_seconds: limits::PING_SECONDS,
+        limits: services.config.limits.into(),
+        rooms: rooms.into_iter().map(Into::into).collect(),
+        resumed,
+    };
+    session.push(encode_answer(re, &Answer::Welcome(Box::new(welcome))), Class::Kept);
+}

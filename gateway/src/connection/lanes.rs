@@ -1,0 +1,145 @@
+//! Requests of one connection: in order, except that those about different rooms do not wait for each other.
+//!
+//! A shard that is away holds up only the rooms it owns. Marks that wait for the same room become one.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::task::{Id, JoinSet};
+
+use super::session::Session;
+use crate::{
+    model::RoomId,
+    pipeline::Pipeline,
+    protocol::{Incoming, Request},
+};
+
+/// Requests that wait or run; with more the connection is not read, which slows the client down.
+const REQUESTS: usize = 32;
+
+/// Requests that run at once.
+const RUNNING: usize = 8;
+
+/// Numbers that one merged mark answers.
+const MERGED: usize = 64;
+
+/// The requests of one connection.
+#[derive(Default)]
+pub(super) struct Lanes {
+    waiting: VecDeque<Job>,
+    running: JoinSet<()>,
+    busy: Vec<(Id, Lane)>,
+}
+
+/// What a request must keep its order with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// Requests about this room.
+    Room(RoomId),
+    /// Everything.
+    All,
+}
+
+struct Job {
+    lane: Lane,
+    request: Request,
+    ids: Vec<u64>,
+}
+
+impl Lanes {
+    /// Whether another request may be read.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.len() + self.busy.len() < REQUESTS
+    }
+
+    /// Whether something runs.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.busy.is_empty()
+    }
+
+    /// Takes a request in, and starts it if its turn is now.
+    pub(super) fn admit(&mut self, incoming: Incoming, session: &Arc<Session>, pipeline: &Arc<Pipeline>) {
+        let Incoming { id, request } = incoming;
+        if !self.merge(id, &request) {
+            let lane = lane_of(&request);
+            self.waiting.push_back(Job { lane, request, ids: id.into_iter().collect() });
+        }
+        self.start(session, pipeline);
+    }
+
+    /// Waits for one that runs to end, then starts what waited for it. Pending when nothing runs.
+    pub(super) async fn turn(&mut self, session: &Arc<Session>, pipeline: &Arc<Pipeline>) {
+        let ended = match self.running.join_next_with_id().await {
+            None => return std::future::pending().await,
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => {
+                tracing::error!(%error, session = %session.id, "a request ended without an answer");
+                error.id()
+            }
+        };
+        self.busy.retain(|(id, _)| *id != ended);
+        self.start(session, pipeline);
+    }
+
+    /// Waits until all that run have ended, and forgets those that wait.
+    pub(super) async fn finish(mut self) {
+        self.waiting.clear();
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// Merges a mark into one that waits: marks are cumulative.
+    fn merge(&mut self, id: Option<u64>, request: &Request) -> bool {
+        let Some(last) = self.waiting.iter_mut().rev().find(|job| job.request.room() == request.room()) else {
+            return false;
+        };
+        let seq = match (&mut last.request, request) {
+            (Request::Delivered { seq, .. }, Request::Delivered { seq: new, .. })
+            | (Request::Read { seq, .. }, Request::Read { seq: new, .. })
+                if last.ids.len() < MERGED =>
+            {
+                (*seq).max(*new)
+            }
+            _ => return false,
+        };
+        if let Request::Delivered { seq: kept, .. } | Request::Read { seq: kept, .. } = &mut last.request {
+            *kept = seq;
+        }
+        last.ids.extend(id);
+        true
+    }
+
+    fn start(&mut self, session: &Arc<Session>, pipeline: &Arc<Pipeline>) {
+        while self.busy.len() < RUNNING {
+            let Some(job) = self.next_free().and_then(|at| self.waiting.remove(at)) else { return };
+            let (session, pipeline) = (Arc::clone(session), Arc::clone(pipeline));
+            let Job { lane, request, ids } = job;
+            // A task of its own, so that a client that takes no answers never holds a connection of the store's pool.
+            let task = self.running.spawn(async move { pipeline.process(&session, &ids, request).await });
+            self.busy.push((task.id(), lane));
+        }
+    }
+
+    /// The first one that waits for nothing before it.
+    fn next_free(&self) -> Option<usize> {
+        for (at, job) in self.waiting.iter().enumerate() {
+            match job.lane {
+                Lane::All => return (at == 0 && self.busy.is_empty()).then_some(at),
+                Lane::Room(_) => {
+                    let before = self.waiting.iter().take(at).map(|job| job.lane);
+                    let mut blocking = self.busy.iter().map(|(_, lane)| *lane).chain(before);
+                    if blocking.all(|lane| lane != job.lane && lane != Lane::All) {
+                        return Some(at);
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+fn lane_of(request: &Request) -> Lane {
+    match request {
+        // These change what the connection follows, so nothing overtakes them.
+        Request::AddMember { .. } | Request::RemoveMember { .. } => Lane::All,
+        other => other.room().map_or(Lane::All, Lane::Room),
+    }
+}

@@ -1,0 +1,101 @@
+//! The WebSocket under a connection: writes batches with one flush, and says goodbye in bounded time.
+
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Bytes, Error, Message, Utf8Bytes,
+        error::CapacityError,
+        protocol::{CloseFrame, WebSocketConfig},
+    },
+};
+
+use super::queue::{Batch, Queue};
+use crate::protocol::{CloseCode, limits};
+
+/// Time for a close frame to go out and for the client's to come in.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Bytes of a client that keeps talking after the close which are read and thrown away, so that its unread data does not reset the
+/// connection before it sees the code.
+const LEFTOVER_BYTES: usize = 1024 * 1024;
+
+/// What came in.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    /// A text frame.
+    Text(Utf8Bytes),
+    /// Ping or pong: a sign of life.
+    Alive,
+    /// Something to close for.
+    Bad(CloseCode),
+    /// The client closed, or the network did.
+    Gone,
+}
+
+/// Buffers and bounds of a socket. The read buffer is resident for the life of the connection, the write buffer only holds what the
+/// kernel does not take.
+#[must_use]
+pub fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * limits::FRAME_BYTES)
+        .max_message_size(Some(limits::FRAME_BYTES))
+        .max_frame_size(Some(limits::FRAME_BYTES))
+}
+
+/// The WebSocket of one connection.
+pub(super) struct Socket<S>(pub(super) WebSocketStream<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Waits for a frame. Safe to abandon.
+    pub(super) async fn read(&mut self) -> Inbound {
+        match self.0.next().await {
+            Some(Ok(Message::Text(text))) => Inbound::Text(text),
+            Some(Ok(Message::Binary(_))) => Inbound::Bad(CloseCode::Binary),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Inbound::Alive,
+            Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => Inbound::Bad(CloseCode::TooLarge),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => Inbound::Gone,
+        }
+    }
+
+    /// Writes everything, then flushes once. Waits as long as the client's window is closed.
+    pub(super) async fn write(&mut self, batch: Batch, queue: &Queue) -> Result<(), Error> {
+        if batch.ping {
+            self.0.feed(Message::Ping(Bytes::new())).await?;
+        }
+        for frame in batch.frames {
+            let bytes = frame.len();
+            self.0.feed(Message::Text(frame)).await?;
+            queue.written(bytes);
+        }
+        self.0.flush().await
+    }
+
+    /// Sends a close frame and waits a moment for the client to have seen it.
+    pub(super) async fn close(mut self, code: CloseCode) {
+        let frame = CloseFrame { code: code.code().into(), reason: Utf8Bytes::from_static(code.reason()) };
+        let goodbye = async {
+            self.0.close(Some(frame)).await?;
+            let stream = self.0.get_mut();
+            let mut scratch = [0; 1024];
+            let mut left = LEFTOVER_BYTES;
+            while left > 0 {
+                match stream.read(&mut scratch).await? {
+                    0 => break,
+                    read => left = left.saturating_sub(read),
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        // Whoever does not take a goodbye in time goes without.
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+}

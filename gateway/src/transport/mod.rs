@@ -1,0 +1,5 @@
+//! How WebSockets come in: the HTTP upgrade on the client port. What is said over them is the connection's business.
+
+mod upgrade;
+
+pub use upgrade::Acceptor;
