@@ -30,7 +30,7 @@ pub fn for_load() -> Result<Value> {
     let mut manifest = quickstart()?;
     manifest["spec"]["gateways"]["replicas"] = json!(2);
     manifest["spec"]["gateways"]["limits"] =
-        json!({ "messagesPerSecond": 1000, "messageBurst": 1000 });
+        json!({ "messagesPerSecond": 10_000, "messageBurst": 10_000 });
     Ok(manifest)
 }
 
