@@ -3,5 +3,6 @@
 #![allow(unreachable_pub, reason = "the schema derive repeats each struct, visibility included, inside a function")]
 
 pub mod chat_cluster;
+pub mod render;
 
 pub use chat_cluster::{ChatCluster, ChatClusterSpec, ChatClusterStatus};

@@ -142,7 +142,6 @@ pub(super) fn resources_schema(_: &mut SchemaGenerator) -> Schema {
             "maxProperties": 16,
             "additionalProperties": {
                 "x-kubernetes-int-or-string": true,
-                "anyOf": [{ "type": "integer" }, { "type": "string" }],
                 "maxLength": 64,
                 "pattern": QUANTITY
             }
