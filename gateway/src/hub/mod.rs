@@ -28,6 +28,7 @@ use self::{event::Event, registry::Registry};
 use crate::{
     broker::{Delivery, Key},
     connection::session::Session,
+    pipeline::RecentSends,
     relay::Relay,
     services::Services,
     store::OutboxEvent,
@@ -44,6 +45,8 @@ pub struct Hub {
     services: Arc<Services>,
     dispatch: Arc<Dispatch>,
     relay: Relay,
+    /// Answers to the last sends over all connections.
+    pub(crate) recent: RecentSends,
     started: Instant,
 }
 
@@ -58,7 +61,7 @@ impl Hub {
             origin: rand::random(),
         });
         let relay = Relay::start(Arc::clone(&services), Arc::clone(&dispatch), stop);
-        let hub = Arc::new(Self { services, dispatch, relay, started: Instant::now() });
+        let hub = Arc::new(Self { services, dispatch, relay, recent: RecentSends::new(), started: Instant::now() });
         spawn(stop, pump(Arc::clone(&hub.dispatch), deliveries));
         spawn(stop, heartbeat::run(Arc::clone(&hub)));
         spawn(stop, positions::watch_broker(Arc::clone(&hub)));

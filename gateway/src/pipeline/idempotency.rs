@@ -22,7 +22,7 @@ const ANSWERS: u64 = 16_384;
 const LIFE: Duration = Duration::from_secs(120);
 
 /// The answers to the last sends.
-pub(super) struct RecentSends(Cache<(RoomId, MessageId), First>);
+pub(crate) struct RecentSends(Cache<(RoomId, MessageId), First>);
 
 /// What the first send came to, without its body.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ struct First {
 }
 
 impl RecentSends {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Cache::builder().max_capacity(ANSWERS).time_to_live(LIFE).build())
     }
 

@@ -22,7 +22,6 @@ mod typing;
 
 use std::sync::Arc;
 
-use self::idempotency::RecentSends;
 use crate::{
     connection::session::Session,
     hub::Hub,
@@ -31,11 +30,12 @@ use crate::{
     store::OutboxEvent,
 };
 
-/// The pipeline of one gateway.
+pub(crate) use self::idempotency::RecentSends;
+
+/// The way of requests through one gateway's parts.
 pub struct Pipeline {
     pub(crate) services: Arc<Services>,
     pub(crate) hub: Arc<Hub>,
-    recent: RecentSends,
 }
 
 /// What a request came to.
@@ -55,7 +55,7 @@ impl Pipeline {
     /// A pipeline over these parts.
     #[must_use]
     pub fn new(services: Arc<Services>, hub: Arc<Hub>) -> Self {
-        Self { services, hub, recent: RecentSends::new() }
+        Self { services, hub }
     }
 
     /// Carries out one request. `ids` are the numbers to answer under: more than one when requests were merged, none when no answer
@@ -78,10 +78,10 @@ impl Pipeline {
         match request {
             Request::Send { room, message_id, body } => {
                 let new = commit::new_message(session, room, message_id, body);
-                if let Some(answer) = idempotency::repeated(&self.recent, &new).await? {
+                if let Some(answer) = idempotency::repeated(&self.hub.recent, &new).await? {
                     return Ok(answer.into());
                 }
-                commit::commit(&self.services, &self.recent, new).await
+                commit::commit(&self.services, &self.hub.recent, new).await
             }
             Request::CreateRoom { kind, title, members, room_key } => {
                 rooms::create(self, session, rooms::Wanted { kind, title, members, room_key }).await

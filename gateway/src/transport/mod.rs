@@ -2,4 +2,4 @@
 
 mod upgrade;
 
-pub use upgrade::Acceptor;
+pub use upgrade::upgrade;

@@ -32,54 +32,38 @@ const SUB_PROTOCOL: &str = "chatcluster.v1";
 /// Seconds after which a refused client should try again, drawn from this range so that a crowd does not return as one.
 const RETRY_SECONDS: std::ops::RangeInclusive<u32> = 1..=5;
 
-/// Accepts WebSockets for one gateway.
-#[derive(Clone)]
-pub struct Acceptor {
-    pipeline: Arc<Pipeline>,
-}
-
-impl Acceptor {
-    /// An acceptor whose connections use these parts.
-    #[must_use]
-    pub fn new(services: Arc<Services>, hub: Arc<Hub>) -> Self {
-        Self { pipeline: Arc::new(Pipeline::new(services, hub)) }
+/// Answers `GET /v1/ws`: 101 and a connection, 503 when the gateway is full or draining, 426 for what is no upgrade.
+pub fn upgrade(services: Arc<Services>, hub: Arc<Hub>, peer: SocketAddr, request: Request) -> Response {
+    if services.draining.load(Ordering::Relaxed) {
+        return refuse("this gateway stops");
     }
-
-    /// Answers `GET /v1/ws`: 101 and a connection, 503 when the gateway is full or draining, another 4xx for what is no upgrade.
-    pub fn upgrade(&self, request: Request, peer: SocketAddr) -> Response {
-        let services = &self.pipeline.services;
-        if services.draining.load(Ordering::Relaxed) {
-            return refuse("this gateway stops");
-        }
-        let (parts, body) = request.into_parts();
-        let mut request = Request::from_parts(parts, ());
-        let mut response = match create_response_with_body(&request, Body::empty) {
-            Ok(response) => response,
-            Err(error) => return no_upgrade(&error.to_string()),
-        };
-        let Some(permit) = Permit::take(&services.counters, services.config.max_connections) else {
-            return refuse("this gateway has all the connections it takes");
-        };
-        if offers(request.headers(), SUB_PROTOCOL) {
-            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
-        }
-        let upgrade = hyper::upgrade::on(&mut request);
-        drop(body);
-        let pipeline = Arc::clone(&self.pipeline);
-        let span = tracing::debug_span!("connection", %peer);
-        let serve = async move {
-            match upgrade.await {
-                Ok(upgraded) => {
-                    let config = Some(connection::socket_config());
-                    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, config).await;
-                    connection::serve(pipeline, socket, permit).await;
-                }
-                Err(error) => tracing::debug!(%error, "the client did not wait for its upgrade"),
+    let (parts, body) = request.into_parts();
+    drop(body);
+    let mut request = Request::from_parts(parts, ());
+    let mut response = match create_response_with_body(&request, Body::empty) {
+        Ok(response) => response,
+        Err(error) => return no_upgrade(&error.to_string()),
+    };
+    let Some(permit) = Permit::take(&services.counters, services.config.max_connections) else {
+        return refuse("this gateway has all the connections it takes");
+    };
+    if offers(request.headers(), SUB_PROTOCOL) {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    let pipeline = Arc::new(Pipeline::new(services, hub));
+    let serve = async move {
+        match upgrade.await {
+            Ok(upgraded) => {
+                let config = Some(connection::socket_config());
+                let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, config).await;
+                connection::serve(pipeline, socket, permit).await;
             }
-        };
-        tokio::spawn(serve.instrument(span));
-        response
-    }
+            Err(error) => tracing::debug!(%error, "the client did not wait for its upgrade"),
+        }
+    };
+    tokio::spawn(serve.instrument(tracing::debug_span!("connection", %peer)));
+    response
 }
 
 /// Whether a client lists the sub-protocol.
