@@ -4,6 +4,7 @@
 
 mod accounts;
 mod error;
+mod listener;
 mod page;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use axum::{
 use serde_json::{Value, json};
 
 pub use error::ApiError;
+pub use listener::serve;
 
 use crate::{auth::PasswordPool, services::Services};
 

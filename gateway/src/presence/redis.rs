@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::Script;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Presence, counts::Counts};
@@ -16,14 +17,15 @@ const RENEW: Duration = Duration::from_secs(15);
 /// Users in one script call: keeps each well below the time a command may take.
 const BATCH: usize = 200;
 
-/// KEYS users; ARGV\[1\] gateway, ARGV\[2\] milliseconds to vouch. Answers for each user whether nobody vouched before.
+/// KEYS users; ARGV\[1\] gateway, ARGV\[2\] milliseconds to vouch. Answers for each user whether no other gateway vouches.
 const ARRIVE: &str = r"
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local first = {}
 for i, key in ipairs(KEYS) do
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  first[i] = redis.call('ZCARD', key) == 0 and 1 or 0
+  local others = redis.call('ZCARD', key) - (redis.call('ZSCORE', key, ARGV[1]) and 1 or 0)
+  first[i] = others == 0 and 1 or 0
   redis.call('ZADD', key, now + ARGV[2], ARGV[1])
   redis.call('PEXPIRE', key, ARGV[2])
 end
@@ -95,34 +97,66 @@ impl Shared {
         self.link.invoke(&call).await.ok()
     }
 
+    /// Vouches for everyone here, every now and then, and at once when Redis is back: it may have forgotten everything.
     async fn renew(&self) {
-        let mut ticks = tokio::time::interval(RENEW);
+        let mut state = self.link.state();
         loop {
-            ticks.tick().await;
             for batch in self.counts.users().chunks(BATCH) {
                 self.vouch(batch).await;
+                for user in batch.iter().filter(|user| !self.counts.has(**user)) {
+                    self.withdraw(*user).await;
+                }
+            }
+            let pause = sleep(RENEW);
+            tokio::pin!(pause);
+            tokio::select! {
+                () = &mut pause => {}
+                changed = state.changed() => {
+                    if changed.is_err() {
+                        // The link has stopped, and so does this gateway.
+                        return;
+                    }
+                }
             }
         }
     }
+
+    /// Vouches no more; whether nobody else does, if Redis answers.
+    async fn withdraw(&self, user: UserId) -> Option<bool> {
+        let mut call = self.leave.key(self.key(user));
+        call.arg(&self.gateway);
+        self.link.invoke::<u8>(&call).await.ok().map(|last| last == 1)
+    }
 }
 
+// Calls for one user may overtake each other on their way to Redis. So each one looks at the count again afterwards, and puts right what
+// the other may have undone: whoever comes last sees the last count.
 #[async_trait]
 impl Presence for RedisPresence {
     async fn arrive(&self, user: UserId) -> bool {
-        if !self.shared.counts.add(user) {
+        let shared = &self.shared;
+        if !shared.counts.add(user) {
             return false;
         }
+        let vouched = shared.vouch(&[user]).await;
+        if !shared.counts.has(user) {
+            shared.withdraw(user).await;
+        }
         // With Redis away nobody knows better than this gateway.
-        self.shared.vouch(&[user]).await.is_none_or(|first| first == [1])
+        vouched.is_none_or(|first| first == [1])
     }
 
     async fn leave(&self, user: UserId) -> bool {
-        if !self.shared.counts.remove(user) {
+        let shared = &self.shared;
+        if !shared.counts.remove(user) {
             return false;
         }
-        let mut call = self.shared.leave.key(self.shared.key(user));
-        call.arg(&self.shared.gateway);
-        self.shared.link.invoke::<u8>(&call).await.map_or(true, |last| last == 1)
+        let last = shared.withdraw(user).await;
+        if shared.counts.has(user) {
+            shared.vouch(&[user]).await;
+            return false;
+        }
+        last.unwrap_or(true)
     }
 
     async fn online(&self, users: &[UserId]) -> Vec<bool> {
