@@ -3,6 +3,9 @@
 #![allow(unreachable_pub, reason = "the schema derive repeats each struct, visibility included, inside a function")]
 
 pub mod chat_cluster;
+mod reference;
 pub mod render;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use chat_cluster::{ChatCluster, ChatClusterSpec, ChatClusterStatus};

@@ -19,11 +19,11 @@ pub fn crd() -> Result<Value, serde_json::Error> {
     Ok(crd)
 }
 
-/// The CRD as a file for `kubectl apply`, and as the template of the CRD chart.
+/// The CRD as a file for `kubectl apply`, as the template of the CRD chart, and as the reference page.
 ///
 /// # Errors
 /// As [`crd`], or the YAML writer's.
-pub fn files() -> Result<[(&'static str, String); 2], Box<dyn std::error::Error>> {
+pub fn files() -> Result<[(&'static str, String); 3], Box<dyn std::error::Error>> {
     let plain = crd()?;
     let mut kept = plain.clone();
     // Helm would take every ChatCluster away with the chart.
@@ -33,6 +33,7 @@ pub fn files() -> Result<[(&'static str, String); 2], Box<dyn std::error::Error>
         ("crds/yaml/chatclusters.yaml", yaml(&plain)?),
         // Nothing in it is a template; the braces of CEL messages would be taken for one.
         ("charts/chat-operator-crds/templates/chatclusters.yaml", yaml(&kept)?.replace("{{", "{{ \"{{\" }}")),
+        ("docs/reference/chatcluster.md", crate::reference::page(&plain)),
     ])
 }
 

@@ -133,6 +133,22 @@ impl ConditionType {
         Self::RolloutHealthy,
     ];
 
+    /// What True says, for the reference page.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ready => "people can chat, and everything is as the spec asks",
+            Self::Reconciling => "the operator is working towards the spec",
+            Self::Stalled => "the operator cannot go on without a change by somebody; the message says which",
+            Self::GatewaysAvailable => "as many gateways are ready as are wanted",
+            Self::BrokerAvailable => "the broker answers every gateway",
+            Self::CacheAvailable => "Redis answers every gateway",
+            Self::DatabaseAvailable => "every shard answers every gateway, with the schema they need",
+            Self::ShardsBalanced => "every slot is owned, and no shard is without slots",
+            Self::RolloutHealthy => "all gateways run the wanted revision, or are on their way without trouble",
+        }
+    }
+
     /// The name in `conditions[].type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

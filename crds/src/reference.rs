@@ -1,0 +1,74 @@
+//! The reference page of the manifest, out of the schema.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::chat_cluster::ConditionType;
+
+const HEAD: &str = "<!-- Generated from the Rust types in crds/; write it anew with: cargo xtask codegen -->
+# ChatCluster
+
+`chatcluster.dev/v1alpha1`, namespaced, short name `cc`. Absent fields have the meaning that their description gives; the values in force stand in
+`status.effective`. Nothing is written into `spec` by the operator, so `kubectl diff` and GitOps see only what people changed. `kubectl scale` and
+autoscalers write `spec.gateways.replicas`.
+
+";
+
+/// The page as Markdown.
+#[must_use]
+pub fn page(crd: &Value) -> String {
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let mut page = HEAD.to_owned();
+    for part in ["spec", "status"] {
+        let _ = write!(page, "## {part}\n\n| field | type | description |\n| --- | --- | --- |\n");
+        rows(&schema[part], part, &mut page);
+        page.push('\n');
+    }
+    page.push_str("## Conditions\n\nEach is always present, with `observedGeneration`; a status that is not known yet is `Unknown`.\n\n");
+    page.push_str("| type | True means |\n| --- | --- |\n");
+    for condition in ConditionType::ALL {
+        let _ = writeln!(page, "| `{}` | {} |", condition.as_str(), condition.meaning());
+    }
+    page.push_str("\n## Rules\n\n");
+    rules(&schema["spec"], &mut page);
+    rules(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut page);
+    page
+}
+
+fn rows(schema: &Value, path: &str, page: &mut String) {
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let here = format!("{path}.{name}");
+        let mark = if required.contains(&name.as_str()) { ", required" } else { "" };
+        let text = field["description"].as_str().unwrap_or_default().replace('|', "\\|").replace('\n', " ");
+        let _ = writeln!(page, "| `{here}` | {}{mark} | {text} |", kind(field));
+        if field["type"] == "array" {
+            rows(&field["items"], &format!("{here}[]"), page);
+        } else {
+            rows(field, &here, page);
+        }
+    }
+}
+
+fn kind(field: &Value) -> String {
+    if let Some(values) = field["enum"].as_array() {
+        return values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" \\| ");
+    }
+    let name = field["type"].as_str().unwrap_or("quantity");
+    match (&field["minimum"], &field["maximum"]) {
+        (Value::Number(least), Value::Number(most)) => format!("{name}, {least} to {most}"),
+        _ if field["format"] == "date-time" => "time".into(),
+        _ => name.into(),
+    }
+}
+
+fn rules(schema: &Value, page: &mut String) {
+    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        let _ = writeln!(page, "- {}", rule["message"].as_str().unwrap_or_default());
+    }
+    for field in schema["properties"].as_object().into_iter().flat_map(|properties| properties.values()) {
+        rules(field, page);
+        rules(&field["items"], page);
+    }
+}

@@ -1,0 +1,221 @@
+//! Fixtures for tests: what the API server must refuse, and in which words. Behind the feature `testing`.
+
+use serde_json::{Value, json};
+
+/// One object that must be refused.
+pub struct Refusal {
+    /// What it is about.
+    pub name: &'static str,
+    /// Whether [`base`] exists already and is changed, or is created like this.
+    pub kind: Attempt,
+    /// A JSON merge patch (RFC 7386) on [`base`].
+    pub patch: Value,
+    /// Must stand in the refusal: the field, or the sentence that names it and the way out.
+    pub message: &'static str,
+}
+
+/// How the object comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// As a new object.
+    Create,
+    /// As a change of [`base`].
+    Update,
+}
+
+/// A ChatCluster that is accepted: the ground of every [`Refusal`].
+#[must_use]
+pub fn base() -> Value {
+    json!({
+        "apiVersion": "chatcluster.dev/v1alpha1",
+        "kind": "ChatCluster",
+        "metadata": { "name": "refused" },
+        "spec": {
+            "paused": true,
+            "gateways": { "replicas": 1 },
+            "broker": { "rabbitmq": { "managed": {} } },
+            "redis": { "managed": {} },
+            "database": {
+                "slots": 64,
+                "shards": [
+                    { "name": "a", "managed": { "storage": { "size": "1Gi" } } },
+                    { "name": "b", "urlSecretRef": { "name": "b" } }
+                ]
+            }
+        }
+    })
+}
+
+/// [`base`] with a refusal's patch.
+#[must_use]
+pub fn patched(refusal: &Refusal) -> Value {
+    let mut object = base();
+    merge(&mut object, &refusal.patch);
+    object
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    let (Value::Object(into), Value::Object(from)) = (&mut *target, patch) else {
+        *target = patch.clone();
+        return;
+    };
+    for (key, value) in from {
+        if value.is_null() {
+            into.remove(key);
+        } else {
+            merge(into.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+fn create(name: &'static str, spec: Value, message: &'static str) -> Refusal {
+    Refusal {
+        name,
+        kind: Attempt::Create,
+        patch: json!({ "spec": spec }),
+        message,
+    }
+}
+
+fn update(name: &'static str, spec: Value, message: &'static str) -> Refusal {
+    Refusal {
+        kind: Attempt::Update,
+        ..create(name, spec, message)
+    }
+}
+
+/// The table.
+#[must_use]
+pub fn refusals() -> Vec<Refusal> {
+    let mut all = identity();
+    all.extend(gateways());
+    all.extend(backends());
+    all.extend(database());
+    all.extend(changes());
+    all
+}
+
+fn identity() -> Vec<Refusal> {
+    let named = |name: &'static str, value: &str, message| Refusal {
+        name,
+        kind: Attempt::Create,
+        patch: json!({ "metadata": { "name": value } }),
+        message,
+    };
+    vec![
+        named("a name of 41 characters", &"n".repeat(41), "metadata.name: must be at most 40 characters"),
+        named("a name that starts with a digit", "1st", "metadata.name: must be lower-case letters"),
+        named("a name with a dot", "a.b", "metadata.name: must be lower-case letters"),
+        Refusal { name: "no spec", kind: Attempt::Create, patch: json!({ "spec": null }), message: "spec: Required value" },
+        create("an empty image", json!({ "image": "" }), "spec.image"),
+        create("a string for paused", json!({ "paused": "yes" }), "spec.paused"),
+    ]
+}
+
+fn gateways() -> Vec<Refusal> {
+    vec![
+        create("negative replicas", json!({ "gateways": { "replicas": -1 } }), "spec.gateways.replicas"),
+        create("501 replicas", json!({ "gateways": { "replicas": 501 } }), "spec.gateways.replicas"),
+        create("no connection", json!({ "gateways": { "connectionsPerGateway": 0 } }), "spec.gateways.connectionsPerGateway"),
+        create("no time to drain", json!({ "gateways": { "drainSeconds": 0 } }), "spec.gateways.drainSeconds"),
+        create("a rate of zero", json!({ "gateways": { "limits": { "messagesPerSecond": 0 } } }), "spec.gateways.limits.messagesPerSecond"),
+        create("a burst of zero", json!({ "gateways": { "limits": { "messageBurst": 0 } } }), "spec.gateways.limits.messageBurst"),
+        create("a message over a frame", json!({ "gateways": { "limits": { "messageBytes": 65536 } } }), "spec.gateways.limits.messageBytes"),
+        create("no room", json!({ "gateways": { "limits": { "roomsPerConnection": 0 } } }), "spec.gateways.limits.roomsPerConnection"),
+        create(
+            "a label of the operator's",
+            json!({ "gateways": { "podTemplate": { "labels": { "app.kubernetes.io/name": "mine" } } } }),
+            "spec.gateways.podTemplate.labels: app.kubernetes.io/ and chatcluster.dev/ belong to the operator; use another prefix",
+        ),
+        create(
+            "an annotation of the operator's",
+            json!({ "gateways": { "podTemplate": { "annotations": { "chatcluster.dev/x": "1" } } } }),
+            "spec.gateways.podTemplate.annotations: chatcluster.dev/ belongs to the operator; use another prefix",
+        ),
+        create(
+            "a quantity that is none",
+            json!({ "gateways": { "podTemplate": { "resources": { "requests": { "cpu": "lots" } } } } }),
+            "spec.gateways.podTemplate.resources.requests.cpu",
+        ),
+        create(
+            "an effect that is none",
+            json!({ "gateways": { "podTemplate": { "tolerations": [{ "effect": "Never" }] } } }),
+            "effect",
+        ),
+    ]
+}
+
+fn backends() -> Vec<Refusal> {
+    vec![
+        create("passwords maybe", json!({ "auth": { "passwords": "Maybe" } }), "spec.auth.passwords"),
+        create("a signing key without a name", json!({ "auth": { "signingKeySecretRef": {} } }), "spec.auth.signingKeySecretRef.name"),
+        create("no broker at all", json!({ "broker": null }), "spec.broker: Required value"),
+        create("no kind of broker", json!({ "broker": { "rabbitmq": null } }), "spec.broker: exactly one kind of broker is needed; set rabbitmq"),
+        create(
+            "RabbitMQ of neither kind",
+            json!({ "broker": { "rabbitmq": { "managed": null } } }),
+            "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef",
+        ),
+        create(
+            "RabbitMQ of both kinds",
+            json!({ "broker": { "rabbitmq": { "uriSecretRef": { "name": "x" } } } }),
+            "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef",
+        ),
+        create("no Redis at all", json!({ "redis": null }), "spec.redis: Required value"),
+        create("Redis of neither kind", json!({ "redis": { "managed": null } }), "spec.redis: set exactly one of managed and urlSecretRef"),
+        create(
+            "Redis of both kinds",
+            json!({ "redis": { "urlSecretRef": { "name": "x" } } }),
+            "spec.redis: set exactly one of managed and urlSecretRef",
+        ),
+    ]
+}
+
+fn database() -> Vec<Refusal> {
+    let shards = |name, shards: Value, message| create(name, json!({ "database": { "shards": shards } }), message);
+    vec![
+        create("no slot", json!({ "database": { "slots": 0 } }), "spec.database.slots"),
+        create("too many slots", json!({ "database": { "slots": 65537 } }), "spec.database.slots"),
+        create("a policy that is none", json!({ "database": { "deletionPolicy": "Keep" } }), "spec.database.deletionPolicy"),
+        shards("no shard", json!([]), "spec.database.shards"),
+        shards("two shards of one name", json!([{ "name": "a", "urlSecretRef": { "name": "x" } }, { "name": "a", "urlSecretRef": { "name": "y" } }]), "Duplicate value"),
+        shards("a shard named in capitals", json!([{ "name": "A", "urlSecretRef": { "name": "x" } }]), "spec.database.shards[0].name"),
+        shards("a shard with a long name", json!([{ "name": "a".repeat(21), "urlSecretRef": { "name": "x" } }]), "spec.database.shards[0].name"),
+        shards("a shard of neither kind", json!([{ "name": "a" }]), "spec.database.shards: each shard has exactly one of managed and urlSecretRef"),
+        shards(
+            "a shard of both kinds",
+            json!([{ "name": "a", "managed": { "storage": { "size": "1Gi" } }, "urlSecretRef": { "name": "x" } }]),
+            "spec.database.shards: each shard has exactly one of managed and urlSecretRef",
+        ),
+        shards("a volume without a size", json!([{ "name": "a", "managed": { "storage": {} } }]), "storage.size"),
+        shards("a volume of size big", json!([{ "name": "a", "managed": { "storage": { "size": "big" } } }]), "storage.size"),
+    ]
+}
+
+fn changes() -> Vec<Refusal> {
+    let a = json!({ "name": "a", "managed": { "storage": { "size": "1Gi" } } });
+    let b = json!({ "name": "b", "urlSecretRef": { "name": "b" } });
+    let shards = |name, shards: Value, message| update(name, json!({ "database": { "shards": shards } }), message);
+    vec![
+        update("another number of slots", json!({ "database": { "slots": 128 } }), "spec.database.slots: cannot change"),
+        update("slots taken out", json!({ "database": { "slots": null } }), "spec.database.slots: cannot change"),
+        shards("a shard removed", json!([a]), "spec.database.shards: a shard cannot be removed while it may own slots"),
+        shards("a shard renamed", json!([a, { "name": "c", "urlSecretRef": { "name": "b" } }]), "spec.database.shards: a shard cannot be removed"),
+        shards(
+            "a shard from managed to given",
+            json!([{ "name": "a", "urlSecretRef": { "name": "x" } }, b]),
+            "spec.database.shards: a shard cannot change between managed and urlSecretRef",
+        ),
+        shards(
+            "a larger volume",
+            json!([{ "name": "a", "managed": { "storage": { "size": "2Gi" } } }, b]),
+            "spec.database.shards.managed.storage.size: cannot change after creation; put the old value back",
+        ),
+        shards(
+            "another StorageClass",
+            json!([{ "name": "a", "managed": { "storage": { "size": "1Gi", "storageClassName": "fast" } } }, b]),
+            "spec.database.shards.managed.storage.storageClassName: cannot change after creation; put the old value back",
+        ),
+        update("broker of both kinds", json!({ "broker": { "rabbitmq": { "uriSecretRef": { "name": "x" } } } }), "set exactly one of managed and uriSecretRef"),
+    ]
+}
