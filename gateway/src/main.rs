@@ -1,3 +1,41 @@
 //! `chat-gateway`: serves chat clients, and migrates the database shards.
 
-fn main() {}
+use std::process::ExitCode;
+
+use chat_gateway::{
+    args::{Args, Command},
+    serve, settings, telemetry,
+};
+use clap::Parser as _;
+
+/// The configuration is wrong: repeating the start will not help.
+const EXIT_CONFIG: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Both TLS users in the tree (AMQP and Redis) take the process-wide provider.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    telemetry::start();
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_configuration(&error) => {
+            tracing::error!("{error:#}");
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_configuration(error: &anyhow::Error) -> bool {
+    error.is::<settings::SettingsError>() || error.downcast_ref::<serve::ServeError>().is_some_and(serve::ServeError::is_configuration)
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        Command::Serve { config, name } => Ok(serve::run(settings::load(&config)?, name).await?),
+        Command::Migrate { config } => anyhow::bail!("migrations are not in this build yet; {} was not used", config.display()),
+    }
+}

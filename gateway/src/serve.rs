@@ -1,0 +1,203 @@
+//! Puts a gateway together: reads the secrets, connects the parts, opens the two ports. Nothing here waits for a backend: a gateway starts
+//! while they are away, and is ready when it has seen them all.
+
+use std::{
+    net::SocketAddr,
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    routing::{MethodRouter, get},
+};
+use chat_gateway_config::GatewayConfig;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::{self, Admin},
+    auth::{Ed25519Tokens, KeyError, PasswordError, PasswordPool},
+    broker::{RabbitBroker, RabbitSettings},
+    http::{self, Http},
+    hub::Hub,
+    limiter::RedisLimiter,
+    metrics::Metrics,
+    presence::RedisPresence,
+    redis_link::RedisLink,
+    services::{Counters, Services},
+    settings::{self, SettingsError},
+    shutdown,
+    store::{Store, postgres::PostgresStore},
+    transport,
+};
+
+/// Why a gateway cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A file of the configuration cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The signing key cannot be used.
+    #[error("auth.signingKeyFile {path}: {source}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// The administrator's token is empty: anyone could guess it.
+    #[error("adminTokenFile {0} is empty; write a random token into it")]
+    AdminToken(PathBuf),
+    /// A port cannot be opened.
+    #[error("failed to listen on {field} {address}: {source}; is another process there?")]
+    Listen {
+        /// The field of the configuration.
+        field: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// argon2 does not run.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
+    /// A metric is defined twice.
+    #[error("failed to register the metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl ServeError {
+    /// Whether only another configuration helps: trying again with this one is no use.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::Settings(_) | Self::Key { .. } | Self::AdminToken(_))
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// [`ServeError`], all of them before the first client is served.
+pub async fn run(config: GatewayConfig, name: String) -> Result<(), ServeError> {
+    let stop = CancellationToken::new();
+    let store = Arc::new(PostgresStore::start(&config));
+    let gateway = Gateway::start(config, name, store, stop).await?;
+    shutdown::requested().await;
+    gateway.drain().await;
+    Ok(())
+}
+
+/// A gateway that serves.
+pub struct Gateway {
+    services: Arc<Services>,
+    hub: Arc<Hub>,
+    /// Where clients connect to.
+    pub address: SocketAddr,
+    /// Where probes and the operator connect to.
+    pub admin_address: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Gateway {
+    /// Starts serving, with this store; `stop` ends everything at once.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn start(config: GatewayConfig, name: String, store: Arc<dyn Store>, stop: CancellationToken) -> Result<Self, ServeError> {
+        let tokens = load_key(&config)?;
+        let token = load_admin_token(&config.admin_token_file)?;
+        let metrics = Metrics::new()?;
+        let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
+        let clients = listen("listen", config.listen).await?;
+        let admins = listen("adminListen", config.admin_listen).await?;
+
+        let redis = RedisLink::start(config.redis.url_file.clone(), stop.clone());
+        let chat_gateway_config::Broker::Rabbitmq(rabbitmq) = &config.broker;
+        let (broker, deliveries) = RabbitBroker::start(RabbitSettings::new(rabbitmq.uri_file.clone(), &name));
+        let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
+        let services = Arc::new(Services {
+            limiter: Arc::new(RedisLimiter::new(redis.clone(), &config.cluster)),
+            presence: Arc::new(RedisPresence::start(redis.clone(), &config.cluster, &name, stop.clone())),
+            gateway: name,
+            config,
+            store,
+            broker: Arc::new(broker),
+            tokens: Arc::new(tokens),
+            counters: Arc::new(Counters::default()),
+            draining: AtomicBool::new(false),
+        });
+        let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
+        let gateway = Self {
+            address: clients.local_addr().map_err(|source| listen_error("listen", services.config.listen, source))?,
+            admin_address: admins.local_addr().map_err(|source| listen_error("adminListen", services.config.admin_listen, source))?,
+            services: Arc::clone(&services),
+            hub: Arc::clone(&hub),
+            stop: stop.clone(),
+        };
+        let router = http::router(Arc::clone(&services), passwords, websocket(hub));
+        tokio::spawn(http::serve(clients, router, stop.clone()));
+        let admin = Admin {
+            services,
+            metrics,
+            redis: redis.state(),
+            shards,
+            token,
+            was_ready: AtomicBool::new(false),
+        };
+        tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), stop));
+        tracing::info!(address = %gateway.address, admin = %gateway.admin_address, gateway = gateway.services.gateway, "serving");
+        Ok(gateway)
+    }
+
+    /// Takes no new WebSockets, asks the clients to move, and ends when they have or the time is over. Both ports stay open meanwhile:
+    /// probes go on, and who comes by an old address gets an answer that says where the matter stands.
+    pub async fn drain(self) {
+        let time = Duration::from_secs(self.services.config.drain_seconds.into());
+        let connections = self.services.counters.connections.load(Relaxed);
+        tracing::info!(connections, seconds = time.as_secs(), "draining");
+        self.services.draining.store(true, Relaxed);
+        self.hub.drain(time).await;
+        let left = self.services.counters.connections.load(Relaxed);
+        tracing::info!(left, "drained");
+        self.stop.cancel();
+    }
+}
+
+/// `GET /v1/ws`.
+fn websocket(hub: Arc<Hub>) -> MethodRouter<Http> {
+    get(move |State(http): State<Http>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
+        let response = transport::upgrade(http.services, Arc::clone(&hub), peer, request);
+        async move { response }
+    })
+}
+
+fn load_key(config: &GatewayConfig) -> Result<Ed25519Tokens, ServeError> {
+    let path = &config.auth.signing_key_file;
+    let pem = settings::read(path)?;
+    Ed25519Tokens::new(pem.as_bytes(), &config.cluster).map_err(|source| ServeError::Key {
+        path: path.clone(),
+        source,
+    })
+}
+
+fn load_admin_token(path: &Path) -> Result<String, ServeError> {
+    let token = settings::read(path)?;
+    if token.is_empty() {
+        return Err(ServeError::AdminToken(path.to_owned()));
+    }
+    Ok(token)
+}
+
+async fn listen(field: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| listen_error(field, address, source))
+}
+
+fn listen_error(field: &'static str, address: SocketAddr, source: std::io::Error) -> ServeError {
+    ServeError::Listen { field, address, source }
+}
