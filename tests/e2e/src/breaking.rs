@@ -22,9 +22,7 @@ impl ChatCluster {
     /// # Errors
     /// The API server refuses.
     pub async fn kill_pod(&self, pod: &Pod) -> Result<()> {
-        self.pod_api()
-            .delete(&pod.name_any(), &DeleteParams::default().grace_period(0))
-            .await?;
+        self.pod_api().delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await?;
         Ok(())
     }
 
@@ -33,22 +31,11 @@ impl ChatCluster {
     /// # Errors
     /// It is not within `limit`.
     pub async fn wait_replaced(&self, part: Part, old: &Pod, limit: Duration) -> Result<()> {
-        until(
-            format!("a pod in place of {}", old.name_any()),
-            limit,
-            || async {
-                let pods = self.pods(part).await?;
-                let fresh = !pods.is_empty()
-                    && pods
-                        .iter()
-                        .all(|pod| pod.uid() != old.uid() && crate::pods::is_ready(pod));
-                Ok(if fresh {
-                    Seen::Yes(())
-                } else {
-                    Seen::NotYet(format!("{} pods", pods.len()))
-                })
-            },
-        )
+        until(format!("a pod in place of {}", old.name_any()), limit, || async {
+            let pods = self.pods(part).await?;
+            let fresh = !pods.is_empty() && pods.iter().all(|pod| pod.uid() != old.uid() && crate::pods::is_ready(pod));
+            Ok(if fresh { Seen::Yes(()) } else { Seen::NotYet(format!("{} pods", pods.len())) })
+        })
         .await
     }
 
@@ -58,33 +45,18 @@ impl ChatCluster {
     /// They have not within `limit`.
     pub async fn wait_restarted(&self, old: &Pod, limit: Duration) -> Result<()> {
         let before = restarts(old);
-        until(
-            format!("the restart of {}", old.name_any()),
-            limit,
-            || async {
-                let now = self.pod_api().get(&old.name_any()).await?;
-                let done = restarts(&now) > before && crate::pods::is_ready(&now);
-                Ok(if done {
-                    Seen::Yes(())
-                } else {
-                    Seen::NotYet(format!("{} restarts", restarts(&now)))
-                })
-            },
-        )
+        until(format!("the restart of {}", old.name_any()), limit, || async {
+            let now = self.pod_api().get(&old.name_any()).await?;
+            let done = restarts(&now) > before && crate::pods::is_ready(&now);
+            Ok(if done { Seen::Yes(()) } else { Seen::NotYet(format!("{} restarts", restarts(&now))) })
+        })
         .await
     }
 }
 
 fn restarts(pod: &Pod) -> i32 {
-    let statuses = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.container_statuses.as_ref());
-    statuses
-        .into_iter()
-        .flatten()
-        .map(|status| status.restart_count)
-        .sum()
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    statuses.into_iter().flatten().map(|status| status.restart_count).sum()
 }
 
 /// Ends the processes of a pod's containers at once (SIGKILL), as a crash of the machine would. The pod stays and restarts them.
@@ -95,15 +67,9 @@ fn restarts(pod: &Pod) -> i32 {
 pub fn crash(pod: &Pod) -> Result<usize> {
     let uid = pod.uid().context("a pod without uid")?;
     let pids = processes_of(&uid)?;
-    ensure!(
-        !pids.is_empty(),
-        "no process of pod {} on this machine",
-        pod.name_any()
-    );
+    ensure!(!pids.is_empty(), "no process of pod {} on this machine", pod.name_any());
     for pid in &pids {
-        let status = std::process::Command::new("kill")
-            .args(["-KILL", &pid.to_string()])
-            .status()?;
+        let status = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status()?;
         // It may have ended as a child of one killed before it.
         if !status.success() {
             println!("  process {pid} was gone already");
@@ -117,11 +83,7 @@ fn processes_of(uid: &str) -> Result<Vec<u32>> {
     let mut pids = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         let read = |file: &str| fs::read_to_string(entry.path().join(file)).unwrap_or_default();

@@ -32,15 +32,8 @@ impl ChatCluster {
     /// # Errors
     /// The API server refuses it.
     pub async fn apply(world: &World, namespace: &str, manifest: &Value) -> Result<Self> {
-        let name = manifest["metadata"]["name"]
-            .as_str()
-            .context("a manifest without a name")?
-            .to_owned();
-        let cluster = Self {
-            world: world.clone(),
-            namespace: namespace.to_owned(),
-            name,
-        };
+        let name = manifest["metadata"]["name"].as_str().context("a manifest without a name")?.to_owned();
+        let cluster = Self { world: world.clone(), namespace: namespace.to_owned(), name };
         cluster.reapply(manifest).await?;
         Ok(cluster)
     }
@@ -51,10 +44,7 @@ impl ChatCluster {
     /// The API server refuses it.
     pub async fn reapply(&self, manifest: &Value) -> Result<DynamicObject> {
         let params = PatchParams::apply(TEST_MANAGER).force();
-        Ok(self
-            .api()
-            .patch(&self.name, &params, &Patch::Apply(manifest))
-            .await?)
+        Ok(self.api().patch(&self.name, &params, &Patch::Apply(manifest)).await?)
     }
 
     /// Merges a patch into it; returns the new generation.
@@ -62,14 +52,8 @@ impl ChatCluster {
     /// # Errors
     /// The API server refuses it.
     pub async fn merge(&self, patch: Value) -> Result<i64> {
-        let params = PatchParams {
-            field_manager: Some(TEST_MANAGER.into()),
-            ..PatchParams::default()
-        };
-        let object = self
-            .api()
-            .patch(&self.name, &params, &Patch::Merge(patch))
-            .await?;
+        let params = PatchParams { field_manager: Some(TEST_MANAGER.into()), ..PatchParams::default() };
+        let object = self.api().patch(&self.name, &params, &Patch::Merge(patch)).await?;
         object.metadata.generation.context("no generation")
     }
 
@@ -99,10 +83,7 @@ impl ChatCluster {
         let printed = self.world.kubectl_any(&args, None).await?;
         let told = || format!("kubectl {}: {}{}", args.join(" "), printed.out, printed.err);
         if !printed.success {
-            let state = self
-                .get()
-                .await
-                .map_or_else(|error| error.to_string(), |object| summary(&object));
+            let state = self.get().await.map_or_else(|error| error.to_string(), |object| summary(&object));
             anyhow::bail!("{}\n{state}", told());
         }
         Ok(())
@@ -120,12 +101,7 @@ impl ChatCluster {
     ///
     /// # Errors
     /// It has not within `limit`; the message has all conditions.
-    pub async fn wait_condition(
-        &self,
-        kind: &str,
-        status: &str,
-        limit: Duration,
-    ) -> Result<DynamicObject> {
+    pub async fn wait_condition(&self, kind: &str, status: &str, limit: Duration) -> Result<DynamicObject> {
         let what = format!("{kind}={status} of {}/{}", self.namespace, self.name);
         until(what, limit, || async {
             let object = self.get().await?;
@@ -133,11 +109,7 @@ impl ChatCluster {
             let holds = condition(&object, kind).is_some_and(|condition| {
                 condition["status"] == status && condition["observedGeneration"] == generation
             });
-            Ok(if holds {
-                Seen::Yes(object)
-            } else {
-                Seen::NotYet(summary(&object))
-            })
+            Ok(if holds { Seen::Yes(object) } else { Seen::NotYet(summary(&object)) })
         })
         .await
     }
@@ -148,18 +120,12 @@ impl ChatCluster {
     /// It is still there after `limit`.
     pub async fn delete(&self, params: &DeleteParams, limit: Duration) -> Result<()> {
         self.api().delete(&self.name, params).await?;
-        until(
-            format!("the end of {}/{}", self.namespace, self.name),
-            limit,
-            || async {
-                Ok(match self.api().get_opt(&self.name).await? {
-                    None => Seen::Yes(()),
-                    Some(object) => {
-                        Seen::NotYet(format!("finalizers {:?}", object.metadata.finalizers))
-                    }
-                })
-            },
-        )
+        until(format!("the end of {}/{}", self.namespace, self.name), limit, || async {
+            Ok(match self.api().get_opt(&self.name).await? {
+                None => Seen::Yes(()),
+                Some(object) => Seen::NotYet(format!("finalizers {:?}", object.metadata.finalizers)),
+            })
+        })
         .await
     }
 
@@ -170,9 +136,7 @@ impl ChatCluster {
     pub async fn kubectl_scale(&self, replicas: u32) -> Result<()> {
         let object = format!("chatcluster/{}", self.name);
         let replicas = format!("--replicas={replicas}");
-        self.world
-            .kubectl(&["scale", &object, &replicas, "-n", &self.namespace])
-            .await?;
+        self.world.kubectl(&["scale", &object, &replicas, "-n", &self.namespace]).await?;
         Ok(())
     }
 
@@ -183,17 +147,10 @@ impl ChatCluster {
     pub async fn check_spec_is_the_users(&self) -> Result<()> {
         let object = self.get().await?;
         for entry in object.metadata.managed_fields.iter().flatten() {
-            let fields = entry
-                .fields_v1
-                .as_ref()
-                .map(|fields| fields.0.clone())
-                .unwrap_or(json!({}));
+            let fields = entry.fields_v1.as_ref().map(|fields| fields.0.clone()).unwrap_or(json!({}));
             let manager = entry.manager.as_deref().unwrap_or_default();
             if manager.starts_with("chat-operator") {
-                ensure!(
-                    fields.get("f:spec").is_none(),
-                    "{manager} owns fields of the spec: {fields}"
-                );
+                ensure!(fields.get("f:spec").is_none(), "{manager} owns fields of the spec: {fields}");
             }
         }
         Ok(())
@@ -203,37 +160,22 @@ impl ChatCluster {
 /// The ChatCluster resource.
 #[must_use]
 pub fn resource() -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk(
-        "chatcluster.dev",
-        "v1alpha1",
-        "ChatCluster",
-    ))
+    ApiResource::from_gvk(&GroupVersionKind::gvk("chatcluster.dev", "v1alpha1", "ChatCluster"))
 }
 
 /// A condition by its type.
 #[must_use]
 pub fn condition<'a>(object: &'a DynamicObject, kind: &str) -> Option<&'a Value> {
-    object.data["status"]["conditions"]
-        .as_array()?
-        .iter()
-        .find(|condition| condition["type"] == kind)
+    object.data["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
 }
 
 /// All conditions in one line, for messages.
 #[must_use]
 pub fn summary(object: &DynamicObject) -> String {
     let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    let conditions = object.data["status"]["conditions"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let words = conditions.iter().map(|c| {
-        let mut text = format!(
-            "{}={} {}",
-            word(&c["type"]),
-            word(&c["status"]),
-            word(&c["reason"])
-        );
+        let mut text = format!("{}={} {}", word(&c["type"]), word(&c["status"]), word(&c["reason"]));
         if c["type"] == "Ready" || c["status"] == "False" {
             text.push_str(&format!(" ({})", word(&c["message"])));
         }
@@ -241,8 +183,5 @@ pub fn summary(object: &DynamicObject) -> String {
     });
     let generation = object.metadata.generation.unwrap_or_default();
     let observed = &object.data["status"]["observedGeneration"];
-    format!(
-        "generation {generation}, observed {observed}; {}",
-        words.collect::<Vec<_>>().join(", ")
-    )
+    format!("generation {generation}, observed {observed}; {}", words.collect::<Vec<_>>().join(", "))
 }

@@ -62,16 +62,11 @@ impl ChatCluster {
     }
 
     async fn labelled(&self, kind: &ApiResource) -> Result<Vec<DynamicObject>> {
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.world.client.clone(), &self.namespace, kind);
-        let list = api
-            .list(&ListParams::default().labels(&format!("{CLUSTER_LABEL}={}", self.name)))
-            .await?;
+        let api: Api<DynamicObject> = Api::namespaced_with(self.world.client.clone(), &self.namespace, kind);
+        let list = api.list(&ListParams::default().labels(&format!("{CLUSTER_LABEL}={}", self.name))).await?;
         let typed = list.items.into_iter().map(|mut object| {
-            object.types = Some(kube::core::TypeMeta {
-                api_version: kind.api_version.clone(),
-                kind: kind.kind.clone(),
-            });
+            object.types =
+                Some(kube::core::TypeMeta { api_version: kind.api_version.clone(), kind: kind.kind.clone() });
             object
         });
         Ok(typed.collect())
@@ -86,10 +81,7 @@ impl ChatCluster {
         let mut objects = self.children().await?;
         objects.push(self.get().await?);
         for object in objects {
-            versions.insert(
-                title(&object),
-                object.metadata.resource_version.unwrap_or_default(),
-            );
+            versions.insert(title(&object), object.metadata.resource_version.unwrap_or_default());
         }
         Ok(versions)
     }
@@ -98,9 +90,6 @@ impl ChatCluster {
 /// `Kind/name` of an object.
 #[must_use]
 pub fn title(object: &DynamicObject) -> String {
-    let kind = object
-        .types
-        .as_ref()
-        .map_or("?", |types| types.kind.as_str());
+    let kind = object.types.as_ref().map_or("?", |types| types.kind.as_str());
     format!("{kind}/{}", object.metadata.name.as_deref().unwrap_or("?"))
 }

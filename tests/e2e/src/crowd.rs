@@ -57,10 +57,7 @@ impl Crowd {
             followers: vec![follow_first, follow_second],
         };
         let gateways = [&crowd.ann, &crowd.bob].map(|client| client.standing().gateway);
-        ensure!(
-            gateways[0].is_some() && gateways[0] != gateways[1],
-            "not on two gateways: {gateways:?}"
-        );
+        ensure!(gateways[0].is_some() && gateways[0] != gateways[1], "not on two gateways: {gateways:?}");
         crowd.make_rooms(rooms).await?;
         Ok(crowd)
     }
@@ -68,14 +65,7 @@ impl Crowd {
     async fn make_rooms(&mut self, rooms: usize) -> Result<()> {
         let bob = self.bob.account().user.id.to_string();
         for number in 0..rooms {
-            let room = self
-                .ann
-                .create_room(
-                    "group",
-                    &format!("room {number}"),
-                    std::slice::from_ref(&bob),
-                )
-                .await?;
+            let room = self.ann.create_room("group", &format!("room {number}"), std::slice::from_ref(&bob)).await?;
             for device in self.devices() {
                 self.ledger.expect_member(device.id(), room.id);
             }
@@ -99,19 +89,9 @@ impl Crowd {
         let behind = load::settle(&self.devices(), &report, PATIENCE).await;
         if !behind.is_empty() {
             let shown: Vec<_> = behind.iter().take(10).cloned().collect();
-            println!(
-                "{} positions are behind:\n  {}\n{}",
-                behind.len(),
-                shown.join("\n  "),
-                self.ledger.verify()
-            );
+            println!("{} positions are behind:\n  {}\n{}", behind.len(), shown.join("\n  "), self.ledger.verify());
         }
-        ensure!(
-            behind.is_empty(),
-            "{} positions are behind after {} s",
-            behind.len(),
-            PATIENCE.as_secs()
-        );
+        ensure!(behind.is_empty(), "{} positions are behind after {} s", behind.len(), PATIENCE.as_secs());
         Ok(report)
     }
 
@@ -145,15 +125,9 @@ impl Drop for Crowd {
 ///
 /// # Errors
 /// That gateway is not there.
-pub async fn follow_gateways(
-    cluster: &ChatCluster,
-    index: usize,
-) -> Result<(Addresses, JoinHandle<()>)> {
+pub async fn follow_gateways(cluster: &ChatCluster, index: usize) -> Result<(Addresses, JoinHandle<()>)> {
     let ready = cluster.gateway_addresses().await?;
-    let home = ready
-        .get(index)
-        .with_context(|| format!("only {} gateways are ready", ready.len()))?
-        .clone();
+    let home = ready.get(index).with_context(|| format!("only {} gateways are ready", ready.len()))?.clone();
     let pinned = move |mut ready: Vec<String>| {
         ready.sort_by_key(|address| *address != home);
         ready

@@ -20,8 +20,7 @@ pub enum Judgement {
 /// Judges an object.
 #[must_use]
 pub fn compute(object: &DynamicObject) -> Judgement {
-    let is_true =
-        |kind: &str| condition(object, kind).is_some_and(|condition| condition["status"] == "True");
+    let is_true = |kind: &str| condition(object, kind).is_some_and(|condition| condition["status"] == "True");
     if object.metadata.deletion_timestamp.is_some() {
         return Judgement::Terminating;
     }

@@ -11,10 +11,8 @@ use serde_json::{Value, json};
 /// The file is missing or holds no ChatCluster.
 pub fn quickstart() -> Result<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/quickstart.yaml");
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("failed to read {}", path.display()))?;
-    let documents =
-        serde_yaml_ng::Deserializer::from_str(&text).map(serde::de::Deserialize::deserialize);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    let documents = serde_yaml_ng::Deserializer::from_str(&text).map(serde::de::Deserialize::deserialize);
     documents
         .collect::<Result<Vec<Value>, _>>()?
         .into_iter()
@@ -29,8 +27,7 @@ pub fn quickstart() -> Result<Value> {
 pub fn for_load() -> Result<Value> {
     let mut manifest = quickstart()?;
     manifest["spec"]["gateways"]["replicas"] = json!(2);
-    manifest["spec"]["gateways"]["limits"] =
-        json!({ "messagesPerSecond": 10_000, "messageBurst": 10_000 });
+    manifest["spec"]["gateways"]["limits"] = json!({ "messagesPerSecond": 10_000, "messageBurst": 10_000 });
     Ok(manifest)
 }
 

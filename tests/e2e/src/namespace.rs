@@ -39,13 +39,8 @@ impl Namespace {
         });
         let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
         let params = PatchParams::apply(TEST_MANAGER).force();
-        Api::<NamespaceObject>::all(world.client.clone())
-            .patch(name, &params, &Patch::Apply(object))
-            .await?;
-        Ok(Self {
-            name: name.to_owned(),
-            world: world.clone(),
-        })
+        Api::<NamespaceObject>::all(world.client.clone()).patch(name, &params, &Patch::Apply(object)).await?;
+        Ok(Self { name: name.to_owned(), world: world.clone() })
     }
 
     /// Makes it, without anything that an earlier run left in it.
@@ -55,10 +50,7 @@ impl Namespace {
     pub async fn fresh(world: &World, name: &str) -> Result<Self> {
         let api: Api<NamespaceObject> = Api::all(world.client.clone());
         if api.get_opt(name).await?.is_some() {
-            let old = Self {
-                name: name.to_owned(),
-                world: world.clone(),
-            };
+            let old = Self { name: name.to_owned(), world: world.clone() };
             old.delete(Duration::from_secs(120)).await?;
         }
         Self::ensure(world, name).await
@@ -72,28 +64,17 @@ impl Namespace {
         let api: Api<NamespaceObject> = Api::all(self.world.client.clone());
         let started = tokio::time::Instant::now();
         api.delete(&self.name, &DeleteParams::background()).await?;
-        until(
-            format!("the end of namespace {}", self.name),
-            limit,
-            || async {
-                match api.get_opt(&self.name).await? {
-                    None => Ok(Seen::Yes(())),
-                    Some(rest) => {
-                        let conditions = rest
-                            .status
-                            .and_then(|status| status.conditions)
-                            .unwrap_or_default();
-                        let remaining = conditions
-                            .into_iter()
-                            .filter(|condition| condition.status == "True");
-                        let words: Vec<_> = remaining
-                            .filter_map(|condition| condition.message)
-                            .collect();
-                        Ok(Seen::NotYet(words.join("; ")))
-                    }
+        until(format!("the end of namespace {}", self.name), limit, || async {
+            match api.get_opt(&self.name).await? {
+                None => Ok(Seen::Yes(())),
+                Some(rest) => {
+                    let conditions = rest.status.and_then(|status| status.conditions).unwrap_or_default();
+                    let remaining = conditions.into_iter().filter(|condition| condition.status == "True");
+                    let words: Vec<_> = remaining.filter_map(|condition| condition.message).collect();
+                    Ok(Seen::NotYet(words.join("; ")))
                 }
-            },
-        )
+            }
+        })
         .await
         .map_err(|error| anyhow!("{error:#}"))?;
         Ok(started.elapsed())

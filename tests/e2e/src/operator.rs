@@ -25,14 +25,9 @@ impl World {
     /// There is none.
     pub async fn operator_pod(&self) -> Result<Pod> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), OPERATOR_NAMESPACE);
-        let list = api
-            .list(&ListParams::default().labels("app.kubernetes.io/name=chat-operator"))
-            .await?;
+        let list = api.list(&ListParams::default().labels("app.kubernetes.io/name=chat-operator")).await?;
         let alive = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod);
-        list.items
-            .into_iter()
-            .find(alive)
-            .context("no ready pod of the operator in chat-system")
+        list.items.into_iter().find(alive).context("no ready pod of the operator in chat-system")
     }
 
     /// The operator's counters and gauges by name with labels, as `/metrics` shows them.
@@ -41,20 +36,13 @@ impl World {
     /// The operator does not answer.
     pub async fn operator_metrics(&self) -> Result<BTreeMap<String, f64>> {
         let pod = self.operator_pod().await?;
-        let (status, body) =
-            accounts::get(&format!("{}:{PORT}", ip(&pod)?), "/metrics", None).await?;
-        ensure!(
-            status.is_success(),
-            "the operator's /metrics answers {status}"
-        );
+        let (status, body) = accounts::get(&format!("{}:{PORT}", ip(&pod)?), "/metrics", None).await?;
+        ensure!(status.is_success(), "the operator's /metrics answers {status}");
         let text = String::from_utf8_lossy(&body).into_owned();
-        let samples = text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| {
-                let (name, value) = line.rsplit_once(' ')?;
-                Some((name.to_owned(), value.parse().ok()?))
-            });
+        let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        });
         Ok(samples.collect())
     }
 
@@ -68,15 +56,9 @@ impl World {
             metrics.contains_key("chat_operator_status_writes_total"),
             "no counter of status writes in {metrics:?}"
         );
-        let is_write = |name: &str| {
-            name.starts_with("chat_operator_writes_total")
-                || name == "chat_operator_status_writes_total"
-        };
-        Ok(metrics
-            .iter()
-            .filter(|(name, _)| is_write(name))
-            .map(|(_, value)| value)
-            .sum())
+        let is_write =
+            |name: &str| name.starts_with("chat_operator_writes_total") || name == "chat_operator_status_writes_total";
+        Ok(metrics.iter().filter(|(name, _)| is_write(name)).map(|(_, value)| value).sum())
     }
 
     /// Kills the operator's pod with grace period 0 and waits until another one is ready.
@@ -86,15 +68,10 @@ impl World {
     pub async fn kill_operator(&self) -> Result<()> {
         let old = self.operator_pod().await?;
         let api: Api<Pod> = Api::namespaced(self.client.clone(), OPERATOR_NAMESPACE);
-        api.delete(&old.name_any(), &DeleteParams::default().grace_period(0))
-            .await?;
+        api.delete(&old.name_any(), &DeleteParams::default().grace_period(0)).await?;
         until("another operator", Duration::from_secs(120), || async {
             let pod = self.operator_pod().await?;
-            Ok(if pod.uid() == old.uid() {
-                Seen::NotYet("the old pod".into())
-            } else {
-                Seen::Yes(())
-            })
+            Ok(if pod.uid() == old.uid() { Seen::NotYet("the old pod".into()) } else { Seen::Yes(()) })
         })
         .await
     }

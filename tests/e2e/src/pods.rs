@@ -58,20 +58,10 @@ impl ChatCluster {
     /// # Errors
     /// The API server does not answer.
     pub async fn pods(&self, part: Part) -> Result<Vec<Pod>> {
-        let labels = format!(
-            "{CLUSTER_LABEL}={},app.kubernetes.io/component={}",
-            self.name,
-            part.component()
-        );
-        let list = self
-            .pod_api()
-            .list(&ListParams::default().labels(&labels))
-            .await?;
-        let mut pods: Vec<Pod> = list
-            .items
-            .into_iter()
-            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-            .collect();
+        let labels = format!("{CLUSTER_LABEL}={},app.kubernetes.io/component={}", self.name, part.component());
+        let list = self.pod_api().list(&ListParams::default().labels(&labels)).await?;
+        let mut pods: Vec<Pod> =
+            list.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
         pods.sort_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.name_any()));
         Ok(pods)
     }
@@ -81,12 +71,7 @@ impl ChatCluster {
     /// # Errors
     /// The API server does not answer.
     pub async fn ready_pods(&self, part: Part) -> Result<Vec<Pod>> {
-        Ok(self
-            .pods(part)
-            .await?
-            .into_iter()
-            .filter(is_ready)
-            .collect())
+        Ok(self.pods(part).await?.into_iter().filter(is_ready).collect())
     }
 
     /// Waits until exactly `count` pods of a part are there and ready.
@@ -94,21 +79,14 @@ impl ChatCluster {
     /// # Errors
     /// They are not within `limit`.
     pub async fn wait_pods(&self, part: Part, count: usize, limit: Duration) -> Result<Vec<Pod>> {
-        until(
-            format!("{count} ready pods of {}", part.component()),
-            limit,
-            || async {
-                let pods = self.pods(part).await?;
-                if pods.len() == count && pods.iter().all(is_ready) {
-                    return Ok(Seen::Yes(pods));
-                }
-                let words: Vec<_> = pods
-                    .iter()
-                    .map(|pod| format!("{} ready={}", pod.name_any(), is_ready(pod)))
-                    .collect();
-                Ok(Seen::NotYet(words.join(", ")))
-            },
-        )
+        until(format!("{count} ready pods of {}", part.component()), limit, || async {
+            let pods = self.pods(part).await?;
+            if pods.len() == count && pods.iter().all(is_ready) {
+                return Ok(Seen::Yes(pods));
+            }
+            let words: Vec<_> = pods.iter().map(|pod| format!("{} ready={}", pod.name_any(), is_ready(pod))).collect();
+            Ok(Seen::NotYet(words.join(", ")))
+        })
         .await
     }
 
@@ -117,11 +95,7 @@ impl ChatCluster {
     /// # Errors
     /// The API server does not answer.
     pub async fn gateway_addresses(&self) -> Result<Vec<String>> {
-        self.ready_pods(Part::Gateway)
-            .await?
-            .iter()
-            .map(|pod| Ok(format!("{}:{CLIENT_PORT}", ip(pod)?)))
-            .collect()
+        self.ready_pods(Part::Gateway).await?.iter().map(|pod| Ok(format!("{}:{CLIENT_PORT}", ip(pod)?))).collect()
     }
 
     /// The API of pods in its namespace.
@@ -137,17 +111,7 @@ impl ChatCluster {
     pub async fn sql(&self, shard: &str, query: &str) -> Result<String> {
         let pod = format!("{}-shard-{shard}-0", self.name);
         let script = r#"PGPASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")" exec psql -h 127.0.0.1 -U postgres -XAtc "$0""#;
-        let args = [
-            "exec",
-            "-n",
-            &self.namespace,
-            &pod,
-            "--",
-            "sh",
-            "-c",
-            script,
-            query,
-        ];
+        let args = ["exec", "-n", &self.namespace, &pod, "--", "sh", "-c", script, query];
         Ok(self.world.kubectl(&args).await?.trim().to_owned())
     }
 }
@@ -155,10 +119,7 @@ impl ChatCluster {
 /// Whether a pod's Ready condition is true.
 #[must_use]
 pub fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
 }
 
@@ -167,9 +128,6 @@ pub fn is_ready(pod: &Pod) -> bool {
 /// # Errors
 /// It has none yet.
 pub fn ip(pod: &Pod) -> Result<&str> {
-    let ip = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.pod_ip.as_deref());
+    let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
     ip.with_context(|| format!("pod {} has no address", pod.name_any()))
 }

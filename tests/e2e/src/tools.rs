@@ -33,13 +33,7 @@ impl World {
     /// It cannot be started or fails; the message has what it printed.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
         let printed = self.kubectl_any(args, None).await?;
-        ensure!(
-            printed.success,
-            "kubectl {} failed: {}{}",
-            args.join(" "),
-            printed.out,
-            printed.err
-        );
+        ensure!(printed.success, "kubectl {} failed: {}{}", args.join(" "), printed.out, printed.err);
         Ok(printed.out)
     }
 
@@ -49,40 +43,22 @@ impl World {
     /// It cannot be started or fails; the message has what it printed.
     pub async fn helm(&self, args: &[&str]) -> Result<String> {
         let printed = run("CHATCLUSTER_HELM", "helm", self, args, None).await?;
-        ensure!(
-            printed.success,
-            "helm {} failed: {}{}",
-            args.join(" "),
-            printed.out,
-            printed.err
-        );
+        ensure!(printed.success, "helm {} failed: {}{}", args.join(" "), printed.out, printed.err);
         Ok(printed.out)
     }
 }
 
-async fn run(
-    variable: &str,
-    name: &str,
-    world: &World,
-    args: &[&str],
-    input: Option<&str>,
-) -> Result<Printed> {
+async fn run(variable: &str, name: &str, world: &World, args: &[&str], input: Option<&str>) -> Result<Printed> {
     let program = env::var_os(variable).unwrap_or_else(|| name.into());
     let mut child = Command::new(&program)
         .args(args)
         .env("KUBECONFIG", &world.kubeconfig)
-        .stdin(if input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .with_context(|| {
-            format!("failed to start {name}: put it into the search path or name it in {variable}")
-        })?;
+        .with_context(|| format!("failed to start {name}: put it into the search path or name it in {variable}"))?;
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
         stdin.write_all(input.as_bytes()).await?;
     }

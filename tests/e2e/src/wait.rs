@@ -39,10 +39,7 @@ where
             bail!("waited {} s in vain for {what}: {state}", limit.as_secs());
         }
         if now >= word {
-            println!(
-                "  waiting for {what} ({} s): {state}",
-                (now - started).as_secs()
-            );
+            println!("  waiting for {what} ({} s): {state}", (now - started).as_secs());
             word += WORD_EVERY;
         }
         tokio::time::sleep(POLL_EVERY).await;

@@ -32,20 +32,15 @@ impl World {
             .or_else(|| env::var_os("KUBECONFIG"))
             .map(PathBuf::from)
             .context("no cluster: set CHATCLUSTER_KUBECONFIG, or run these tests by `cargo xtask test --only e2e`")?;
-        let read = Kubeconfig::read_from(&kubeconfig)
-            .with_context(|| format!("failed to read {}", kubeconfig.display()))?;
+        let read =
+            Kubeconfig::read_from(&kubeconfig).with_context(|| format!("failed to read {}", kubeconfig.display()))?;
         let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
         let client = Client::try_from(config)?;
         let resources = client
             .list_api_group_resources("chatcluster.dev/v1alpha1")
             .await
             .context("no ChatCluster resource: install charts/chat-operator-crds and charts/chat-operator")?;
-        anyhow::ensure!(
-            resources
-                .resources
-                .iter()
-                .any(|resource| resource.kind == "ChatCluster")
-        );
+        anyhow::ensure!(resources.resources.iter().any(|resource| resource.kind == "ChatCluster"));
         Ok(Self { client, kubeconfig })
     }
 }

@@ -46,14 +46,9 @@ async fn away(part: Part) -> Result<()> {
     cordon(&cluster.world, false).await?;
     noticed?;
     let started = Instant::now();
-    cluster
-        .wait_condition(part.condition(), "True", SETTLE_LIMIT)
-        .await?;
+    cluster.wait_condition(part.condition(), "True", SETTLE_LIMIT).await?;
     cluster.wait_ready(SETTLE_LIMIT).await?;
-    println!(
-        "{part:?} back: Ready {:.1} s after the node",
-        started.elapsed().as_secs_f64()
-    );
+    println!("{part:?} back: Ready {:.1} s after the node", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -67,29 +62,13 @@ async fn notice(cluster: &ChatCluster, part: Part) -> Result<()> {
         cluster.kill_pod(pod).await?;
     }
     let started = Instant::now();
-    let object = cluster
-        .wait_condition(part.condition(), "False", NOTICE_LIMIT)
-        .await?;
-    let told = condition(&object, part.condition())
-        .cloned()
-        .unwrap_or_default();
-    println!(
-        "{part:?} away: {} after {:.1} s: {}",
-        told["reason"],
-        started.elapsed().as_secs_f64(),
-        told["message"]
-    );
-    ensure!(
-        told["message"]
-            .as_str()
-            .is_some_and(|message| message.len() >= 20),
-        "no message to act on: {told}"
-    );
+    let object = cluster.wait_condition(part.condition(), "False", NOTICE_LIMIT).await?;
+    let told = condition(&object, part.condition()).cloned().unwrap_or_default();
+    println!("{part:?} away: {} after {:.1} s: {}", told["reason"], started.elapsed().as_secs_f64(), told["message"]);
+    ensure!(told["message"].as_str().is_some_and(|message| message.len() >= 20), "no message to act on: {told}");
     // Chat goes on without broker and cache; without a shard or gateways the cluster is not ready.
     if matches!(part, Part::Database | Part::Gateway) {
-        cluster
-            .wait_condition("Ready", "False", NOTICE_LIMIT)
-            .await?;
+        cluster.wait_condition("Ready", "False", NOTICE_LIMIT).await?;
     }
     Ok(())
 }

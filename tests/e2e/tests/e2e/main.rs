@@ -2,13 +2,10 @@
 //! after the other; `cargo test` alone leaves them out. One ChatCluster, made from the documented quickstart, serves all
 //! tests that do not have to destroy theirs.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "functions of tests"
-)]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "functions of tests")]
 
 mod backends_away;
+mod rule_d1_refusals;
 mod rules_b_status;
 mod rules_c_children;
 mod rules_d_admission;
@@ -18,4 +15,5 @@ mod s2_faults;
 mod s3_repeats;
 mod s4_life;
 mod s5_idle;
+mod s6_browser;
 mod shared;

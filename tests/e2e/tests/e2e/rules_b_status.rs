@@ -45,20 +45,12 @@ async fn b1_first_status_has_all_conditions_within_two_seconds() -> Result<()> {
     let first = until("a first status", Duration::from_secs(2), || async {
         let object = cluster.get().await?;
         let written = object.data["status"]["conditions"].is_array();
-        Ok(if written {
-            Seen::Yes(object)
-        } else {
-            Seen::NotYet("none".into())
-        })
+        Ok(if written { Seen::Yes(object) } else { Seen::NotYet("none".into()) })
     })
     .await?;
     assert_eq!(first.data["status"]["observedGeneration"], 1);
     for kind in CONDITIONS {
-        ensure!(
-            condition(&first, kind).is_some(),
-            "{kind} is missing: {}",
-            summary(&first)
-        );
+        ensure!(condition(&first, kind).is_some(), "{kind} is missing: {}", summary(&first));
     }
     namespace.delete(Duration::from_secs(60)).await?;
     Ok(())
@@ -79,59 +71,28 @@ async fn b2_no_stale_ready() -> Result<()> {
                 json!({ "annotations": { "example.com/turn": number.to_string() } });
         }
         let after = cluster.merge(patch).await?;
-        ensure!(
-            after == generation + 1,
-            "generation went from {generation} to {after} by one patch"
-        );
+        ensure!(after == generation + 1, "generation went from {generation} to {after} by one patch");
         generation = after;
-        cluster
-            .kubectl_wait("Ready", SETTLE_LIMIT)
-            .await
-            .with_context(|| format!("patch {number}"))?;
+        cluster.kubectl_wait("Ready", SETTLE_LIMIT).await.with_context(|| format!("patch {number}"))?;
         let deployment = deployment(&cluster).await?;
-        check_rolled_out(&deployment, replicas, number)
-            .with_context(|| format!("patch {number}"))?;
+        check_rolled_out(&deployment, replicas, number).with_context(|| format!("patch {number}"))?;
     }
     // Null takes the annotation out of the shared cluster again.
-    cluster
-        .merge(json!({ "spec": { "gateways": { "podTemplate": null } } }))
-        .await?;
+    cluster.merge(json!({ "spec": { "gateways": { "podTemplate": null } } })).await?;
     cluster.check_spec_is_the_users().await
 }
 
 fn check_rolled_out(deployment: &Deployment, replicas: i32, patch: i32) -> Result<()> {
     let spec = deployment.spec.as_ref().context("no spec")?;
     let status = deployment.status.clone().unwrap_or_default();
-    ensure!(
-        spec.replicas == Some(replicas),
-        "Ready, and the Deployment wants {:?} of {replicas}",
-        spec.replicas
-    );
-    ensure!(
-        status.observed_generation == deployment.metadata.generation,
-        "Ready before the Deployment was observed"
-    );
-    let counts = [
-        status.replicas,
-        status.updated_replicas,
-        status.ready_replicas,
-    ];
-    ensure!(
-        counts == [Some(replicas); 3],
-        "Ready with replicas, updated, ready = {counts:?} of {replicas}"
-    );
-    let annotations = spec
-        .template
-        .metadata
-        .as_ref()
-        .and_then(|meta| meta.annotations.clone())
-        .unwrap_or_default();
+    ensure!(spec.replicas == Some(replicas), "Ready, and the Deployment wants {:?} of {replicas}", spec.replicas);
+    ensure!(status.observed_generation == deployment.metadata.generation, "Ready before the Deployment was observed");
+    let counts = [status.replicas, status.updated_replicas, status.ready_replicas];
+    ensure!(counts == [Some(replicas); 3], "Ready with replicas, updated, ready = {counts:?} of {replicas}");
+    let annotations = spec.template.metadata.as_ref().and_then(|meta| meta.annotations.clone()).unwrap_or_default();
     let turn = annotations.get("example.com/turn");
     let wanted = (patch / 5 * 5).to_string();
-    ensure!(
-        patch < 5 || turn == Some(&wanted),
-        "Ready with turn {turn:?} of {wanted}"
-    );
+    ensure!(patch < 5 || turn == Some(&wanted), "Ready with turn {turn:?} of {wanted}");
     Ok(())
 }
 
@@ -164,11 +125,11 @@ async fn b3_kstatus_sees_progress_and_its_end() -> Result<()> {
     let cluster = shared().await?;
     let roll = async {
         let turn = uuid::Uuid::new_v4().to_string();
-        cluster.merge(json!({ "spec": { "gateways": { "podTemplate": { "annotations": { "example.com/b3": turn } } } } })).await?;
-        cluster.wait_ready(SETTLE_LIMIT).await?;
         cluster
-            .merge(json!({ "spec": { "gateways": { "podTemplate": null } } }))
+            .merge(json!({ "spec": { "gateways": { "podTemplate": { "annotations": { "example.com/b3": turn } } } } }))
             .await?;
+        cluster.wait_ready(SETTLE_LIMIT).await?;
+        cluster.merge(json!({ "spec": { "gateways": { "podTemplate": null } } })).await?;
         cluster.wait_ready(SETTLE_LIMIT).await?;
         // The watch may be a moment behind.
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -176,23 +137,12 @@ async fn b3_kstatus_sees_progress_and_its_end() -> Result<()> {
     };
     let seen = watched(&cluster, roll).await?;
     let judgements: Vec<Judgement> = seen.iter().map(compute).collect();
-    assert!(
-        judgements.contains(&Judgement::InProgress),
-        "{judgements:?}"
-    );
+    assert!(judgements.contains(&Judgement::InProgress), "{judgements:?}");
     assert!(!judgements.contains(&Judgement::Failed), "{judgements:?}");
-    assert_eq!(
-        judgements.last(),
-        Some(&Judgement::Current),
-        "{judgements:?}"
-    );
+    assert_eq!(judgements.last(), Some(&Judgement::Current), "{judgements:?}");
     for object in &seen {
         let is = |kind, status| condition(object, kind).is_some_and(|c| c["status"] == status);
-        assert!(
-            !(is("Ready", "True") && is("Reconciling", "True")),
-            "both at once: {}",
-            summary(object)
-        );
+        assert!(!(is("Ready", "True") && is("Reconciling", "True")), "both at once: {}", summary(object));
     }
     Ok(())
 }
@@ -205,42 +155,22 @@ async fn b3_a_missing_secret_is_named_and_healed() -> Result<()> {
     let mut manifest = manifest::smallest("wanting");
     manifest["spec"]["broker"] = json!({ "rabbitmq": { "uriSecretRef": { "name": "my-broker" } } });
     let cluster = ChatCluster::apply(&world, &namespace.name, &manifest).await?;
-    let object = cluster
-        .wait_condition("Ready", "False", Duration::from_secs(10))
-        .await?;
+    let object = cluster.wait_condition("Ready", "False", Duration::from_secs(10)).await?;
     let names_it = |object: &DynamicObject| {
-        let conditions = object.data["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        conditions.iter().any(|c| {
-            c["message"]
-                .as_str()
-                .is_some_and(|message| message.contains("my-broker"))
-        })
+        let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|c| c["message"].as_str().is_some_and(|message| message.contains("my-broker")))
     };
-    ensure!(
-        names_it(&object),
-        "no condition names the missing Secret: {}",
-        summary(&object)
-    );
+    ensure!(names_it(&object), "no condition names the missing Secret: {}", summary(&object));
     let secret = json!({
         "metadata": { "name": "my-broker" },
         "stringData": { "uri": "amqp://guest:guest@nowhere.invalid:5672/%2f" },
     });
     let api: Api<Secret> = Api::namespaced(world.client.clone(), &namespace.name);
-    api.create(&PostParams::default(), &serde_json::from_value(secret)?)
-        .await?;
+    api.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
     until("the operator to go on", Duration::from_secs(30), || async {
         let children = cluster.children().await?;
-        let has_gateways = children
-            .iter()
-            .any(|child| title(child).starts_with("StatefulSet/"));
-        Ok(if has_gateways {
-            Seen::Yes(())
-        } else {
-            Seen::NotYet(summary(&cluster.get().await?))
-        })
+        let has_gateways = children.iter().any(|child| title(child).starts_with("StatefulSet/"));
+        Ok(if has_gateways { Seen::Yes(()) } else { Seen::NotYet(summary(&cluster.get().await?)) })
     })
     .await?;
     namespace.delete(Duration::from_secs(60)).await?;
@@ -253,19 +183,13 @@ async fn b4_transition_times_move_with_the_status_only() -> Result<()> {
     let cluster = shared().await?;
     let work = async {
         for replicas in [3, 2] {
-            cluster
-                .merge(json!({ "spec": { "gateways": { "replicas": replicas } } }))
-                .await?;
+            cluster.merge(json!({ "spec": { "gateways": { "replicas": replicas } } })).await?;
             cluster.wait_ready(SETTLE_LIMIT).await?;
         }
         let pod = cluster.ready_pods(Part::Broker).await?.remove(0);
         cluster.kill_pod(&pod).await?;
-        cluster
-            .wait_replaced(Part::Broker, &pod, SETTLE_LIMIT)
-            .await?;
-        cluster
-            .wait_condition("BrokerAvailable", "True", SETTLE_LIMIT)
-            .await?;
+        cluster.wait_replaced(Part::Broker, &pod, SETTLE_LIMIT).await?;
+        cluster.wait_condition("BrokerAvailable", "True", SETTLE_LIMIT).await?;
         cluster.wait_ready(SETTLE_LIMIT).await?;
         Ok(())
     };
@@ -276,23 +200,16 @@ async fn b4_transition_times_move_with_the_status_only() -> Result<()> {
             let Some(old) = condition(&pair[0], kind) else {
                 continue;
             };
-            let new = condition(&pair[1], kind)
-                .with_context(|| format!("{kind} was removed: {}", summary(&pair[1])))?;
+            let new =
+                condition(&pair[1], kind).with_context(|| format!("{kind} was removed: {}", summary(&pair[1])))?;
             let moved = old["lastTransitionTime"] != new["lastTransitionTime"];
             let changed = old["status"] != new["status"];
             // Times have whole seconds: a change within one second may keep them.
-            ensure!(
-                !moved || changed,
-                "{kind} moved its time without a change: {old} -> {new}"
-            );
+            ensure!(!moved || changed, "{kind} moved its time without a change: {old} -> {new}");
         }
     }
     for object in &seen {
-        for c in object.data["status"]["conditions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
+        for c in object.data["status"]["conditions"].as_array().into_iter().flatten() {
             check_reason(c)?;
         }
     }
@@ -301,8 +218,8 @@ async fn b4_transition_times_move_with_the_status_only() -> Result<()> {
 
 fn check_reason(condition: &Value) -> Result<()> {
     let reason = condition["reason"].as_str().unwrap_or_default();
-    let camel = reason.starts_with(|c: char| c.is_ascii_uppercase())
-        && reason.chars().all(|c| c.is_ascii_alphanumeric());
+    let camel =
+        reason.starts_with(|c: char| c.is_ascii_uppercase()) && reason.chars().all(|c| c.is_ascii_alphanumeric());
     ensure!(camel, "the reason is not one CamelCase word: {condition}");
     Ok(())
 }
@@ -336,32 +253,12 @@ async fn b7_children_come_by_server_side_apply_of_one_manager() -> Result<()> {
         let entries = child.metadata.managed_fields.clone().unwrap_or_default();
         let ours: Vec<_> = entries
             .into_iter()
-            .filter(|entry| {
-                entry
-                    .manager
-                    .as_deref()
-                    .is_some_and(|manager| manager.starts_with("chat-operator"))
-            })
+            .filter(|entry| entry.manager.as_deref().is_some_and(|manager| manager.starts_with("chat-operator")))
             .filter(|entry| entry.subresource.is_none())
             .collect();
-        ensure!(
-            ours.len() == 1,
-            "{} has {} entries of the operator",
-            title(child),
-            ours.len()
-        );
-        ensure!(
-            ours[0].operation.as_deref() == Some("Apply"),
-            "{} was not applied: {:?}",
-            title(child),
-            ours[0]
-        );
-        ensure!(
-            ours[0].manager.as_deref() == Some("chat-operator"),
-            "{}: {:?}",
-            title(child),
-            ours[0].manager
-        );
+        ensure!(ours.len() == 1, "{} has {} entries of the operator", title(child), ours.len());
+        ensure!(ours[0].operation.as_deref() == Some("Apply"), "{} was not applied: {:?}", title(child), ours[0]);
+        ensure!(ours[0].manager.as_deref() == Some("chat-operator"), "{}: {:?}", title(child), ours[0].manager);
     }
     Ok(())
 }
@@ -371,35 +268,16 @@ async fn b7_children_come_by_server_side_apply_of_one_manager() -> Result<()> {
 async fn b8_autoscalers_can_use_the_scale_subresource() -> Result<()> {
     let cluster = shared().await?;
     let kind = resource();
-    let path = format!(
-        "/apis/{}/namespaces/{}/{}/{}/scale",
-        kind.api_version, cluster.namespace, kind.plural, cluster.name
-    );
-    let scale: Value =
-        serde_json::from_str(&cluster.world.kubectl(&["get", "--raw", &path]).await?)?;
-    assert_eq!(
-        (&scale["spec"]["replicas"], &scale["status"]["replicas"]),
-        (&json!(2), &json!(2))
-    );
-    let selector = scale["status"]["selector"]
-        .as_str()
-        .context("no selector")?;
-    let selected = cluster
-        .pod_api()
-        .list(&kube::api::ListParams::default().labels(selector))
-        .await?;
+    let path =
+        format!("/apis/{}/namespaces/{}/{}/{}/scale", kind.api_version, cluster.namespace, kind.plural, cluster.name);
+    let scale: Value = serde_json::from_str(&cluster.world.kubectl(&["get", "--raw", &path]).await?)?;
+    assert_eq!((&scale["spec"]["replicas"], &scale["status"]["replicas"]), (&json!(2), &json!(2)));
+    let selector = scale["status"]["selector"].as_str().context("no selector")?;
+    let selected = cluster.pod_api().list(&kube::api::ListParams::default().labels(selector)).await?;
     let mut names: Vec<_> = selected.iter().map(kube::ResourceExt::name_any).collect();
-    let mut gateways: Vec<_> = cluster
-        .pods(Part::Gateway)
-        .await?
-        .iter()
-        .map(ResourceExt::name_any)
-        .collect();
+    let mut gateways: Vec<_> = cluster.pods(Part::Gateway).await?.iter().map(ResourceExt::name_any).collect();
     names.sort();
     gateways.sort();
-    assert_eq!(
-        names, gateways,
-        "the selector selects something else than the gateways"
-    );
+    assert_eq!(names, gateways, "the selector selects something else than the gateways");
     Ok(())
 }

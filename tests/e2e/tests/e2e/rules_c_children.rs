@@ -25,25 +25,12 @@ async fn c1_every_child_has_one_controller() -> Result<()> {
         let owners = child.metadata.owner_references.clone().unwrap_or_default();
         // Under Retain the credentials of a shard stay with its data, so they belong to nobody.
         if title(&child).contains("-shard-") && title(&child).starts_with("Secret/") {
-            ensure!(
-                owners.is_empty(),
-                "{} would be deleted with the cluster: {owners:?}",
-                title(&child)
-            );
+            ensure!(owners.is_empty(), "{} would be deleted with the cluster: {owners:?}", title(&child));
             continue;
         }
-        ensure!(
-            owners.len() == 1,
-            "{} has {} owners",
-            title(&child),
-            owners.len()
-        );
+        ensure!(owners.len() == 1, "{} has {} owners", title(&child), owners.len());
         let owner = &owners[0];
-        ensure!(
-            Some(&owner.uid) == uid.as_ref() && owner.kind == "ChatCluster",
-            "{}: {owner:?}",
-            title(&child)
-        );
+        ensure!(Some(&owner.uid) == uid.as_ref() && owner.kind == "ChatCluster", "{}: {owner:?}", title(&child));
         ensure!(
             owner.controller == Some(true) && owner.block_owner_deletion == Some(true),
             "{}: {owner:?}",
@@ -58,43 +45,21 @@ async fn c1_every_child_has_one_controller() -> Result<()> {
 async fn c2_nothing_waits_for_an_operator_that_is_gone() -> Result<()> {
     let (namespace, cluster) = own("e2e-c2", "orphan").await?;
     let finalizers = cluster.get().await?.metadata.finalizers.unwrap_or_default();
-    ensure!(
-        finalizers.is_empty(),
-        "finalizers without outside state to undo: {finalizers:?}"
-    );
+    ensure!(finalizers.is_empty(), "finalizers without outside state to undo: {finalizers:?}");
     scale_operator(&cluster.world, 0).await?;
     let gone = namespace.delete(Duration::from_secs(60)).await;
     scale_operator(&cluster.world, 1).await?;
-    println!(
-        "namespace deletion without operator: {:.1} s",
-        gone?.as_secs_f64()
-    );
+    println!("namespace deletion without operator: {:.1} s", gone?.as_secs_f64());
     Ok(())
 }
 
 async fn scale_operator(world: &World, replicas: u32) -> Result<()> {
     let count = format!("--replicas={replicas}");
-    world
-        .kubectl(&[
-            "scale",
-            "deployment/chat-operator",
-            &count,
-            "-n",
-            OPERATOR_NAMESPACE,
-        ])
-        .await?;
-    until(
-        format!("{replicas} operators"),
-        Duration::from_secs(120),
-        || async {
-            let is_there = world.operator_pod().await.is_ok();
-            Ok(if is_there == (replicas > 0) {
-                Seen::Yes(())
-            } else {
-                Seen::NotYet(format!("there: {is_there}"))
-            })
-        },
-    )
+    world.kubectl(&["scale", "deployment/chat-operator", &count, "-n", OPERATOR_NAMESPACE]).await?;
+    until(format!("{replicas} operators"), Duration::from_secs(120), || async {
+        let is_there = world.operator_pod().await.is_ok();
+        Ok(if is_there == (replicas > 0) { Seen::Yes(()) } else { Seen::NotYet(format!("there: {is_there}")) })
+    })
     .await
 }
 
@@ -102,13 +67,8 @@ async fn scale_operator(world: &World, replicas: u32) -> Result<()> {
 #[ignore = "runs through cargo xtask test"]
 async fn c3_no_child_is_made_while_the_cluster_is_being_deleted() -> Result<()> {
     let (namespace, cluster) = own("e2e-c3", "held").await?;
-    cluster
-        .merge(json!({ "metadata": { "finalizers": ["e2e.chatcluster.dev/hold"] } }))
-        .await?;
-    cluster
-        .api()
-        .delete(&cluster.name, &DeleteParams::foreground())
-        .await?;
+    cluster.merge(json!({ "metadata": { "finalizers": ["e2e.chatcluster.dev/hold"] } })).await?;
+    cluster.api().delete(&cluster.name, &DeleteParams::foreground()).await?;
     let hold = Duration::from_secs(if is_long() { 60 } else { 20 });
     let config: Api<ConfigMap> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
     let name = format!("{}-gateway", cluster.name);
@@ -120,20 +80,12 @@ async fn c3_no_child_is_made_while_the_cluster_is_being_deleted() -> Result<()> 
     let mut last = usize::MAX;
     while tokio::time::Instant::now() < deadline {
         let count = cluster.children().await?.len();
-        ensure!(
-            count <= last,
-            "children went from {last} to {count} during the deletion"
-        );
+        ensure!(count <= last, "children went from {last} to {count} during the deletion");
         last = count;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    ensure!(
-        config.get_opt(&name).await?.is_none(),
-        "the ConfigMap came back during the deletion"
-    );
-    cluster
-        .merge(json!({ "metadata": { "finalizers": null } }))
-        .await?;
+    ensure!(config.get_opt(&name).await?.is_none(), "the ConfigMap came back during the deletion");
+    cluster.merge(json!({ "metadata": { "finalizers": null } })).await?;
     namespace.delete(Duration::from_secs(60)).await?;
     Ok(())
 }
@@ -142,40 +94,21 @@ async fn c3_no_child_is_made_while_the_cluster_is_being_deleted() -> Result<()> 
 #[ignore = "runs through cargo xtask test"]
 async fn c4_every_child_and_pod_has_the_recommended_labels() -> Result<()> {
     let cluster = shared().await?;
-    let mut labelled: Vec<_> = cluster
-        .children()
-        .await?
-        .into_iter()
-        .map(|child| (title(&child), child.metadata.labels))
-        .collect();
+    let mut labelled: Vec<_> =
+        cluster.children().await?.into_iter().map(|child| (title(&child), child.metadata.labels)).collect();
     for part in [Part::Gateway, Part::Broker, Part::Cache, Part::Database] {
         let pods = cluster.pods(part).await?;
         ensure!(!pods.is_empty(), "no pod of {part:?}");
-        labelled.extend(
-            pods.into_iter()
-                .map(|pod| (format!("a pod of {part:?}"), pod.metadata.labels)),
-        );
+        labelled.extend(pods.into_iter().map(|pod| (format!("a pod of {part:?}"), pod.metadata.labels)));
     }
     for (title, labels) in labelled {
         let labels = labels.with_context(|| format!("{title} has no labels"))?;
-        let label = |key: &str| {
-            labels
-                .get(&format!("app.kubernetes.io/{key}"))
-                .map_or("", String::as_str)
-        };
+        let label = |key: &str| labels.get(&format!("app.kubernetes.io/{key}")).map_or("", String::as_str);
         for key in ["name", "version", "component"] {
             ensure!(!label(key).is_empty(), "{title} has no {key}: {labels:?}");
         }
-        let fixed = [
-            label("instance"),
-            label("part-of"),
-            label("managed-by"),
-            &labels[CLUSTER_LABEL],
-        ];
-        ensure!(
-            fixed == [&cluster.name, "chatcluster", "chat-operator", &cluster.name],
-            "{title}: {labels:?}"
-        );
+        let fixed = [label("instance"), label("part-of"), label("managed-by"), &labels[CLUSTER_LABEL]];
+        ensure!(fixed == [&cluster.name, "chatcluster", "chat-operator", &cluster.name], "{title}: {labels:?}");
     }
     Ok(())
 }

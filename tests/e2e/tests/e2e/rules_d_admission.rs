@@ -10,23 +10,12 @@ use crate::rules_e_footprint::{chart, documents};
 async fn d3_no_webhook_is_installed() -> Result<()> {
     let world = World::connect().await?;
     for name in ["chat-operator", "chat-operator-crds"] {
-        let rendered = documents(
-            &world
-                .helm(&["template", name, &chart(name), "-n", OPERATOR_NAMESPACE])
-                .await?,
-        )?;
+        let rendered = documents(&world.helm(&["template", name, &chart(name), "-n", OPERATOR_NAMESPACE]).await?)?;
         ensure!(!rendered.is_empty(), "chart {name} renders nothing");
-        let webhook = rendered.iter().find(|d| {
-            d["kind"]
-                .as_str()
-                .is_some_and(|kind| kind.contains("Webhook"))
-        });
+        let webhook = rendered.iter().find(|d| d["kind"].as_str().is_some_and(|kind| kind.contains("Webhook")));
         ensure!(webhook.is_none(), "{webhook:?}");
     }
-    for kind in [
-        "validatingwebhookconfigurations",
-        "mutatingwebhookconfigurations",
-    ] {
+    for kind in ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"] {
         let found = world.kubectl(&["get", kind, "-o", "name"]).await?;
         ensure!(!found.contains("chat"), "{found}");
     }

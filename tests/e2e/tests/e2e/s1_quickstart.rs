@@ -31,13 +31,8 @@ async fn a_quickstart_is_ready_within_two_minutes() -> Result<()> {
     let started = Instant::now();
     let cluster = ChatCluster::apply(&world, NAMESPACE, &manifest::quickstart()?).await?;
     cluster.kubectl_wait("Ready", READY_LIMIT).await?;
-    println!(
-        "quickstart: Ready after {:.1} s",
-        started.elapsed().as_secs_f64()
-    );
-    cluster
-        .wait_pods(Part::Gateway, 2, Duration::from_secs(1))
-        .await?;
+    println!("quickstart: Ready after {:.1} s", started.elapsed().as_secs_f64());
+    cluster.wait_pods(Part::Gateway, 2, Duration::from_secs(1)).await?;
     Ok(())
 }
 
@@ -46,12 +41,7 @@ async fn a_quickstart_is_ready_within_two_minutes() -> Result<()> {
 async fn b_ten_thousand_messages_cross_exactly_once_in_order() -> Result<()> {
     let cluster = shared().await?;
     let crowd = Crowd::gather(&cluster, 50).await?;
-    let load = Load {
-        messages: 10_000,
-        in_flight: 32,
-        body_bytes: 200,
-        per_second: 0,
-    };
+    let load = Load { messages: 10_000, in_flight: 32, body_bytes: 200, per_second: 0 };
     let report = crowd.chat(load, &Progress::default()).await?;
     crowd.judge("undisturbed", &report).assert_clean(10_000);
     Ok(())
@@ -75,20 +65,15 @@ async fn c_typing_receipts_and_presence_cross() -> Result<()> {
     }
 
     let ack = ann.send(room, "for the receipts").await?;
-    assert!(
-        bob.wait_position(room, ack.seq, EVENT_LIMIT).await,
-        "the message did not arrive"
-    );
+    assert!(bob.wait_position(room, ack.seq, EVENT_LIMIT).await, "the message did not arrive");
     let mut seen_by_ann = ann.events();
-    bob.tell(json!({ "type": "delivered", "room": room, "seq": ack.seq }))
-        .await?;
+    bob.tell(json!({ "type": "delivered", "room": room, "seq": ack.seq })).await?;
     expect(&mut seen_by_ann, "delivered", EVENT_LIMIT, |event| {
         matches!(event, Body::Receipt { room: r, user, delivered_seq, .. }
             if *r == room && *user == bob_id && *delivered_seq == ack.seq)
     })
     .await?;
-    bob.tell(json!({ "type": "read", "room": room, "seq": ack.seq }))
-        .await?;
+    bob.tell(json!({ "type": "read", "room": room, "seq": ack.seq })).await?;
     expect(&mut seen_by_ann, "read", EVENT_LIMIT, |event| {
         matches!(event, Body::Receipt { room: r, user, read_seq, .. }
             if *r == room && *user == bob_id && *read_seq == ack.seq)
@@ -101,38 +86,18 @@ async fn c_typing_receipts_and_presence_cross() -> Result<()> {
 async fn presence_crosses(cluster: &ChatCluster, crowd: &Crowd) -> Result<()> {
     let (addresses, follower) = follow_gateways(cluster, 0).await?;
     let carol = sign_up(&addresses, "carol").await?;
-    crowd
-        .bob
-        .create_room("direct", "", std::slice::from_ref(&carol.user.name))
-        .await?;
+    crowd.bob.create_room("direct", "", std::slice::from_ref(&carol.user.name)).await?;
     let mut seen_by_bob = crowd.bob.events();
     let is = |state: &'static str| {
         let user = carol.user.id;
         move |event: &Body| matches!(event, Body::Presence(presence) if presence.user == user && presence.state == state)
     };
-    let device = Client::start(ClientConfig::new(
-        carol.clone(),
-        addresses,
-        crowd.ledger.clone(),
-    ))
-    .await?;
+    let device = Client::start(ClientConfig::new(carol.clone(), addresses, crowd.ledger.clone())).await?;
     expect(&mut seen_by_bob, "carol online", EVENT_LIMIT, is("online")).await?;
-    let answer = crowd
-        .bob
-        .request(json!({ "type": "presence", "users": [carol.user.id] }))
-        .await?;
-    assert!(
-        matches!(&answer, Body::PresenceList { users } if users[0].state == "online"),
-        "{answer:?}"
-    );
+    let answer = crowd.bob.request(json!({ "type": "presence", "users": [carol.user.id] })).await?;
+    assert!(matches!(&answer, Body::PresenceList { users } if users[0].state == "online"), "{answer:?}");
     device.stop();
-    expect(
-        &mut seen_by_bob,
-        "carol offline",
-        PRESENCE_LIMIT,
-        is("offline"),
-    )
-    .await?;
+    expect(&mut seen_by_bob, "carol offline", PRESENCE_LIMIT, is("offline")).await?;
     follower.abort();
     Ok(())
 }
@@ -163,21 +128,13 @@ async fn d_the_status_tells_how_many_people_are_connected() -> Result<()> {
     let limit = Duration::from_secs(30);
     let connections = |wanted: u64| {
         let cluster = cluster.clone();
-        e2e::wait::until(
-            format!("{wanted} connections in the status"),
-            limit,
-            move || {
-                let cluster = cluster.clone();
-                async move {
-                    let seen = cluster.get().await?.data["status"]["connections"].clone();
-                    Ok(if seen == wanted {
-                        e2e::wait::Seen::Yes(())
-                    } else {
-                        e2e::wait::Seen::NotYet(seen.to_string())
-                    })
-                }
-            },
-        )
+        e2e::wait::until(format!("{wanted} connections in the status"), limit, move || {
+            let cluster = cluster.clone();
+            async move {
+                let seen = cluster.get().await?.data["status"]["connections"].clone();
+                Ok(if seen == wanted { e2e::wait::Seen::Yes(()) } else { e2e::wait::Seen::NotYet(seen.to_string()) })
+            }
+        })
     };
     connections(4).await?;
     drop(crowd);

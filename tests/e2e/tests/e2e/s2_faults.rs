@@ -25,20 +25,12 @@ where
     let cluster = shared().await?;
     let crowd = Crowd::gather(&cluster, 50).await?;
     let progress = Progress::default();
-    let load = Load {
-        messages: MESSAGES,
-        in_flight: 64,
-        body_bytes: 200,
-        per_second: PER_SECOND,
-    };
+    let load = Load { messages: MESSAGES, in_flight: 64, body_bytes: 200, per_second: PER_SECOND };
     let trouble = async {
         progress.reach(BREAK_AFTER).await;
         let broken = tokio::time::Instant::now();
         break_it(cluster.clone()).await?;
-        println!(
-            "{headline}: broken and back after {:.1} s",
-            broken.elapsed().as_secs_f64()
-        );
+        println!("{headline}: broken and back after {:.1} s", broken.elapsed().as_secs_f64());
         Ok::<_, anyhow::Error>(())
     };
     let (report, trouble) = tokio::join!(crowd.chat(load, &progress), trouble);
@@ -59,10 +51,7 @@ async fn a_gateway_is_killed() -> Result<()> {
         Ok(())
     })
     .await?;
-    assert!(
-        verdict.counts.connections > 4,
-        "no client had to connect again: {verdict}"
-    );
+    assert!(verdict.counts.connections > 4, "no client had to connect again: {verdict}");
     Ok(())
 }
 
@@ -75,10 +64,7 @@ async fn a_gateway_crashes() -> Result<()> {
         cluster.wait_restarted(&pod, SETTLE_LIMIT).await
     })
     .await?;
-    assert!(
-        verdict.counts.connections > 4,
-        "no client had to connect again: {verdict}"
-    );
+    assert!(verdict.counts.connections > 4, "no client had to connect again: {verdict}");
     Ok(())
 }
 
@@ -86,10 +72,7 @@ async fn a_gateway_crashes() -> Result<()> {
 #[ignore = "runs through cargo xtask test"]
 async fn b_rabbitmq_is_killed() -> Result<()> {
     let verdict = under_load("RabbitMQ killed", |cluster| replace(cluster, Part::Broker)).await?;
-    assert_eq!(
-        verdict.counts.connections, 4,
-        "a broker's absence must not cost a client its connection: {verdict}"
-    );
+    assert_eq!(verdict.counts.connections, 4, "a broker's absence must not cost a client its connection: {verdict}");
     Ok(())
 }
 
@@ -97,10 +80,7 @@ async fn b_rabbitmq_is_killed() -> Result<()> {
 #[ignore = "runs through cargo xtask test"]
 async fn c_redis_is_killed() -> Result<()> {
     let verdict = under_load("Redis killed", |cluster| replace(cluster, Part::Cache)).await?;
-    assert_eq!(
-        verdict.counts.connections, 4,
-        "the cache's absence must not cost a client its connection: {verdict}"
-    );
+    assert_eq!(verdict.counts.connections, 4, "the cache's absence must not cost a client its connection: {verdict}");
     Ok(())
 }
 
@@ -124,9 +104,7 @@ async fn d_postgresql_is_killed() -> Result<()> {
         let pod = cluster.ready_pods(Part::Database).await?.remove(0);
         crash(&pod)?;
         cluster.kill_pod(&pod).await?;
-        cluster
-            .wait_replaced(Part::Database, &pod, SETTLE_LIMIT)
-            .await
+        cluster.wait_replaced(Part::Database, &pod, SETTLE_LIMIT).await
     })
     .await?;
     Ok(())
@@ -135,10 +113,7 @@ async fn d_postgresql_is_killed() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn e_operator_is_killed() -> Result<()> {
-    let verdict = under_load("operator killed", |cluster| async move {
-        cluster.world.kill_operator().await
-    })
-    .await?;
+    let verdict = under_load("operator killed", |cluster| async move { cluster.world.kill_operator().await }).await?;
     assert_eq!(
         verdict.counts.connections, 4,
         "the operator's absence must not cost a client its connection: {verdict}"
@@ -150,7 +125,5 @@ async fn e_operator_is_killed() -> Result<()> {
 async fn replace(cluster: ChatCluster, part: Part) -> Result<()> {
     let pod = cluster.ready_pods(part).await?.remove(0);
     cluster.kill_pod(&pod).await?;
-    cluster
-        .wait_replaced(part, &pod, Duration::from_secs(120))
-        .await
+    cluster.wait_replaced(part, &pod, Duration::from_secs(120)).await
 }

@@ -20,21 +20,13 @@ async fn a_repeat_gets_the_first_answer_and_one_row() -> Result<()> {
     crowd.ann.send(room, "in between").await?;
     for device in [&crowd.ann, &crowd.ann_away] {
         let again = device.send_as(room, id, "once").await?;
-        assert_eq!(
-            (again.seq, again.duplicate),
-            (first.seq, true),
-            "through {:?}",
-            device.standing().gateway
-        );
+        assert_eq!((again.seq, again.duplicate), (first.seq, true), "through {:?}", device.standing().gateway);
     }
     assert_eq!(rows(&cluster, id).await?, 1);
     for (device, body) in [(&crowd.ann, "something else"), (&crowd.bob, "once")] {
         let request = json!({ "type": "send", "room": room, "message_id": id, "body": body });
         let refused = device.request(request).await;
-        assert!(
-            matches!(&refused, Err(RequestError::Refused(r)) if r.code == "conflict"),
-            "{refused:?}"
-        );
+        assert!(matches!(&refused, Err(RequestError::Refused(r)) if r.code == "conflict"), "{refused:?}");
     }
     crowd.ledger.verify().assert_clean(2);
     Ok(())
@@ -49,20 +41,12 @@ async fn b_simultaneous_repeats_over_two_gateways_make_one_row() -> Result<()> {
     for _ in 0..20 {
         let id = Uuid::now_v7();
         let sends = (0..10).map(|n| {
-            let device = if n % 2 == 0 {
-                &crowd.ann
-            } else {
-                &crowd.ann_away
-            };
+            let device = if n % 2 == 0 { &crowd.ann } else { &crowd.ann_away };
             device.send_as(room, id, "at once")
         });
         let acks = futures::future::try_join_all(sends).await?;
         assert!(acks.iter().all(|ack| ack.seq == acks[0].seq), "{acks:?}");
-        assert_eq!(
-            acks.iter().filter(|ack| !ack.duplicate).count(),
-            1,
-            "{acks:?}"
-        );
+        assert_eq!(acks.iter().filter(|ack| !ack.duplicate).count(), 1, "{acks:?}");
         assert_eq!(rows(&cluster, id).await?, 1);
     }
     crowd.ledger.verify().assert_clean(20);
@@ -73,15 +57,9 @@ async fn b_simultaneous_repeats_over_two_gateways_make_one_row() -> Result<()> {
 async fn rows(cluster: &ChatCluster, id: Uuid) -> Result<u64> {
     let object = cluster.get().await?;
     let mut rows = 0;
-    for shard in object.data["spec"]["database"]["shards"]
-        .as_array()
-        .expect("shards")
-    {
+    for shard in object.data["spec"]["database"]["shards"].as_array().expect("shards") {
         let query = format!("select count(*) from chat.messages where message_id = '{id}'");
-        rows += cluster
-            .sql(shard["name"].as_str().expect("a name"), &query)
-            .await?
-            .parse::<u64>()?;
+        rows += cluster.sql(shard["name"].as_str().expect("a name"), &query).await?.parse::<u64>()?;
     }
     Ok(rows)
 }

@@ -15,26 +15,16 @@ const SETTLE: Duration = Duration::from_secs(20);
 async fn b9_no_write_while_nothing_changes() -> Result<()> {
     let cluster = shared().await?;
     tokio::time::sleep(SETTLE).await;
-    let (versions, writes) = (
-        cluster.versions().await?,
-        cluster.world.operator_writes().await?,
-    );
+    let (versions, writes) = (cluster.versions().await?, cluster.world.operator_writes().await?);
     let generation = cluster.get().await?.metadata.generation;
     let idle = Duration::from_secs(if is_long() { 600 } else { 120 });
-    println!(
-        "idle for {} s, {} objects watched, {writes} writes so far",
-        idle.as_secs(),
-        versions.len()
-    );
+    println!("idle for {} s, {} objects watched, {writes} writes so far", idle.as_secs(), versions.len());
     tokio::time::sleep(idle).await;
     let after = cluster.versions().await?;
     // The operator writes neither the status nor the replicas of workloads; their controllers do, and not while idle.
     assert_eq!(versions, after, "something was written");
     // Exact on purpose: a counter is whole.
-    assert!(
-        (cluster.world.operator_writes().await? - writes).abs() < 0.5,
-        "the operator counted a write"
-    );
+    assert!((cluster.world.operator_writes().await? - writes).abs() < 0.5, "the operator counted a write");
     assert_eq!(cluster.get().await?.metadata.generation, generation);
     Ok(())
 }
