@@ -1,0 +1,134 @@
+//! The programs that a cluster consists of, built from Go modules and kept in the cache.
+
+use std::{
+    fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use images::{layer::Layer, oci};
+
+use crate::{
+    cache,
+    files::{self, FileError, failed_to},
+    module::{Module, ModuleError},
+    settings::PAUSE_IMAGE,
+};
+
+/// The image of the cluster's name server.
+pub(crate) const DNS_IMAGE: &str = "chatcluster.dev/localkube-coredns:1";
+
+const KUBERNETES: Module = Module {
+    folder: "kubernetes",
+    announcement: "building Kubernetes from its Go modules (about 5 minutes on two cores, the first time only) ...",
+    link_flags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.34.4 \
+                 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34",
+    programs: &[("localkube", "."), ("pause", "./pause")],
+};
+
+const COREDNS: Module = Module {
+    folder: "coredns",
+    announcement: "building CoreDNS (about a minute, the first time only) ...",
+    link_flags: "-s -w",
+    programs: &[("coredns", ".")],
+};
+
+const HELM: Module = Module {
+    folder: "helm",
+    announcement: "building Helm (about a minute, the first time only) ...",
+    link_flags: "-s -w",
+    programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
+};
+
+/// Paths of the programs.
+#[derive(Clone, Debug)]
+pub struct Binaries {
+    /// All components of Kubernetes in one program; the first argument names the component.
+    pub localkube: PathBuf,
+    /// `kubectl`, the same program under another name.
+    pub kubectl: PathBuf,
+    /// The name server.
+    pub coredns: PathBuf,
+    /// Helm 3.
+    pub helm: PathBuf,
+    /// A program that sleeps until it is told to end.
+    pub pause: PathBuf,
+    /// Archives of the images that every cluster needs.
+    pub(crate) images: Vec<PathBuf>,
+}
+
+/// A program or image that could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BinariesError {
+    /// A Go module failed.
+    #[error("failed to build the Go module {module}")]
+    Module {
+        /// Its folder.
+        module: &'static str,
+        /// What went wrong.
+        #[source]
+        source: ModuleError,
+    },
+    /// An image failed.
+    #[error("failed to make a cluster image")]
+    Image(#[from] images::Error),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Binaries {
+    /// Builds what is not in the cache, and tells `progress` before each long step. Waits while another process builds.
+    ///
+    /// # Errors
+    /// [`BinariesError`] with what the compiler said.
+    pub fn build(progress: &dyn Fn(&str)) -> Result<Self, BinariesError> {
+        let cache = cache::cache_dir().join(cache::BINARIES);
+        files::make_folder(&cache)?;
+        let _lock = cache::lock("binaries")?;
+        let build = |module: &Module| {
+            let built = module.build(&cache, progress);
+            built.map_err(|source| BinariesError::Module { module: module.folder, source })
+        };
+        let (kubernetes, coredns, helm) = (build(&KUBERNETES)?, build(&COREDNS)?, build(&HELM)?);
+
+        let kubectl = kubernetes.join("kubectl");
+        link("localkube", &kubectl)?;
+        let pause = kubernetes.join("pause");
+        let dns = coredns.join("coredns");
+        let images = vec![image(PAUSE_IMAGE, &pause)?, image(DNS_IMAGE, &dns)?];
+        Ok(Self {
+            localkube: kubernetes.join("localkube"),
+            kubectl,
+            coredns: dns,
+            helm: helm.join("helm"),
+            pause,
+            images,
+        })
+    }
+}
+
+fn link(target: &str, path: &Path) -> Result<(), FileError> {
+    match symlink(target, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result.map_err(failed_to("make the link", path)),
+    }
+}
+
+/// Makes the image of one static program, beside the program.
+fn image(reference: &str, program: &Path) -> Result<PathBuf, BinariesError> {
+    let archive = program.with_extension("tar");
+    if archive.exists() {
+        return Ok(archive);
+    }
+    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut layer = Layer::default();
+    layer.file(&name, 0o755, fs::read(program).map_err(failed_to("read", program))?);
+    let settings = oci::Settings {
+        reference: reference.to_owned(),
+        entrypoint: vec![format!("/{name}")],
+        ..oci::Settings::default()
+    };
+    oci::write_archive(&archive, &settings, &layer)?;
+    Ok(archive)
+}

@@ -1,0 +1,214 @@
+//! A cluster: started, looked at, used, and taken down.
+
+mod health;
+mod start;
+mod status;
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+pub use status::{ClusterState, ComponentStatus, Status};
+
+use crate::{
+    addons::AddonError,
+    binaries::{Binaries, BinariesError},
+    cache,
+    certificates::CertificateError,
+    cgroup::{Cgroup, CgroupError},
+    command::{self, CommandError},
+    component::Component,
+    config::{ClusterConfig, ConfigError},
+    files::{self, FileError, failed_to},
+    layout::Layout,
+    namespace::{self, NamespaceError},
+    prerequisites::{PrerequisiteError, Prerequisites},
+    process::Process,
+    state::State,
+};
+
+/// A cluster operation that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The name, the number or the cache folder cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The machine lacks something.
+    #[error(transparent)]
+    Prerequisite(#[from] PrerequisiteError),
+    /// A program could not be built.
+    #[error(transparent)]
+    Binaries(#[from] BinariesError),
+    /// Certificates could not be made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The cgroup could not be made or removed.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    /// The network or mount namespace could not be made.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// A program failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The cluster is not running.
+    #[error("the cluster {0} is not running; start it with `cargo xtask cluster up --name {0}`")]
+    NotRunning(String),
+    /// The cluster did not become usable in time.
+    #[error("the cluster did not come up: {what}\n{log}")]
+    NotReady {
+        /// What was waited for.
+        what: String,
+        /// The end of the log of what failed.
+        log: String,
+    },
+}
+
+impl From<AddonError> for ClusterError {
+    fn from(error: AddonError) -> Self {
+        match error {
+            AddonError::Command(error) => error.into(),
+            AddonError::File(error) => error.into(),
+        }
+    }
+}
+
+/// A handle on a cluster, whether it runs or not.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    config: ClusterConfig,
+    layout: Layout,
+}
+
+impl Cluster {
+    /// Checks the names; starts nothing.
+    ///
+    /// # Errors
+    /// [`ClusterError::Config`].
+    pub fn new(config: ClusterConfig) -> Result<Self, ClusterError> {
+        config.check()?;
+        let layout = Layout::new(config.folder());
+        Ok(Self { config, layout })
+    }
+
+    /// Makes sure that the cluster runs and answers, building and installing what is missing first. Tells on standard
+    /// error what it does. A healthy cluster is left alone; of one that is half dead, the dead programs are started again,
+    /// and if that does not help, it is taken down and started anew.
+    ///
+    /// # Errors
+    /// [`ClusterError`]; what was started stays for inspection until [`Cluster::down`].
+    pub fn up(&self) -> Result<(), ClusterError> {
+        Prerequisites::ensure()?;
+        let binaries = Binaries::build(&|line| eprintln!("{line}"))?;
+        let _lock = self.lock()?;
+        self.ensure_running(&binaries)
+    }
+
+    /// Ends every process of the cluster and removes everything that it has made, its data too. A cluster that does not
+    /// run, or of which a crash has left parts, is cleaned up the same way.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when something of it cannot be removed.
+    pub fn down(&self) -> Result<(), ClusterError> {
+        let _lock = self.lock()?;
+        self.take_down()
+    }
+
+    /// How the cluster is.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the machine's cgroups cannot be read.
+    pub fn status(&self) -> Result<Status, ClusterError> {
+        status::look(&self.config, &self.layout)
+    }
+
+    /// The file with the address and the key of the cluster's administrator; it exists while the cluster runs.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.layout.kubeconfig("admin")
+    }
+
+    /// The folder of the components' logs, one `COMPONENT.log` each; it exists while the cluster runs.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.layout.logs()
+    }
+
+    /// Makes the images of an OCI archive known to the node, under the names that the archive gives them.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the cluster does not run or the archive cannot be read.
+    pub fn load_image(&self, archive: &Path) -> Result<(), ClusterError> {
+        let state = State::load(&self.layout);
+        let holder = state.as_ref().and_then(State::holder);
+        self.import(holder.ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?, archive)
+    }
+
+    /// A `kubectl` command line with administrator's rights, to be run by the caller.
+    ///
+    /// # Errors
+    /// [`ClusterError::Binaries`] when `kubectl` is not built and cannot be.
+    pub fn kubectl<I, S>(&self, arguments: I) -> Result<Command, ClusterError>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<std::ffi::OsStr>,
+    {
+        let binaries = Binaries::build(&|line| eprintln!("{line}"))?;
+        let mut command = self.kubectl_of(&binaries);
+        command.args(arguments);
+        Ok(command)
+    }
+
+    /// Kills one of the cluster's programs, as a crash would. One that does not run is left as it is.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotRunning`] when the cluster was not started.
+    pub fn kill(&self, component: Component) -> Result<(), ClusterError> {
+        let state = State::load(&self.layout).ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
+        if let Some(process) = state.processes.get(&component) {
+            process.kill();
+        }
+        Ok(())
+    }
+
+    fn kubectl_of(&self, binaries: &Binaries) -> Command {
+        let mut command = Command::new(&binaries.kubectl);
+        // A proxy of this machine cannot reach an address that only this machine knows.
+        command.env("KUBECONFIG", self.kubeconfig()).env("NO_PROXY", self.config.node_address().to_string());
+        command
+    }
+
+    fn import(&self, holder: &Process, archive: &Path) -> Result<(), ClusterError> {
+        // Through standard input: inside the namespaces, the archive's path may lead elsewhere.
+        let file = File::open(archive).map_err(failed_to("open the image archive", archive))?;
+        let ctr = ["ctr", "--namespace", "k8s.io", "images", "import", "-"];
+        command::output(namespace::command_inside(holder, &ctr).stdin(file))?;
+        Ok(())
+    }
+
+    fn take_down(&self) -> Result<(), ClusterError> {
+        // No order and no polite signals: nothing outlives the namespaces, and the data is about to be removed.
+        Cgroup::new(self.config.cgroup())?.destroy()?;
+        namespace::disconnect(&self.config)?;
+        files::remove_folder(self.layout.folder())?;
+        // The folder above stays only while it holds other clusters.
+        if let Some(clusters) = self.layout.folder().parent() {
+            match std::fs::remove_dir(clusters) {
+                Ok(()) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {}
+                Err(error) => return Err(failed_to("remove the folder", clusters)(error).into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<File, FileError> {
+        cache::lock(&format!("cluster-{}", self.config.name))
+    }
+}

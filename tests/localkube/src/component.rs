@@ -1,0 +1,184 @@
+//! The programs of a cluster and their command lines.
+
+use std::{fmt, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{binaries::Binaries, config::ClusterConfig, layout::Layout};
+
+/// Where the provisioner makes volumes, as the cluster's processes see it.
+const VOLUMES: &str = "/var/lib/volumes";
+
+/// One program of a running cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Component {
+    /// The sleeping process that holds the network and mount namespaces open.
+    Namespaces,
+    /// Runs containers.
+    Containerd,
+    /// Keeps the API server's objects.
+    Etcd,
+    /// The API server.
+    KubeApiserver,
+    /// The controllers of Kubernetes itself.
+    KubeControllerManager,
+    /// Gives pods to the node.
+    KubeScheduler,
+    /// Starts and watches the node's pods.
+    Kubelet,
+    /// Makes Service addresses work.
+    KubeProxy,
+    /// Makes volumes.
+    Provisioner,
+}
+
+impl Component {
+    /// Everything that runs inside the namespaces, in the order in which it is started.
+    pub(crate) const INSIDE: [Self; 8] = [
+        Self::Containerd,
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+        Self::KubeScheduler,
+        Self::Kubelet,
+        Self::KubeProxy,
+        Self::Provisioner,
+    ];
+
+    /// The usual name of the program.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Containerd => "containerd",
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Kubelet => "kubelet",
+            Self::KubeProxy => "kube-proxy",
+            Self::Provisioner => "provisioner",
+        }
+    }
+
+    /// Whether it needs an API server that answers, and ends or gives up without one.
+    pub(crate) fn needs_api(self) -> bool {
+        !matches!(self, Self::Namespaces | Self::Containerd | Self::Etcd | Self::KubeApiserver)
+    }
+
+    /// The command line inside the namespaces.
+    pub(crate) fn command_line(self, config: &ClusterConfig, layout: &Layout, binaries: &Binaries) -> Vec<String> {
+        let arguments = match self {
+            Self::Namespaces => return vec![text(&binaries.pause)],
+            Self::Containerd => {
+                let settings = layout.settings_file("containerd.toml");
+                return vec![self.name().to_owned(), "--config".to_owned(), settings];
+            }
+            Self::Etcd => etcd(config),
+            Self::KubeApiserver => apiserver(config, layout),
+            Self::KubeControllerManager => controller_manager(config, layout),
+            Self::KubeScheduler => vec![
+                format!("--kubeconfig={}", self.kubeconfig(layout)),
+                format!("--authentication-kubeconfig={}", self.kubeconfig(layout)),
+                format!("--authorization-kubeconfig={}", self.kubeconfig(layout)),
+                "--leader-elect=false".to_owned(),
+            ],
+            Self::Kubelet => vec![
+                format!("--config={}", layout.settings_file("kubelet.yaml")),
+                format!("--kubeconfig={}", self.kubeconfig(layout)),
+                format!("--hostname-override={}", config.node()),
+                format!("--node-ip={}", config.node_address()),
+            ],
+            Self::KubeProxy => vec![
+                format!("--config={}", layout.settings_file("kube-proxy.yaml")),
+                format!("--hostname-override={}", config.node()),
+            ],
+            Self::Provisioner => vec![
+                format!("--kubeconfig={}", self.kubeconfig(layout)),
+                format!("--node={}", config.node()),
+                format!("--root={}", VOLUMES),
+            ],
+        };
+        let program = [text(&binaries.localkube), self.name().to_owned()];
+        program.into_iter().chain(arguments).collect()
+    }
+
+    fn kubeconfig(self, layout: &Layout) -> String {
+        text(&layout.kubeconfig(self.name()))
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn etcd(config: &ClusterConfig) -> Vec<String> {
+    vec![
+        format!("--name={}", config.node()),
+        "--data-dir=/var/lib/etcd".to_owned(),
+        "--listen-client-urls=http://127.0.0.1:2379".to_owned(),
+        "--advertise-client-urls=http://127.0.0.1:2379".to_owned(),
+        "--listen-peer-urls=http://127.0.0.1:2380".to_owned(),
+        "--initial-advertise-peer-urls=http://127.0.0.1:2380".to_owned(),
+        format!("--initial-cluster={}=http://127.0.0.1:2380", config.node()),
+        // The cluster ends with the machine anyway, and a slow disk would slow down every test.
+        "--unsafe-no-fsync".to_owned(),
+        "--log-level=warn".to_owned(),
+    ]
+}
+
+fn apiserver(config: &ClusterConfig, layout: &Layout) -> Vec<String> {
+    let key = |name: &str| layout.key_file(name);
+    vec![
+        format!("--advertise-address={}", config.node_address()),
+        "--secure-port=6443".to_owned(),
+        "--etcd-servers=http://127.0.0.1:2379".to_owned(),
+        format!("--service-cluster-ip-range={}", config.services()),
+        "--authorization-mode=Node,RBAC".to_owned(),
+        "--enable-admission-plugins=NodeRestriction".to_owned(),
+        "--allow-privileged".to_owned(),
+        format!("--client-ca-file={}", key("ca.crt")),
+        format!("--tls-cert-file={}", key("apiserver.crt")),
+        format!("--tls-private-key-file={}", key("apiserver.key")),
+        format!("--kubelet-client-certificate={}", key("kubelet-client.crt")),
+        format!("--kubelet-client-key={}", key("kubelet-client.key")),
+        // Otherwise logs, exec and port-forward look for the node's name in a DNS that does not know it.
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
+        format!("--service-account-key-file={}", key("service-accounts.pub")),
+        format!("--service-account-signing-key-file={}", key("service-accounts.key")),
+        format!("--requestheader-client-ca-file={}", key("front-proxy-ca.crt")),
+        "--requestheader-allowed-names=front-proxy-client".to_owned(),
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
+        "--requestheader-group-headers=X-Remote-Group".to_owned(),
+        "--requestheader-username-headers=X-Remote-User".to_owned(),
+        format!("--proxy-client-cert-file={}", key("front-proxy-client.crt")),
+        format!("--proxy-client-key-file={}", key("front-proxy-client.key")),
+    ]
+}
+
+fn controller_manager(config: &ClusterConfig, layout: &Layout) -> Vec<String> {
+    let kubeconfig = text(&layout.kubeconfig(Component::KubeControllerManager.name()));
+    vec![
+        format!("--kubeconfig={kubeconfig}"),
+        format!("--authentication-kubeconfig={kubeconfig}"),
+        format!("--authorization-kubeconfig={kubeconfig}"),
+        "--leader-elect=false".to_owned(),
+        "--use-service-account-credentials".to_owned(),
+        format!("--root-ca-file={}", layout.key_file("ca.crt")),
+        format!("--service-account-private-key-file={}", layout.key_file("service-accounts.key")),
+        format!("--cluster-signing-cert-file={}", layout.key_file("ca.crt")),
+        format!("--cluster-signing-key-file={}", layout.key_file("ca.key")),
+        format!("--cluster-cidr={}", config.pods()),
+        format!("--service-cluster-ip-range={}", config.services()),
+        // The usual place is in /usr, which belongs to the machine.
+        "--flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins".to_owned(),
+    ]
+}
