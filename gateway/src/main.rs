@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use chat_gateway::{
     args::{Args, Command},
-    serve, settings, telemetry,
+    migrate, serve, settings, telemetry,
 };
 use clap::Parser as _;
 
@@ -30,12 +30,20 @@ async fn main() -> ExitCode {
 }
 
 fn is_configuration(error: &anyhow::Error) -> bool {
-    error.is::<settings::SettingsError>() || error.downcast_ref::<serve::ServeError>().is_some_and(serve::ServeError::is_configuration)
+    error.is::<settings::SettingsError>()
+        || matches!(error.downcast_ref(), Some(migrate::MigrateError::Config(_)))
+        || error.downcast_ref::<serve::ServeError>().is_some_and(serve::ServeError::is_configuration)
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Serve { config, name } => Ok(serve::run(settings::load(&config)?, name).await?),
-        Command::Migrate { config } => anyhow::bail!("migrations are not in this build yet; {} was not used", config.display()),
+        Command::Migrate { config } => {
+            let report = migrate::run(&settings::load(&config)?).await?;
+            for shard in report.shards {
+                tracing::info!(shard = shard.name, given = shard.given, known = shard.known, "the shard is up to date");
+            }
+            Ok(())
+        }
     }
 }

@@ -7,6 +7,7 @@ pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
 pub mod redis;
+pub mod stage;
 
 use std::{
     net::TcpListener,

@@ -1,0 +1,26 @@
+//! Gateways of one process over the memory store and the memory broker, spoken to through real WebSocket framing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by failing")]
+
+#[path = "chat/client.rs"]
+mod client;
+#[path = "chat/delivery.rs"]
+mod delivery;
+#[path = "chat/drain.rs"]
+mod drain;
+#[path = "chat/ephemera.rs"]
+mod ephemera;
+#[path = "chat/faulty.rs"]
+mod faulty;
+#[path = "chat/input.rs"]
+mod input;
+#[path = "chat/membership.rs"]
+mod membership;
+#[path = "chat/resume.rs"]
+mod resume;
+#[path = "chat/slow.rs"]
+mod slow;
+#[path = "chat/upgrade.rs"]
+mod upgrade;
+#[path = "chat/world.rs"]
+mod world;

@@ -1,0 +1,73 @@
+//! The HTTP upgrade over a real socket.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use axum::{Router, extract::{ConnectInfo, Request}, routing::get};
+use chat_gateway::transport;
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{Error, client::IntoClientRequest, http::{Response, StatusCode}},
+};
+
+use crate::world::World;
+
+async fn serve(world: &World) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (services, hub) = (Arc::clone(&world.gateways[0].services), Arc::clone(&world.gateways[0].hub));
+    let upgrade = get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
+        let (services, hub) = (Arc::clone(&services), Arc::clone(&hub));
+        async move { transport::upgrade(services, hub, peer, request) }
+    });
+    let app = Router::new().route("/v1/ws", upgrade).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+fn status(error: Error) -> Response<Option<Vec<u8>>> {
+    match error {
+        Error::Http(response) => *response,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn echoes_the_sub_protocol_and_refuses_when_full_or_draining() {
+    let world = World::new(1);
+    let address = serve(&world).await;
+    let url = format!("ws://{address}/v1/ws");
+    let mut request = url.as_str().into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "other, chatcluster.v1".parse().unwrap());
+    let (first, response) = connect_async(request).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "chatcluster.v1");
+    let (_second, response) = connect_async(&url).await.unwrap();
+    assert!(!response.headers().contains_key("sec-websocket-protocol"));
+    let full = status(connect_async(&url).await.unwrap_err());
+    assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let after: u32 = full.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=5).contains(&after));
+    drop(first);
+    let counters = &world.gateways[0].services.counters;
+    while counters.connections.load(Ordering::Relaxed) > 1 {
+        tokio::task::yield_now().await;
+    }
+    world.gateways[0].services.draining.store(true, Ordering::Relaxed);
+    let draining = status(connect_async(&url).await.unwrap_err());
+    assert_eq!(draining.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_plain_request_gets_426() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::new(1);
+    let address = serve(&world).await;
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /v1/ws HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 426"), "{answer}");
+    assert!(answer.contains("bad_request"), "{answer}");
+}

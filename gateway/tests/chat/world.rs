@@ -1,0 +1,162 @@
+//! Several gateways, one store, one exchange.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use chat_gateway::{
+    auth::{Claims, TokenError, Tokens, names},
+    broker::MemoryExchange,
+    connection::{self, Permit},
+    hub::Hub,
+    limiter::LocalLimiter,
+    model::User,
+    pipeline::Pipeline,
+    presence::MemoryPresence,
+    services::{Counters, Services},
+    store::{NewUser, Store, memory::MemoryStore},
+};
+use chat_gateway_config::{Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis};
+use tokio::io::{DuplexStream, duplex};
+use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::Client,
+    faulty::{Faults, FaultyBroker, Switches},
+};
+
+/// Bytes that a pipe between client and gateway holds: small, so that a client that does not read is felt soon.
+const PIPE: usize = 16 * 1024;
+
+pub(crate) struct World {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) exchange: MemoryExchange,
+    pub(crate) gateways: Vec<Gateway>,
+    pub(crate) switches: Arc<Switches>,
+}
+
+pub(crate) struct Gateway {
+    pub(crate) services: Arc<Services>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl World {
+    /// A world without faults.
+    pub(crate) fn new(gateways: usize) -> Self {
+        Self::with(gateways, Faults::default(), limits())
+    }
+
+    pub(crate) fn with(gateways: usize, faults: Faults, limits: Limits) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let exchange = MemoryExchange::new();
+        let presence = Arc::new(MemoryPresence::default());
+        let switches = Arc::new(Switches::default());
+        let gateways = (0..gateways)
+            .map(|nth| {
+                let (broker, deliveries) = exchange.join();
+                let broker = FaultyBroker { inner: Arc::new(broker), faults, switches: Arc::clone(&switches) };
+                let services = Arc::new(Services {
+                    gateway: format!("gateway-{nth}"),
+                    config: config(limits),
+                    store: Arc::clone(&store) as Arc<dyn Store>,
+                    broker: Arc::new(broker),
+                    limiter: Arc::new(LocalLimiter::default()),
+                    presence: Arc::clone(&presence) as _,
+                    tokens: Arc::new(NameTokens),
+                    counters: Arc::new(Counters::default()),
+                    draining: AtomicBool::new(false),
+                });
+                let stop = CancellationToken::new();
+                let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
+                Gateway { services, hub, stop }
+            })
+            .collect();
+        Self { store, exchange, gateways, switches }
+    }
+
+    /// Makes an account.
+    pub(crate) async fn user(&self, name: &str) -> User {
+        let user = user(name);
+        self.store.create_user(NewUser { user: user.clone(), password_hash: String::new() }).await.unwrap();
+        user
+    }
+
+    /// A signed-in client of a gateway.
+    pub(crate) async fn client(&self, gateway: usize, name: &str) -> Client {
+        let mut client = self.socket(gateway);
+        client.hello(name, &[]).await;
+        client
+    }
+
+    /// A client that has said nothing yet.
+    pub(crate) fn socket(&self, gateway: usize) -> Client {
+        let (near, far) = duplex(PIPE);
+        self.serve(gateway, far);
+        Client::new(near)
+    }
+
+    fn serve(&self, gateway: usize, stream: DuplexStream) {
+        let Gateway { services, hub, .. } = &self.gateways[gateway];
+        let permit = Permit::take(&services.counters, 10_000).unwrap();
+        let pipeline = Arc::new(Pipeline::new(Arc::clone(services), Arc::clone(hub)));
+        tokio::spawn(async move {
+            let config = Some(connection::socket_config());
+            let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
+            connection::serve(pipeline, socket, permit).await;
+        });
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.gateways.iter().for_each(|gateway| gateway.stop.cancel());
+    }
+}
+
+pub(crate) fn user(name: &str) -> User {
+    User { id: names::user_id(name), name: name.to_owned(), display_name: name.to_owned() }
+}
+
+/// Limits that no test meets by accident.
+pub(crate) fn limits() -> Limits {
+    Limits { messages_per_second: 100_000, message_burst: 100_000, message_bytes: 8_192, rooms_per_connection: 50 }
+}
+
+pub(crate) fn config(limits: Limits) -> GatewayConfig {
+    let nowhere = PathBuf::new;
+    GatewayConfig {
+        cluster: "test/chat".into(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        admin_listen: ([127, 0, 0, 1], 0).into(),
+        admin_token_file: nowhere(),
+        drain_seconds: 10,
+        max_connections: 2,
+        limits,
+        auth: Auth { passwords: Passwords::Enabled, signing_key_file: nowhere() },
+        broker: Broker::Rabbitmq(RabbitMq { uri_file: nowhere() }),
+        redis: Redis { url_file: nowhere() },
+        database: Database { slots: 1_024, shards: Vec::new() },
+    }
+}
+
+/// The name is the token; `old:` in front has expired, `soon:` ends two seconds from now.
+struct NameTokens;
+
+impl Tokens for NameTokens {
+    fn issue(&self, user: &User) -> (String, u32) {
+        (user.name.clone(), 3_600)
+    }
+
+    fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let now = jiff::Timestamp::now().as_second();
+        match token.split_once(':') {
+            Some(("old", _)) => Err(TokenError::Expired),
+            Some(("soon", name)) => Ok(Claims { user: user(name), expires_at: now + 2 }),
+            Some(_) => Err(TokenError::Invalid),
+            None => Ok(Claims { user: user(token), expires_at: now + 3_600 }),
+        }
+    }
+}

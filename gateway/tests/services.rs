@@ -1,0 +1,216 @@
+//! Two gateways, as the processes they will be, on real PostgreSQL, RabbitMQ and Redis: what was acknowledged arrives everywhere exactly once
+//! and in order, through the death of everything that can die.
+
+mod support;
+
+use std::time::Duration;
+
+use chat_test_client::{Account, Addresses, Client, ClientConfig, Ledger, accounts, load};
+use serde_json::json;
+use support::{
+    eventually,
+    stage::{Gateway, Stage},
+};
+use uuid::Uuid;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Two people on two gateways, with rooms between them.
+struct Scene {
+    stage: Stage,
+    a: Gateway,
+    b: Gateway,
+    ledger: Ledger,
+    alice: Client,
+    bob: Client,
+    rooms: Vec<Uuid>,
+}
+
+async fn account(gateway: &Gateway, name: &str) -> Account {
+    let addresses = Addresses::new(vec![gateway.address.clone()]);
+    accounts::enter(&addresses, name, "a good password", MINUTE).await.unwrap()
+}
+
+async fn client(name: &str, home: &Gateway, other: &Gateway, ledger: &Ledger) -> Client {
+    let addresses = Addresses::new(vec![home.address.clone(), other.address.clone()]);
+    Client::start(ClientConfig::new(account(home, name).await, addresses, ledger.clone())).await.unwrap()
+}
+
+impl Scene {
+    async fn open() -> Self {
+        let stage = Stage::start().await;
+        let (a, b) = tokio::join!(stage.ready_gateway("gateway-a"), stage.ready_gateway("gateway-b"));
+        let ledger = Ledger::new();
+        let alice = client("alice", &a, &b, &ledger).await;
+        let bob = client("bob", &b, &a, &ledger).await;
+        assert_eq!(alice.standing().gateway.as_deref(), Some("gateway-a"));
+        assert_eq!(bob.standing().gateway.as_deref(), Some("gateway-b"));
+        let mut rooms = Vec::new();
+        for n in 0..8 {
+            let room = alice.create_room("group", &format!("room {n}"), &["bob".into()]).await.unwrap();
+            ledger.expect_member(alice.id(), room.id);
+            ledger.expect_member(bob.id(), room.id);
+            assert!(bob.wait_position(room.id, 0, MINUTE).await, "bob hears of the room");
+            rooms.push(room.id);
+        }
+        Self {
+            stage,
+            a,
+            b,
+            ledger,
+            alice,
+            bob,
+            rooms,
+        }
+    }
+
+    /// Both send while `trouble` happens in the middle; then everyone must have everything.
+    async fn chat(&mut self, what: &str, messages: u64, trouble: impl AsyncFnOnce(&mut Stage, &mut Gateway, &mut Gateway)) {
+        let load = load::Load {
+            messages,
+            in_flight: 8,
+            body_bytes: 100,
+            per_second: 200,
+        };
+        let progress = load::Progress::default();
+        let clients = [&self.alice, &self.bob];
+        let sending = load::run(&clients, &self.rooms, load, &progress);
+        let breaking = async {
+            progress.reach(messages / 4).await;
+            trouble(&mut self.stage, &mut self.a, &mut self.b).await;
+        };
+        let (report, ()) = tokio::join!(sending, breaking);
+        let report = report.unwrap_or_else(|error| panic!("{what}: {error}\n{}\n{}", self.a.log(), self.b.log()));
+        let behind = load::settle(&clients, &report, MINUTE).await;
+        assert!(behind.is_empty(), "{what}: {behind:?}");
+        assert_eq!(report.acked, messages);
+        println!(
+            "{what}: {messages} acknowledged in {:?}; to `sent` p50 {:?}, p99 {:?}",
+            report.took,
+            report.percentile(50),
+            report.percentile(99)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_doubled_or_reordered() {
+    let mut scene = Scene::open().await;
+    scene.chat("a quiet day", 400, async |_, _, _| {}).await;
+    scene
+        .chat("RabbitMQ killed and back", 1_200, async |stage, _, _| {
+            stage.rabbitmq.kill();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stage.rabbitmq.up().await;
+        })
+        .await;
+    scene
+        .chat("Redis away", 600, async |stage, a, _| {
+            stage.redis.kill();
+            eventually("the loss of Redis shows", Duration::from_secs(10), async || !a.stats().await.redis.available).await;
+            assert_eq!(a.admin("/readyz", None).await.0, 200, "chat goes on without Redis");
+            assert_eq!(a.stats().await.redis.reason, "ConnectionRefused");
+            stage.redis.up().await;
+        })
+        .await;
+    scene
+        .chat("PostgreSQL killed and back", 800, async |stage, _, _| {
+            stage.postgres.kill();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stage.postgres.up().await;
+        })
+        .await;
+    scene
+        .chat("a gateway drained", 800, async |_, _, b| {
+            b.process.signal("TERM");
+            assert_eq!(b.process.wait(), Some(0), "{}", b.log());
+        })
+        .await;
+    assert_eq!(scene.bob.standing().gateway.as_deref(), Some("gateway-a"));
+    scene.b = scene.stage.ready_gateway("gateway-c").await;
+    let verdict = scene.ledger.verify();
+    verdict.assert_clean(3_800);
+    println!("{verdict:?}");
+    let stats = scene.a.stats().await;
+    println!("{stats:?}");
+    assert!(stats.broker.available && stats.redis.available && stats.shards.iter().all(|shard| shard.component.available));
+    for gateway in [&scene.a, &scene.b] {
+        let log = gateway.log();
+        for secret in ["a good password", "gateway-password", "secret@", "guest:guest", "BEGIN PRIVATE", "admin-token\"", "eyJ", "xxxxxxxx"] {
+            assert!(!log.contains(secret), "{secret} is logged by {}", gateway.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_starts_before_its_backends_and_says_what_is_missing() {
+    let mut stage = Stage::start().await;
+    stage.redis.kill();
+    stage.rabbitmq.kill();
+    let gateway = stage.gateway("early");
+    eventually("it lives", MINUTE, async || gateway.admin("/healthz", None).await.0 == 200).await;
+    eventually("it names RabbitMQ", MINUTE, async || gateway.stats().await.broker.reason == "ConnectionRefused").await;
+    let (status, why) = gateway.admin("/readyz", None).await;
+    assert_eq!((status, why.contains("broker")), (503, true), "{why}");
+    stage.rabbitmq.up().await;
+    eventually("it names Redis", MINUTE, async || gateway.admin("/readyz", None).await.1.contains("Redis")).await;
+    stage.redis.up().await;
+    gateway.wait_ready().await;
+    the_admin_port_tells_the_operator_only(&gateway).await;
+    accounts_are_refused_with_reasons(&gateway).await;
+}
+
+async fn the_admin_port_tells_the_operator_only(gateway: &Gateway) {
+    for token in [None, Some("wrong"), Some("")] {
+        assert_eq!(gateway.admin("/stats", token).await.0, 401);
+    }
+    let stats = gateway.stats().await;
+    assert_eq!((stats.gateway.as_str(), stats.draining), ("early", false));
+    let slots: Vec<u32> = stats.shards.iter().map(|shard| shard.slots).collect();
+    assert_eq!(slots, [32, 32], "half of the slots each");
+    let (status, metrics) = gateway.admin("/metrics", None).await;
+    assert_eq!(status, 200);
+    let mut shown: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    shown.retain(|name| name.starts_with("chat_gateway_"));
+    shown.sort_unstable();
+    let page = include_str!("../../docs/reference/gateway.md");
+    let mut documented: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `chat_gateway_")?.split(['`', '{']).next())
+        .collect();
+    documented.sort_unstable();
+    let shown: Vec<&str> = shown.iter().filter_map(|name| name.strip_prefix("chat_gateway_")).collect();
+    assert_eq!(shown, documented, "docs/reference/gateway.md lists the metrics that there are");
+}
+
+async fn accounts_are_refused_with_reasons(gateway: &Gateway) {
+    let at = gateway.address.as_str();
+    let good = json!({ "name": "Carol", "password": "long enough" });
+    let refusals = [
+        ("/v1/sign-up", json!({ "name": "x", "password": "long enough" }), 400, "bad_request"),
+        ("/v1/sign-up", json!({ "name": "carol", "password": "short" }), 400, "bad_request"),
+        ("/v1/sign-up", json!({ "name": 7 }), 422, "bad_request"),
+        ("/v1/sign-up", json!({ "name": "x".repeat(20_000) }), 413, "too_large"),
+        ("/v1/sign-in", json!({ "name": "nobody", "password": "long enough" }), 401, "unauthenticated"),
+        ("/v1/token", json!({}), 401, "unauthenticated"),
+        ("/v1/config", json!({}), 405, "bad_request"),
+        ("/v2", json!({}), 405, "bad_request"),
+    ];
+    for (path, body, status, code) in refusals {
+        let (got, answer) = accounts::post(at, path, None, &body).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!((got.as_u16(), answer["error"]["code"].as_str()), (status, Some(code)), "{path} {answer}");
+    }
+    let (created, session) = accounts::post(at, "/v1/sign-up", None, &good).await.unwrap();
+    assert_eq!(created.as_u16(), 201);
+    let session: serde_json::Value = serde_json::from_slice(&session).unwrap();
+    assert_eq!(session["user"]["name"], "carol", "folded");
+    assert_eq!(accounts::post(at, "/v1/sign-up", None, &good).await.unwrap().0.as_u16(), 409);
+    assert_eq!(accounts::post(at, "/v1/sign-in", None, &good).await.unwrap().0.as_u16(), 200);
+    let token = session["token"].as_str().unwrap();
+    assert!(accounts::refresh(at, token).await.is_ok());
+    let (status, page) = accounts::get(at, "/", None).await.unwrap();
+    assert!(status.is_success() && page.starts_with(b"<!doctype html>"));
+    assert_eq!(accounts::get(at, "/nothing.js", None).await.unwrap().0.as_u16(), 404);
+    assert_eq!(accounts::get(at, "/v1/ws", None).await.unwrap().0.as_u16(), 426, "no upgrade asked for");
+}

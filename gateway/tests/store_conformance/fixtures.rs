@@ -1,0 +1,53 @@
+//! People and rooms to test with.
+
+use chat_gateway::{
+    model::{MessageId, RoomId, RoomKind, User, UserId},
+    store::{NewMessage, NewRoom, NewUser, Sent, Store, StoreError},
+};
+use uuid::Uuid;
+
+pub fn person(id: UserId) -> User {
+    let name = format!("u{}", id.0.simple());
+    User { id, display_name: format!("The {name}"), name }
+}
+
+/// A new account with an id of its own.
+pub async fn sign_up(store: &dyn Store) -> User {
+    sign_up_as(store, UserId(Uuid::now_v7())).await
+}
+
+pub async fn sign_up_as(store: &dyn Store, id: UserId) -> User {
+    let new = NewUser { user: person(id), password_hash: format!("hash of {id}") };
+    store.create_user(new).await.expect("sign up")
+}
+
+/// A new group of these people, whose first is the creator.
+pub async fn group(store: &dyn Store, people: &[User]) -> RoomId {
+    group_as(store, RoomId(Uuid::now_v7()), people).await
+}
+
+pub async fn group_as(store: &dyn Store, id: RoomId, people: &[User]) -> RoomId {
+    let new = NewRoom {
+        id,
+        kind: RoomKind::Group,
+        title: "Group".to_owned(),
+        creator: people[0].id,
+        members: people[1..].to_vec(),
+    };
+    let made = store.create_room(new).await.expect("create a room");
+    assert!(made.value.1, "the room is new");
+    for event in &made.events {
+        store.apply_membership(&event.event).await.expect("apply");
+    }
+    let keys: Vec<_> = made.events.iter().map(|e| e.key).collect();
+    store.finish_outbox(&keys).await.expect("finish");
+    id
+}
+
+pub fn message(room: RoomId, sender: UserId, body: &str) -> NewMessage {
+    NewMessage { room, message_id: MessageId(Uuid::now_v7()), sender, body: body.to_owned() }
+}
+
+pub async fn say(store: &dyn Store, room: RoomId, sender: UserId, body: &str) -> Result<Sent, StoreError> {
+    store.send(message(room, sender, body)).await
+}

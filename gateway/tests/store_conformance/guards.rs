@@ -1,0 +1,68 @@
+//! What the database refuses, whatever a gateway tries.
+
+use chat_gateway::store::Store;
+use sqlx::{Connection, PgConnection, postgres::PgDatabaseError};
+
+use crate::cluster::Cluster;
+
+async fn code(connection: &mut PgConnection, sql: &'static str) -> String {
+    let error = sqlx::raw_sql(sql).execute(connection).await.expect_err(sql);
+    let error = error.as_database_error().expect("an error of the database").downcast_ref::<PgDatabaseError>();
+    error.code().to_owned()
+}
+
+pub async fn tables_and_internal_functions_are_out_of_reach(cluster: &Cluster) {
+    let mut gateway = cluster.gateway(0).await;
+    for sql in [
+        "select * from chat.messages",
+        "insert into chat.user_rooms values (1, gen_random_uuid(), gen_random_uuid(), true, 1)",
+        "update chat.slot_ownership set epoch = epoch + 1",
+        "delete from chat.outbox",
+        "truncate chat.rooms",
+        "select chat._guard(1)",
+        "select chat._log(1, 'room', '[]')",
+        "create table chat.mine (a integer)",
+    ] {
+        assert_eq!(code(&mut gateway, sql).await, "42501", "{sql}");
+    }
+    // Nobody else gets in either.
+    let mut admin = cluster.admin(0).await;
+    sqlx::raw_sql("create role stranger login; set role stranger").execute(&mut admin).await.unwrap();
+    assert_eq!(code(&mut admin, "select * from chat.overview()").await, "42501");
+    sqlx::raw_sql("reset role; drop role stranger").execute(&mut admin).await.unwrap();
+    // The password is stored as a verifier and nowhere else.
+    let stored: String = sqlx::query_scalar("select rolpassword from pg_authid where rolname = 'chat_gateway'")
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    assert!(stored.starts_with("SCRAM-SHA-256$"));
+}
+
+pub async fn other_isolation_levels_are_refused(cluster: &Cluster) {
+    let mut gateway = cluster.gateway(0).await;
+    for level in ["repeatable read", "serializable"] {
+        let mut transaction = gateway.begin().await.unwrap();
+        let set = sqlx::AssertSqlSafe(format!("set transaction isolation level {level}"));
+        sqlx::raw_sql(set).execute(&mut *transaction).await.unwrap();
+        let sql = "select chat.create_user(1, gen_random_uuid(), 'n', 'n', 'h')";
+        assert_eq!(code(&mut transaction, sql).await, "CC004", "{level}");
+        transaction.rollback().await.unwrap();
+    }
+    assert_eq!(code(&mut gateway, "select chat.create_user(63, gen_random_uuid(), 'n', 'n', 'h')").await, "CC003");
+}
+
+pub async fn health_counts_slots_and_notices_an_old_schema(cluster: &Cluster, store: &dyn Store) {
+    let slots = |stats: &[chat_gateway_config::stats::ShardStats]| -> Vec<(String, u32, String)> {
+        stats.iter().map(|s| (s.name.clone(), s.slots, s.component.reason.clone())).collect()
+    };
+    let connected = |name: &str| (name.to_owned(), 32, "Connected".to_owned());
+    assert_eq!(slots(&store.health().await), [connected("a"), connected("b")]);
+    let mut admin = cluster.admin(1).await;
+    let newest = "update chat.migrations set success = $1 where version = (select max(version) from chat.migrations)";
+    sqlx::query(newest).bind(false).execute(&mut admin).await.unwrap();
+    let stats = store.health().await;
+    assert_eq!(slots(&stats)[1], ("b".to_owned(), 32, "SchemaOutdated".to_owned()));
+    assert!(!stats[1].component.available && stats[0].component.available);
+    sqlx::query(newest).bind(true).execute(&mut admin).await.unwrap();
+    assert_eq!(slots(&store.health().await), [connected("a"), connected("b")]);
+}

@@ -1,0 +1,71 @@
+//! What every store promises, run on the fake and on real PostgreSQL with two shards, and what only the sharded store
+//! promises: guards, fences, moves, outages, migrations.
+
+mod cluster;
+mod fixtures;
+mod guards;
+mod messages;
+mod migration;
+mod moves;
+mod outages;
+mod outbox;
+mod paging;
+mod rooms;
+mod server;
+
+use std::sync::Arc;
+
+use chat_gateway::store::{Store, memory::MemoryStore};
+
+/// Runs the suite that every store passes; the name of the case stands before its failure.
+async fn suite(store: Arc<dyn Store>) {
+    macro_rules! cases {
+        ($($case:path),+ $(,)?) => {$(
+            println!("case {}", stringify!($case));
+            $case(store.clone()).await;
+        )+};
+    }
+    cases![
+        rooms::accounts_are_found_and_names_taken_once,
+        rooms::a_room_is_made_once_and_seen_by_its_members_only,
+        rooms::members_come_and_go_by_the_rules,
+        rooms::room_lists_follow_the_newest_version,
+        rooms::marks_only_rise,
+        messages::concurrent_senders_leave_no_gap,
+        messages::a_repeat_gets_the_first_answer,
+        messages::only_members_send_and_read,
+        outbox::what_was_not_finished_is_claimed_once_at_a_time,
+        outbox::events_survive_their_journey_through_the_store,
+        paging::pages_are_what_a_model_says,
+        paging::marks_are_what_a_model_says,
+    ];
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_fake_keeps_the_contract() {
+    suite(Arc::new(MemoryStore::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_postgresql_shards_keep_the_contract() {
+    let cluster = cluster::Cluster::start().await;
+    let store = Arc::new(cluster.store());
+    suite(store.clone()).await;
+    guards::tables_and_internal_functions_are_out_of_reach(&cluster).await;
+    guards::other_isolation_levels_are_refused(&cluster).await;
+    guards::health_counts_slots_and_notices_an_old_schema(&cluster, &*store).await;
+    moves::a_fence_holds_writers_and_lapses(&cluster, &*store).await;
+    moves::a_fence_of_another_timeline_does_not_lapse(&cluster, &*store).await;
+    moves::a_moved_slot_is_followed(&cluster, store.clone()).await;
+    migration::a_second_run_changes_nothing(&cluster).await;
+    migration::wrong_configurations_are_refused(&cluster).await;
+    migration::a_new_password_is_picked_up(&cluster, &*store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outages_touch_only_their_shard_and_lose_nothing() {
+    let mut cluster = cluster::Cluster::start().await;
+    let store = Arc::new(cluster.store());
+    outages::a_shard_that_is_away_fails_only_its_rooms(&mut cluster, &*store).await;
+    outages::a_crash_under_load_loses_and_repeats_nothing(&mut cluster, store).await;
+}

@@ -1,0 +1,140 @@
+//! Fences and moves, made by hand as a mover would make them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chat_gateway::store::{Page, Store, StoreError};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::{
+    cluster::{Cluster, SLOTS},
+    fixtures::{group_as, message, say, sign_up, sign_up_as},
+};
+
+/// Changes a slot's row under the exclusive lock.
+async fn set(connection: &mut PgConnection, slot: i32, change: &str) {
+    let mut transaction = connection.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock($1, $2)")
+        .bind(chat_shards::SLOT_LOCK_CLASS)
+        .bind(slot)
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let sql = format!("update chat.slot_ownership set {change} where slot = {slot}");
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await.unwrap();
+    assert_eq!(done.rows_affected(), 1);
+    transaction.commit().await.unwrap();
+}
+
+const OWNED: &str = "state = 'owned', peer = null, move_id = null, fence_until = null, timeline = null";
+const FENCE_300_MS: &str = "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), \
+    fence_until = clock_timestamp() + interval '300 ms', timeline = chat._timeline()";
+
+async fn logged(connection: &mut PgConnection, slot: i32) -> Vec<String> {
+    sqlx::query_scalar("select kind || key::text from chat.slot_changes where slot = $1 order by n")
+        .bind(slot)
+        .fetch_all(connection)
+        .await
+        .unwrap()
+}
+
+pub async fn a_fence_holds_writers_and_lapses(cluster: &Cluster, store: &dyn Store) {
+    let ann = sign_up(store).await;
+    let room = group_as(store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
+    let slot = chat_shards::slot_of(room.0, SLOTS);
+    let mut admin = cluster.admin(0).await;
+    assert!(logged(&mut admin, slot).await.is_empty(), "nothing is logged while nothing moves");
+    set(&mut admin, slot, FENCE_300_MS).await;
+    let started = Instant::now();
+    // Reads go on during the fence.
+    assert_eq!(store.room(room, ann.id).await.unwrap().last_seq, 0);
+    assert!(store.history(room, ann.id, Page::Newest, 5).await.is_ok());
+    assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
+    let sent = say(store, room, ann.id, "through the fence").await.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(250), "the fence held for {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(1), "the fence lapsed after {:?}", started.elapsed());
+    assert_eq!(sent.message.seq, 1);
+    store.mark(room, ann.id, Some(1), None).await.unwrap();
+    store.finish_outbox(&[sent.events[0].key]).await.unwrap();
+    let outbox = format!("outbox[\"{}\"]", sent.events[0].key.id);
+    let expected = [
+        format!("room[\"{room}\"]"),
+        format!("message[\"{room}\", 1]"),
+        outbox.clone(),
+        format!("member[\"{room}\", \"{}\"]", ann.id),
+        outbox,
+    ];
+    assert_eq!(logged(&mut admin, slot).await, expected, "a lapsed fence is a migrating slot: keys are logged");
+    set(&mut admin, slot, OWNED).await;
+    sqlx::query("delete from chat.slot_changes").execute(&mut admin).await.unwrap();
+}
+
+pub async fn a_fence_of_another_timeline_does_not_lapse(cluster: &Cluster, store: &dyn Store) {
+    let ann = sign_up(store).await;
+    let room = group_as(store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
+    let slot = chat_shards::slot_of(room.0, SLOTS);
+    let mut admin = cluster.admin(0).await;
+    let fence = "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), fence_until = 'epoch', timeline = '0000FFFF'";
+    set(&mut admin, slot, fence).await;
+    let started = Instant::now();
+    let refused = say(store, room, ann.id, "lost?").await.expect_err("fenced");
+    assert!(matches!(&refused, StoreError::Unavailable { shard, .. } if shard == "a"), "{refused}");
+    let waited = started.elapsed();
+    assert!(Duration::from_millis(1_900) < waited && waited < Duration::from_millis(2_500), "{waited:?}");
+    set(&mut admin, slot, OWNED).await;
+    assert!(say(store, room, ann.id, "after all").await.is_ok());
+}
+
+/// Copies every row of a slot.
+async fn copy(from: &mut PgConnection, to: &mut PgConnection, slot: i32) {
+    for table in ["rooms", "members", "messages", "outbox", "users", "user_rooms"] {
+        let read = format!("select coalesce(jsonb_agg(t), '[]') from chat.{table} t where slot = {slot}");
+        let rows: serde_json::Value = sqlx::query_scalar(AssertSqlSafe(read)).fetch_one(&mut *from).await.unwrap();
+        let write = format!("insert into chat.{table} select * from jsonb_populate_recordset(null::chat.{table}, $1)");
+        sqlx::query(AssertSqlSafe(write)).bind(rows).execute(&mut *to).await.unwrap();
+    }
+}
+
+pub async fn a_moved_slot_is_followed(cluster: &Cluster, store: Arc<dyn Store>) {
+    let room = Cluster::room_on(0);
+    let slot = chat_shards::slot_of(room.0, SLOTS);
+    let ann = sign_up_as(&*store, Cluster::user_on(1)).await;
+    group_as(&*store, room, std::slice::from_ref(&ann)).await;
+    let first = message(room, ann.id, "before the move");
+    store.send(first.clone()).await.unwrap();
+    let (mut source, mut destination) = (cluster.admin(0).await, cluster.admin(1).await);
+    let id = Uuid::now_v7();
+    let importing = "insert into chat.slot_ownership (slot, shard, epoch, state, peer, move_id) values ($1, 'b', 2, 'importing', 'a', $2)";
+    sqlx::query(importing).bind(slot).bind(id).execute(&mut destination).await.unwrap();
+    copy(&mut source, &mut destination, slot).await;
+    set(&mut source, slot, &format!("state = 'moved', peer = 'b', epoch = 2, move_id = '{id}'")).await;
+    // The hand-over is committed and not yet followed: writers and readers wait for it.
+    let waiting = [first.clone(), message(room, ann.id, "during the move")].map(|new| {
+        let store = store.clone();
+        tokio::spawn(async move { store.send(new).await })
+    });
+    let reading = {
+        let (store, user) = (store.clone(), ann.id);
+        tokio::spawn(async move { store.history(room, user, Page::Newest, 10).await })
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(waiting.iter().all(|task| !task.is_finished()) && !reading.is_finished());
+    set(&mut destination, slot, OWNED).await;
+    let [repeat, next] = waiting;
+    let (repeat, next) = (repeat.await.unwrap().unwrap(), next.await.unwrap().unwrap());
+    assert_eq!((repeat.message.seq, repeat.duplicate), (1, true), "the repeat is recognised at the new owner");
+    assert_eq!((next.message.seq, next.duplicate), (2, false));
+    assert!(!reading.await.unwrap().unwrap().0.is_empty());
+    // A gateway that starts now, and one whose directory is old, both find everything.
+    let fresh = cluster.store();
+    let (rooms, complete) = fresh.user_rooms(ann.id).await.unwrap();
+    assert!(complete && rooms.len() == 1 && rooms[0].last_seq == 2);
+    assert_eq!(store.positions(&[room]).await.unwrap(), [(room, 2)]);
+    let direct = say(&fresh, room, ann.id, "after the move").await.unwrap();
+    assert_eq!(direct.message.seq, 3);
+    let owned: Vec<u32> = store.health().await.iter().map(|s| s.slots).collect();
+    assert_eq!(owned, [31, 33]);
+}

@@ -1,0 +1,178 @@
+//! A whole cluster without Kubernetes: PostgreSQL with two shards, RabbitMQ, Redis, and gateways as processes of their own.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use chat_gateway_config::{Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig, Shard, stats::GatewayStats};
+use chat_test_client::accounts;
+use tempfile::TempDir;
+
+use super::{eventually, free_port, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-gateway");
+
+/// A key for tests only.
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+
+/// Token of the admin port.
+pub const ADMIN_TOKEN: &str = "admin-token";
+
+pub struct Stage {
+    pub postgres: Postgres,
+    pub rabbitmq: RabbitMq,
+    pub redis: Redis,
+    dir: TempDir,
+}
+
+/// A gateway process.
+pub struct Gateway {
+    pub name: String,
+    pub address: String,
+    pub admin: String,
+    pub process: Process,
+    log: PathBuf,
+}
+
+impl Stage {
+    /// Starts all backends and migrates the shards.
+    pub async fn start() -> Self {
+        let (postgres, rabbitmq, redis) = tokio::join!(Postgres::start(), RabbitMq::start(), Redis::start());
+        for shard in ["shard_a", "shard_b"] {
+            postgres.create_database(shard);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let stage = Self {
+            postgres,
+            rabbitmq,
+            redis,
+            dir,
+        };
+        let config = stage.write_config("migrate", &stage.config());
+        let migrated = run(&["migrate", "--config", &config.to_string_lossy()]);
+        assert!(migrated.status.success(), "{}{}", text(&migrated.stdout), text(&migrated.stderr));
+        stage
+    }
+
+    fn write(&self, name: &str, value: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, value).unwrap();
+        path
+    }
+
+    /// The configuration of a gateway on ports that are free.
+    pub fn config(&self) -> GatewayConfig {
+        let shard = |name: &str| Shard {
+            name: name.into(),
+            uri_file: self.write(&format!("{name}-uri"), &self.postgres.uri("chat_gateway", "gateway-password", name)),
+            migration_uri_file: Some(self.write(&format!("{name}-migration-uri"), &self.postgres.uri("postgres", "x", name))),
+        };
+        let local = || format!("127.0.0.1:{}", free_port()).parse().unwrap();
+        GatewayConfig {
+            cluster: "test/demo".into(),
+            listen: local(),
+            admin_listen: local(),
+            admin_token_file: self.write("admin-token", &format!("{ADMIN_TOKEN}\n")),
+            drain_seconds: 10,
+            max_connections: 100,
+            limits: Limits {
+                messages_per_second: 5_000,
+                message_burst: 5_000,
+                message_bytes: 8_192,
+                rooms_per_connection: 200,
+            },
+            auth: Auth {
+                passwords: Passwords::Enabled,
+                signing_key_file: self.write("key.pem", KEY),
+            },
+            broker: Broker::Rabbitmq(RabbitConfig {
+                uri_file: self.rabbitmq.uri_file(),
+            }),
+            redis: RedisConfig {
+                url_file: self.redis.url_file("secret"),
+            },
+            database: Database {
+                slots: 64,
+                shards: vec![shard("shard_a"), shard("shard_b")],
+            },
+        }
+    }
+
+    /// Writes a configuration file.
+    pub fn write_config(&self, name: &str, config: &GatewayConfig) -> PathBuf {
+        self.write(&format!("{name}.json"), &serde_json::to_string_pretty(config).unwrap())
+    }
+
+    /// Starts a gateway; it may not be ready yet.
+    pub fn gateway(&self, name: &str) -> Gateway {
+        self.gateway_with(name, &self.config())
+    }
+
+    /// Starts a gateway with this configuration.
+    pub fn gateway_with(&self, name: &str, config: &GatewayConfig) -> Gateway {
+        let file = self.write_config(name, config);
+        let log = self.dir.path().join(format!("{name}.log"));
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--name", name, "--config"]).arg(file).env("RUST_LOG", "info,lapin=error");
+        Gateway {
+            name: name.into(),
+            address: config.listen.to_string(),
+            admin: config.admin_listen.to_string(),
+            process: Process::start(&mut command, &log),
+            log,
+        }
+    }
+
+    /// Starts a gateway and waits until it is ready.
+    pub async fn ready_gateway(&self, name: &str) -> Gateway {
+        let gateway = self.gateway(name);
+        gateway.wait_ready().await;
+        gateway
+    }
+}
+
+impl Gateway {
+    /// Status and text of a path on the admin port; 0 while nothing answers.
+    pub async fn admin(&self, path: &str, token: Option<&str>) -> (u16, String) {
+        match accounts::get(&self.admin, path, token).await {
+            Ok((status, body)) => (status.as_u16(), String::from_utf8_lossy(&body).into_owned()),
+            Err(_) => (0, String::new()),
+        }
+    }
+
+    /// Waits until `/readyz` says so.
+    pub async fn wait_ready(&self) {
+        eventually(&format!("{} is ready", self.name), Duration::from_secs(60), async || self.admin("/readyz", None).await.0 == 200).await;
+    }
+
+    /// `/stats`.
+    pub async fn stats(&self) -> GatewayStats {
+        let (status, body) = self.admin("/stats", Some(ADMIN_TOKEN)).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Everything it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+/// Runs the program to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().unwrap()
+}
+
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Writes any text as a configuration file outside a stage.
+pub fn config_file(dir: &Path, content: &str) -> PathBuf {
+    let path = dir.join("config.json");
+    std::fs::write(&path, content).unwrap();
+    path
+}
