@@ -1,1 +1,19 @@
-//! Slots, schema and guarded functions of the database shards
+//! Slots, schema and guarded functions of the database shards.
+//!
+//! This crate knows SQL and slots, and nothing of connections pools, configuration files or retries: those belong to the
+//! gateway's store and to its `migrate` command.
+
+mod access;
+mod distribute;
+mod identity;
+mod refusal;
+mod schema;
+mod scram;
+mod slot;
+
+pub use access::{AccessError, GATEWAY_ROLE, Login, grant_access};
+pub use distribute::{Census, DistributeError, Plan, census, plan, write_plan};
+pub use identity::{Identity, IdentityError, claim_identity};
+pub use refusal::Refusal;
+pub use schema::{MIGRATION_LOCK, SCHEMA_VERSION, SLOT_LOCK_CLASS, migrate};
+pub use slot::slot_of;

@@ -7,6 +7,11 @@
 //! - A write that others must hear of leaves its [`OutboxEvent`]s in the same transaction. They stay until [`Store::finish_outbox`], so a
 //!   crash after the commit loses nothing: somebody's sweeper claims them later. An event may therefore be relayed more than once.
 
+pub mod limits;
+mod membership;
+pub mod memory;
+pub mod postgres;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

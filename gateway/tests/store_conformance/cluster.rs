@@ -15,16 +15,16 @@ use uuid::Uuid;
 use crate::server::{SUPERUSER_PASSWORD, Server};
 
 /// Few enough that every slot is used, enough that both shards have many.
-pub const SLOTS: u32 = 64;
+pub(crate) const SLOTS: u32 = 64;
 
-pub struct Cluster {
-    pub servers: [Server; 2],
-    pub config: GatewayConfig,
+pub(crate) struct Cluster {
+    pub(crate) servers: [Server; 2],
+    pub(crate) config: GatewayConfig,
     files: TempDir,
 }
 
 impl Cluster {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let first = tokio::task::spawn_blocking(Server::start);
         let second = tokio::task::spawn_blocking(Server::start);
         let servers = [first.await.expect("server a"), second.await.expect("server b")];
@@ -37,35 +37,35 @@ impl Cluster {
         cluster
     }
 
-    pub fn store(&self) -> PostgresStore {
+    pub(crate) fn store(&self) -> PostgresStore {
         PostgresStore::start(&self.config)
     }
 
     /// A connection of the superuser, who does by hand what a mover would do.
-    pub async fn admin(&self, index: usize) -> PgConnection {
+    pub(crate) async fn admin(&self, index: usize) -> PgConnection {
         let path = self.config.database.shards[index].migration_uri_file.clone().expect("a migration URI");
         connect(&path).await
     }
 
     /// A connection with the gateways' role.
-    pub async fn gateway(&self, index: usize) -> PgConnection {
+    pub(crate) async fn gateway(&self, index: usize) -> PgConnection {
         connect(&self.config.database.shards[index].uri_file).await
     }
 
     /// Which of the two shards the first distribution gave an id to.
-    pub fn home(id: Uuid) -> usize {
+    pub(crate) fn home(id: Uuid) -> usize {
         usize::from(chat_shards::slot_of(id, SLOTS) >= 32)
     }
 
-    pub fn room_on(index: usize) -> RoomId {
+    pub(crate) fn room_on(index: usize) -> RoomId {
         std::iter::repeat_with(Uuid::now_v7).find(|id| Self::home(*id) == index).map(RoomId).expect("endless")
     }
 
-    pub fn user_on(index: usize) -> UserId {
+    pub(crate) fn user_on(index: usize) -> UserId {
         std::iter::repeat_with(Uuid::now_v7).find(|id| Self::home(*id) == index).map(UserId).expect("endless")
     }
 
-    pub fn uri_file(&self, name: &str, uri: &str) -> PathBuf {
+    pub(crate) fn uri_file(&self, name: &str, uri: &str) -> PathBuf {
         write_uri(self.files.path(), name, uri)
     }
 }
@@ -81,12 +81,12 @@ fn write_uri(folder: &Path, name: &str, uri: &str) -> PathBuf {
     path
 }
 
-pub fn admin_uri(port: u16) -> String {
+pub(crate) fn admin_uri(port: u16) -> String {
     let password = SUPERUSER_PASSWORD.replace('/', "%2F").replace('@', "%40");
     format!("postgresql://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable")
 }
 
-pub fn gateway_uri(port: u16, password: &str) -> String {
+pub(crate) fn gateway_uri(port: u16, password: &str) -> String {
     format!("postgresql://chat_gateway:{password}@127.0.0.1:{port}/postgres?sslmode=disable")
 }
 

@@ -6,27 +6,27 @@ use chat_gateway::{
 };
 use uuid::Uuid;
 
-pub fn person(id: UserId) -> User {
+pub(crate) fn person(id: UserId) -> User {
     let name = format!("u{}", id.0.simple());
     User { id, display_name: format!("The {name}"), name }
 }
 
 /// A new account with an id of its own.
-pub async fn sign_up(store: &dyn Store) -> User {
+pub(crate) async fn sign_up(store: &dyn Store) -> User {
     sign_up_as(store, UserId(Uuid::now_v7())).await
 }
 
-pub async fn sign_up_as(store: &dyn Store, id: UserId) -> User {
+pub(crate) async fn sign_up_as(store: &dyn Store, id: UserId) -> User {
     let new = NewUser { user: person(id), password_hash: format!("hash of {id}") };
     store.create_user(new).await.expect("sign up")
 }
 
 /// A new group of these people, whose first is the creator.
-pub async fn group(store: &dyn Store, people: &[User]) -> RoomId {
+pub(crate) async fn group(store: &dyn Store, people: &[User]) -> RoomId {
     group_as(store, RoomId(Uuid::now_v7()), people).await
 }
 
-pub async fn group_as(store: &dyn Store, id: RoomId, people: &[User]) -> RoomId {
+pub(crate) async fn group_as(store: &dyn Store, id: RoomId, people: &[User]) -> RoomId {
     let new = NewRoom {
         id,
         kind: RoomKind::Group,
@@ -44,10 +44,10 @@ pub async fn group_as(store: &dyn Store, id: RoomId, people: &[User]) -> RoomId 
     id
 }
 
-pub fn message(room: RoomId, sender: UserId, body: &str) -> NewMessage {
+pub(crate) fn message(room: RoomId, sender: UserId, body: &str) -> NewMessage {
     NewMessage { room, message_id: MessageId(Uuid::now_v7()), sender, body: body.to_owned() }
 }
 
-pub async fn say(store: &dyn Store, room: RoomId, sender: UserId, body: &str) -> Result<Sent, StoreError> {
+pub(crate) async fn say(store: &dyn Store, room: RoomId, sender: UserId, body: &str) -> Result<Sent, StoreError> {
     store.send(message(room, sender, body)).await
 }

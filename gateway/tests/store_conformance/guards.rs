@@ -11,7 +11,7 @@ async fn code(connection: &mut PgConnection, sql: &'static str) -> String {
     error.code().to_owned()
 }
 
-pub async fn tables_and_internal_functions_are_out_of_reach(cluster: &Cluster) {
+pub(crate) async fn tables_and_internal_functions_are_out_of_reach(cluster: &Cluster) {
     let mut gateway = cluster.gateway(0).await;
     for sql in [
         "select * from chat.messages",
@@ -38,7 +38,7 @@ pub async fn tables_and_internal_functions_are_out_of_reach(cluster: &Cluster) {
     assert!(stored.starts_with("SCRAM-SHA-256$"));
 }
 
-pub async fn other_isolation_levels_are_refused(cluster: &Cluster) {
+pub(crate) async fn other_isolation_levels_are_refused(cluster: &Cluster) {
     let mut gateway = cluster.gateway(0).await;
     for level in ["repeatable read", "serializable"] {
         let mut transaction = gateway.begin().await.unwrap();
@@ -51,7 +51,7 @@ pub async fn other_isolation_levels_are_refused(cluster: &Cluster) {
     assert_eq!(code(&mut gateway, "select chat.create_user(63, gen_random_uuid(), 'n', 'n', 'h')").await, "CC003");
 }
 
-pub async fn health_counts_slots_and_notices_an_old_schema(cluster: &Cluster, store: &dyn Store) {
+pub(crate) async fn health_counts_slots_and_notices_an_old_schema(cluster: &Cluster, store: &dyn Store) {
     let slots = |stats: &[chat_gateway_config::stats::ShardStats]| -> Vec<(String, u32, String)> {
         stats.iter().map(|s| (s.name.clone(), s.slots, s.component.reason.clone())).collect()
     };

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::fixtures::{group, message, say, sign_up};
 
-pub async fn concurrent_senders_leave_no_gap(store: Arc<dyn Store>) {
+pub(crate) async fn concurrent_senders_leave_no_gap(store: Arc<dyn Store>) {
     const SENDERS: i64 = 32;
     const EACH: i64 = 10;
     let ann = sign_up(&*store).await;
@@ -40,7 +40,7 @@ pub async fn concurrent_senders_leave_no_gap(store: Arc<dyn Store>) {
     assert_eq!(store.positions(&[room, absent]).await.unwrap(), [(room, SENDERS * EACH)]);
 }
 
-pub async fn a_repeat_gets_the_first_answer(store: Arc<dyn Store>) {
+pub(crate) async fn a_repeat_gets_the_first_answer(store: Arc<dyn Store>) {
     let (ann, bob) = (sign_up(&*store).await, sign_up(&*store).await);
     let room = group(&*store, &[ann.clone(), bob.clone()]).await;
     let new = message(room, ann.id, "once");
@@ -62,7 +62,7 @@ pub async fn a_repeat_gets_the_first_answer(store: Arc<dyn Store>) {
     assert!(!store.send(chat_gateway::store::NewMessage { room: elsewhere, ..new }).await.unwrap().duplicate);
 }
 
-pub async fn only_members_send_and_read(store: Arc<dyn Store>) {
+pub(crate) async fn only_members_send_and_read(store: Arc<dyn Store>) {
     let (ann, eve) = (sign_up(&*store).await, sign_up(&*store).await);
     let room = group(&*store, std::slice::from_ref(&ann)).await;
     assert!(matches!(say(&*store, room, eve.id, "let me in").await, Err(StoreError::RoomNotFound)));

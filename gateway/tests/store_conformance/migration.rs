@@ -11,7 +11,7 @@ use crate::{
     fixtures::{group_as, say, sign_up},
 };
 
-pub async fn a_second_run_changes_nothing(cluster: &Cluster) {
+pub(crate) async fn a_second_run_changes_nothing(cluster: &Cluster) {
     let report = migrate::run(&cluster.config).await.unwrap();
     assert!(report.shards.iter().all(|shard| shard.given == 0 && shard.known >= 32), "{report:?}");
     // Two runs at once wait for each other.
@@ -19,7 +19,7 @@ pub async fn a_second_run_changes_nothing(cluster: &Cluster) {
     assert_eq!((one.unwrap(), two.unwrap()), (report.clone(), report));
 }
 
-pub async fn wrong_configurations_are_refused(cluster: &Cluster) {
+pub(crate) async fn wrong_configurations_are_refused(cluster: &Cluster) {
     let refused = async |change: &dyn Fn(&mut chat_gateway_config::GatewayConfig)| {
         let mut config = cluster.config.clone();
         change(&mut config);
@@ -40,7 +40,7 @@ pub async fn wrong_configurations_are_refused(cluster: &Cluster) {
     assert!(matches!(&error, MigrateError::Distribute(e) if e.count > 0), "{error}");
 }
 
-pub async fn a_new_password_is_picked_up(cluster: &Cluster, store: &dyn Store) {
+pub(crate) async fn a_new_password_is_picked_up(cluster: &Cluster, store: &dyn Store) {
     let ann = sign_up(store).await;
     let room = group_as(store, Cluster::room_on(1), std::slice::from_ref(&ann)).await;
     cluster.uri_file("b-uri", &gateway_uri(cluster.servers[1].port, "changed"));

@@ -41,7 +41,7 @@ async fn logged(connection: &mut PgConnection, slot: i32) -> Vec<String> {
         .unwrap()
 }
 
-pub async fn a_fence_holds_writers_and_lapses(cluster: &Cluster, store: &dyn Store) {
+pub(crate) async fn a_fence_holds_writers_and_lapses(cluster: &Cluster, store: &dyn Store) {
     let ann = sign_up(store).await;
     let room = group_as(store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
     let slot = chat_shards::slot_of(room.0, SLOTS);
@@ -72,7 +72,7 @@ pub async fn a_fence_holds_writers_and_lapses(cluster: &Cluster, store: &dyn Sto
     sqlx::query("delete from chat.slot_changes").execute(&mut admin).await.unwrap();
 }
 
-pub async fn a_fence_of_another_timeline_does_not_lapse(cluster: &Cluster, store: &dyn Store) {
+pub(crate) async fn a_fence_of_another_timeline_does_not_lapse(cluster: &Cluster, store: &dyn Store) {
     let ann = sign_up(store).await;
     let room = group_as(store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
     let slot = chat_shards::slot_of(room.0, SLOTS);
@@ -98,7 +98,7 @@ async fn copy(from: &mut PgConnection, to: &mut PgConnection, slot: i32) {
     }
 }
 
-pub async fn a_moved_slot_is_followed(cluster: &Cluster, store: Arc<dyn Store>) {
+pub(crate) async fn a_moved_slot_is_followed(cluster: &Cluster, store: Arc<dyn Store>) {
     let room = Cluster::room_on(0);
     let slot = chat_shards::slot_of(room.0, SLOTS);
     let ann = sign_up_as(&*store, Cluster::user_on(1)).await;

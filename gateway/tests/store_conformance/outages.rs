@@ -19,7 +19,7 @@ use crate::{
     fixtures::{group_as, message, say, sign_up_as},
 };
 
-pub async fn a_shard_that_is_away_fails_only_its_rooms(cluster: &mut Cluster, store: &dyn Store) {
+pub(crate) async fn a_shard_that_is_away_fails_only_its_rooms(cluster: &mut Cluster, store: &dyn Store) {
     let ann = sign_up_as(store, Cluster::user_on(0)).await;
     let rooms = [0, 1].map(Cluster::room_on);
     for room in rooms {
@@ -61,7 +61,7 @@ pub async fn a_shard_that_is_away_fails_only_its_rooms(cluster: &mut Cluster, st
     println!("answering again {:?} after the server", started.elapsed());
 }
 
-pub async fn a_crash_under_load_loses_and_repeats_nothing(cluster: &mut Cluster, store: Arc<dyn Store>) {
+pub(crate) async fn a_crash_under_load_loses_and_repeats_nothing(cluster: &mut Cluster, store: Arc<dyn Store>) {
     let ann = sign_up_as(&*store, Cluster::user_on(0)).await;
     let room = group_as(&*store, Cluster::room_on(1), std::slice::from_ref(&ann)).await;
     let stop = Arc::new(AtomicBool::new(false));

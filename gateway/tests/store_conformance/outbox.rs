@@ -6,7 +6,7 @@ use chat_gateway::store::{OutboxKey, Store};
 
 use crate::fixtures::{group, say, sign_up};
 
-pub async fn what_was_not_finished_is_claimed_once_at_a_time(store: Arc<dyn Store>) {
+pub(crate) async fn what_was_not_finished_is_claimed_once_at_a_time(store: Arc<dyn Store>) {
     let ann = sign_up(&*store).await;
     // Several rooms, so that both shards have rows.
     let mut rooms = Vec::new();
@@ -36,7 +36,7 @@ pub async fn what_was_not_finished_is_claimed_once_at_a_time(store: Arc<dyn Stor
     assert!(mine(&store.claim_outbox(Duration::ZERO, 1000).await.unwrap()).is_empty());
 }
 
-pub async fn events_survive_their_journey_through_the_store(store: Arc<dyn Store>) {
+pub(crate) async fn events_survive_their_journey_through_the_store(store: Arc<dyn Store>) {
     let (ann, bob) = (sign_up(&*store).await, sign_up(&*store).await);
     let room = group(&*store, std::slice::from_ref(&ann)).await;
     let mut events = store.add_member(room, ann.id, bob.clone()).await.unwrap().events;

@@ -14,7 +14,7 @@ use crate::fixtures::{group, say, sign_up};
 
 const MESSAGES: i64 = 23;
 
-pub async fn pages_are_what_a_model_says(store: Arc<dyn Store>) {
+pub(crate) async fn pages_are_what_a_model_says(store: Arc<dyn Store>) {
     let ann = sign_up(&*store).await;
     let room = group(&*store, std::slice::from_ref(&ann)).await;
     for n in 1..=MESSAGES {
@@ -44,7 +44,7 @@ pub async fn pages_are_what_a_model_says(store: Arc<dyn Store>) {
     }
 }
 
-pub async fn marks_are_what_a_model_says(store: Arc<dyn Store>) {
+pub(crate) async fn marks_are_what_a_model_says(store: Arc<dyn Store>) {
     let ann = sign_up(&*store).await;
     let room = group(&*store, std::slice::from_ref(&ann)).await;
     for n in 1..=MESSAGES {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::fixtures::{group, say, sign_up};
 
-pub async fn accounts_are_found_and_names_taken_once(store: Arc<dyn Store>) {
+pub(crate) async fn accounts_are_found_and_names_taken_once(store: Arc<dyn Store>) {
     let (ann, bob) = (sign_up(&*store).await, sign_up(&*store).await);
     let stranger = UserId(Uuid::now_v7());
     let mut found = store.users(&[bob.id, stranger, ann.id]).await.unwrap();
@@ -26,7 +26,7 @@ pub async fn accounts_are_found_and_names_taken_once(store: Arc<dyn Store>) {
     assert!(matches!(store.create_user(other).await, Err(StoreError::NameTaken)));
 }
 
-pub async fn a_room_is_made_once_and_seen_by_its_members_only(store: Arc<dyn Store>) {
+pub(crate) async fn a_room_is_made_once_and_seen_by_its_members_only(store: Arc<dyn Store>) {
     let (ann, bob, eve) = (sign_up(&*store).await, sign_up(&*store).await, sign_up(&*store).await);
     let new = |creator: UserId, members| NewRoom {
         id: RoomId(Uuid::now_v7()),
@@ -63,7 +63,7 @@ pub async fn a_room_is_made_once_and_seen_by_its_members_only(store: Arc<dyn Sto
     assert!(matches!(store.remove_member(direct.id, ann.id, ann.id).await, Err(StoreError::Forbidden(_))));
 }
 
-pub async fn members_come_and_go_by_the_rules(store: Arc<dyn Store>) {
+pub(crate) async fn members_come_and_go_by_the_rules(store: Arc<dyn Store>) {
     let people = [sign_up(&*store).await, sign_up(&*store).await, sign_up(&*store).await, sign_up(&*store).await];
     let [ann, bob, eve, tom] = &people;
     let room = group(&*store, &[ann.clone(), bob.clone()]).await;
@@ -87,7 +87,7 @@ pub async fn members_come_and_go_by_the_rules(store: Arc<dyn Store>) {
     assert!(matches!(say(&*store, room, ann.id, "still here?").await, Err(StoreError::RoomNotFound)));
 }
 
-pub async fn room_lists_follow_the_newest_version(store: Arc<dyn Store>) {
+pub(crate) async fn room_lists_follow_the_newest_version(store: Arc<dyn Store>) {
     let (ann, bob) = (sign_up(&*store).await, sign_up(&*store).await);
     let mut rooms = Vec::new();
     for _ in 0..8 {
@@ -116,7 +116,7 @@ pub async fn room_lists_follow_the_newest_version(store: Arc<dyn Store>) {
     assert!(store.user_rooms(UserId(Uuid::now_v7())).await.unwrap().0.is_empty());
 }
 
-pub async fn marks_only_rise(store: Arc<dyn Store>) {
+pub(crate) async fn marks_only_rise(store: Arc<dyn Store>) {
     let (ann, bob) = (sign_up(&*store).await, sign_up(&*store).await);
     let room = group(&*store, &[ann.clone(), bob.clone()]).await;
     for n in 0..5 {

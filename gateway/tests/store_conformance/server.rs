@@ -3,7 +3,7 @@
 use std::{
     net::TcpListener,
     os::unix::fs::chown,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -11,11 +11,11 @@ use std::{
 use tempfile::TempDir;
 
 /// Superuser's password, to see that passwords are used at all.
-pub const SUPERUSER_PASSWORD: &str = "super/secret@1";
+pub(crate) const SUPERUSER_PASSWORD: &str = "super/secret@1";
 
-pub struct Server {
+pub(crate) struct Server {
     folder: TempDir,
-    pub port: u16,
+    pub(crate) port: u16,
     process: Option<Child>,
 }
 
@@ -47,7 +47,7 @@ fn id(args: &[&str]) -> u32 {
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("chat-pg-").tempdir().expect("a temporary folder");
         if is_root() {
             chown(folder.path(), Some(id(&["-u", "postgres"])), Some(id(&["-g", "postgres"]))).expect("chown");
@@ -72,7 +72,7 @@ impl Server {
     }
 
     /// Starts the process and waits until it listens.
-    pub fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         let log = std::fs::File::create(self.folder.path().join("log")).expect("a log file");
         let child = command("postgres")
             .current_dir("/")
@@ -106,15 +106,11 @@ impl Server {
     }
 
     /// Ends the process as a crash does: nothing is flushed.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         let Some(mut child) = self.process.take() else { return };
         // The immediate mode of pg_ctl: the postmaster ends its children without a checkpoint, and leaves no orphan.
         let _ = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
         let _ = child.wait();
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 

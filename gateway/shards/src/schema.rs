@@ -1,0 +1,43 @@
+//! The versioned migrations, embedded. Plain SQL, forward only.
+
+use sqlx::{
+    Connection, PgConnection, SqlSafeStr,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+/// Version of the newest migration; a gateway works with a schema of this version or a newer one.
+pub const SCHEMA_VERSION: i32 = 5;
+
+/// First key of the advisory lock of a slot, `CHAT`; the second key is the slot. Writers hold it shared, a mover exclusive.
+pub const SLOT_LOCK_CLASS: i32 = 1_128_808_788;
+
+/// Advisory lock that one `migrate` holds on a shard from before its migrations to its end.
+pub const MIGRATION_LOCK: i64 = 0x4348_4154_4d49_4752;
+
+const FILES: [(i64, &str, &str); SCHEMA_VERSION as usize] = [
+    (1, "tables", include_str!("../migrations/0001_tables.sql")),
+    (2, "guards", include_str!("../migrations/0002_guards.sql")),
+    (3, "rooms", include_str!("../migrations/0003_rooms.sql")),
+    (4, "messages", include_str!("../migrations/0004_messages.sql")),
+    (5, "users", include_str!("../migrations/0005_users.sql")),
+];
+
+/// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer
+/// migrations is left as it is: an older program beside a newer one is a normal moment of a rollout.
+///
+/// # Errors
+/// A migration that failed, or one that was changed after it had been applied.
+pub async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let migrations = FILES
+        .into_iter()
+        .map(|(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        })
+        .collect();
+    let mut migrator = Migrator::with_migrations(migrations);
+    migrator.create_schema("chat");
+    migrator.dangerous_set_table_name("chat.migrations");
+    migrator.set_ignore_missing(true);
+    connection.ping().await?;
+    migrator.run_direct(None, connection, false).await
+}

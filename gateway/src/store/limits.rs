@@ -1,0 +1,10 @@
+//! Bounds of every store, so that no request makes an answer of unbounded size.
+
+/// Members of one room.
+pub const MAX_MEMBERS: usize = 10_000;
+/// Messages of one history page or replay.
+pub const MAX_PAGE: u32 = 1_000;
+/// Rooms of one user's room list, the newest ones.
+pub const MAX_USER_ROOMS: usize = 10_000;
+/// How long a claimed outbox row is left alone.
+pub const CLAIM_HOLD: std::time::Duration = std::time::Duration::from_secs(10);

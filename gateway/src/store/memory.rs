@@ -1,0 +1,363 @@
+//! The fake: everything in one process, nothing durable. It keeps the same contract and passes the same conformance suite.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chat_gateway_config::stats::{Component, ShardStats};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    Changed, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError, StoredEvent,
+    limits::{CLAIM_HOLD, MAX_MEMBERS, MAX_PAGE, MAX_USER_ROOMS},
+};
+use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, Seq, User, UserId};
+
+/// Slots of the fake; any number does.
+const SLOTS: u32 = 1024;
+/// Name of the fake's only shard.
+const SHARD: &str = "memory";
+
+/// A store in memory.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+    away: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    users: HashMap<UserId, (User, String)>,
+    lists: BTreeMap<(UserId, RoomId), (bool, i64)>,
+    rooms: HashMap<RoomId, RoomState>,
+    outbox: BTreeMap<Uuid, OutboxRow>,
+}
+
+struct RoomState {
+    kind: RoomKind,
+    title: String,
+    created_at: Timestamp,
+    version: i64,
+    members: Vec<Member>,
+    messages: Vec<Message>,
+}
+
+struct OutboxRow {
+    slot: i32,
+    event: StoredEvent,
+    created_at: Timestamp,
+    claimed_until: Option<Timestamp>,
+}
+
+impl RoomState {
+    fn last_seq(&self) -> Seq {
+        Seq::try_from(self.messages.len()).unwrap_or(Seq::MAX)
+    }
+
+    fn member(&self, user: UserId) -> Option<&Member> {
+        self.members.iter().find(|m| m.user == user)
+    }
+
+    fn view(&self, id: RoomId, member: &Member) -> Room {
+        Room {
+            id,
+            kind: self.kind,
+            title: self.title.clone(),
+            last_seq: self.last_seq(),
+            read_seq: member.read_seq,
+            delivered_seq: member.delivered_seq,
+            created_at: self.created_at,
+        }
+    }
+}
+
+impl State {
+    fn room_of(&mut self, room: RoomId, user: UserId) -> Result<&mut RoomState, StoreError> {
+        let state = self.rooms.get_mut(&room).ok_or(StoreError::RoomNotFound)?;
+        if state.member(user).is_none() {
+            return Err(StoreError::RoomNotFound);
+        }
+        Ok(state)
+    }
+
+    fn group_of(&mut self, room: RoomId, actor: UserId) -> Result<&mut RoomState, StoreError> {
+        let state = self.room_of(room, actor)?;
+        if state.kind == RoomKind::Direct {
+            return Err(StoreError::Forbidden("the members of a direct room never change"));
+        }
+        Ok(state)
+    }
+
+    fn push(&mut self, room: RoomId, event: StoredEvent) -> OutboxEvent {
+        let key = OutboxKey { slot: chat_shards::slot_of(room.0, SLOTS), id: Uuid::now_v7() };
+        let row = OutboxRow { slot: key.slot, event: event.clone(), created_at: now(), claimed_until: None };
+        self.outbox.insert(key.id, row);
+        OutboxEvent { key, event }
+    }
+}
+
+/// The present, in the milliseconds that clients see.
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes every call fail with [`StoreError::Unavailable`] until it is called with false.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable { shard: SHARD.to_owned(), cause: "switched off".to_owned() });
+        }
+        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn create_user(&self, new: NewUser) -> Result<User, StoreError> {
+        let mut state = self.lock()?;
+        if let Some((user, hash)) = state.users.get(&new.user.id)
+            && (user != &new.user || hash != &new.password_hash)
+        {
+            return Err(StoreError::NameTaken);
+        }
+        state.users.insert(new.user.id, (new.user.clone(), new.password_hash));
+        Ok(new.user)
+    }
+
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        let state = self.lock()?;
+        Ok(ids.iter().filter_map(|id| state.users.get(id)).map(|(user, _)| user.clone()).collect())
+    }
+
+    async fn credentials(&self, id: UserId) -> Result<Option<(User, String)>, StoreError> {
+        Ok(self.lock()?.users.get(&id).cloned())
+    }
+
+    async fn user_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool), StoreError> {
+        let state = self.lock()?;
+        let ids = state.lists.range((user, RoomId(Uuid::nil()))..=(user, RoomId(Uuid::max()))).rev();
+        let ids = ids.filter(|(_, (joined, _))| *joined).map(|((_, room), _)| *room).take(MAX_USER_ROOMS);
+        let view = |id: RoomId| {
+            let room = state.rooms.get(&id)?;
+            Some(room.view(id, room.member(user)?))
+        };
+        Ok((ids.filter_map(view).collect(), true))
+    }
+
+    async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
+        let mut state = self.lock()?;
+        let creator = state.users.get(&new.creator).map(|(user, _)| user.clone());
+        let creator = creator.ok_or_else(|| StoreError::UserNotFound(new.creator.to_string()))?;
+        let users = super::membership::members_of(creator, &new)?;
+        let mut events = Vec::new();
+        let created = !state.rooms.contains_key(&new.id);
+        if created {
+            let member = |(n, user): (usize, &User)| Member {
+                user: user.id,
+                name: user.name.clone(),
+                display_name: user.display_name.clone(),
+                role: if n == 0 { Role::Owner } else { Role::Member },
+                delivered_seq: 0,
+                read_seq: 0,
+            };
+            let room = RoomState {
+                kind: new.kind,
+                title: new.title,
+                created_at: now(),
+                version: i64::try_from(users.len()).unwrap_or(i64::MAX),
+                members: users.iter().enumerate().map(member).collect(),
+                messages: Vec::new(),
+            };
+            state.rooms.insert(new.id, room);
+            for (version, user) in (1..).zip(users) {
+                let event = StoredEvent::Joined { room: new.id, user: user.id, name: user.name, version };
+                events.push(state.push(new.id, event));
+            }
+        }
+        let room = state.room_of(new.id, new.creator)?;
+        let member = room.member(new.creator).ok_or(StoreError::RoomNotFound)?;
+        Ok(Changed { value: (room.view(new.id, member), created), events })
+    }
+
+    async fn room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError> {
+        let mut state = self.lock()?;
+        let found = state.room_of(room, user)?;
+        let member = found.member(user).ok_or(StoreError::RoomNotFound)?;
+        Ok(found.view(room, member))
+    }
+
+    async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Role>, StoreError> {
+        Ok(self.lock()?.rooms.get(&room).and_then(|r| r.member(user)).map(|m| m.role))
+    }
+
+    async fn members(&self, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError> {
+        Ok(self.lock()?.room_of(room, user)?.members.clone())
+    }
+
+    async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
+        let mut state = self.lock()?;
+        let found = state.group_of(room, actor)?;
+        if found.member(member.id).is_some() {
+            return Ok(Changed { value: (), events: Vec::new() });
+        }
+        if found.members.len() >= MAX_MEMBERS {
+            return Err(StoreError::Limit("members of a room"));
+        }
+        found.version += 1;
+        let (version, last) = (found.version, found.last_seq());
+        found.members.push(Member {
+            user: member.id,
+            name: member.name.clone(),
+            display_name: member.display_name,
+            role: Role::Member,
+            delivered_seq: last,
+            read_seq: last,
+        });
+        let event = StoredEvent::Joined { room, user: member.id, name: member.name, version };
+        Ok(Changed { value: (), events: vec![state.push(room, event)] })
+    }
+
+    async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError> {
+        let mut state = self.lock()?;
+        let found = state.group_of(room, actor)?;
+        if actor != member && found.member(actor).map(|m| m.role) != Some(Role::Owner) {
+            return Err(StoreError::Forbidden("only the owner removes others"));
+        }
+        let Some(index) = found.members.iter().position(|m| m.user == member) else {
+            return Ok(Changed { value: (), events: Vec::new() });
+        };
+        let gone = found.members.remove(index);
+        if gone.role == Role::Owner
+            && let Some(heir) = found.members.first_mut()
+        {
+            heir.role = Role::Owner;
+        }
+        found.version += 1;
+        let event = StoredEvent::Left { room, user: member, version: found.version };
+        Ok(Changed { value: (), events: vec![state.push(room, event)] })
+    }
+
+    async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {
+        let mut state = self.lock()?;
+        let found = state.room_of(new.room, new.sender)?;
+        if let Some(first) = found.messages.iter().find(|m| m.message_id == new.message_id) {
+            if first.sender != new.sender || first.body != new.body {
+                return Err(StoreError::MessageIdReused);
+            }
+            return Ok(Sent { message: first.clone(), duplicate: true, events: Vec::new() });
+        }
+        let message = Message {
+            room: new.room,
+            seq: found.last_seq() + 1,
+            message_id: new.message_id,
+            sender: new.sender,
+            sender_name: found.member(new.sender).map(|m| m.display_name.clone()).unwrap_or_default(),
+            body: new.body,
+            at: now(),
+        };
+        found.messages.push(message.clone());
+        let event = state.push(new.room, StoredEvent::Message { message: message.clone() });
+        Ok(Sent { message, duplicate: false, events: vec![event] })
+    }
+
+    async fn history(&self, room: RoomId, user: UserId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
+        let mut state = self.lock()?;
+        let all = &state.room_of(room, user)?.messages;
+        let limit = limit.clamp(1, MAX_PAGE) as usize;
+        let index = |seq: Seq| usize::try_from(seq).unwrap_or(0).min(all.len());
+        Ok(match page {
+            Page::After(seq) => {
+                let rest = &all[index(seq)..];
+                (rest.iter().take(limit).cloned().collect(), rest.len() > limit)
+            }
+            Page::Newest | Page::Before(_) => {
+                let end = if let Page::Before(seq) = page { index(seq.saturating_sub(1)) } else { all.len() };
+                let start = end.saturating_sub(limit);
+                (all[start..end].to_vec(), start > 0)
+            }
+        })
+    }
+
+    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError> {
+        let state = self.lock()?;
+        let all = state.rooms.get(&room).map(|r| r.messages.as_slice()).unwrap_or_default();
+        let limit = limit.clamp(1, MAX_PAGE) as usize;
+        Ok(all.iter().filter(|m| m.seq > after).take(limit).cloned().collect())
+    }
+
+    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
+        let state = self.lock()?;
+        Ok(rooms.iter().filter_map(|id| Some((*id, state.rooms.get(id)?.last_seq()))).collect())
+    }
+
+    async fn mark(&self, room: RoomId, user: UserId, delivered: Option<Seq>, read: Option<Seq>) -> Result<Marks, StoreError> {
+        let mut state = self.lock()?;
+        let found = state.room_of(room, user)?;
+        let last = found.last_seq();
+        let member = found.members.iter_mut().find(|m| m.user == user).ok_or(StoreError::RoomNotFound)?;
+        let before = (member.delivered_seq, member.read_seq);
+        let read = read.unwrap_or(0).min(last);
+        member.read_seq = member.read_seq.max(read);
+        member.delivered_seq = member.delivered_seq.max(delivered.unwrap_or(0).min(last)).max(read);
+        let changed = before != (member.delivered_seq, member.read_seq);
+        Ok(Marks { delivered_seq: member.delivered_seq, read_seq: member.read_seq, changed })
+    }
+
+    async fn apply_membership(&self, event: &StoredEvent) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        if let Some((user, room, joined, version)) = super::membership::listing(event) {
+            let entry = state.lists.entry((user, room)).or_insert((joined, version));
+            if entry.1 < version {
+                *entry = (joined, version);
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim_outbox(&self, min_age: Duration, limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
+        let mut state = self.lock()?;
+        let present = Timestamp::now();
+        let free = |row: &OutboxRow| {
+            row.claimed_until.is_none_or(|until| until < present)
+                && Duration::try_from(present.duration_since(row.created_at)).is_ok_and(|age| age >= min_age)
+        };
+        let due = state.outbox.iter_mut().filter(|(_, row)| free(row)).take(limit as usize);
+        let claim = |(id, row): (&Uuid, &mut OutboxRow)| {
+            row.claimed_until = Some(present + CLAIM_HOLD);
+            OutboxEvent { key: OutboxKey { slot: row.slot, id: *id }, event: row.event.clone() }
+        };
+        Ok(due.map(claim).collect())
+    }
+
+    async fn finish_outbox(&self, keys: &[OutboxKey]) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        for key in keys {
+            state.outbox.remove(&key.id);
+        }
+        Ok(())
+    }
+
+    async fn health(&self) -> Vec<ShardStats> {
+        let available = !self.away.load(Ordering::SeqCst);
+        let (reason, message) = if available { ("Connected", "in memory") } else { ("ConnectionRefused", "switched off") };
+        let component = Component { available, reason: reason.to_owned(), message: message.to_owned() };
+        vec![ShardStats { name: SHARD.to_owned(), slots: SLOTS, component }]
+    }
+}

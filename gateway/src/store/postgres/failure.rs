@@ -1,0 +1,106 @@
+//! What a failed statement means for the request that made it.
+
+use chat_shards::Refusal;
+
+use crate::store::StoreError;
+
+/// A failure by what is to be done about it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Ask the peer.
+    Moved { peer: String, epoch: i64 },
+    /// Ask again in a moment.
+    Fenced,
+    /// Find out who owns the slot, then ask there.
+    NotOwned,
+    /// The shard did not answer; whether it did the work is unknown.
+    Away(Cause),
+    /// The answer.
+    Final(StoreError),
+}
+
+/// Why a shard counts as away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    /// Reason word of `chat_gateway_config::stats::Component`.
+    pub(super) reason: &'static str,
+    /// A sentence without credentials.
+    pub(super) message: String,
+}
+
+impl Cause {
+    pub(super) fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Sorts an error of the driver.
+pub(super) fn classify(error: &sqlx::Error) -> Failure {
+    if let Some(refusal) = Refusal::from_error(error) {
+        return refused(refusal);
+    }
+    match cause(error) {
+        Some(cause) => Failure::Away(cause),
+        None => Failure::Final(StoreError::Internal(error.to_string())),
+    }
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    Failure::Final(match refusal {
+        Refusal::Moved { peer, epoch } => return Failure::Moved { peer, epoch },
+        Refusal::Fenced => return Failure::Fenced,
+        Refusal::NotOwned => return Failure::NotOwned,
+        Refusal::WrongIsolation => StoreError::Internal("the session is not READ COMMITTED".to_owned()),
+        Refusal::RoomNotFound | Refusal::NotMember => StoreError::RoomNotFound,
+        Refusal::OwnerOnly => StoreError::Forbidden("only the owner removes others"),
+        Refusal::DirectRoom => StoreError::Forbidden("the members of a direct room never change"),
+        Refusal::NameTaken => StoreError::NameTaken,
+        Refusal::Limit => StoreError::Limit("members of a room"),
+        Refusal::UserNotFound => StoreError::UserNotFound(String::new()),
+        Refusal::MessageIdReused => StoreError::MessageIdReused,
+    })
+}
+
+/// Why an error means that the shard cannot serve now; `None` when it says something about the statement.
+pub(super) fn cause(error: &sqlx::Error) -> Option<Cause> {
+    let reason = match error {
+        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => "Timeout",
+        sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => "ConnectionRefused",
+        sqlx::Error::PoolTimedOut => "Timeout",
+        sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::Configuration(_) => "ProtocolError",
+        sqlx::Error::Database(database) => code_reason(&database.code().unwrap_or_default())?,
+        _ => return None,
+    };
+    Some(Cause::new(reason, error.to_string()))
+}
+
+/// SQLSTATEs after which the same statement may work later or elsewhere.
+fn code_reason(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "28P01" | "28000" => "AuthenticationFailed",
+        // Schema, function or table is missing: the migration has not run.
+        "3F000" | "42883" | "42P01" => "SchemaOutdated",
+        // Statement or lock timeout, deadlock, serialization: the shard is overloaded, or a mover holds the slot.
+        "57014" | "55P03" | "40P01" | "40001" => "Timeout",
+        // Read-only: a standby, or a primary that was demoted. Missing database. Out of connections, disk or memory.
+        "25006" | "3D000" => "ConnectionRefused",
+        _ if ["08", "53", "57", "58"].contains(&code.get(..2)?) => "ConnectionRefused",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_outages_from_defects() {
+        assert_eq!(code_reason("57P01"), Some("ConnectionRefused"));
+        assert_eq!(code_reason("28P01"), Some("AuthenticationFailed"));
+        assert_eq!(code_reason("42883"), Some("SchemaOutdated"));
+        assert_eq!(code_reason("23505"), None);
+        assert_eq!(code_reason(""), None);
+        assert!(matches!(classify(&sqlx::Error::PoolTimedOut), Failure::Away(_)));
+        assert!(matches!(classify(&sqlx::Error::RowNotFound), Failure::Final(StoreError::Internal(_))));
+    }
+}

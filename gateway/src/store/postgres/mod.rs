@@ -1,0 +1,178 @@
+//! The store on sharded PostgreSQL. Every call is one statement, a guarded function of `chat-shards`, hence one transaction
+//! and one round trip; gateways have no table privilege.
+//!
+//! A shard that is away slows nobody else: each has its own bounded pool and its own prober (`probe.rs`), and once it has
+//! been away for a few seconds its requests fail at once.
+
+mod connect;
+mod directory;
+mod failure;
+mod messages;
+mod outbox;
+mod probe;
+mod rooms;
+mod route;
+mod shard;
+mod users;
+
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chat_gateway_config::{GatewayConfig, stats::ShardStats};
+use futures::future::join_all;
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{
+    Changed, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError, StoredEvent,
+};
+use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, Seq, User, UserId};
+
+/// How long `health` waits for the probers.
+const HEALTH_BUDGET: Duration = Duration::from_secs(2);
+
+/// The store on sharded PostgreSQL; its probers end when it is dropped.
+pub struct PostgresStore {
+    slots: u32,
+    shards: Vec<Arc<shard::Shard>>,
+    directory: Arc<directory::Directory>,
+    /// Where the next sweep of the outboxes begins, so that a busy shard does not starve the others.
+    sweep: AtomicUsize,
+    _probers: JoinSet<()>,
+}
+
+impl PostgresStore {
+    /// Starts the probers and returns at once; requests wait up to 3 s for shards that have not been reached yet.
+    /// Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn start(config: &GatewayConfig) -> Self {
+        let slots = config.database.slots;
+        let directory = Arc::new(directory::Directory::new(slots));
+        let expected = Arc::new(probe::Expected { cluster: config.cluster.clone(), slots });
+        let shards: Vec<_> = config.database.shards.iter().enumerate().collect();
+        let shards: Vec<_> = shards
+            .into_iter()
+            .map(|(index, shard)| Arc::new(shard::Shard::new(index, shard.name.clone(), shard.uri_file.clone())))
+            .collect();
+        let mut probers = JoinSet::new();
+        for shard in &shards {
+            probers.spawn(probe::run(shard.clone(), directory.clone(), expected.clone()));
+        }
+        Self { slots, shards, directory, sweep: AtomicUsize::new(0), _probers: probers }
+    }
+
+    /// The slot of an id.
+    fn slot(&self, id: Uuid) -> i32 {
+        chat_shards::slot_of(id, self.slots)
+    }
+}
+
+/// A time that the database gave in milliseconds.
+fn timestamp(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn role(name: &str) -> Role {
+    if name == "owner" { Role::Owner } else { Role::Member }
+}
+
+fn kind(name: &str) -> RoomKind {
+    if name == "direct" { RoomKind::Direct } else { RoomKind::Group }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn create_user(&self, new: NewUser) -> Result<User, StoreError> {
+        self.insert_user(new).await
+    }
+
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        self.find_users(ids).await
+    }
+
+    async fn credentials(&self, id: UserId) -> Result<Option<(User, String)>, StoreError> {
+        self.find_credentials(id).await
+    }
+
+    async fn user_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool), StoreError> {
+        self.list_rooms(user).await
+    }
+
+    async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
+        self.insert_room(new).await
+    }
+
+    async fn room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError> {
+        self.find_room(room, user).await
+    }
+
+    async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Role>, StoreError> {
+        self.find_role(room, user).await
+    }
+
+    async fn members(&self, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError> {
+        self.list_members(room, user).await
+    }
+
+    async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
+        self.insert_member(room, actor, member).await
+    }
+
+    async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError> {
+        self.delete_member(room, actor, member).await
+    }
+
+    async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {
+        self.insert_message(new).await
+    }
+
+    async fn history(&self, room: RoomId, user: UserId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
+        self.page(room, Some(user), page, limit).await
+    }
+
+    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError> {
+        Ok(self.page(room, None, Page::After(after), limit).await?.0)
+    }
+
+    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
+        self.last_seqs(rooms).await
+    }
+
+    async fn mark(&self, room: RoomId, user: UserId, delivered: Option<Seq>, read: Option<Seq>) -> Result<Marks, StoreError> {
+        self.raise_marks(room, user, delivered, read).await
+    }
+
+    async fn apply_membership(&self, event: &StoredEvent) -> Result<(), StoreError> {
+        self.apply_listing(event).await
+    }
+
+    async fn claim_outbox(&self, min_age: Duration, limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
+        self.claim(min_age, limit).await
+    }
+
+    async fn finish_outbox(&self, keys: &[OutboxKey]) -> Result<(), StoreError> {
+        self.finish(keys).await
+    }
+
+    async fn health(&self) -> Vec<ShardStats> {
+        join_all(self.shards.iter().map(|shard| async move {
+            let mut status = shard.status();
+            let before = status.borrow().probes;
+            shard.look(false);
+            let probed = status.wait_for(|status| status.probes > before);
+            let answered = tokio::time::timeout(HEALTH_BUDGET, probed).await.is_ok();
+            let mut stats = shard.stats();
+            if !answered {
+                stats.component.available = false;
+                stats.component.reason = "Timeout".to_owned();
+                stats.component.message = "no answer within 2 s".to_owned();
+            }
+            stats
+        }))
+        .await
+    }
+}

@@ -1,0 +1,116 @@
+//! The outboxes of all shards.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use futures::future::join_all;
+use sqlx::PgPool;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{PostgresStore, failure::Failure, timestamp};
+use crate::{
+    model::{Message, MessageId, RoomId, Seq, UserId},
+    store::{OutboxEvent, OutboxKey, StoreError, StoredEvent, limits::CLAIM_HOLD},
+};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    slot: i32,
+    id: Uuid,
+    created_ms: i64,
+    event: Option<serde_json::Value>,
+    room_id: Uuid,
+    seq: Option<Seq>,
+    message_id: Option<Uuid>,
+    sender: Option<Uuid>,
+    sender_name: Option<String>,
+    body: Option<String>,
+    at_ms: Option<i64>,
+}
+
+impl Row {
+    fn event(self) -> Option<OutboxEvent> {
+        let key = OutboxKey { slot: self.slot, id: self.id };
+        if let Some(event) = self.event {
+            return match serde_json::from_value(event) {
+                Ok(event) => Some(OutboxEvent { key, event }),
+                // Written by a newer gateway; a newer gateway will relay it.
+                Err(error) => {
+                    tracing::warn!(slot = key.slot, id = %key.id, %error, "an outbox event is not understood");
+                    None
+                }
+            };
+        }
+        let message = Message {
+            room: RoomId(self.room_id),
+            seq: self.seq?,
+            message_id: MessageId(self.message_id?),
+            sender: UserId(self.sender?),
+            sender_name: self.sender_name?,
+            body: self.body?,
+            at: timestamp(self.at_ms?),
+        };
+        Some(OutboxEvent { key, event: StoredEvent::Message { message } })
+    }
+}
+
+impl PostgresStore {
+    pub(super) async fn claim(&self, min_age: Duration, limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
+        let first = self.sweep.fetch_add(1, Ordering::Relaxed);
+        let mut rows: Vec<Row> = Vec::new();
+        let mut left = i32::try_from(limit).unwrap_or(i32::MAX);
+        for n in 0..self.shards.len() {
+            let shard = &self.shards[(first + n) % self.shards.len()];
+            // A sweep waits for nobody: what is away now is swept once it is back.
+            if left <= 0 || shard.status().borrow().away.is_some() {
+                continue;
+            }
+            let op = |pool: PgPool| async move {
+                sqlx::query_as("select * from chat.claim_outbox(make_interval(secs => $1), make_interval(secs => $2), $3)")
+                    .bind(min_age.as_secs_f64())
+                    .bind(CLAIM_HOLD.as_secs_f64())
+                    .bind(left)
+                    .fetch_all(&pool)
+                    .await
+            };
+            match self.attempt(shard, Instant::now(), &op).await {
+                Ok(found) => rows.extend::<Vec<Row>>(found),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(_) => {}
+            }
+            left = i32::try_from(limit).unwrap_or(i32::MAX).saturating_sub(i32::try_from(rows.len()).unwrap_or(i32::MAX));
+        }
+        rows.sort_by_key(|row| (row.created_ms, row.id));
+        Ok(rows.into_iter().filter_map(Row::event).collect())
+    }
+
+    /// Rows whose shard is away or whose slot is moving stay, and are relayed once more: that is allowed, waiting is not.
+    pub(super) async fn finish(&self, keys: &[OutboxKey]) -> Result<(), StoreError> {
+        let mut groups: Vec<(Vec<i32>, Vec<Uuid>)> = vec![Default::default(); self.shards.len()];
+        for key in keys {
+            if let Some(group) = self.directory.shard_of(key.slot).and_then(|index| groups.get_mut(index)) {
+                group.0.push(key.slot);
+                group.1.push(key.id);
+            }
+        }
+        let groups = self.shards.iter().zip(groups).filter(|(_, group)| !group.0.is_empty());
+        let outcomes = join_all(groups.map(|(shard, (slots, ids))| async move {
+            let op = |pool: PgPool| {
+                let (slots, ids) = (&slots, &ids);
+                async move {
+                    sqlx::query("select chat.finish_outbox($1, $2)").bind(slots).bind(ids).execute(&pool).await
+                }
+            };
+            self.attempt(shard, Instant::now(), &op).await
+        }))
+        .await;
+        for outcome in outcomes {
+            match outcome {
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Away(cause)) => tracing::debug!(cause = %cause.message, "outbox rows stay for the sweeper"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! Brings a call to the shard that owns its slot, and repeats it there, with the same ids, when that may help.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use sqlx::PgPool;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use uuid::Uuid;
+
+use super::{
+    PostgresStore,
+    failure::{Cause, Failure, classify},
+    shard::Shard,
+};
+use crate::store::StoreError;
+
+/// Bound of one try, so that a connection into nowhere does not hold a request.
+pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a request waits for a slot that is on the move. Moves keep it under 250 ms.
+const MOVE_BUDGET: Duration = Duration::from_secs(2);
+/// How long a request waits for a shard that went away; once it has been away for longer, requests fail at once.
+const AWAY_BUDGET: Duration = Duration::from_secs(3);
+/// Times a bulk read asks again for the rooms that had moved.
+const BULK_ROUNDS: usize = 4;
+
+/// 5 to 20 ms: long enough for a hand-over, spread so that waiting gateways do not come back together.
+fn jitter() -> Duration {
+    Duration::from_millis(rand::random_range(5..=20))
+}
+
+fn unavailable(shard: &str, cause: impl Into<String>) -> StoreError {
+    StoreError::Unavailable { shard: shard.to_owned(), cause: cause.into() }
+}
+
+impl PostgresStore {
+    /// Calls `op` on the owner of `slot` until it is answered, within the budgets above.
+    pub(super) async fn on_slot<T, F, Fut>(&self, slot: i32, op: F) -> Result<T, StoreError>
+    where
+        F: Fn(PgPool) -> Fut,
+        Fut: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let started = Instant::now();
+        loop {
+            let shard = self.owner(slot, started).await?;
+            let cause = match self.attempt(&shard, started, &op).await {
+                Ok(value) => return Ok(value),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Away(cause)) => return Err(unavailable(&shard.name, cause.message)),
+                Err(Failure::Moved { peer, epoch }) => {
+                    if let Some(owner) = self.shards.iter().find(|s| s.name == peer) {
+                        self.directory.learn(owner.index, [(slot, epoch)]);
+                        if self.directory.shard_of(slot) == Some(owner.index) && owner.index != shard.index {
+                            if started.elapsed() < MOVE_BUDGET {
+                                continue;
+                            }
+                        }
+                    }
+                    format!("slot {slot} moved to shard {peer}")
+                }
+                Err(Failure::Fenced) => format!("slot {slot} is moving"),
+                Err(Failure::NotOwned) => {
+                    self.look_everywhere();
+                    format!("slot {slot} is not owned by it")
+                }
+            };
+            if started.elapsed() > MOVE_BUDGET {
+                return Err(unavailable(&shard.name, cause));
+            }
+            sleep(jitter()).await;
+        }
+    }
+
+    /// The owner as far as is known; waits for the shards that have not told yet.
+    async fn owner(&self, slot: i32, started: Instant) -> Result<Arc<Shard>, StoreError> {
+        let mut changes = self.directory.changes();
+        loop {
+            changes.mark_unchanged();
+            if let Some(shard) = self.directory.shard_of(slot).and_then(|index| self.shards.get(index)) {
+                return Ok(shard.clone());
+            }
+            let silent: Vec<&Arc<Shard>> = self.shards.iter().filter(|s| !s.status().borrow().loaded).collect();
+            let Some(since) = silent.iter().map(|s| s.status().borrow().since).max() else {
+                return Err(unavailable("none", format!("no shard owns slot {slot}")));
+            };
+            let deadline = (since + AWAY_BUDGET).min(started + AWAY_BUDGET);
+            if timeout_at(deadline, changes.changed()).await.is_err() {
+                let names: Vec<&str> = silent.iter().map(|s| s.name.as_str()).collect();
+                return Err(unavailable(&names.join(","), "it has not been reached since the start"));
+            }
+        }
+    }
+
+    /// Calls `op` on one shard, and again while it is away, until [`AWAY_BUDGET`] is over for it or for the request.
+    pub(super) async fn attempt<T, F, Fut>(&self, shard: &Shard, started: Instant, op: &F) -> Result<T, Failure>
+    where
+        F: Fn(PgPool) -> Fut,
+        Fut: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let mut last: Option<Cause> = None;
+        loop {
+            let pool = self.wait_for(shard, started, last.take()).await.map_err(Failure::Away)?;
+            let cause = match timeout(ATTEMPT, op(pool)).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => match classify(&error) {
+                    Failure::Away(cause) => cause,
+                    other => return Err(other),
+                },
+                Err(_) => Cause::new("Timeout", "no answer within 3 s"),
+            };
+            // A full pool says nothing about the shard; anything else says that connections may be dead.
+            shard.look(cause.reason != "Timeout" || started.elapsed() >= ATTEMPT);
+            if started.elapsed() > AWAY_BUDGET {
+                return Err(Failure::Away(cause));
+            }
+            last = Some(cause);
+            sleep(jitter()).await;
+        }
+    }
+
+    /// The pool of a shard that answers; waits while it has been away for less than the budget.
+    async fn wait_for(&self, shard: &Shard, started: Instant, last: Option<Cause>) -> Result<PgPool, Cause> {
+        let mut status = shard.status();
+        loop {
+            let (away, since) = {
+                let status = status.borrow_and_update();
+                (status.away.clone(), status.since)
+            };
+            match (away, shard.pool()) {
+                (None, Some(pool)) => return Ok(pool),
+                (None, None) => return Err(Cause::new("ProtocolError", "no pool")),
+                (Some(cause), _) => {
+                    let deadline = (since + AWAY_BUDGET).min(started + AWAY_BUDGET);
+                    if timeout_at(deadline, status.changed()).await.is_err() {
+                        return Err(last.unwrap_or(cause));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads rows of many ids, one query a shard, all shards at once. `op` answers `(id, readable, row)`; ids that were not
+    /// readable are asked for again at their new owner. The second value is false when some could not be read.
+    pub(super) async fn gather<R, F, Fut>(&self, ids: &[Uuid], op: F) -> Result<(Vec<R>, bool), StoreError>
+    where
+        F: Fn(PgPool, Vec<i32>, Vec<Uuid>) -> Fut,
+        Fut: Future<Output = Result<Vec<(Uuid, bool, R)>, sqlx::Error>>,
+    {
+        let started = Instant::now();
+        let mut rows = Vec::with_capacity(ids.len());
+        let mut pending = ids.to_vec();
+        let mut complete = true;
+        for round in 0..BULK_ROUNDS {
+            if pending.is_empty() {
+                break;
+            }
+            if round > 0 {
+                self.look_everywhere();
+                sleep(4 * jitter()).await;
+            }
+            let mut groups: Vec<Vec<Uuid>> = vec![Vec::new(); self.shards.len()];
+            for id in pending.drain(..) {
+                // An unknown owner is one that has not been reached: the answer is incomplete.
+                match self.directory.shard_of(self.slot(id)).and_then(|index| groups.get_mut(index)) {
+                    Some(group) => group.push(id),
+                    None => complete = false,
+                }
+            }
+            let asked = self.shards.iter().zip(groups).filter(|(_, group)| !group.is_empty());
+            let op = &op;
+            let answers = join_all(asked.map(|(shard, group)| async move {
+                let slots: Vec<i32> = group.iter().map(|id| self.slot(*id)).collect();
+                self.attempt(shard, started, &|pool| op(pool, slots.clone(), group.clone())).await
+            }))
+            .await;
+            for answer in answers {
+                match answer {
+                    Ok(found) => {
+                        for (id, readable, row) in found {
+                            if readable { rows.push(row) } else { pending.push(id) }
+                        }
+                    }
+                    Err(Failure::Final(error)) => return Err(error),
+                    Err(_) => complete = false,
+                }
+            }
+        }
+        Ok((rows, complete && pending.is_empty()))
+    }
+
+    /// Asks every prober to look now, after a refusal showed that the directory is old.
+    fn look_everywhere(&self) {
+        for shard in &self.shards {
+            shard.look(false);
+        }
+    }
+}
