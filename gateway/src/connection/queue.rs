@@ -120,6 +120,13 @@ impl Queue {
         state.bytes == 0 || state.bytes + bytes <= limits::QUEUE_BYTES / 4
     }
 
+    /// Whether so little waits that a replay may read on in the store: well under what [`Queue::takes_replay`] allows, so that what is
+    /// read finds room.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.lock().bytes <= limits::QUEUE_BYTES / 8
+    }
+
     /// Asks the writer for a WebSocket ping.
     pub fn ping(&self) {
         self.lock().ping = true;

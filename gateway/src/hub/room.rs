@@ -28,7 +28,7 @@ const FILL_RETRY: Duration = Duration::from_millis(500);
 /// Empty answers after which the store is believed.
 const EMPTY_FILLS: u32 = 3;
 
-/// Messages that wait ahead of a gap; more are dropped and come from the store.
+/// Messages that wait ahead of a gap or for a queue to drain; more are dropped and come from the store.
 const AHEAD: usize = 256;
 
 /// Followers and position of one room.
@@ -191,12 +191,18 @@ impl Room {
             tally.backfilled += u64::from(seq > self.head);
             self.target = self.target.max(seq);
             let frame = message_frame(message);
-            for follower in self.followers.iter_mut().filter(|f| !f.suspended && f.cursor == seq - 1) {
-                if follower.session.queue.takes_replay(frame.len()) {
+            let mut lacking = false;
+            for follower in self.followers.iter_mut().filter(|f| !f.suspended && f.cursor < seq) {
+                if follower.cursor == seq - 1 && follower.session.queue.takes_replay(frame.len()) {
                     follower.session.push_message(frame.clone());
                     follower.cursor = seq;
                     self.head = self.head.max(seq);
+                } else {
+                    lacking = true;
                 }
+            }
+            if lacking && self.ahead.len() < AHEAD {
+                self.ahead.insert(seq, frame);
             }
         }
         self.pull();
@@ -250,8 +256,8 @@ impl Room {
         }
         self.retry_at = None;
         // A follower whose queue is full of its replay waits; it must not make the others' fill start at its place.
-        let target = self.target;
-        let after = self.active().filter(|f| f.cursor < target && f.session.queue.takes_replay(1)).map(|f| f.cursor).min()?;
+        let lacks = |f: &&Follower| f.cursor < self.target && !self.ahead.contains_key(&(f.cursor + 1)) && f.session.queue.is_low();
+        let after = self.active().filter(lacks).map(|f| f.cursor).min()?;
         if after >= self.stored {
             // Another gap is another wait: under load gaps open and close all the time, and the broker closes nearly all of them.
             let since = self.gap.filter(|(at, _)| *at == after).map_or(now, |(_, since)| since);
