@@ -1,0 +1,76 @@
+//! Our two programs: compiled by cargo, alone in a scratch image.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// A program of this workspace that gets an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Program {
+    /// The WebSocket gateway.
+    Gateway,
+    /// The Kubernetes operator.
+    Operator,
+}
+
+impl Program {
+    /// Both programs.
+    pub const ALL: [Self; 2] = [Self::Gateway, Self::Operator];
+
+    /// The name of package, binary and image.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "chat-gateway",
+            Self::Operator => "chat-operator",
+        }
+    }
+
+    /// The TCP ports that the program listens on.
+    #[must_use]
+    pub const fn ports(self) -> &'static [u16] {
+        match self {
+            Self::Gateway => &[8080, 8081],
+            Self::Operator => &[8080],
+        }
+    }
+}
+
+/// Compiles both programs in the given cargo profile and tells where they are. Cargo's own progress goes to standard error.
+///
+/// # Errors
+/// When cargo is missing or the code does not compile.
+pub fn compile(profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
+    let mut command = Command::new("cargo");
+    command.args(["build", "--bins", "--message-format=json-render-diagnostics", "--profile", profile]);
+    for program in Program::ALL {
+        command.args(["--package", program.name()]);
+    }
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().map_err(|source| Error::Missing {
+        command: "cargo",
+        remedy: "install the Rust toolchain named in rust-toolchain.toml with rustup",
+        source,
+    })?;
+    if !output.status.success() {
+        return Err(Error::Failed { command: "cargo build", output: "see the messages above".to_owned() });
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let built: BTreeMap<Program, PathBuf> =
+        messages.lines().filter_map(|line| executable(&serde_json::from_str(line).ok()?)).collect();
+    match Program::ALL.into_iter().find(|program| !built.contains_key(program)) {
+        Some(absent) => Err(Error::NotBuilt(absent.name())),
+        None => Ok(built),
+    }
+}
+
+/// The program that one of cargo's messages is about, and where it is.
+fn executable(message: &Value) -> Option<(Program, PathBuf)> {
+    let path = message["executable"].as_str()?;
+    let name = message["target"]["name"].as_str()?;
+    let program = Program::ALL.into_iter().find(|program| program.name() == name)?;
+    Some((program, PathBuf::from(path)))
+}

@@ -1,0 +1,105 @@
+//! Each backend's image starts and serves under the conditions of Pod Security `restricted`.
+//!
+//! They need root and a Debian mirror, so they run through `cargo xtask test` only.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test is to end where something is missing")]
+
+mod sandbox;
+
+use images::backends::{self, Recipe};
+use images::{BuildOptions, BuiltImage, build_backend};
+
+fn built(recipe: &Recipe) -> BuiltImage {
+    build_backend(recipe, &|line| println!("{line}"), &BuildOptions::default()).unwrap()
+}
+
+fn run(recipe: &Recipe, environment: &[&str], writable: &[&str], script: &str) -> String {
+    let path = recipe.environment.iter().find(|pair| pair.starts_with("PATH=")).unwrap();
+    let all: Vec<&str> = recipe.environment.iter().chain(environment).copied().collect();
+    sandbox::run(&built(recipe), &all, writable, &format!("export {path}\n{script}"))
+}
+
+#[test]
+#[ignore = "runs through cargo xtask test"]
+fn postgresql_makes_its_database_once_and_asks_for_the_password() {
+    let printed = run(
+        &backends::POSTGRESQL,
+        &["POSTGRES_PASSWORD_FILE=/secrets/password"],
+        &["tmp", "var/lib/postgresql/data"],
+        r#"
+        start() {
+            /entrypoint.sh -c max_connections=42 >/tmp/log 2>&1 &
+            until pg_isready -q -h 127.0.0.1 -p 5432; do
+                kill -0 $! || { cat /tmp/log; exit 1; }
+                sleep 0.1
+            done
+        }
+        sql() { PGPASSWORD=$1 psql -h 127.0.0.1 -U postgres -XAtc "$2" 2>&1 || true; }
+        mkdir "$PGDATA.initdb" && touch "$PGDATA.initdb/left-by-a-crash"
+        start
+        sql a-secret "create table kept as select 7 as value"
+        sql wrong "select 1"
+        for setting in max_connections data_checksums password_encryption; do sql a-secret "show $setting"; done
+        sql a-secret "select concat_ws(' ', datlocale, datlocprovider, pg_encoding_to_char(encoding)) from pg_database where datname = 'postgres'"
+        kill -INT $! && wait $!
+        start
+        sql a-secret "select value from kept"
+        kill -INT $! && wait $!
+        "#,
+    );
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[0], "SELECT 1", "{printed}");
+    assert!(lines[1].contains("password authentication failed"), "{printed}");
+    assert_eq!(lines[2..], ["42", "on", "scram-sha-256", "C.UTF-8 b UTF8", "7"], "{printed}");
+}
+
+#[test]
+#[ignore = "runs through cargo xtask test"]
+fn redis_keeps_its_password_out_of_the_process_list() {
+    let printed = run(
+        &backends::REDIS,
+        &["REDIS_PASSWORD_FILE=/secrets/password"],
+        &["tmp", "data"],
+        r#"
+        /entrypoint.sh --appendonly yes >/tmp/log 2>&1 &
+        until redis-cli ping >/tmp/ping 2>&1; do
+            kill -0 $! || { cat /tmp/log; exit 1; }
+            sleep 0.1
+        done
+        redis-cli ping
+        REDISCLI_AUTH=a-secret redis-cli ping
+        REDISCLI_AUTH=a-secret redis-cli config get appendonly
+        cat /proc/[0-9]*/cmdline | tr '\0' ' ' >/tmp/commands
+        case $(cat /tmp/commands) in *redis-server*a-secret*) echo shown ;; *redis-server*) echo hidden ;; esac
+        kill $! && wait $!
+        "#,
+    );
+    assert_eq!(printed.lines().next(), Some("NOAUTH Authentication required."), "{printed}");
+    assert!(printed.contains("PONG\nappendonly\nyes\n"), "{printed}");
+}
+
+#[test]
+#[ignore = "runs through cargo xtask test"]
+fn rabbitmq_makes_its_user_and_listens() {
+    let printed = run(
+        &backends::RABBITMQ,
+        &["RABBITMQ_DEFAULT_USER_FILE=/secrets/user", "RABBITMQ_DEFAULT_PASS_FILE=/secrets/password"],
+        &["tmp", "var/lib/rabbitmq"],
+        r#"
+        /entrypoint.sh >/tmp/log 2>&1 &
+        server=$!
+        while :; do
+            case $(cat /tmp/log) in *"Server startup complete"*) break ;; esac
+            kill -0 $server || { cat /tmp/log; exit 1; }
+            sleep 0.2
+        done
+        rabbitmq-diagnostics -q check_port_listener 5672
+        rabbitmqctl -q authenticate_user chat a-secret
+        rabbitmqctl -q list_users
+        kill $server && wait $server || echo "ended with $?"
+        "#,
+    );
+    assert!(printed.contains("Success"), "{printed}");
+    assert!(printed.lines().any(|line| line.starts_with("chat\t")), "{printed}");
+    assert!(!printed.contains("guest"), "{printed}");
+}
