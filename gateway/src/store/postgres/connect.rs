@@ -41,7 +41,7 @@ pub(super) async fn options(path: &Path) -> Result<PgConnectOptions, UriError> {
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("lock_timeout", STATEMENT_TIMEOUT),
             // The guards refuse anything else, whatever the database's default is.
-            ("default_transaction_isolation", "read\\ committed"),
+            ("default_transaction_isolation", "read committed"),
         ])
         .disable_statement_logging())
 }

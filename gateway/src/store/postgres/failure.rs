@@ -71,7 +71,9 @@ pub(super) fn cause(error: &sqlx::Error) -> Option<Cause> {
         sqlx::Error::Database(database) => code_reason(&database.code().unwrap_or_default())?,
         _ => return None,
     };
-    Some(Cause::new(reason, error.to_string()))
+    // The driver adds a line number of the server's source, which helps nobody.
+    let message = error.as_database_error().map_or_else(|| error.to_string(), |database| database.message().to_owned());
+    Some(Cause::new(reason, message))
 }
 
 /// SQLSTATEs after which the same statement may work later or elsewhere.
