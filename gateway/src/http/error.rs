@@ -88,8 +88,13 @@ impl From<InvalidField> for ApiError {
 
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
-        let code = if matches!(rejection, JsonRejection::JsonDataError(_)) { "bad_request" } else { "bad_json" };
-        Self::new(rejection.status(), code, rejection.body_text())
+        let status = rejection.status();
+        match rejection {
+            _ if status == StatusCode::PAYLOAD_TOO_LARGE => Self::new(status, "too_large", "the body is over 16 KiB"),
+            // A field of the wrong type; the text names it.
+            JsonRejection::JsonDataError(error) => Self::new(status, "bad_request", error.body_text()),
+            other => Self::new(status, "bad_json", other.body_text()),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod stage;
 
 use std::{
     net::TcpListener,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -26,4 +27,12 @@ pub async fn eventually(what: &str, limit: Duration, mut holds: impl AsyncFnMut(
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Writes a file unless it has this content: a gateway that reads it at this moment must not find it half written.
+pub fn write_once(path: &Path, content: &str) {
+    if std::fs::read_to_string(path).is_ok_and(|there| there == content) {
+        return;
+    }
+    std::fs::write(path, content).unwrap();
 }

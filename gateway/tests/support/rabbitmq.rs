@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{eventually, free_port, process::Process};
+use super::{eventually, free_port, process::Process, write_once};
 
 pub struct RabbitMq {
     dir: TempDir,
@@ -115,7 +115,7 @@ impl RabbitMq {
     /// A file with the right URI.
     pub fn uri_file(&self) -> PathBuf {
         let path = self.path("uri");
-        std::fs::write(&path, self.uri("guest")).unwrap();
+        write_once(&path, &self.uri("guest"));
         path
     }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
-use super::{eventually, free_port, process::Process};
+use super::{eventually, free_port, process::Process, write_once};
 
 pub struct Redis {
     dir: TempDir,
@@ -60,7 +60,7 @@ impl Redis {
     /// Writes a URL with this password to a file; the right one is `secret`.
     pub fn url_file(&self, password: &str) -> PathBuf {
         let path = self.dir.path().join(format!("url-{password}"));
-        std::fs::write(&path, format!("redis://:{password}@127.0.0.1:{}\n", self.port)).unwrap();
+        write_once(&path, &format!("redis://:{password}@127.0.0.1:{}\n", self.port));
         path
     }
 }

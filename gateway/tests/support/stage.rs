@@ -3,14 +3,14 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chat_gateway_config::{Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig, Shard, stats::GatewayStats};
 use chat_test_client::accounts;
 use tempfile::TempDir;
 
-use super::{eventually, free_port, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis};
+use super::{free_port, write_once, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-gateway");
 
@@ -58,7 +58,7 @@ impl Stage {
 
     fn write(&self, name: &str, value: &str) -> PathBuf {
         let path = self.dir.path().join(name);
-        std::fs::write(&path, value).unwrap();
+        write_once(&path, value);
         path
     }
 
@@ -144,7 +144,15 @@ impl Gateway {
 
     /// Waits until `/readyz` says so.
     pub async fn wait_ready(&self) {
-        eventually(&format!("{} is ready", self.name), Duration::from_secs(60), async || self.admin("/readyz", None).await.0 == 200).await;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (status, why) = self.admin("/readyz", None).await;
+            if status == 200 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{} is not ready: {why}\n{}", self.name, self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// `/stats`.
