@@ -1,1 +1,24 @@
-//! The ChatCluster operator
+//! The ChatCluster operator: makes chat backends from ChatCluster objects and keeps them.
+//!
+//! A pass over one object is in [`reconcile`]; what should exist is in [`build`]; everything else is around them.
+
+pub mod admin;
+pub mod api;
+pub mod args;
+pub mod backoff;
+pub mod build;
+pub mod context;
+pub mod controller;
+pub mod crd;
+pub mod events;
+pub mod hash;
+pub mod lease;
+pub mod metrics;
+pub mod names;
+pub mod observe;
+pub mod poll;
+pub mod quantity;
+pub mod reconcile;
+pub mod run;
+pub mod sensitive;
+pub mod telemetry;

@@ -1,0 +1,89 @@
+//! Command line and environment of the operator. Nothing is read from the cluster or opened here.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+
+/// Makes and keeps chat backends from ChatCluster objects.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "chat-operator", version)]
+pub struct Args {
+    /// Namespace to work in. Empty means all namespaces, which needs a ClusterRole.
+    #[arg(long, env = "WATCH_NAMESPACE", default_value = "")]
+    pub watch_namespace: String,
+
+    /// Namespace of the operator itself; its Lease and its own Events live there.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "chat-system")]
+    pub pod_namespace: String,
+
+    /// Name of this replica, the holder of the Lease. In a pod: the pod's name.
+    #[arg(long, env = "POD_NAME", default_value = "chat-operator")]
+    pub pod_name: String,
+
+    /// Name of the Lease that decides which replica works.
+    #[arg(long, env = "LEASE_NAME", default_value = "chat-operator")]
+    pub lease_name: String,
+
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// ChatClusters that are reconciled at the same time (1 to 64).
+    #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+
+    /// Log filter, such as `info` or `chat_operator=debug,kube=warn`.
+    #[arg(long, env = "LOG", default_value = "info,kube_runtime=warn")]
+    pub log: String,
+
+    /// Images of what the operator starts.
+    #[command(flatten)]
+    pub images: Images,
+}
+
+/// Images of what the operator starts, where a ChatCluster does not name its own.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Images {
+    /// Image of the gateways and of the migration.
+    #[arg(long = "gateway-image", env = "GATEWAY_IMAGE", default_value = "chatcluster.dev/chat-gateway:0.1.0")]
+    pub gateway: String,
+
+    /// Image of managed PostgreSQL shards.
+    #[arg(long = "postgresql-image", env = "POSTGRESQL_IMAGE", default_value = "chatcluster.dev/postgresql:17")]
+    pub postgresql: String,
+
+    /// Image of managed RabbitMQ.
+    #[arg(long = "rabbitmq-image", env = "RABBITMQ_IMAGE", default_value = "chatcluster.dev/rabbitmq:4")]
+    pub rabbitmq: String,
+
+    /// Image of managed Redis.
+    #[arg(long = "redis-image", env = "REDIS_IMAGE", default_value = "chatcluster.dev/redis:8")]
+    pub redis: String,
+}
+
+impl Args {
+    /// The namespace to work in; `None` means all of them.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        Some(self.watch_namespace.as_str()).filter(|namespace| !namespace.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_namespace_means_all() {
+        let args = Args::parse_from(["chat-operator", "--watch-namespace", ""]);
+        assert_eq!(args.scope(), None);
+        let args = Args::parse_from(["chat-operator", "--watch-namespace", "team-a"]);
+        assert_eq!(args.scope(), Some("team-a"));
+    }
+
+    #[test]
+    fn refuses_unbounded_concurrency() {
+        assert!(Args::try_parse_from(["chat-operator", "--concurrency", "0"]).is_err());
+        assert!(Args::try_parse_from(["chat-operator", "--concurrency", "65"]).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! The gateways' Deployment.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec, TopologySpreadConstraint},
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+
+use super::{
+    meta::{self, Role},
+    pod::{self, Pace},
+    secret_mounts::Mounts,
+};
+use crate::{
+    names::{Component, annotation, path, port},
+    reconcile::ValidatedCluster,
+};
+
+/// Seconds beyond the drain that a gateway has to close what is left and to end.
+const GRACE_AFTER_DRAIN: i32 = 15;
+/// Seconds without progress after which a rollout counts as stuck, the drain of an old gateway not counted.
+const PROGRESS_DEADLINE: i32 = 180;
+
+const ROLE: Role<'_> = Role::of(Component::Gateway);
+
+/// The Deployment; `config_hash` names what a running gateway does not re-read.
+pub(super) fn build_deployment(cluster: &ValidatedCluster, config_hash: &str) -> Deployment {
+    let drain = i32::try_from(cluster.gateways.drain_seconds).unwrap_or(i32::MAX - PROGRESS_DEADLINE);
+    Deployment {
+        metadata: meta::owned(cluster, ROLE, cluster.names.gateway()),
+        spec: Some(DeploymentSpec {
+            replicas: Some(cluster.gateways.replicas),
+            selector: meta::selector(&cluster.key.name, ROLE),
+            revision_history_limit: Some(3),
+            progress_deadline_seconds: Some(drain.saturating_add(PROGRESS_DEADLINE)),
+            strategy: Some(one_more_then_one_less()),
+            template: pod_template(cluster, config_hash, drain),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// A new gateway is ready before an old one leaves, so that clients always have somewhere to go.
+fn one_more_then_one_less() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".to_owned()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::Int(1)),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
+    }
+}
+
+fn pod_template(cluster: &ValidatedCluster, config_hash: &str, drain: i32) -> PodTemplateSpec {
+    let overlay = &cluster.gateways.overlay;
+    let Mounts { volumes, mounts } = Mounts::config(cluster.names.gateway()).gateway_secrets(cluster);
+    let mut metadata = meta::template(cluster, ROLE);
+    // The operator's own labels and annotations win: selectors and rollouts depend on them.
+    let mut labels = overlay.labels.clone();
+    labels.extend(metadata.labels.take().unwrap_or_default());
+    metadata.labels = Some(labels);
+    let mut annotations = overlay.annotations.clone();
+    annotations.insert(annotation::CONFIG_HASH.to_owned(), config_hash.to_owned());
+    metadata.annotations = Some(annotations);
+    let spread = overlay.topology_spread_constraints.clone().unwrap_or_else(|| vec![spread_over_nodes(cluster)]);
+    let spec = PodSpec {
+        service_account_name: Some(cluster.names.gateway()),
+        termination_grace_period_seconds: Some(i64::from(drain.saturating_add(GRACE_AFTER_DRAIN))),
+        node_selector: some_unless_empty(overlay.node_selector.clone()),
+        tolerations: Some(overlay.tolerations.clone()).filter(|list| !list.is_empty()),
+        affinity: overlay.affinity.clone(),
+        priority_class_name: overlay.priority_class_name.clone(),
+        topology_spread_constraints: Some(spread).filter(|list| !list.is_empty()),
+        ..pod::restricted_pod(vec![container(cluster, mounts)], volumes)
+    };
+    PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) }
+}
+
+fn container(cluster: &ValidatedCluster, mounts: Vec<k8s_openapi::api::core::v1::VolumeMount>) -> Container {
+    let overlay = &cluster.gateways.overlay;
+    Container {
+        name: "gateway".to_owned(),
+        image: Some(cluster.images.gateway.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        args: Some(
+            ["serve", "--config"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain([format!("{}/{}", path::CONFIG_DIR, path::CONFIG_FILE)])
+                .collect(),
+        ),
+        env: Some(vec![
+            pod::env_field("POD_NAME", "metadata.name"),
+            pod::env_field("POD_IP", "status.podIP"),
+            pod::env("RUST_LOG", "info"),
+        ]),
+        ports: Some(vec![container_port("http", port::GATEWAY_HTTP), container_port("admin", port::GATEWAY_ADMIN)]),
+        resources: Some(overlay.resources.clone().unwrap_or_else(|| pod::resources("100m", "128Mi", "512Mi"))),
+        // A first start waits for the backends; two minutes are enough for all of them to come up at once.
+        startup_probe: Some(pod::http_probe("/healthz", port::GATEWAY_ADMIN, Pace { period: 1, failures: 120 })),
+        readiness_probe: Some(pod::http_probe("/readyz", port::GATEWAY_ADMIN, Pace { period: 2, failures: 2 })),
+        liveness_probe: Some(pod::http_probe("/healthz", port::GATEWAY_ADMIN, Pace { period: 10, failures: 3 })),
+        security_context: Some(pod::restricted_container()),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    }
+}
+
+fn spread_over_nodes(cluster: &ValidatedCluster) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(meta::selector(&cluster.key.name, ROLE)),
+        // Per revision, so that a rollout is spread as well as the state before it.
+        match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+        ..TopologySpreadConstraint::default()
+    }
+}
+
+fn some_unless_empty(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    Some(map).filter(|map| !map.is_empty())
+}
+
+pub(super) fn container_port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}

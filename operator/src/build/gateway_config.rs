@@ -1,0 +1,86 @@
+//! The gateways' configuration file, its ConfigMap, and the Deployment that restarts when it changes.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use chat_gateway_config as config;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+
+use super::{
+    BuildError, gateway,
+    meta::{self, Role},
+};
+use crate::{
+    hash::Hasher,
+    names::{Component, key, path, port},
+    reconcile::{SigningKey, ValidatedCluster},
+};
+
+/// Whether a configuration is for gateways or for the migration, which alone sees the owner's credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    Gateway,
+    Migration,
+}
+
+/// The ConfigMap of the gateways and the Deployment that carries its hash.
+pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(ConfigMap, Deployment), BuildError> {
+    let json = render(cluster, Reader::Gateway)?;
+    // What a gateway reads once, at its start. URIs are read at every connection, so they need no restart.
+    let signing_key = match &cluster.signing_key {
+        SigningKey::Generated(key) | SigningKey::Given { content: key, .. } => key,
+    };
+    let hash = Hasher::new().add(&json).add(signing_key.expose()).add(cluster.admin_token.expose()).finish();
+    let name = cluster.names.gateway();
+    let config_map = build_config_map(cluster, Role::of(Component::Gateway), name, json);
+    Ok((config_map, gateway::build_deployment(cluster, &hash)))
+}
+
+/// A ConfigMap that holds one configuration file.
+pub(super) fn build_config_map(cluster: &ValidatedCluster, role: Role<'_>, name: String, json: String) -> ConfigMap {
+    ConfigMap {
+        metadata: meta::owned(cluster, role, name),
+        data: Some(BTreeMap::from([(path::CONFIG_FILE.to_owned(), json)])),
+        ..ConfigMap::default()
+    }
+}
+
+/// The configuration file.
+pub(super) fn render(cluster: &ValidatedCluster, reader: Reader) -> Result<String, BuildError> {
+    Ok(serde_json::to_string_pretty(&config(cluster, reader))?)
+}
+
+fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
+    let any = |port: i32| SocketAddr::from(([0, 0, 0, 0], u16::try_from(port).unwrap_or_default()));
+    config::GatewayConfig {
+        cluster: cluster.key.to_string(),
+        listen: any(port::GATEWAY_HTTP),
+        admin_listen: any(port::GATEWAY_ADMIN),
+        admin_token_file: secret_file("admin", key::TOKEN),
+        drain_seconds: cluster.gateways.drain_seconds,
+        max_connections: cluster.gateways.connections,
+        limits: cluster.gateways.limits,
+        auth: config::Auth {
+            passwords: cluster.passwords,
+            signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
+        },
+        broker: config::Broker::Rabbitmq(config::RabbitMq { uri_file: secret_file("rabbitmq", key::URI) }),
+        redis: config::Redis { url_file: secret_file("redis", key::URL) },
+        database: config::Database {
+            slots: cluster.slots,
+            shards: cluster.shards.iter().map(|shard| shard_config(&shard.name, reader)).collect(),
+        },
+    }
+}
+
+fn shard_config(name: &str, reader: Reader) -> config::Shard {
+    let folder = format!("shard-{name}");
+    config::Shard {
+        name: name.to_owned(),
+        uri_file: secret_file(&folder, key::URI),
+        migration_uri_file: (reader == Reader::Migration).then(|| secret_file(&folder, key::MIGRATION_URI)),
+    }
+}
+
+fn secret_file(folder: &str, file: &str) -> PathBuf {
+    [path::SECRETS_DIR, folder, file].iter().collect()
+}

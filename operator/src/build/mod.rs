@@ -1,0 +1,84 @@
+//! The pure middle: a [`ValidatedCluster`] becomes the objects that should exist. No client, no clock, no chance.
+
+mod gateway;
+mod gateway_config;
+mod meta;
+mod migration;
+mod network_policy;
+mod pod;
+mod pod_disruption_budget;
+mod postgresql;
+mod rabbitmq;
+mod redis;
+mod resources;
+mod secret;
+mod secret_mounts;
+mod service;
+mod service_account;
+mod stateful_set;
+
+pub use self::{
+    meta::gateway_selector,
+    resources::{Child, ChildId, Kind, Prepared, Resources},
+};
+use crate::reconcile::ValidatedCluster;
+
+/// The gateway's configuration could not be written as JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to write the gateway's configuration")]
+pub struct BuildError(#[from] serde_json::Error);
+
+/// Everything that should exist for `cluster`.
+///
+/// The gateways' ConfigMap and Deployment are built only after the migration that they need has completed; until then
+/// they are [held](Resources::held): what runs keeps running, untouched.
+///
+/// # Errors
+/// When the configuration cannot be serialised, which no valid cluster leads to.
+pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildError> {
+    let migration = migration::build_migration(cluster)?;
+    let (gateway_config, deployment) = gateway_config::build_gateway_config(cluster)?;
+    let mut resources = Resources {
+        service_accounts: vec![service_account::build_service_account(cluster)],
+        secrets: secret::build_secrets(cluster),
+        config_maps: vec![migration.config_map],
+        services: service::build_services(cluster),
+        network_policies: network_policy::build_network_policies(cluster),
+        pod_disruption_budgets: pod_disruption_budget::build_pod_disruption_budgets(cluster),
+        stateful_sets: build_stateful_sets(cluster),
+        jobs: vec![migration.job],
+        deployments: Vec::new(),
+        held: std::collections::BTreeSet::new(),
+        stage: Prepared,
+    };
+    if cluster.completed_migrations.contains(&migration.name) {
+        resources.config_maps.push(gateway_config);
+        resources.deployments.push(deployment);
+    } else {
+        let gateway = cluster.names.gateway();
+        resources.held.insert(ChildId::new(Kind::ConfigMap, &gateway));
+        resources.held.insert(ChildId::new(Kind::Deployment, &gateway));
+        // The way back must stay open: when the spec returns to what ran before, its migration is known to be done.
+        for name in &cluster.completed_migrations {
+            resources.held.insert(ChildId::new(Kind::Job, name));
+            resources.held.insert(ChildId::new(Kind::ConfigMap, name));
+        }
+    }
+    Ok(resources)
+}
+
+/// Name of the migration Job that the gateways of `cluster` wait for.
+///
+/// # Errors
+/// When the configuration cannot be serialised, which no valid cluster leads to.
+pub fn migration_name(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    Ok(cluster.names.migration(&migration::hash(cluster)?))
+}
+
+fn build_stateful_sets(cluster: &ValidatedCluster) -> Vec<k8s_openapi::api::apps::v1::StatefulSet> {
+    let mut sets = Vec::new();
+    sets.extend(rabbitmq::build_rabbitmq(cluster));
+    sets.extend(redis::build_redis(cluster));
+    sets.extend(cluster.shards.iter().filter_map(|shard| postgresql::build_postgresql(cluster, shard)));
+    sets
+}

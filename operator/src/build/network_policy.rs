@@ -1,0 +1,90 @@
+//! NetworkPolicies: who may open a connection to which pod. What pods open themselves is not restricted, because
+//! external backends can be anywhere.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::networking::v1::{
+        NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+    },
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+};
+
+use super::meta::{self, Role};
+use crate::{
+    names::{Component, label, port},
+    reconcile::{ShardBackend, ValidatedCluster},
+};
+
+pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkPolicy> {
+    let gateways = || peer(cluster, Component::Gateway);
+    let mut policies = vec![
+        build_policy(
+            cluster,
+            Role::of(Component::Gateway),
+            cluster.names.gateway(),
+            // Clients come from anywhere; statistics are for the operator alone. The kubelet's probes are always let in.
+            vec![rule(port::GATEWAY_HTTP, None), rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster)]))],
+        ),
+        build_policy(cluster, Role::of(Component::Migration), cluster.names.migration_policy(), Vec::new()),
+    ];
+    if cluster.broker.is_managed() {
+        let rules = vec![rule(port::RABBITMQ, Some(vec![gateways()]))];
+        policies.push(build_policy(cluster, Role::of(Component::Broker), cluster.names.rabbitmq(), rules));
+    }
+    if cluster.redis.is_managed() {
+        let rules = vec![rule(port::REDIS, Some(vec![gateways()]))];
+        policies.push(build_policy(cluster, Role::of(Component::Cache), cluster.names.redis(), rules));
+    }
+    for shard in &cluster.shards {
+        if let ShardBackend::Managed(_) = shard.backend {
+            let peers = vec![gateways(), peer(cluster, Component::Migration)];
+            let (role, name) = (Role::shard(&shard.name), cluster.names.shard(&shard.name));
+            policies.push(build_policy(cluster, role, name, vec![rule(port::POSTGRESQL, Some(peers))]));
+        }
+    }
+    policies
+}
+
+fn build_policy(
+    cluster: &ValidatedCluster,
+    role: Role<'_>,
+    name: String,
+    ingress: Vec<NetworkPolicyIngressRule>,
+) -> NetworkPolicy {
+    NetworkPolicy {
+        metadata: meta::owned(cluster, role, name),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(meta::selector(&cluster.key.name, role)),
+            policy_types: Some(vec!["Ingress".to_owned()]),
+            ingress: Some(ingress).filter(|rules| !rules.is_empty()),
+            egress: None,
+        }),
+    }
+}
+
+fn rule(number: i32, from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngressRule {
+    let port = NetworkPolicyPort {
+        port: Some(IntOrString::Int(number)),
+        protocol: Some("TCP".to_owned()),
+        ..NetworkPolicyPort::default()
+    };
+    NetworkPolicyIngressRule { ports: Some(vec![port]), from }
+}
+
+fn peer(cluster: &ValidatedCluster, component: Component) -> NetworkPolicyPeer {
+    let selector = meta::selector(&cluster.key.name, Role::of(component));
+    NetworkPolicyPeer { pod_selector: Some(selector), ..NetworkPolicyPeer::default() }
+}
+
+fn operator(cluster: &ValidatedCluster) -> NetworkPolicyPeer {
+    let matching = |key: &str, value: &str| LabelSelector {
+        match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
+        ..LabelSelector::default()
+    };
+    NetworkPolicyPeer {
+        namespace_selector: Some(matching("kubernetes.io/metadata.name", &cluster.operator_namespace)),
+        pod_selector: Some(matching(label::NAME, "chat-operator")),
+        ip_block: None,
+    }
+}

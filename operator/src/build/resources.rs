@@ -1,0 +1,226 @@
+//! The set of children and its stages. A stage is a type, so that status cannot be computed from objects that were
+//! never applied.
+
+use std::{collections::BTreeSet, fmt};
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{
+    Resource,
+    api::{ApiResource, DynamicObject},
+};
+use serde::Serialize;
+
+/// Kinds of children, in the order in which they are applied: what pods read comes before the pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `v1` ServiceAccount.
+    ServiceAccount,
+    /// `v1` Secret.
+    Secret,
+    /// `v1` ConfigMap.
+    ConfigMap,
+    /// `v1` Service.
+    Service,
+    /// `networking.k8s.io/v1` NetworkPolicy.
+    NetworkPolicy,
+    /// `policy/v1` PodDisruptionBudget.
+    PodDisruptionBudget,
+    /// `apps/v1` StatefulSet.
+    StatefulSet,
+    /// `batch/v1` Job.
+    Job,
+    /// `apps/v1` Deployment.
+    Deployment,
+}
+
+impl Kind {
+    /// All kinds, in the order of application.
+    pub const ALL: [Self; 9] = [
+        Self::ServiceAccount,
+        Self::Secret,
+        Self::ConfigMap,
+        Self::Service,
+        Self::NetworkPolicy,
+        Self::PodDisruptionBudget,
+        Self::StatefulSet,
+        Self::Job,
+        Self::Deployment,
+    ];
+
+    /// The kind's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+            Self::Service => "Service",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
+            Self::StatefulSet => "StatefulSet",
+            Self::Job => "Job",
+            Self::Deployment => "Deployment",
+        }
+    }
+
+    /// Where the API server serves the kind.
+    #[must_use]
+    pub fn api_resource(self) -> ApiResource {
+        match self {
+            Self::ServiceAccount => ApiResource::erase::<ServiceAccount>(&()),
+            Self::Secret => ApiResource::erase::<Secret>(&()),
+            Self::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
+            Self::Service => ApiResource::erase::<Service>(&()),
+            Self::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
+            Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
+            Self::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
+            Self::Job => ApiResource::erase::<Job>(&()),
+            Self::Deployment => ApiResource::erase::<Deployment>(&()),
+        }
+    }
+}
+
+/// Kind and name of a child.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChildId {
+    /// The kind.
+    pub kind: Kind,
+    /// The name.
+    pub name: String,
+}
+
+impl ChildId {
+    /// The child `kind` `name`.
+    #[must_use]
+    pub fn new(kind: Kind, name: &str) -> Self {
+        Self { kind, name: name.to_owned() }
+    }
+}
+
+impl fmt::Display for ChildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.name(), self.name)
+    }
+}
+
+/// A child as it should be.
+#[derive(Clone)]
+pub struct Child {
+    /// Kind and name.
+    pub id: ChildId,
+    /// The object.
+    pub object: DynamicObject,
+}
+
+impl fmt::Debug for Child {
+    // Never the content: it may be a Secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Child({})", self.id)
+    }
+}
+
+/// The children of one cluster, at the stage `S`: [`Prepared`], or applied.
+pub struct Resources<S> {
+    /// See the kind.
+    pub service_accounts: Vec<ServiceAccount>,
+    /// See the kind.
+    pub secrets: Vec<Secret>,
+    /// See the kind.
+    pub config_maps: Vec<ConfigMap>,
+    /// See the kind.
+    pub services: Vec<Service>,
+    /// See the kind.
+    pub network_policies: Vec<NetworkPolicy>,
+    /// See the kind.
+    pub pod_disruption_budgets: Vec<PodDisruptionBudget>,
+    /// See the kind.
+    pub stateful_sets: Vec<StatefulSet>,
+    /// See the kind.
+    pub jobs: Vec<Job>,
+    /// See the kind.
+    pub deployments: Vec<Deployment>,
+    /// Children that are neither applied nor pruned now, whether they exist or not.
+    pub held: BTreeSet<ChildId>,
+    /// What the stage knows.
+    pub stage: S,
+}
+
+/// Built, not yet written.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared;
+
+impl<S> fmt::Debug for Resources<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resources").field("held", &self.held).finish_non_exhaustive()
+    }
+}
+
+impl<S> Resources<S> {
+    /// All children in the order of application.
+    ///
+    /// # Errors
+    /// When an object cannot be written as JSON.
+    pub fn children(&self) -> serde_json::Result<Vec<Child>> {
+        // No rest pattern: a new kind of child must not be forgotten here.
+        let Self {
+            service_accounts,
+            secrets,
+            config_maps,
+            services,
+            network_policies,
+            pod_disruption_budgets,
+            stateful_sets,
+            jobs,
+            deployments,
+            held: _,
+            stage: _,
+        } = self;
+        let mut children = Vec::new();
+        push_all(&mut children, Kind::ServiceAccount, service_accounts)?;
+        push_all(&mut children, Kind::Secret, secrets)?;
+        push_all(&mut children, Kind::ConfigMap, config_maps)?;
+        push_all(&mut children, Kind::Service, services)?;
+        push_all(&mut children, Kind::NetworkPolicy, network_policies)?;
+        push_all(&mut children, Kind::PodDisruptionBudget, pod_disruption_budgets)?;
+        push_all(&mut children, Kind::StatefulSet, stateful_sets)?;
+        push_all(&mut children, Kind::Job, jobs)?;
+        // Last: a gateway that starts finds everything it needs.
+        push_all(&mut children, Kind::Deployment, deployments)?;
+        Ok(children)
+    }
+
+    /// The same children at another stage.
+    pub(crate) fn at_stage<T>(self, stage: T) -> Resources<T> {
+        Resources {
+            service_accounts: self.service_accounts,
+            secrets: self.secrets,
+            config_maps: self.config_maps,
+            services: self.services,
+            network_policies: self.network_policies,
+            pod_disruption_budgets: self.pod_disruption_budgets,
+            stateful_sets: self.stateful_sets,
+            jobs: self.jobs,
+            deployments: self.deployments,
+            held: self.held,
+            stage,
+        }
+    }
+}
+
+fn push_all<K>(children: &mut Vec<Child>, kind: Kind, objects: &[K]) -> serde_json::Result<()>
+where
+    K: Resource<DynamicType = ()> + Serialize,
+{
+    for object in objects {
+        let name = object.meta().name.clone().unwrap_or_default();
+        let object: DynamicObject = serde_json::from_value(serde_json::to_value(object)?)?;
+        children.push(Child { id: ChildId { kind, name }, object });
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Secrets that the operator keeps. Their values come with the validated cluster: those that existed, or new ones.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::api::ObjectMeta;
+
+use super::meta::{self, Role};
+use crate::{
+    names::{Component, key},
+    reconcile::{Broker, DeletionPolicy, Redis, ShardBackend, SigningKey, ValidatedCluster},
+    sensitive::Sensitive,
+};
+
+pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
+    let names = &cluster.names;
+    let owned = |component, name| meta::owned(cluster, Role::of(component), name);
+    let mut secrets =
+        vec![build_secret(owned(Component::Gateway, names.admin_token()), &[(key::TOKEN, &cluster.admin_token)])];
+    if let SigningKey::Generated(pem) = &cluster.signing_key {
+        secrets.push(build_secret(owned(Component::Gateway, names.signing_key()), &[(key::SIGNING_KEY, pem)]));
+    }
+    if let Broker::Managed { credentials, .. } = &cluster.broker {
+        let values = [
+            (key::USERNAME, &credentials.username),
+            (key::PASSWORD, &credentials.password),
+            (key::URI, &credentials.uri),
+        ];
+        secrets.push(build_secret(owned(Component::Broker, names.rabbitmq()), &values));
+    }
+    if let Redis::Managed { credentials, .. } = &cluster.redis {
+        let values = [(key::PASSWORD, &credentials.password), (key::URL, &credentials.url)];
+        secrets.push(build_secret(owned(Component::Cache, names.redis()), &values));
+    }
+    for shard in &cluster.shards {
+        if let ShardBackend::Managed(managed) = &shard.backend {
+            let credentials = &managed.credentials;
+            let values = [
+                (key::PASSWORD, &credentials.password),
+                (key::GATEWAY_PASSWORD, &credentials.gateway_password),
+                (key::URI, &credentials.uri),
+                (key::MIGRATION_URI, &credentials.migration_uri),
+            ];
+            secrets.push(build_secret(shard_metadata(cluster, &shard.name), &values));
+        }
+    }
+    secrets
+}
+
+/// A retained volume is worth nothing without its password, so the two stay or go together.
+fn shard_metadata(cluster: &ValidatedCluster, shard: &str) -> ObjectMeta {
+    let (role, name) = (Role::shard(shard), cluster.names.shard(shard));
+    match cluster.deletion_policy {
+        DeletionPolicy::Retain => meta::unowned(cluster, role, name),
+        DeletionPolicy::Delete => meta::owned(cluster, role, name),
+    }
+}
+
+fn build_secret(metadata: ObjectMeta, values: &[(&str, &Sensitive)]) -> Secret {
+    let data: BTreeMap<String, ByteString> =
+        values.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.expose().as_bytes().to_vec()))).collect();
+    Secret { metadata, type_: Some("Opaque".to_owned()), data: Some(data), ..Secret::default() }
+}

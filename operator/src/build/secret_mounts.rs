@@ -1,0 +1,82 @@
+//! Volumes and mounts that bring Secrets into gateway and migration pods, always under the same file names.
+
+use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Volume, VolumeMount};
+
+use super::{
+    gateway_config::Reader,
+    pod::{mount_read_only, secret_volume},
+};
+use crate::{
+    names::{key, path},
+    reconcile::{Broker, Redis, SecretKey, Shard, ShardBackend, SigningKey, ValidatedCluster},
+};
+
+/// Volumes of a pod and where its container sees them.
+#[derive(Debug, Default)]
+pub(super) struct Mounts {
+    pub(super) volumes: Vec<Volume>,
+    pub(super) mounts: Vec<VolumeMount>,
+}
+
+impl Mounts {
+    /// The configuration file from the ConfigMap `name`.
+    pub(super) fn config(name: String) -> Self {
+        let source = ConfigMapVolumeSource { name, default_mode: Some(0o444), ..ConfigMapVolumeSource::default() };
+        let volume = Volume { name: "config".to_owned(), config_map: Some(source), ..Volume::default() };
+        Self { volumes: vec![volume], mounts: vec![mount_read_only("config", path::CONFIG_DIR)] }
+    }
+
+    /// Everything that a gateway reads, and nothing that only the migration may read.
+    pub(super) fn gateway_secrets(mut self, cluster: &ValidatedCluster) -> Self {
+        let names = &cluster.names;
+        match &cluster.signing_key {
+            SigningKey::Generated(_) => {
+                self.add("signing-key", &names.signing_key(), &[(key::SIGNING_KEY, key::SIGNING_KEY)])
+            }
+            SigningKey::Given { from, .. } => self.add("signing-key", &from.secret, &[(&from.key, key::SIGNING_KEY)]),
+        }
+        self.add("admin", &names.admin_token(), &[(key::TOKEN, key::TOKEN)]);
+        match &cluster.broker {
+            Broker::Managed { .. } => self.add("rabbitmq", &names.rabbitmq(), &[(key::URI, key::URI)]),
+            Broker::External(from) => self.add_key("rabbitmq", from, key::URI),
+        }
+        match &cluster.redis {
+            Redis::Managed { .. } => self.add("redis", &names.redis(), &[(key::URL, key::URL)]),
+            Redis::External(from) => self.add_key("redis", from, key::URL),
+        }
+        self.shards(cluster, Reader::Gateway)
+    }
+
+    /// The URIs of every shard, as far as `reader` may see them.
+    pub(super) fn shards(mut self, cluster: &ValidatedCluster, reader: Reader) -> Self {
+        for shard in &cluster.shards {
+            let (secret, items) = shard_items(cluster, shard, reader);
+            let items: Vec<(&str, &str)> = items.iter().map(|(key, file)| (key.as_str(), *file)).collect();
+            self.add(&format!("shard-{}", shard.name), &secret, &items);
+        }
+        self
+    }
+
+    fn add_key(&mut self, folder: &str, from: &SecretKey, file: &str) {
+        self.add(folder, &from.secret, &[(&from.key, file)]);
+    }
+
+    fn add(&mut self, folder: &str, secret: &str, items: &[(&str, &str)]) {
+        self.volumes.push(secret_volume(folder, secret, items));
+        self.mounts.push(mount_read_only(folder, format!("{}/{folder}", path::SECRETS_DIR)));
+    }
+}
+
+fn shard_items(cluster: &ValidatedCluster, shard: &Shard, reader: Reader) -> (String, Vec<(String, &'static str)>) {
+    let (secret, uri, migration_uri) = match &shard.backend {
+        ShardBackend::Managed(_) => (cluster.names.shard(&shard.name), key::URI, key::MIGRATION_URI),
+        ShardBackend::External { uri, migration_uri, .. } => {
+            (uri.secret.clone(), uri.key.as_str(), migration_uri.key.as_str())
+        }
+    };
+    let mut items = vec![(uri.to_owned(), key::URI)];
+    if reader == Reader::Migration {
+        items.push((migration_uri.to_owned(), key::MIGRATION_URI));
+    }
+    (secret, items)
+}

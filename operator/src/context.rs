@@ -1,0 +1,24 @@
+//! What every pass is given.
+
+use std::sync::Arc;
+
+use kube::Client;
+
+use crate::{backoff::Backoff, events::Announcer, metrics::Metrics, poll::Poller, reconcile::Environment};
+
+/// What every pass is given.
+#[derive(Clone)]
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Images and the operator's namespace.
+    pub environment: Arc<Environment>,
+    /// Answers of the gateways.
+    pub poller: Arc<Poller>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Failures in a row of every cluster.
+    pub backoff: Arc<Backoff>,
+    /// Publishes Events.
+    pub announcer: Arc<Announcer>,
+}

@@ -1,0 +1,220 @@
+//! Watches, and which ChatCluster each change belongs to. What happens then is in [`crate::observe`].
+
+use std::{fmt::Debug, sync::Arc};
+
+use chat_crds::ChatCluster;
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        batch::v1::Job,
+        core::v1::{ConfigMap, Pod, PodStatus, Secret, Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+    },
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{
+        Controller, WatchStreamExt,
+        controller::{self, Config},
+        reflector::{self, ObjectRef, Store},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    context::Context,
+    metrics::Metrics,
+    names::{ClusterKey, label},
+    observe,
+    reconcile::referenced_secrets,
+};
+
+/// Objects read in one answer when a watch begins. Small pages keep the memory of a large start small.
+const PAGE: u32 = 100;
+
+/// Where and how the controller works.
+#[derive(Debug)]
+pub struct Settings {
+    /// Namespace to watch; `None` for all.
+    pub scope: Option<String>,
+    /// Passes at the same time, at least 1: zero would mean no bound.
+    pub concurrency: u16,
+}
+
+/// Reconciles until `stop`, then lets running passes end.
+pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<ClusterKey>, stop: CancellationToken) {
+    let scope =
+        Scope { client: context.client.clone(), namespace: settings.scope, metrics: Arc::clone(&context.metrics) };
+    let (clusters, writer) = reflector::store::<ChatCluster>();
+    let (pods, pod_writer) = reflector::store::<Pod>();
+
+    let cluster_stream = scope.count_errors(
+        watcher(scope.api::<ChatCluster>(), watcher::Config::default().page_size(PAGE))
+            .default_backoff()
+            .modify(|cluster| cluster.managed_fields_mut().clear())
+            .reflect(writer)
+            .applied_objects(),
+    );
+    let pod_stream = scope.count_errors(
+        watcher(scope.api::<Pod>(), ours()).default_backoff().modify(prune_pod).reflect(pod_writer).touched_objects(),
+    );
+    let news = tokio_stream(news).map(|key| ObjectRef::<ChatCluster>::new(&key.name).within(&key.namespace));
+    let secrets_of = clusters.clone();
+
+    let controller = Controller::for_stream(cluster_stream, clusters.clone())
+        .with_config(Config::default().concurrency(settings.concurrency.max(1)))
+        .owns_stream(scope.children::<ServiceAccount>())
+        .owns_stream(scope.children::<ConfigMap>())
+        .owns_stream(scope.children::<Service>())
+        .owns_stream(scope.children::<NetworkPolicy>())
+        .owns_stream(scope.children::<PodDisruptionBudget>())
+        .owns_stream(scope.children::<StatefulSet>())
+        .owns_stream(scope.children::<Job>())
+        .owns_stream(scope.children::<Deployment>())
+        // Retained Secrets have no owner, and those of users have no label: the mapper looks at both.
+        .watches_stream(scope.metadata::<Secret>(watcher::Config::default()), move |secret| {
+            users_of(&secret, &secrets_of)
+        })
+        .watches_stream(pod_stream, |pod| labelled_cluster(&pod))
+        .reconcile_on(news)
+        .graceful_shutdown_on(stop.clone().cancelled_owned());
+
+    let poller = Arc::clone(&context.poller);
+    let polling = tokio::spawn(async move { poller.run(pods, stop).await });
+    let metrics = Arc::clone(&context.metrics);
+    controller
+        .run(observe::pass, |cluster, _error, context| observe::retry(&cluster, &context), Arc::new(context))
+        .for_each(|result| {
+            count_clusters(&metrics, &clusters);
+            log(&result);
+            std::future::ready(())
+        })
+        .await;
+    // It ends by the same token; an error would only mean that it had panicked, which was logged then.
+    let _ = polling.await;
+}
+
+struct Scope {
+    client: Client,
+    namespace: Option<String>,
+    metrics: Arc<Metrics>,
+}
+
+impl Scope {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// Changes of the operator's own children of a kind.
+    fn children<K>(&self) -> impl Stream<Item = watcher::Result<PartialObjectMeta<K>>> + Send + use<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + 'static,
+    {
+        self.metadata(ours())
+    }
+
+    /// Changes of a kind, metadata only: whose the object is, is all that is asked here.
+    fn metadata<K>(
+        &self,
+        config: watcher::Config,
+    ) -> impl Stream<Item = watcher::Result<PartialObjectMeta<K>>> + Send + use<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + 'static,
+    {
+        let stream = watcher(self.api::<PartialObjectMeta<K>>(), config.page_size(PAGE)).default_backoff();
+        self.count_errors(stream.touched_objects())
+    }
+
+    fn count_errors<T, S>(&self, stream: S) -> impl Stream<Item = watcher::Result<T>> + Send + use<T, S>
+    where
+        S: Stream<Item = watcher::Result<T>> + Send,
+    {
+        let metrics = Arc::clone(&self.metrics);
+        stream.inspect_err(move |error| {
+            metrics.watch_errors.inc();
+            tracing::debug!(%error, "a watch ended; beginning it again");
+        })
+    }
+}
+
+fn ours() -> watcher::Config {
+    watcher::Config::default().labels(&format!("{}=chat-operator", label::MANAGED_BY)).page_size(PAGE)
+}
+
+fn tokio_stream(mut receiver: mpsc::Receiver<ClusterKey>) -> impl Stream<Item = ClusterKey> + Send {
+    futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
+/// Keeps of a pod what the poller needs: where it is, whose it is, whether it is ready.
+fn prune_pod(pod: &mut Pod) {
+    pod.managed_fields_mut().clear();
+    pod.metadata.annotations = None;
+    pod.spec = None;
+    pod.status = pod.status.take().map(|status| PodStatus {
+        phase: status.phase,
+        pod_ip: status.pod_ip,
+        conditions: status.conditions,
+        ..PodStatus::default()
+    });
+}
+
+fn labelled_cluster<K: Resource>(object: &K) -> Option<ObjectRef<ChatCluster>> {
+    let cluster = object.labels().get(label::CLUSTER)?;
+    Some(ObjectRef::new(cluster).within(&object.namespace()?))
+}
+
+/// The clusters that a Secret belongs to or that refer to it.
+fn users_of(secret: &PartialObjectMeta<Secret>, clusters: &Store<ChatCluster>) -> Vec<ObjectRef<ChatCluster>> {
+    if let Some(cluster) = labelled_cluster(secret) {
+        return vec![cluster];
+    }
+    let (name, namespace) = (secret.name_any(), secret.namespace());
+    let uses = |cluster: &ChatCluster| cluster.namespace() == namespace && referenced_secrets(cluster).contains(&name);
+    clusters.state_filter(uses).iter().map(|cluster| ObjectRef::from_obj(&**cluster)).collect()
+}
+
+fn count_clusters(metrics: &Metrics, clusters: &Store<ChatCluster>) {
+    let mut counts = [("True", 0), ("False", 0), ("Unknown", 0)];
+    for cluster in clusters.state() {
+        let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
+        let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+        let status = ready.map_or("Unknown", |condition| condition.status.as_str());
+        if let Some((_, count)) = counts.iter_mut().find(|(name, _)| *name == status) {
+            *count += 1;
+        }
+    }
+    for (status, count) in counts {
+        metrics.clusters.with_label_values(&[status]).set(count);
+    }
+}
+
+/// Failed passes are told of where they fail; what remains are troubles of the controller itself.
+fn log<E: std::error::Error + 'static>(result: &Result<impl Sized, controller::Error<E, watcher::Error>>) {
+    match result {
+        Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+        Err(error) => tracing::warn!(%error, "the controller had trouble"),
+    }
+}

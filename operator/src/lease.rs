@@ -1,0 +1,207 @@
+//! One leader at a time, by a `coordination.k8s.io/v1` Lease, with the times of client-go.
+//!
+//! Clocks of different machines are never compared: a replica takes the Lease over when *it* has seen the same record
+//! for longer than the lease lasts. Writes carry the resourceVersion that was read, so of two replicas that try at
+//! once one gets a conflict. A leader that cannot renew in time must end its process: the caller does that.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use tokio::time::Instant;
+
+/// How long a leader that died is waited for.
+const LEASE: Duration = Duration::from_secs(15);
+/// A leader that could not renew for this long must stop before others may begin; smaller than [`LEASE`].
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// Pause between tries, both to renew and to take over.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The Lease was lost, or was not renewed in time.
+#[derive(Debug, thiserror::Error)]
+#[error("lost the lease {lease}: {cause}")]
+pub struct LeaseLost {
+    lease: String,
+    cause: String,
+}
+
+/// A candidate for one Lease.
+#[derive(Debug)]
+pub struct Candidate {
+    api: Api<Lease>,
+    name: String,
+    identity: String,
+}
+
+/// What a try to take or renew came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Attempt {
+    Held,
+    HeldByOther,
+}
+
+/// The record of another holder and since when this replica has seen it unchanged.
+#[derive(Debug, Default)]
+struct Observation {
+    seen: Option<(String, Instant)>,
+}
+
+impl Observation {
+    /// Whether the record has stood still for longer than the lease lasts.
+    fn expired(&mut self, record: &str, now: Instant) -> bool {
+        match &self.seen {
+            Some((known, since)) if known == record => now.duration_since(*since) > LEASE,
+            _ => {
+                self.seen = Some((record.to_owned(), now));
+                false
+            }
+        }
+    }
+}
+
+impl Candidate {
+    /// A candidate called `identity` for the Lease `namespace/name`.
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
+        Self { api: Api::namespaced(client, namespace), name: name.to_owned(), identity: identity.to_owned() }
+    }
+
+    /// Waits until this replica is the leader. Failures to reach the API server are logged and tried again.
+    pub async fn acquire(&self) {
+        let mut observation = Observation::default();
+        let mut waiting_for = None;
+        loop {
+            match self.attempt(&mut observation).await {
+                Ok(Attempt::Held) => return,
+                Ok(Attempt::HeldByOther) => {
+                    let holder = observation.seen.as_ref().map(|(record, _)| record.clone());
+                    if waiting_for != holder {
+                        tracing::info!(lease = self.name, "another replica leads; standing by");
+                        waiting_for = holder;
+                    }
+                }
+                Err(error) => tracing::warn!(lease = self.name, %error, "failed to take the lease; trying again"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Renews until the Lease is lost. Returns only then.
+    pub async fn hold(&self) -> LeaseLost {
+        let lost = |cause: String| LeaseLost { lease: self.name.clone(), cause };
+        let mut renewed = Instant::now();
+        let mut observation = Observation::default();
+        loop {
+            tokio::time::sleep(RETRY).await;
+            // A request that hangs must not outlive the deadline: another replica may begin soon after it.
+            let left = RENEW_DEADLINE.saturating_sub(renewed.elapsed());
+            let cause = match tokio::time::timeout(left, self.attempt(&mut observation)).await {
+                Ok(Ok(Attempt::Held)) => {
+                    renewed = Instant::now();
+                    continue;
+                }
+                Ok(Ok(Attempt::HeldByOther)) => return lost("another replica took it".to_owned()),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the API server did not answer in time".to_owned(),
+            };
+            tracing::warn!(lease = self.name, cause, "failed to renew the lease");
+            if renewed.elapsed() >= RENEW_DEADLINE {
+                return lost(cause);
+            }
+        }
+    }
+
+    /// Gives the Lease back, so that the next replica need not wait for it to run out.
+    ///
+    /// # Errors
+    /// When the API server refuses; the Lease then runs out by itself.
+    pub async fn release(&self) -> kube::Result<()> {
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
+        let spec = lease.spec.get_or_insert_default();
+        if spec.holder_identity.as_deref() != Some(&self.identity) {
+            return Ok(());
+        }
+        spec.holder_identity = None;
+        spec.lease_duration_seconds = Some(1);
+        self.api.replace(&self.name, &PostParams::default(), &lease).await.map(|_| ())
+    }
+
+    async fn attempt(&self, observation: &mut Observation) -> kube::Result<Attempt> {
+        let params = PostParams::default();
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else {
+            return conflict_means_other(self.api.create(&params, &self.fresh()).await);
+        };
+        let spec = lease.spec.get_or_insert_default();
+        let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty());
+        let ours = holder.as_deref() == Some(&self.identity);
+        if let Some(holder) = holder.filter(|_| !ours) {
+            let record = format!("{holder} {:?}", spec.renew_time);
+            if !observation.expired(&record, Instant::now()) {
+                return Ok(Attempt::HeldByOther);
+            }
+        }
+        let now = MicroTime(Timestamp::now());
+        if !ours {
+            spec.acquire_time = Some(now.clone());
+            spec.lease_transitions = Some(spec.lease_transitions.unwrap_or_default().saturating_add(1));
+        }
+        spec.holder_identity = Some(self.identity.clone());
+        spec.lease_duration_seconds = Some(seconds(LEASE));
+        spec.renew_time = Some(now);
+        conflict_means_other(self.api.replace(&self.name, &params, &lease).await)
+    }
+
+    fn fresh(&self) -> Lease {
+        let now = MicroTime(Timestamp::now());
+        Lease {
+            metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.identity.clone()),
+                lease_duration_seconds: Some(seconds(LEASE)),
+                acquire_time: Some(now.clone()),
+                renew_time: Some(now),
+                lease_transitions: Some(0),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+fn conflict_means_other(result: kube::Result<Lease>) -> kube::Result<Attempt> {
+    match result {
+        Ok(_) => Ok(Attempt::Held),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Attempt::HeldByOther),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_expires_only_after_standing_still() {
+        let start = Instant::now();
+        let mut observation = Observation::default();
+        assert!(!observation.expired("a 1", start));
+        assert!(!observation.expired("a 1", start + LEASE));
+        assert!(!observation.expired("a 2", start + LEASE + RETRY), "a renewed record starts anew");
+        assert!(observation.expired("a 2", start + LEASE + LEASE + RETRY + RETRY));
+    }
+
+    #[test]
+    fn a_leader_stops_before_another_may_begin() {
+        assert!(RENEW_DEADLINE + RETRY < LEASE);
+    }
+}

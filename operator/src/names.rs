@@ -1,0 +1,212 @@
+//! Every name, label, port and path that more than one part agrees on: builders, reader, writer, tests and docs.
+
+use std::fmt;
+
+/// The field manager of everything the operator writes.
+pub const FIELD_MANAGER: &str = "chat-operator";
+
+/// Label keys.
+pub mod label {
+    /// Program of the object.
+    pub const NAME: &str = "app.kubernetes.io/name";
+    /// The ChatCluster.
+    pub const INSTANCE: &str = "app.kubernetes.io/instance";
+    /// Version of the operator that rendered the object.
+    pub const VERSION: &str = "app.kubernetes.io/version";
+    /// Role of the object in the cluster.
+    pub const COMPONENT: &str = "app.kubernetes.io/component";
+    /// Always `chatcluster`.
+    pub const PART_OF: &str = "app.kubernetes.io/part-of";
+    /// Always `chat-operator`.
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+    /// The ChatCluster; the operator lists its children by it.
+    pub const CLUSTER: &str = "chatcluster.dev/cluster";
+    /// The shard that the object belongs to.
+    pub const SHARD: &str = "chatcluster.dev/shard";
+}
+
+/// Annotation keys.
+pub mod annotation {
+    /// Hash of the object as the operator rendered it; equal hash and no drift means no write.
+    pub const APPLIED_HASH: &str = "chatcluster.dev/applied-hash";
+    /// On the gateway's pod template: hash of what a running gateway does not re-read.
+    pub const CONFIG_HASH: &str = "chatcluster.dev/config-hash";
+}
+
+/// Ports of containers and Services.
+pub mod port {
+    /// Gateway: page, HTTP API and WebSocket.
+    pub const GATEWAY_HTTP: i32 = 8080;
+    /// Gateway: probes, statistics, metrics.
+    pub const GATEWAY_ADMIN: i32 = 8081;
+    /// The Service in front of the gateways.
+    pub const GATEWAY_SERVICE: i32 = 80;
+    /// RabbitMQ, AMQP 0-9-1.
+    pub const RABBITMQ: i32 = 5672;
+    /// Redis.
+    pub const REDIS: i32 = 6379;
+    /// PostgreSQL.
+    pub const POSTGRESQL: i32 = 5432;
+}
+
+/// Paths in gateway and migration pods.
+pub mod path {
+    /// Folder of the configuration file.
+    pub const CONFIG_DIR: &str = "/etc/chatcluster/gateway";
+    /// Name of the configuration file in [`CONFIG_DIR`] and its key in the ConfigMap.
+    pub const CONFIG_FILE: &str = "config.json";
+    /// Folder that holds one folder for each Secret.
+    pub const SECRETS_DIR: &str = "/etc/chatcluster/secrets";
+}
+
+/// Keys in Secrets, generated or given, and names of the projected files.
+pub mod key {
+    /// Signing key, PKCS#8 PEM.
+    pub const SIGNING_KEY: &str = "key.pem";
+    /// Bearer token of `/stats`.
+    pub const TOKEN: &str = "token";
+    /// User name of managed RabbitMQ.
+    pub const USERNAME: &str = "username";
+    /// Password of a managed backend.
+    pub const PASSWORD: &str = "password";
+    /// Password of the role `chat_gateway` on a managed shard.
+    pub const GATEWAY_PASSWORD: &str = "gatewayPassword";
+    /// URI of RabbitMQ, or of a shard for gateways.
+    pub const URI: &str = "uri";
+    /// URI of a shard for the migration.
+    pub const MIGRATION_URI: &str = "migrationUri";
+    /// URL of Redis.
+    pub const URL: &str = "url";
+}
+
+/// The user that every container runs as.
+pub const UID: i64 = 65_532;
+
+/// Role of an object in the cluster; the value of the component label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Component {
+    /// Gateways.
+    Gateway,
+    /// RabbitMQ.
+    Broker,
+    /// Redis.
+    Cache,
+    /// A PostgreSQL shard.
+    Database,
+    /// The migration Job.
+    Migration,
+}
+
+impl Component {
+    /// Value of the component label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Broker => "broker",
+            Self::Cache => "cache",
+            Self::Database => "database",
+            Self::Migration => "migration",
+        }
+    }
+
+    /// Value of the name label: the program that runs.
+    #[must_use]
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Gateway | Self::Migration => "chat-gateway",
+            Self::Broker => "rabbitmq",
+            Self::Cache => "redis",
+            Self::Database => "postgresql",
+        }
+    }
+}
+
+/// Names of the children of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(String);
+
+impl Names {
+    /// Names for the cluster called `cluster`.
+    #[must_use]
+    pub fn new(cluster: impl Into<String>) -> Self {
+        Self(cluster.into())
+    }
+
+    /// The cluster's own name.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.0
+    }
+
+    /// Deployment, Service, ServiceAccount, PodDisruptionBudget, ConfigMap and NetworkPolicy of the gateways.
+    #[must_use]
+    pub fn gateway(&self) -> String {
+        format!("{}-gateway", self.0)
+    }
+
+    /// Objects of managed RabbitMQ, its Secret included.
+    #[must_use]
+    pub fn rabbitmq(&self) -> String {
+        format!("{}-rabbitmq", self.0)
+    }
+
+    /// Objects of managed Redis, its Secret included.
+    #[must_use]
+    pub fn redis(&self) -> String {
+        format!("{}-redis", self.0)
+    }
+
+    /// Objects of a managed shard, its Secret included.
+    #[must_use]
+    pub fn shard(&self, shard: &str) -> String {
+        format!("{}-shard-{shard}", self.0)
+    }
+
+    /// Job and ConfigMap of the migration with this hash.
+    #[must_use]
+    pub fn migration(&self, hash: &str) -> String {
+        format!("{}-migrate-{hash}", self.0)
+    }
+
+    /// NetworkPolicy of the migration's pods.
+    #[must_use]
+    pub fn migration_policy(&self) -> String {
+        format!("{}-migrate", self.0)
+    }
+
+    /// Secret with the generated signing key.
+    #[must_use]
+    pub fn signing_key(&self) -> String {
+        format!("{}-signing-key", self.0)
+    }
+
+    /// Secret with the token of the gateways' admin port.
+    #[must_use]
+    pub fn admin_token(&self) -> String {
+        format!("{}-admin-token", self.0)
+    }
+}
+
+/// Namespace and name of a ChatCluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterKey {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl ClusterKey {
+    /// The key of `namespace/name`.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ClusterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}

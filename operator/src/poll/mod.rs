@@ -1,0 +1,212 @@
+//! Asks every gateway for its statistics every few seconds and keeps the answers in memory.
+//!
+//! A cluster is reconciled when the answers say something else than before; nothing here writes to the API server.
+
+mod client;
+mod view;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt, runtime::reflector::Store};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+#[cfg(test)]
+pub(crate) use self::view::tests as testing;
+pub use self::view::{ClusterView, Opinion};
+use crate::{
+    metrics::Metrics,
+    names::{ClusterKey, Component, label},
+    sensitive::Sensitive,
+};
+
+/// Pause between two rounds. With the gateways' own detection this keeps "within ten seconds" with room to spare.
+const PERIOD: Duration = Duration::from_secs(3);
+/// The number of connections changes all the time; status follows at most this often.
+const CONNECTIONS_EVERY: Duration = Duration::from_secs(10);
+/// Questions at the same time. A question is one small request, so this bounds sockets, not work.
+const CONCURRENCY: usize = 64;
+
+/// A cluster that is asked.
+#[derive(Debug)]
+struct Target {
+    token: Sensitive,
+    view: ClusterView,
+    published: Instant,
+}
+
+/// Keeps the views of all clusters.
+#[derive(Debug)]
+pub struct Poller {
+    // A std mutex: held for map operations, never across an await.
+    targets: Mutex<HashMap<ClusterKey, Target>>,
+    changed: mpsc::Sender<ClusterKey>,
+    metrics: Arc<Metrics>,
+}
+
+impl Poller {
+    /// A poller that sends the key of every cluster whose view changed to `changed`.
+    #[must_use]
+    pub fn new(changed: mpsc::Sender<ClusterKey>, metrics: Arc<Metrics>) -> Self {
+        Self { targets: Mutex::default(), changed, metrics }
+    }
+
+    /// Asks the gateways of `key` with `token` from the next round on.
+    pub fn watch(&self, key: &ClusterKey, token: &Sensitive) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        match targets.get_mut(key) {
+            Some(target) => target.token.clone_from(token),
+            None => {
+                let target = Target { token: token.clone(), view: ClusterView::default(), published: Instant::now() };
+                targets.insert(key.clone(), target);
+            }
+        }
+    }
+
+    /// Asks no more.
+    pub fn forget(&self, key: &ClusterKey) {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// What the gateways of `key` said last.
+    #[must_use]
+    pub fn view(&self, key: &ClusterKey) -> ClusterView {
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.get(key).map(|target| target.view.clone()).unwrap_or_default()
+    }
+
+    /// Asks round after round until `stop`.
+    pub async fn run(&self, pods: Store<Pod>, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        // A round that took long must not be followed by a burst of rounds.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.round(&pods) => {}
+            }
+        }
+    }
+
+    async fn round(&self, pods: &Store<Pod>) {
+        let questions: Vec<Question> = pods.state().iter().filter_map(|pod| self.question(pod)).collect();
+        let mut views: HashMap<ClusterKey, ClusterView> = HashMap::new();
+        let mut answers = stream::iter(questions)
+            .map(|question| async move {
+                let answer = client::ask(&question.address, &question.token).await;
+                (question, answer)
+            })
+            .buffer_unordered(CONCURRENCY);
+        while let Some((question, answer)) = answers.next().await {
+            let view = views.entry(question.cluster).or_default();
+            let result = match answer {
+                Ok(stats) => {
+                    view.gateways.insert(question.pod, stats);
+                    "answered"
+                }
+                Err(error) => {
+                    // A gateway that starts or ends need not answer; a ready one must.
+                    if question.ready {
+                        view.silent.insert(question.pod, error.to_string());
+                    }
+                    "failed"
+                }
+            };
+            self.metrics.polls.with_label_values(&[result]).inc();
+        }
+        for key in self.store(views) {
+            // A full channel means that the controller is behind; the change is seen when it gets to the cluster.
+            if let Err(error) = self.changed.try_send(key) {
+                tracing::debug!(%error, "the controller is behind");
+            }
+        }
+    }
+
+    /// Keeps the views of a round and tells which clusters have news.
+    fn store(&self, mut views: HashMap<ClusterKey, ClusterView>) -> Vec<ClusterKey> {
+        let now = Instant::now();
+        let mut news = Vec::new();
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, target) in targets.iter_mut() {
+            let mut view = views.remove(key).unwrap_or_default();
+            let open = view.open_connections();
+            let due = open != target.view.connections && now.duration_since(target.published) >= CONNECTIONS_EVERY;
+            let changed = view.says_something_else(&target.view);
+            view.connections = if due || changed { open } else { target.view.connections };
+            if view.connections != target.view.connections {
+                target.published = now;
+            }
+            target.view = view;
+            if due || changed {
+                news.push(key.clone());
+            }
+        }
+        news
+    }
+
+    fn question(&self, pod: &Pod) -> Option<Question> {
+        let labels = pod.labels();
+        if labels.get(label::COMPONENT)? != Component::Gateway.label() {
+            return None;
+        }
+        let cluster = ClusterKey::new(pod.namespace()?, labels.get(label::CLUSTER)?);
+        let status = pod.status.as_ref()?;
+        let address = status.pod_ip.clone().filter(|_| status.phase.as_deref() == Some("Running"))?;
+        let ready = pod.metadata.deletion_timestamp.is_none()
+            && status
+                .conditions
+                .iter()
+                .flatten()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        let token = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(&cluster)?.token.clone();
+        Some(Question { cluster, pod: pod.name_any(), address, token, ready })
+    }
+}
+
+struct Question {
+    cluster: ClusterKey,
+    pod: String,
+    address: String,
+    token: Sensitive,
+    ready: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::stats, *};
+
+    fn one(key: &ClusterKey, connections: u32) -> HashMap<ClusterKey, ClusterView> {
+        let view = testing::view(&[stats("g1", connections, &[])]);
+        HashMap::from([(key.clone(), ClusterView { connections: 0, ..view })])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_are_news_at_most_every_ten_seconds() {
+        let (sender, _receiver) = mpsc::channel(8);
+        let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));
+        let key = ClusterKey::new("ns", "demo");
+        poller.watch(&key, &Sensitive::new("t"));
+        assert_eq!(poller.store(one(&key, 1)), vec![key.clone()], "the first answer is news");
+        assert_eq!(poller.view(&key).connections, 1);
+        for connections in 2..5 {
+            tokio::time::advance(PERIOD).await;
+            assert_eq!(poller.store(one(&key, connections)), Vec::new());
+            assert_eq!(poller.view(&key).connections, 1, "published only when it is news");
+        }
+        tokio::time::advance(PERIOD).await;
+        assert_eq!(poller.store(one(&key, 9)), vec![key.clone()]);
+        assert_eq!(poller.view(&key).connections, 9);
+        tokio::time::advance(CONNECTIONS_EVERY * 3).await;
+        assert_eq!(poller.store(one(&key, 9)), Vec::new(), "an idle cluster has no news");
+    }
+}

@@ -1,0 +1,148 @@
+//! What the gateways of one cluster said last. Pure.
+
+use std::collections::BTreeMap;
+
+use chat_gateway_config::stats::{Component, GatewayStats};
+
+/// The answers of one round of questions to the gateways of one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterView {
+    /// Answers by pod.
+    pub gateways: BTreeMap<String, GatewayStats>,
+    /// Ready pods that did not answer, with the reason.
+    pub silent: BTreeMap<String, String>,
+    /// Open connections as published: they follow the sum of the answers at most every few seconds.
+    pub connections: i64,
+}
+
+/// A backend as the gateways see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opinion {
+    /// No gateway has said anything.
+    None,
+    /// Every gateway that spoke reaches it.
+    Good,
+    /// At least one gateway does not.
+    Bad {
+        /// The reason that the first such gateway gives.
+        reason: String,
+        /// How many do not reach it, and what the first says.
+        message: String,
+    },
+}
+
+impl ClusterView {
+    /// The gateways' opinion of what `part` picks out of their answers.
+    pub fn opinion<'a>(&'a self, part: impl Fn(&'a GatewayStats) -> Option<&'a Component>) -> Opinion {
+        let said: Vec<&Component> = self.gateways.values().filter_map(part).collect();
+        let bad: Vec<&&Component> = said.iter().filter(|component| !component.available).collect();
+        match (bad.first(), said.is_empty()) {
+            (None, true) => Opinion::None,
+            (None, false) => Opinion::Good,
+            (Some(first), _) => Opinion::Bad {
+                reason: camel_case(&first.reason),
+                message: format!("{} of {} gateways cannot use it: {}", bad.len(), said.len(), bounded(&first.message)),
+            },
+        }
+    }
+
+    /// Open connections over all gateways that answered.
+    #[must_use]
+    pub fn open_connections(&self) -> i64 {
+        self.gateways.values().map(|stats| i64::from(stats.connections)).sum()
+    }
+
+    /// Slots that shard `name` owns, as the gateway with the largest number says: a gateway that just started may not
+    /// have asked yet.
+    #[must_use]
+    pub fn slots(&self, name: &str) -> Option<i32> {
+        let said = self.gateways.values().flat_map(|stats| &stats.shards).filter(|shard| shard.name == name);
+        said.map(|shard| i32::try_from(shard.slots).unwrap_or(i32::MAX)).max()
+    }
+
+    /// Whether the difference to `before` could change a condition; counters and connections do not.
+    #[must_use]
+    pub fn says_something_else(&self, before: &Self) -> bool {
+        self.silent.keys().ne(before.silent.keys())
+            || self.gateways.len() != before.gateways.len()
+            || self.gateways.iter().zip(&before.gateways).any(|((pod, now), (pod_before, then))| {
+                pod != pod_before || now.broker != then.broker || now.redis != then.redis || now.shards != then.shards
+            })
+    }
+}
+
+/// A condition's reason is one CamelCase word whatever a gateway says.
+fn camel_case(reason: &str) -> String {
+    let word: String = reason.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+    if word.starts_with(|first: char| first.is_ascii_uppercase()) { word } else { "Unavailable".to_owned() }
+}
+
+fn bounded(message: &str) -> String {
+    message.chars().take(300).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use chat_gateway_config::stats::{MessageCounters, ShardStats};
+
+    use super::*;
+
+    pub(crate) fn component(available: bool) -> Component {
+        let (reason, message) =
+            if available { ("Connected", "") } else { ("ConnectionRefused", "nothing listens on demo-rabbitmq:5672") };
+        Component { available, reason: reason.to_owned(), message: message.to_owned() }
+    }
+
+    pub(crate) fn stats(name: &str, connections: u32, shards: &[(&str, u32)]) -> GatewayStats {
+        GatewayStats {
+            gateway: name.to_owned(),
+            connections,
+            rooms: 0,
+            draining: false,
+            messages: MessageCounters::default(),
+            broker: component(true),
+            redis: component(true),
+            shards: shards
+                .iter()
+                .map(|(name, slots)| ShardStats { name: (*name).to_owned(), slots: *slots, component: component(true) })
+                .collect(),
+        }
+    }
+
+    pub(crate) fn view(gateways: &[GatewayStats]) -> ClusterView {
+        let gateways: BTreeMap<_, _> = gateways.iter().map(|stats| (stats.gateway.clone(), stats.clone())).collect();
+        let mut view = ClusterView { gateways, ..ClusterView::default() };
+        view.connections = view.open_connections();
+        view
+    }
+
+    #[test]
+    fn one_gateway_in_trouble_is_trouble() {
+        let (good, mut bad) = (stats("g1", 3, &[]), stats("g2", 4, &[]));
+        bad.broker = component(false);
+        let both = view(&[good.clone(), bad]);
+        let Opinion::Bad { reason, message } = both.opinion(|stats| Some(&stats.broker)) else { panic!("{both:?}") };
+        assert_eq!(reason, "ConnectionRefused");
+        assert!(message.starts_with("1 of 2 gateways"), "{message}");
+        assert_eq!(both.opinion(|stats| Some(&stats.redis)), Opinion::Good);
+        assert_eq!(ClusterView::default().opinion(|stats| Some(&stats.redis)), Opinion::None);
+        assert!(both.says_something_else(&view(&[good.clone(), stats("g2", 4, &[])])));
+        assert_eq!(both.open_connections(), 7);
+    }
+
+    #[test]
+    fn counters_are_no_news() {
+        let (before, mut after) = (stats("g1", 3, &[("a", 512)]), stats("g1", 9, &[("a", 512)]));
+        after.messages.accepted = 1_000;
+        assert!(!view(&[after.clone()]).says_something_else(&view(&[before.clone()])));
+        after.shards[0].slots = 513;
+        assert!(view(&[after]).says_something_else(&view(&[before])));
+    }
+
+    #[test]
+    fn reasons_are_words() {
+        assert_eq!(camel_case("ConnectionRefused"), "ConnectionRefused");
+        assert_eq!(camel_case("connection refused"), "Unavailable");
+        assert_eq!(camel_case(""), "Unavailable");
+    }
+}

@@ -1,0 +1,129 @@
+//! The only writer of children: ordered server-side apply with one field manager, then pruning.
+
+use kube::{
+    Api, Client,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
+};
+
+use super::{
+    live::Live,
+    plan::{self, Obstacle, Plan, PlanError},
+};
+use crate::{
+    build::{Child, ChildId, Prepared, Resources},
+    metrics::Metrics,
+    names::{ClusterKey, FIELD_MANAGER},
+};
+
+/// Whether children may be touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hands {
+    /// Write what differs.
+    On,
+    /// The cluster is paused: only count what differs.
+    Off,
+}
+
+/// What is known after the children were applied, or after it was decided not to.
+#[derive(Debug)]
+pub struct Applied {
+    /// The children, those just written included.
+    pub live: Live,
+    /// Writes that were not made: hands off, or the child is being deleted.
+    pub pending: usize,
+}
+
+/// The children could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Something is in the way.
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
+    /// A child could not be rendered.
+    #[error("failed to render a child")]
+    Render(#[source] serde_json::Error),
+    /// The API server refused or did not answer.
+    #[error("failed to {verb} {id}: {source}")]
+    Api {
+        /// `apply` or `delete`.
+        verb: &'static str,
+        /// The child.
+        id: ChildId,
+        /// The API server's answer.
+        source: Box<kube::Error>,
+    },
+}
+
+impl From<PlanError> for ApplyError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Obstacle(obstacle) => Self::Obstacle(obstacle),
+            PlanError::Render(source) => Self::Render(source),
+        }
+    }
+}
+
+/// Makes the children what `resources` says. Writes nothing where nothing differs, and nothing at all when something
+/// is in the way.
+///
+/// # Errors
+/// When an object of somebody else is in the way, or the API server refuses a write.
+pub(super) async fn apply(
+    client: &Client,
+    metrics: &Metrics,
+    (key, uid): (&ClusterKey, &str),
+    resources: Resources<Prepared>,
+    mut live: Live,
+    hands: Hands,
+) -> Result<Resources<Applied>, ApplyError> {
+    let plan = plan::plan(key, uid, &resources, &live)?;
+    if hands == Hands::Off {
+        let pending = plan.writes() + plan.leaving.len();
+        return Ok(resources.at_stage(Applied { live, pending }));
+    }
+    let Plan { apply, prune, leaving } = plan;
+    let writer = Writer { client, metrics, namespace: &key.namespace };
+    for child in apply {
+        let written = writer.apply(&child).await?;
+        live.insert(child.id, written);
+    }
+    for (id, uid) in prune {
+        writer.delete(&id, uid).await?;
+        live.remove(&id);
+    }
+    Ok(resources.at_stage(Applied { live, pending: leaving.len() }))
+}
+
+struct Writer<'a> {
+    client: &'a Client,
+    metrics: &'a Metrics,
+    namespace: &'a str,
+}
+
+impl Writer<'_> {
+    async fn apply(&self, child: &Child) -> Result<DynamicObject, ApplyError> {
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = self.api(&child.id).patch(&child.id.name, &params, &Patch::Apply(&child.object)).await;
+        self.metrics.writes.with_label_values(&[child.id.kind.name(), "apply"]).inc();
+        tracing::debug!(child = %child.id, "applied");
+        written.map_err(|source| ApplyError::Api { verb: "apply", id: child.id.clone(), source: Box::new(source) })
+    }
+
+    async fn delete(&self, id: &ChildId, uid: Option<String>) -> Result<(), ApplyError> {
+        // Only the object that was seen: one made since under the same name is somebody else's business.
+        let preconditions = Preconditions { uid, resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        let deleted = self.api(id).delete(&id.name, &params).await;
+        self.metrics.writes.with_label_values(&[id.kind.name(), "delete"]).inc();
+        tracing::info!(child = %id, "pruned");
+        match deleted {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+            Err(source) => Err(ApplyError::Api { verb: "delete", id: id.clone(), source: Box::new(source) }),
+        }
+    }
+
+    fn api(&self, id: &ChildId) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), self.namespace, &id.kind.api_resource())
+    }
+}

@@ -1,0 +1,190 @@
+//! The conditions of the parts: gateways, broker, Redis, shards, rollout. Pure.
+
+use super::{
+    conditions::{Inputs, Verdict, trouble_of},
+    observed::{BackendObserved, MigrationObserved},
+};
+use crate::{names::Component, poll::Opinion};
+
+/// Status of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    True,
+    False,
+    Unknown,
+}
+
+impl State {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A condition without its type and its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) state: State,
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
+impl Part {
+    pub(super) fn new(state: State, reason: &str, message: &str) -> Self {
+        Self { state, reason: reason.to_owned(), message: message.to_owned() }
+    }
+}
+
+/// `GatewaysAvailable`: as many gateways are ready as are wanted.
+pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
+    let wanted = inputs.shape.replicas;
+    let ready = inputs.observed.gateways.as_ref().map_or(0, |gateways| gateways.ready);
+    if ready >= wanted {
+        let message = format!("{ready} of {wanted} gateways are ready");
+        // People chat through it all the same, so this is no reason for False: only the operator sees less.
+        if let Some((pod, error)) = inputs.view.silent.first_key_value() {
+            let silent = inputs.view.silent.len();
+            let message = format!("{message}; {silent} of them do not answer the operator: {pod}: {error}");
+            return Part::new(State::True, "GatewaySilent", &message);
+        }
+        return Part::new(State::True, if wanted == 0 { "ScaledToZero" } else { "GatewaysReady" }, &message);
+    }
+    if let Some((reason, message)) = trouble_of(inputs, Component::Gateway) {
+        return Part::new(State::False, &reason, &format!("{ready} of {wanted} gateways are ready; {message}"));
+    }
+    let (reason, message) = match (&inputs.observed.gateways, inputs.migration()) {
+        (None, None) if !matches!(inputs.verdict, Verdict::Applied) => {
+            ("NotCreated", "there is no Deployment yet".to_owned())
+        }
+        (None, _) => {
+            ("WaitingForMigration", "gateways start when the migration of the shards has completed".to_owned())
+        }
+        (Some(_), _) => ("GatewaysNotReady", format!("{ready} of {wanted} gateways are ready")),
+    };
+    Part::new(State::False, reason, &message)
+}
+
+/// `BrokerAvailable`.
+pub(super) fn broker(inputs: &Inputs<'_>) -> Part {
+    let opinion = inputs.view.opinion(|stats| Some(&stats.broker));
+    backend(inputs, inputs.shape.broker.as_deref(), (Component::Broker, "RabbitMQ"), opinion)
+}
+
+/// `CacheAvailable`.
+pub(super) fn cache(inputs: &Inputs<'_>) -> Part {
+    let opinion = inputs.view.opinion(|stats| Some(&stats.redis));
+    backend(inputs, inputs.shape.cache.as_deref(), (Component::Cache, "Redis"), opinion)
+}
+
+/// `DatabaseAvailable`: every shard answers with the schema that the gateways need.
+pub(super) fn database(inputs: &Inputs<'_>) -> Part {
+    if inputs.shape.shards.is_empty() {
+        return Part::new(State::Unknown, "NotObserved", "the shards are not known yet");
+    }
+    let mut unknown = None;
+    for (name, set) in &inputs.shape.shards {
+        let part = shard(inputs, name, set.as_deref());
+        match part.state {
+            State::True => {}
+            State::False => return part,
+            State::Unknown => unknown = unknown.or(Some(part)),
+        }
+    }
+    if let Some(MigrationObserved::Failed(_)) = inputs.migration() {
+        return rollout(inputs);
+    }
+    unknown.unwrap_or_else(|| {
+        Part::new(State::True, "ShardsReady", &format!("{} of {0} shards answer", inputs.shape.shards.len()))
+    })
+}
+
+/// One shard as part of `DatabaseAvailable`.
+pub(super) fn shard(inputs: &Inputs<'_>, name: &str, set: Option<&str>) -> Part {
+    let opinion =
+        inputs.view.opinion(|stats| stats.shards.iter().find(|shard| shard.name == name).map(|shard| &shard.component));
+    backend(inputs, set, (Component::Database, &format!("shard {name}")), opinion)
+}
+
+fn backend(inputs: &Inputs<'_>, set: Option<&str>, (component, what): (Component, &str), opinion: Opinion) -> Part {
+    if let Some(set) = set {
+        let BackendObserved { ready, .. } = inputs.observed.backends.get(set).copied().unwrap_or_default();
+        if !ready {
+            let (reason, detail) = trouble_of(inputs, component).unwrap_or_else(|| {
+                let detail = format!("the pod of StatefulSet {set} is not ready; see `kubectl describe pod {set}-0`");
+                ("PodNotReady".to_owned(), detail)
+            });
+            return Part::new(State::False, &reason, &format!("{what} is not available: {detail}"));
+        }
+    }
+    match (opinion, set) {
+        (Opinion::Bad { reason, message }, _) => {
+            Part::new(State::False, &reason, &format!("{what} is not available: {message}"))
+        }
+        (Opinion::Good, _) => Part::new(State::True, "Connected", &format!("{what} answers every gateway")),
+        (Opinion::None, Some(_)) => Part::new(State::True, "PodReady", &format!("{what} is ready")),
+        (Opinion::None, None) => {
+            Part::new(State::Unknown, "NotObserved", &format!("no gateway has said yet whether it reaches {what}"))
+        }
+    }
+}
+
+/// `ShardsBalanced`: every slot is owned, and no shard is without slots.
+pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
+    let counts: Option<Vec<(&str, i32)>> =
+        inputs.shape.shards.iter().map(|(name, _)| Some((name.as_str(), inputs.view.slots(name)?))).collect();
+    let Some(counts) = counts.filter(|counts| !counts.is_empty()) else {
+        return Part::new(State::Unknown, "NotObserved", "no gateway has said yet which slots the shards own");
+    };
+    let owned: i64 = counts.iter().map(|(_, slots)| i64::from(*slots)).sum();
+    if owned < i64::from(inputs.shape.slots) {
+        let message =
+            format!("{owned} of {} slots are owned by a shard; rooms in the others cannot be used", inputs.shape.slots);
+        return Part::new(State::False, "SlotsUnassigned", &message);
+    }
+    if let Some((name, _)) = counts.iter().find(|(_, slots)| *slots == 0) {
+        let message =
+            format!("shard {name} owns no slots; this version does not move slots to a shard that was added later");
+        return Part::new(State::False, "ShardEmpty", &message);
+    }
+    let list: Vec<String> = counts.iter().map(|(name, slots)| format!("{name}: {slots}")).collect();
+    Part::new(State::True, "Balanced", &format!("slots by shard: {}", list.join(", ")))
+}
+
+/// `RolloutHealthy`: all gateways run the wanted revision, or are on their way without trouble.
+pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
+    let failed = |reason: &str, message: &str| Part::new(State::False, reason, message);
+    let job = inputs.shape.migration.as_deref().unwrap_or_default();
+    match inputs.migration() {
+        Some(MigrationObserved::Failed(why)) => {
+            let message = format!(
+                "the migration gave up: {why}; see `kubectl logs job/{job}`, then delete the Job to try again or change the spec"
+            );
+            return failed("MigrationFailed", &message);
+        }
+        Some(MigrationObserved::Running) => {
+            return match trouble_of(inputs, Component::Migration) {
+                Some((reason, message)) => failed(&reason, &format!("the migration does not run: {message}")),
+                None => Part::new(State::True, "Migrating", "the migration of the shards is running"),
+            };
+        }
+        Some(MigrationObserved::Completed) | None => {}
+    }
+    let Some(gateways) = &inputs.observed.gateways else {
+        return Part::new(State::Unknown, "NotStarted", "there are no gateways yet");
+    };
+    if let Some((reason, message)) = trouble_of(inputs, Component::Gateway) {
+        return failed(&reason, &format!("new gateways do not run: {message}"));
+    }
+    if gateways.stuck {
+        let message = "the gateways' Deployment made no progress within its deadline; see `kubectl describe deployment` \
+                       and the pods' logs, then correct the spec";
+        return failed("RolloutStuck", message);
+    }
+    if gateways.complete {
+        return Part::new(State::True, "Complete", "all gateways are of the newest revision");
+    }
+    Part::new(State::True, "RollingOut", "gateways of the newest revision are starting")
+}

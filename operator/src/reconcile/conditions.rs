@@ -1,0 +1,198 @@
+//! The rules of the conditions. Pure: everything they depend on comes in.
+//!
+//! `Ready` is True only when the children that were applied for this generation are observed ready. kstatus takes
+//! `Reconciling=True` for "in progress" and `Stalled=True` for "failed"; both are always present and never both True.
+
+use chat_crds::chat_cluster::ConditionType;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::{
+    availability::{self, Part, State},
+    observed::{MigrationObserved, Observed},
+    validate::Problem,
+};
+use crate::{names::Component, poll::ClusterView};
+
+/// What a pass came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The children are as the spec says; whether they work is seen in what is observed.
+    Applied,
+    /// The cluster is paused; so many writes wait.
+    Paused(usize),
+    /// Something must happen first, and it may happen without a change of the spec.
+    Waiting(Problem),
+    /// Only a person can go on.
+    Refused(Problem),
+    /// The API server refused or did not answer; the pass is tried again.
+    Failed(Problem),
+}
+
+/// What the backends are, as far as the conditions depend on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Name of managed RabbitMQ's StatefulSet.
+    pub broker: Option<String>,
+    /// Name of managed Redis' StatefulSet.
+    pub cache: Option<String>,
+    /// The shards: name, and the StatefulSet of those that are managed.
+    pub shards: Vec<(String, Option<String>)>,
+    /// Number of slots.
+    pub slots: i32,
+    /// Gateways wanted.
+    pub replicas: i32,
+    /// Name of the migration that the gateways need; `None` while the cluster could not be built.
+    pub migration: Option<String>,
+}
+
+/// Everything the conditions depend on.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// Generation of the spec that was looked at.
+    pub generation: i64,
+    /// The present.
+    pub now: Timestamp,
+    /// The conditions as they were.
+    pub previous: &'a [Condition],
+    /// What a pass came to.
+    pub verdict: &'a Verdict,
+    /// What the backends are.
+    pub shape: &'a Shape,
+    /// The children's own status.
+    pub observed: &'a Observed,
+    /// What the gateways say.
+    pub view: &'a ClusterView,
+}
+
+impl Inputs<'_> {
+    /// The migration that the gateways need, as far as it has come.
+    pub(super) fn migration(&self) -> Option<&MigrationObserved> {
+        self.observed.migrations.get(self.shape.migration.as_ref()?)
+    }
+}
+
+/// All conditions, in the order in which they are shown.
+#[must_use]
+pub fn conditions(inputs: &Inputs<'_>) -> Vec<Condition> {
+    let parts = [
+        (ConditionType::GatewaysAvailable, availability::gateways(inputs)),
+        (ConditionType::BrokerAvailable, availability::broker(inputs)),
+        (ConditionType::CacheAvailable, availability::cache(inputs)),
+        (ConditionType::DatabaseAvailable, availability::database(inputs)),
+        (ConditionType::ShardsBalanced, availability::shards(inputs)),
+        (ConditionType::RolloutHealthy, availability::rollout(inputs)),
+    ];
+    let stalled = stalled(inputs);
+    let ready = ready(inputs, &parts);
+    let reconciling = reconciling(inputs, &stalled, &ready);
+    let head =
+        [(ConditionType::Ready, ready), (ConditionType::Reconciling, reconciling), (ConditionType::Stalled, stalled)];
+    head.into_iter().chain(parts).map(|(type_, part)| stamp(inputs, type_, part)).collect()
+}
+
+fn stalled(inputs: &Inputs<'_>) -> Part {
+    if let Verdict::Refused(problem) = inputs.verdict {
+        return Part::new(State::True, problem.reason, &problem.message);
+    }
+    if let Some(MigrationObserved::Failed(_)) = inputs.migration() {
+        let part = availability::rollout(inputs);
+        return Part { state: State::True, ..part };
+    }
+    if inputs.observed.gateways.as_ref().is_some_and(|gateways| gateways.stuck) {
+        let part = availability::rollout(inputs);
+        return Part { state: State::True, ..part };
+    }
+    Part::new(State::False, "NotStalled", "nothing waits for a person")
+}
+
+fn ready(inputs: &Inputs<'_>, parts: &[(ConditionType, Part)]) -> Part {
+    match inputs.verdict {
+        Verdict::Waiting(problem) | Verdict::Refused(problem) | Verdict::Failed(problem) => {
+            return Part::new(State::False, problem.reason, &problem.message);
+        }
+        Verdict::Paused(pending) if *pending > 0 => {
+            let message =
+                format!("the cluster is paused and {pending} changes wait; set spec.paused to false to make them");
+            return Part::new(State::False, "ChangesPending", &message);
+        }
+        Verdict::Applied | Verdict::Paused(_) => {}
+    }
+    // An empty cluster has no gateways that could say anything: what is unknown then is no reason to be unready.
+    let counts = |part: &Part| match part.state {
+        State::True => false,
+        State::False => true,
+        State::Unknown => inputs.shape.replicas > 0,
+    };
+    // A cluster whose slots are spread unevenly is slower, not broken.
+    let first =
+        parts.iter().filter(|(type_, _)| *type_ != ConditionType::ShardsBalanced).find(|(_, part)| counts(part));
+    if let Some((type_, part)) = first {
+        let message = format!("{} is {}: {}", type_.as_str(), part.state.as_str(), part.message);
+        return Part { state: State::False, reason: part.reason.clone(), message };
+    }
+    match unsettled(inputs) {
+        Some((reason, message)) => Part::new(State::False, reason, &message),
+        None => Part::new(State::True, "Ready", "people can chat, and everything is as the spec asks"),
+    }
+}
+
+/// Work that is on its way, although nothing is wrong with it.
+fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
+    if !matches!(inputs.migration(), Some(MigrationObserved::Completed)) {
+        return Some(("Migrating", "the migration of the shards has not completed".to_owned()));
+    }
+    match &inputs.observed.gateways {
+        None => return Some(("RollingOut", "the gateways' Deployment is being made".to_owned())),
+        Some(gateways) if !gateways.complete || gateways.desired != inputs.shape.replicas => {
+            return Some(("RollingOut", "not every gateway is of the newest revision and ready".to_owned()));
+        }
+        Some(_) => {}
+    }
+    let waiting = inputs.observed.backends.iter().find(|(_, backend)| !backend.current || !backend.ready);
+    waiting.map(|(name, _)| ("RollingOut", format!("StatefulSet {name} is not of its newest revision and ready")))
+}
+
+fn reconciling(inputs: &Inputs<'_>, stalled: &Part, ready: &Part) -> Part {
+    let working = |reason: &str, message: &str| Part::new(State::True, reason, message);
+    if stalled.state == State::True {
+        return Part::new(State::False, "Stalled", "the operator waits for a person; see Stalled");
+    }
+    match inputs.verdict {
+        Verdict::Paused(_) => Part::new(State::False, "Paused", "spec.paused is true: the operator changes nothing"),
+        Verdict::Waiting(problem) => working(problem.reason, &problem.message),
+        Verdict::Failed(problem) => working("Retrying", &problem.message),
+        Verdict::Applied | Verdict::Refused(_) => match unsettled(inputs) {
+            Some((reason, message)) => working(reason, &message),
+            // For instance an external broker that is away: there is nothing that the operator could do about it.
+            None if ready.state != State::True => {
+                Part::new(State::False, "Applied", "all objects are as the spec asks; see Ready for what is wrong")
+            }
+            None => Part::new(State::False, "Settled", "everything is as the spec asks"),
+        },
+    }
+}
+
+/// Makes the condition; its transition time moves only when its status does.
+fn stamp(inputs: &Inputs<'_>, type_: ConditionType, part: Part) -> Condition {
+    let before = inputs.previous.iter().find(|condition| condition.type_ == type_.as_str());
+    let status = part.state.as_str();
+    let last_transition_time = match before {
+        Some(before) if before.status == status => before.last_transition_time.clone(),
+        _ => Time(inputs.now),
+    };
+    Condition {
+        type_: type_.as_str().to_owned(),
+        status: status.to_owned(),
+        reason: part.reason,
+        message: part.message,
+        observed_generation: Some(inputs.generation),
+        last_transition_time,
+    }
+}
+
+/// What the user reads when pods of a component do not run.
+pub(super) fn trouble_of(inputs: &Inputs<'_>, component: Component) -> Option<(String, String)> {
+    let trouble = inputs.observed.troubles.get(&component)?;
+    Some((trouble.reason.clone(), trouble.message.clone()))
+}

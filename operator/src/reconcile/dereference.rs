@@ -1,0 +1,153 @@
+//! The only reader: the ChatCluster itself, its children, its pods, and the Secrets it refers to.
+
+use std::collections::BTreeMap;
+
+use chat_crds::ChatCluster;
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, ListParams},
+};
+
+use super::{expected::expected_children, live::Live};
+use crate::{
+    build::{ChildId, Kind},
+    names::{ClusterKey, label},
+    sensitive::Sensitive,
+};
+
+/// Children read in one answer of the API server; a cluster has some forty at most of one kind.
+const PAGE: u32 = 500;
+
+/// A ChatCluster and everything that it refers to, as they were a moment ago.
+#[derive(Debug)]
+pub struct Dereferenced {
+    /// The ChatCluster, fresh from the API server.
+    pub cluster: ChatCluster,
+    /// Its children and pods, and objects that have a child's name.
+    pub live: Live,
+    /// Secrets that the spec names; `None` for those that do not exist.
+    pub secrets: BTreeMap<String, Option<SecretValues>>,
+}
+
+/// The values of a Secret by key. Values that are not text are left out.
+pub type SecretValues = BTreeMap<String, Sensitive>;
+
+/// The API server refused a read or did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read {what}: {source}")]
+pub struct DereferenceError {
+    what: String,
+    source: Box<kube::Error>,
+}
+
+/// Reads the ChatCluster, or `None` when it is gone.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub(super) async fn fetch(client: &Client, key: &ClusterKey) -> Result<Option<ChatCluster>, DereferenceError> {
+    let api: Api<ChatCluster> = Api::namespaced(client.clone(), &key.namespace);
+    api.get_opt(&key.name).await.map_err(|source| failed(format!("ChatCluster {key}"), source))
+}
+
+/// Reads everything that `cluster` refers to.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub(super) async fn dereference(
+    client: &Client,
+    key: &ClusterKey,
+    cluster: ChatCluster,
+) -> Result<Dereferenced, DereferenceError> {
+    let (mut live, secrets) =
+        tokio::try_join!(read_children(client, key), read_secrets(client, key, referenced_secrets(&cluster)))?;
+    // An object of a child's name without our labels is in no list. It must be known before anything is written.
+    let missing = expected_children(&cluster).into_iter().filter(|id| live.get(id).is_none());
+    for (id, object) in try_join_all(missing.map(|id| read_one(client, key, id))).await?.into_iter().flatten() {
+        live.insert(id, object);
+    }
+    Ok(Dereferenced { cluster, live, secrets })
+}
+
+/// Names of the Secrets that the spec refers to.
+#[must_use]
+pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
+    let spec = &cluster.spec;
+    let mut names: Vec<String> = spec
+        .database
+        .shards
+        .iter()
+        .filter_map(|shard| shard.url_secret_ref.as_ref())
+        .map(|from| from.name.clone())
+        .collect();
+    names
+        .extend(spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()).map(|from| from.name.clone()));
+    names.extend(
+        spec.broker.rabbitmq.as_ref().and_then(|broker| broker.uri_secret_ref.as_ref()).map(|from| from.name.clone()),
+    );
+    names.extend(spec.redis.url_secret_ref.as_ref().map(|from| from.name.clone()));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+async fn read_children(client: &Client, key: &ClusterKey) -> Result<Live, DereferenceError> {
+    let ours = ListParams::default().labels(&format!("{}={}", label::CLUSTER, key.name)).limit(PAGE);
+    let lists = try_join_all(Kind::ALL.map(|kind| {
+        let ours = &ours;
+        async move {
+            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &key.namespace, &kind.api_resource());
+            let list = api.list(ours).await.map_err(|source| failed(format!("{}s", kind.name()), source))?;
+            Ok::<_, DereferenceError>((kind, list))
+        }
+    }));
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
+    let pods = async { pods.list(&ours).await.map_err(|source| failed("Pods".to_owned(), source)) };
+    let (lists, pods) = tokio::try_join!(lists, pods)?;
+    let mut live = Live::with_pods(pods.items);
+    for (kind, list) in lists {
+        for object in list {
+            live.insert(ChildId::new(kind, &object.name_any()), object);
+        }
+    }
+    Ok(live)
+}
+
+async fn read_one(
+    client: &Client,
+    key: &ClusterKey,
+    id: ChildId,
+) -> Result<Option<(ChildId, DynamicObject)>, DereferenceError> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &key.namespace, &id.kind.api_resource());
+    let object = api.get_opt(&id.name).await.map_err(|source| failed(id.to_string(), source))?;
+    Ok(object.map(|object| (id, object)))
+}
+
+async fn read_secrets(
+    client: &Client,
+    key: &ClusterKey,
+    names: Vec<String>,
+) -> Result<BTreeMap<String, Option<SecretValues>>, DereferenceError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
+    let reads = names.into_iter().map(|name| {
+        let api = &api;
+        async move {
+            let secret = api.get_opt(&name).await.map_err(|source| failed(format!("Secret {name}"), source))?;
+            Ok::<_, DereferenceError>((name, secret.as_ref().map(values)))
+        }
+    });
+    Ok(try_join_all(reads).await?.into_iter().collect())
+}
+
+/// The values of a Secret that are text.
+#[must_use]
+pub(super) fn values(secret: &Secret) -> SecretValues {
+    let data = secret.data.iter().flatten();
+    data.filter_map(|(key, value)| Some((key.clone(), Sensitive::new(String::from_utf8(value.0.clone()).ok()?))))
+        .collect()
+}
+
+fn failed(what: String, source: kube::Error) -> DereferenceError {
+    DereferenceError { what, source: Box::new(source) }
+}

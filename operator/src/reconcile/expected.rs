@@ -1,0 +1,45 @@
+//! Names of the children that a spec leads to, known before it is validated. The migration's Job and ConfigMap are not
+//! among them: their names are hashes.
+
+use chat_crds::ChatCluster;
+use kube::ResourceExt;
+
+use crate::{
+    build::{ChildId, Kind},
+    names::Names,
+};
+
+/// Kinds that every managed backend has.
+const BACKEND: [Kind; 5] =
+    [Kind::Secret, Kind::Service, Kind::NetworkPolicy, Kind::PodDisruptionBudget, Kind::StatefulSet];
+/// Kinds that the gateways have.
+const GATEWAY: [Kind; 6] = [
+    Kind::ServiceAccount,
+    Kind::ConfigMap,
+    Kind::Service,
+    Kind::NetworkPolicy,
+    Kind::PodDisruptionBudget,
+    Kind::Deployment,
+];
+
+/// Children by kind and name.
+pub(super) fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
+    let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
+    let mut children: Vec<ChildId> = GATEWAY.map(|kind| ChildId::new(kind, &names.gateway())).into();
+    children.push(ChildId::new(Kind::NetworkPolicy, &names.migration_policy()));
+    children.push(ChildId::new(Kind::Secret, &names.admin_token()));
+    if spec.auth.as_ref().is_none_or(|auth| auth.signing_key_secret_ref.is_none()) {
+        children.push(ChildId::new(Kind::Secret, &names.signing_key()));
+    }
+    let mut backend = |name: String| children.extend(BACKEND.map(|kind| ChildId::new(kind, &name)));
+    if spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some()) {
+        backend(names.rabbitmq());
+    }
+    if spec.redis.managed.is_some() {
+        backend(names.redis());
+    }
+    for shard in spec.database.shards.iter().filter(|shard| shard.managed.is_some()) {
+        backend(names.shard(&shard.name));
+    }
+    children
+}

@@ -1,0 +1,73 @@
+//! The children of one cluster as they are in the API server, and their pods.
+
+use std::{
+    collections::{BTreeMap, btree_map},
+    fmt,
+};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::DynamicObject;
+use serde::de::DeserializeOwned;
+
+use crate::build::{ChildId, Kind};
+
+/// Existing children and pods.
+#[derive(Clone, Default)]
+pub struct Live {
+    objects: BTreeMap<ChildId, DynamicObject>,
+    /// Pods of the cluster.
+    pub pods: Vec<Pod>,
+}
+
+impl fmt::Debug for Live {
+    // Names only: Secrets are among the objects.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.objects.keys()).finish()
+    }
+}
+
+impl Live {
+    /// No children, these pods.
+    #[must_use]
+    pub fn with_pods(pods: Vec<Pod>) -> Self {
+        Self { objects: BTreeMap::new(), pods }
+    }
+
+    /// The child, if it exists.
+    #[must_use]
+    pub fn get(&self, id: &ChildId) -> Option<&DynamicObject> {
+        self.objects.get(id)
+    }
+
+    /// Adds or replaces a child.
+    pub fn insert(&mut self, id: ChildId, object: DynamicObject) {
+        self.objects.insert(id, object);
+    }
+
+    /// Forgets a child.
+    pub fn remove(&mut self, id: &ChildId) {
+        self.objects.remove(id);
+    }
+
+    /// All children.
+    pub fn iter(&self) -> btree_map::Iter<'_, ChildId, DynamicObject> {
+        self.objects.iter()
+    }
+
+    /// The child as its own type; `None` when it does not exist or is not readable as one.
+    #[must_use]
+    pub fn typed<K: DeserializeOwned>(&self, kind: Kind, name: &str) -> Option<K> {
+        let object = self.objects.get(&ChildId::new(kind, name))?;
+        serde_json::to_value(object).and_then(serde_json::from_value).ok()
+    }
+
+    /// All children of a kind as their own type.
+    #[must_use]
+    pub fn all_typed<K: DeserializeOwned>(&self, kind: Kind) -> Vec<K> {
+        self.objects
+            .iter()
+            .filter(|(id, _)| id.kind == kind)
+            .filter_map(|(_, object)| serde_json::to_value(object).and_then(serde_json::from_value).ok())
+            .collect()
+    }
+}

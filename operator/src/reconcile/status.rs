@@ -1,0 +1,178 @@
+//! The status of a ChatCluster: computed from what is observed, written only when it says something else than before.
+
+use chat_crds::{
+    ChatCluster, ChatClusterStatus,
+    chat_cluster::{ConditionType, Effective, ShardStatus},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{
+    availability::{self, State},
+    conditions::{Inputs, Shape, Verdict, conditions},
+    observed::Observed,
+};
+use crate::{
+    api,
+    build::gateway_selector,
+    metrics::Metrics,
+    names::{ClusterKey, FIELD_MANAGER, Names},
+    poll::ClusterView,
+};
+
+/// The status could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to write the status of ChatCluster {key}: {source}")]
+pub struct StatusError {
+    key: ClusterKey,
+    source: Box<kube::Error>,
+}
+
+impl Shape {
+    /// The shape of `cluster`; `migration` is the Job that its gateways need, when that is known.
+    #[must_use]
+    pub fn of(cluster: &ChatCluster, migration: Option<String>) -> Self {
+        let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
+        let managed_broker = spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some());
+        Self {
+            broker: managed_broker.then(|| names.rabbitmq()),
+            cache: spec.redis.managed.as_ref().map(|_| names.redis()),
+            shards: spec
+                .database
+                .shards
+                .iter()
+                .map(|shard| (shard.name.clone(), shard.managed.as_ref().map(|_| names.shard(&shard.name))))
+                .collect(),
+            slots: spec.effective_slots(),
+            replicas: spec.effective_replicas(),
+            migration,
+        }
+    }
+}
+
+/// What a status is computed from.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// The ChatCluster, with the status that it has.
+    pub cluster: &'a ChatCluster,
+    /// Image of gateways whose spec names none.
+    pub default_image: &'a str,
+    /// What the pass came to.
+    pub verdict: &'a Verdict,
+    /// What the backends are.
+    pub shape: &'a Shape,
+    /// The children's own status.
+    pub observed: &'a Observed,
+    /// What the gateways say.
+    pub view: &'a ClusterView,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// The status. Pure.
+#[must_use]
+pub fn status(report: &Report<'_>) -> ChatClusterStatus {
+    let Report { cluster, default_image, verdict, shape, observed, view, now } = report;
+    let before = cluster.status.clone().unwrap_or_default();
+    let generation = cluster.metadata.generation.unwrap_or_default();
+    let inputs = Inputs { generation, now: *now, previous: &before.conditions, verdict, shape, observed, view };
+    let gateways = observed.gateways.clone().unwrap_or_default();
+    ChatClusterStatus {
+        observed_generation: Some(generation),
+        conditions: conditions(&inputs),
+        selector: Some(gateway_selector(&cluster.name_any())),
+        replicas: Some(gateways.replicas),
+        ready_replicas: Some(gateways.ready),
+        connections: Some(view.connections),
+        // Until a rollout is over, the revision before it is the one that all gateways ran last.
+        revision: if gateways.complete { Some(gateways.revision) } else { before.revision },
+        shards: shards(&inputs),
+        effective: Some(effective(cluster, default_image)),
+    }
+}
+
+/// The status of a cluster whose children could not be read: nothing is known but that.
+#[must_use]
+pub(super) fn unreadable(cluster: &ChatCluster, message: &str, now: Timestamp) -> ChatClusterStatus {
+    let mut status = cluster.status.clone().unwrap_or_default();
+    let generation = cluster.metadata.generation;
+    let ready = ConditionType::Ready.as_str();
+    let since = match status.conditions.iter().find(|condition| condition.type_ == ready) {
+        Some(before) if before.status == State::Unknown.as_str() => before.last_transition_time.clone(),
+        _ => Time(now),
+    };
+    let condition = Condition {
+        type_: ready.to_owned(),
+        status: State::Unknown.as_str().to_owned(),
+        reason: "ReadFailed".to_owned(),
+        message: message.to_owned(),
+        observed_generation: generation,
+        last_transition_time: since,
+    };
+    match status.conditions.iter_mut().find(|condition| condition.type_ == ready) {
+        Some(before) => *before = condition,
+        None => status.conditions.push(condition),
+    }
+    status
+}
+
+/// Writes `status` when it differs from what `cluster` has. Tells whether it wrote.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub(super) async fn write(
+    client: &Client,
+    metrics: &Metrics,
+    cluster: &ChatCluster,
+    status: &ChatClusterStatus,
+) -> Result<bool, StatusError> {
+    if cluster.status.as_ref() == Some(status) {
+        return Ok(false);
+    }
+    let key = ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any());
+    let clusters: Api<ChatCluster> = Api::namespaced(client.clone(), &key.namespace);
+    // The uid makes the API server refuse to write into a cluster that was made anew under the same name.
+    let patch = json!({
+        "apiVersion": api::API_VERSION,
+        "kind": api::KIND,
+        "metadata": { "name": key.name, "uid": cluster.uid() },
+        "status": status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    metrics.status_writes.inc();
+    match clusters.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
+        Ok(_) => Ok(true),
+        Err(source) => Err(StatusError { key, source: Box::new(source) }),
+    }
+}
+
+fn shards(inputs: &Inputs<'_>) -> Vec<ShardStatus> {
+    let one = |(name, set): &(String, Option<String>)| ShardStatus {
+        name: name.clone(),
+        slots: inputs.view.slots(name),
+        available: availability::shard(inputs, name, set.as_deref()).state == State::True,
+    };
+    inputs.shape.shards.iter().map(one).collect()
+}
+
+fn effective(cluster: &ChatCluster, default_image: &str) -> Effective {
+    let (spec, limits) = (&cluster.spec, cluster.spec.effective_limits());
+    Effective {
+        image: spec.image.clone().unwrap_or_else(|| default_image.to_owned()),
+        replicas: spec.effective_replicas(),
+        connections_per_gateway: spec.effective_connections_per_gateway(),
+        drain_seconds: spec.effective_drain_seconds(),
+        messages_per_second: limits.messages_per_second,
+        message_burst: limits.message_burst,
+        message_bytes: limits.message_bytes,
+        rooms_per_connection: limits.rooms_per_connection,
+        passwords: spec.effective_passwords(),
+        slots: spec.effective_slots(),
+        deletion_policy: spec.effective_deletion_policy(),
+    }
+}

@@ -1,0 +1,292 @@
+//! Spec and fetched objects become a [`ValidatedCluster`], or one reason why they cannot.
+
+use chat_crds::chat_cluster as crd;
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+
+use super::{
+    credentials::Keeper,
+    dereference::Dereferenced,
+    observed,
+    validated::{
+        Broker, DeletionPolicy, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard, ShardBackend, SigningKey,
+        ValidatedCluster,
+    },
+};
+use crate::{
+    args::Images,
+    build::Kind,
+    names::{ClusterKey, Names},
+    sensitive::{Entropy, EntropyError, Sensitive},
+};
+
+/// What the operator itself brings to every cluster.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Images for what a spec does not name.
+    pub images: Images,
+    /// Namespace of the operator.
+    pub operator_namespace: String,
+}
+
+/// One reason for the condition, and a sentence with the way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// One CamelCase word.
+    pub reason: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Problem {
+    pub(super) fn new(reason: &'static str, message: String) -> Self {
+        Self { reason, message }
+    }
+}
+
+/// The cluster cannot be built from what there is.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ValidateError {
+    /// The spec is wrong; only a change of it helps.
+    #[error("{}", .0.message)]
+    Invalid(Problem),
+    /// Something that the spec refers to is not there or not usable yet.
+    #[error("{}", .0.message)]
+    Unmet(Problem),
+    /// No random bytes for new credentials.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+/// Checks the cluster and puts everything in its place.
+///
+/// # Errors
+/// See [`ValidateError`].
+pub fn validate(
+    fetched: &Dereferenced,
+    environment: &Environment,
+    entropy: &mut dyn Entropy,
+) -> Result<ValidatedCluster, ValidateError> {
+    let (cluster, spec) = (&fetched.cluster, &fetched.cluster.spec);
+    let names = Names::new(cluster.name_any());
+    let secrets = References(fetched);
+    let mut keeper = Keeper { names: &names, live: &fetched.live, entropy };
+    let mut images = environment.images.clone();
+    if let Some(image) = &spec.image {
+        images.gateway.clone_from(image);
+    }
+    let signing_key = match spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()) {
+        Some(from) => secrets.signing_key(&from.name, from.key_or_default())?,
+        None => SigningKey::Generated(keeper.signing_key()?),
+    };
+    Ok(ValidatedCluster {
+        key: ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any()),
+        uid: cluster.uid().unwrap_or_default(),
+        images,
+        operator_namespace: environment.operator_namespace.clone(),
+        deletion_policy: match spec.effective_deletion_policy() {
+            crd::DeletionPolicy::Retain => DeletionPolicy::Retain,
+            crd::DeletionPolicy::Delete => DeletionPolicy::Delete,
+        },
+        gateways: gateways(spec)?,
+        passwords: match spec.effective_passwords() {
+            crd::Passwords::Enabled => chat_gateway_config::Passwords::Enabled,
+            crd::Passwords::Disabled => chat_gateway_config::Passwords::Disabled,
+        },
+        signing_key,
+        admin_token: keeper.admin_token()?,
+        broker: broker(spec, &secrets, &mut keeper)?,
+        redis: redis(spec, &secrets, &mut keeper)?,
+        slots: unsigned("spec.database.slots", spec.effective_slots())?,
+        shards: shards(spec, &secrets, &mut keeper)?,
+        completed_migrations: fetched
+            .live
+            .all_typed::<Job>(Kind::Job)
+            .into_iter()
+            .filter(observed::has_completed)
+            .map(|job| job.name_any())
+            .collect(),
+        names,
+    })
+}
+
+// The schema's rules make most of these refusals unreachable. They stay, because a schema can be older than the
+// operator and because an error with a name is better than a cluster that is silently different.
+
+fn invalid(message: &str) -> ValidateError {
+    ValidateError::Invalid(Problem::new("InvalidSpec", message.to_owned()))
+}
+
+fn unsigned(field: &str, value: i32) -> Result<u32, ValidateError> {
+    u32::try_from(value).map_err(|_| invalid(&format!("{field}: must not be negative; set a value of 0 or more")))
+}
+
+fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
+    let limits = spec.effective_limits();
+    Ok(Gateways {
+        replicas: spec.effective_replicas(),
+        connections: unsigned("spec.gateways.connectionsPerGateway", spec.effective_connections_per_gateway())?,
+        limits: chat_gateway_config::Limits {
+            messages_per_second: unsigned("spec.gateways.limits.messagesPerSecond", limits.messages_per_second)?,
+            message_burst: unsigned("spec.gateways.limits.messageBurst", limits.message_burst)?,
+            message_bytes: unsigned("spec.gateways.limits.messageBytes", limits.message_bytes)?,
+            rooms_per_connection: unsigned("spec.gateways.limits.roomsPerConnection", limits.rooms_per_connection)?,
+        },
+        drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
+        overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
+    })
+}
+
+fn overlay(template: crd::PodTemplate) -> PodOverlay {
+    // No rest pattern: a new field of the template must not be accepted and then ignored.
+    let crd::PodTemplate {
+        labels,
+        annotations,
+        resources,
+        node_selector,
+        tolerations,
+        affinity,
+        topology_spread_constraints,
+        priority_class_name,
+    } = template;
+    PodOverlay {
+        labels: labels.unwrap_or_default(),
+        annotations: annotations.unwrap_or_default(),
+        resources,
+        node_selector: node_selector.unwrap_or_default(),
+        tolerations: tolerations.unwrap_or_default(),
+        affinity,
+        topology_spread_constraints,
+        priority_class_name,
+    }
+}
+
+fn broker(
+    spec: &crd::ChatClusterSpec,
+    secrets: &References<'_>,
+    keeper: &mut Keeper<'_>,
+) -> Result<Broker, ValidateError> {
+    let Some(rabbitmq) = &spec.broker.rabbitmq else { return Err(invalid("spec.broker: set rabbitmq")) };
+    match (&rabbitmq.managed, &rabbitmq.uri_secret_ref) {
+        (Some(managed), None) => {
+            Ok(Broker::Managed { credentials: keeper.broker()?, resources: managed.resources.clone() })
+        }
+        (None, Some(from)) => {
+            let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
+            secrets.uri("spec.broker.rabbitmq.uriSecretRef", &at, &["amqp://", "amqps://"])?;
+            Ok(Broker::External(at))
+        }
+        _ => Err(invalid("spec.broker.rabbitmq: set exactly one of managed and uriSecretRef")),
+    }
+}
+
+fn redis(
+    spec: &crd::ChatClusterSpec,
+    secrets: &References<'_>,
+    keeper: &mut Keeper<'_>,
+) -> Result<Redis, ValidateError> {
+    match (&spec.redis.managed, &spec.redis.url_secret_ref) {
+        (Some(managed), None) => {
+            Ok(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() })
+        }
+        (None, Some(from)) => {
+            let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
+            secrets.uri("spec.redis.urlSecretRef", &at, &["redis://", "rediss://"])?;
+            Ok(Redis::External(at))
+        }
+        _ => Err(invalid("spec.redis: set exactly one of managed and urlSecretRef")),
+    }
+}
+
+fn shards(
+    spec: &crd::ChatClusterSpec,
+    secrets: &References<'_>,
+    keeper: &mut Keeper<'_>,
+) -> Result<Vec<Shard>, ValidateError> {
+    if spec.database.shards.is_empty() {
+        return Err(invalid("spec.database.shards: name at least one shard"));
+    }
+    let one = |shard: &crd::Shard| {
+        let backend = match (&shard.managed, &shard.url_secret_ref) {
+            (Some(managed), None) => ShardBackend::Managed(Box::new(ManagedShard {
+                credentials: keeper.shard(&shard.name)?,
+                storage: managed.storage.size.clone(),
+                storage_class: managed.storage.storage_class_name.clone(),
+                resources: managed.resources.clone(),
+            })),
+            (None, Some(from)) => secrets.shard(from)?,
+            _ => {
+                return Err(invalid("spec.database.shards: each shard has exactly one of managed and urlSecretRef"));
+            }
+        };
+        Ok(Shard { name: shard.name.clone(), backend })
+    };
+    spec.database.shards.iter().map(one).collect()
+}
+
+/// The Secrets that the spec refers to.
+struct References<'a>(&'a Dereferenced);
+
+impl References<'_> {
+    fn get(&self, field: &str, at: &SecretKey) -> Result<Sensitive, ValidateError> {
+        let SecretKey { secret, key } = at;
+        let values = self.0.secrets.get(secret).and_then(Option::as_ref).ok_or_else(|| {
+            let message =
+                format!("{field}: Secret {secret} does not exist in this namespace; make it with the key {key}");
+            ValidateError::Unmet(Problem::new("SecretNotFound", message))
+        })?;
+        values.get(key).cloned().ok_or_else(|| {
+            let message =
+                format!("{field}: Secret {secret} has no text under the key {key}; add it or name another key");
+            ValidateError::Unmet(Problem::new("SecretKeyNotFound", message))
+        })
+    }
+
+    fn uri(&self, field: &str, at: &SecretKey, schemes: &[&str]) -> Result<Sensitive, ValidateError> {
+        let uri = self.get(field, at)?;
+        if schemes.iter().any(|scheme| uri.expose().starts_with(scheme)) {
+            return Ok(uri);
+        }
+        // The value itself is never shown: it holds a password.
+        let message = format!(
+            "{field}: the key {} of Secret {} must start with {}; correct the value",
+            at.key,
+            at.secret,
+            schemes.join(" or ")
+        );
+        Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
+    }
+
+    fn signing_key(&self, secret: &str, name: &str) -> Result<SigningKey, ValidateError> {
+        let field = "spec.auth.signingKeySecretRef";
+        let from = SecretKey { secret: secret.to_owned(), key: name.to_owned() };
+        let content = self.get(field, &from)?;
+        if !content.expose().contains("-----BEGIN PRIVATE KEY-----") {
+            let message = format!(
+                "{field}: the key {name} of Secret {secret} must be an Ed25519 private key as PKCS#8 PEM; make one with \
+                 `openssl genpkey -algorithm ed25519`"
+            );
+            return Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)));
+        }
+        Ok(SigningKey::Given { from, content })
+    }
+
+    fn shard(&self, from: &crd::ShardSecretRef) -> Result<ShardBackend, ValidateError> {
+        const FIELD: &str = "spec.database.shards.urlSecretRef";
+        const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
+        let at = |key: &str| SecretKey { secret: from.name.clone(), key: key.to_owned() };
+        let uri = at(from.key_or_default());
+        let content = self.uri(FIELD, &uri, &SCHEMES)?;
+        let mut migration_uri = at(from.migration_key_or_default());
+        let migration_content = match (&from.migration_key, self.uri(FIELD, &migration_uri, &SCHEMES)) {
+            (_, Ok(content)) => content,
+            // A key that was named must be there; the default one need not.
+            (None, Err(ValidateError::Unmet(Problem { reason: "SecretKeyNotFound", .. }))) => {
+                migration_uri = uri.clone();
+                content.clone()
+            }
+            (_, Err(error)) => return Err(error),
+        };
+        Ok(ShardBackend::External { uri, migration_uri, contents: [content, migration_content] })
+    }
+}

@@ -1,0 +1,232 @@
+//! A ChatCluster that was checked against what it refers to: defaults applied, references resolved, credentials at hand.
+//!
+//! Only [`super::validate`] makes these values. Builders read nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chat_gateway_config::{Limits, Passwords};
+use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
+
+use crate::{
+    args::Images,
+    names::{ClusterKey, Names},
+    sensitive::Sensitive,
+};
+
+/// A checked ChatCluster.
+#[derive(Clone, Debug)]
+pub struct ValidatedCluster {
+    /// Namespace and name.
+    pub key: ClusterKey,
+    /// The object's uid, for owner references.
+    pub uid: String,
+    /// Names of its children.
+    pub names: Names,
+    /// Images to run; the gateway's is the cluster's own where the spec names one.
+    pub images: Images,
+    /// Namespace whose operator pods may ask gateways for statistics.
+    pub operator_namespace: String,
+    /// What happens to managed data when the ChatCluster is deleted.
+    pub deletion_policy: DeletionPolicy,
+    /// The gateways.
+    pub gateways: Gateways,
+    /// Whether passwords are a way in.
+    pub passwords: Passwords,
+    /// The key that signs tokens.
+    pub signing_key: SigningKey,
+    /// The token of the gateways' admin port.
+    pub admin_token: Sensitive,
+    /// The broker.
+    pub broker: Broker,
+    /// Redis.
+    pub redis: Redis,
+    /// Number of slots.
+    pub slots: u32,
+    /// The shards, at least one, in the order of the spec.
+    pub shards: Vec<Shard>,
+    /// Names of this cluster's migration Jobs that have completed.
+    pub completed_migrations: BTreeSet<String>,
+}
+
+/// What happens to managed data when the ChatCluster is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// Volumes and their credentials stay.
+    Retain,
+    /// Volumes and their credentials go.
+    Delete,
+}
+
+/// The gateways.
+#[derive(Clone, Debug)]
+pub struct Gateways {
+    /// How many.
+    pub replicas: i32,
+    /// Connections each one accepts.
+    pub connections: u32,
+    /// Limits on users and connections.
+    pub limits: Limits,
+    /// Seconds that a draining gateway gives its clients.
+    pub drain_seconds: u32,
+    /// What the user lays over the pod template.
+    pub overlay: PodOverlay,
+}
+
+/// What the user lays over the gateways' pod template.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodOverlay {
+    /// Labels to add; those of the operator win.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations to add; those of the operator win.
+    pub annotations: BTreeMap<String, String>,
+    /// Requests and limits; replace the defaults as a whole.
+    pub resources: Option<ResourceRequirements>,
+    /// Node labels to require.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints to tolerate.
+    pub tolerations: Vec<Toleration>,
+    /// Affinity.
+    pub affinity: Option<Affinity>,
+    /// Spread; replaces the default spread over nodes.
+    pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
+    /// Priority class.
+    pub priority_class_name: Option<String>,
+}
+
+/// A key of a Secret that the user made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretKey {
+    /// The Secret.
+    pub secret: String,
+    /// The key in it.
+    pub key: String,
+}
+
+/// The key that signs tokens.
+#[derive(Clone, Debug)]
+pub enum SigningKey {
+    /// Made by the operator, kept in a Secret of the cluster.
+    Generated(Sensitive),
+    /// Made by the user.
+    Given {
+        /// Where it is.
+        from: SecretKey,
+        /// Its content, for the hash that restarts gateways.
+        content: Sensitive,
+    },
+}
+
+/// The broker.
+#[derive(Clone, Debug)]
+pub enum Broker {
+    /// Run by the operator.
+    Managed {
+        /// Its credentials.
+        credentials: BrokerCredentials,
+        /// Requests and limits; `None` for the defaults.
+        resources: Option<ResourceRequirements>,
+    },
+    /// A URI of the user.
+    External(SecretKey),
+}
+
+/// Credentials of managed RabbitMQ.
+#[derive(Clone, Debug)]
+pub struct BrokerCredentials {
+    /// User name.
+    pub username: Sensitive,
+    /// Password.
+    pub password: Sensitive,
+    /// URI with both.
+    pub uri: Sensitive,
+}
+
+/// Redis.
+#[derive(Clone, Debug)]
+pub enum Redis {
+    /// Run by the operator.
+    Managed {
+        /// Its credentials.
+        credentials: RedisCredentials,
+        /// Requests and limits; `None` for the defaults.
+        resources: Option<ResourceRequirements>,
+    },
+    /// A URL of the user.
+    External(SecretKey),
+}
+
+/// Credentials of managed Redis.
+#[derive(Clone, Debug)]
+pub struct RedisCredentials {
+    /// Password.
+    pub password: Sensitive,
+    /// URL with it.
+    pub url: Sensitive,
+}
+
+/// One shard.
+#[derive(Clone, Debug)]
+pub struct Shard {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub backend: ShardBackend,
+}
+
+/// Where a shard is.
+#[derive(Clone, Debug)]
+pub enum ShardBackend {
+    /// Run by the operator.
+    Managed(Box<ManagedShard>),
+    /// URIs of the user.
+    External {
+        /// URI for gateways.
+        uri: SecretKey,
+        /// URI for the migration; the same key when the Secret has no other.
+        migration_uri: SecretKey,
+        /// Both contents, so that a migration runs again when they change.
+        contents: [Sensitive; 2],
+    },
+}
+
+/// A shard that the operator runs.
+#[derive(Clone, Debug)]
+pub struct ManagedShard {
+    /// Its credentials.
+    pub credentials: ShardCredentials,
+    /// Size of its volume, a Kubernetes quantity.
+    pub storage: String,
+    /// Storage class; `None` for the default of the Kubernetes cluster.
+    pub storage_class: Option<String>,
+    /// Requests and limits; `None` for the defaults.
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// Credentials of a managed shard.
+#[derive(Clone, Debug)]
+pub struct ShardCredentials {
+    /// Password of the superuser.
+    pub password: Sensitive,
+    /// Password of the role that gateways use.
+    pub gateway_password: Sensitive,
+    /// URI for gateways.
+    pub uri: Sensitive,
+    /// URI for the migration.
+    pub migration_uri: Sensitive,
+}
+
+impl Broker {
+    /// Whether the operator runs it.
+    #[must_use]
+    pub const fn is_managed(&self) -> bool {
+        matches!(self, Self::Managed { .. })
+    }
+}
+
+impl Redis {
+    /// Whether the operator runs it.
+    #[must_use]
+    pub const fn is_managed(&self) -> bool {
+        matches!(self, Self::Managed { .. })
+    }
+}

@@ -1,0 +1,133 @@
+//! Start and end of the process: health port first, then the CRD, then the Lease, then work.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use kube::Client;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::{self, Readiness},
+    args::Args,
+    backoff::Backoff,
+    context::Context,
+    controller::{self, Settings},
+    crd,
+    events::Announcer,
+    lease::Candidate,
+    metrics::Metrics,
+    poll::Poller,
+    reconcile::Environment,
+};
+
+/// Pause between two looks for the CRD.
+const CRD_RETRY: Duration = Duration::from_secs(3);
+/// Clusters with news that wait for the controller; more are seen in the next round of polling.
+const NEWS: usize = 1_024;
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the process cannot start, or when the Lease is lost: it must end then, because another replica works.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    // Two providers can come into the tree through dependencies; the choice must not depend on them. A second call
+    // (tests in one process) is refused, and the first choice stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let stop = stop_on_signal()?;
+    let metrics = Arc::new(Metrics::new().context("failed to register metrics")?);
+    let readiness = Readiness::blocked("starting");
+    let admin = tokio::spawn(admin::serve(args.listen, readiness.clone(), Arc::clone(&metrics), stop.clone()));
+    let client = Client::try_default().await.context("failed to find out how to reach the API server")?;
+
+    let worked = tokio::select! {
+        worked = work(args, client, metrics, readiness, stop.clone()) => worked,
+        // Served until `stop`, so it ends first only when it failed.
+        ended = admin, if !stop.is_cancelled() => ended.context("the admin port's task failed")?.context("the admin port failed"),
+    };
+    stop.cancel();
+    worked
+}
+
+async fn work(
+    args: Args,
+    client: Client,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let candidate = Candidate::new(client.clone(), &args.pod_namespace, &args.lease_name, &args.pod_name);
+    let lead = async {
+        wait_for_crd(&client, &readiness).await;
+        // A replica that stands by is ready: it could take over at once.
+        readiness.ready();
+        candidate.acquire().await;
+    };
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        () = lead => {}
+    }
+    metrics.leader.set(1);
+    tracing::info!(lease = args.lease_name, "leading");
+    let (context, settings, news) = assemble(args, client, Arc::clone(&metrics));
+    let result = tokio::select! {
+        lost = candidate.hold() => Err(lost.into()),
+        () = controller::run(context, settings, news, stop) => Ok(()),
+    };
+    metrics.leader.set(0);
+    if result.is_ok() {
+        candidate.release().await.context("failed to give the lease back; it runs out by itself")?;
+        tracing::info!("stopped");
+    }
+    result
+}
+
+fn assemble(
+    args: Args,
+    client: Client,
+    metrics: Arc<Metrics>,
+) -> (Context, Settings, mpsc::Receiver<crate::names::ClusterKey>) {
+    let (changed, news) = mpsc::channel(NEWS);
+    let settings = Settings { scope: args.scope().map(str::to_owned), concurrency: args.concurrency };
+    let context = Context {
+        environment: Arc::new(Environment { images: args.images, operator_namespace: args.pod_namespace }),
+        poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
+        backoff: Arc::new(Backoff::default()),
+        announcer: Arc::new(Announcer::new(client.clone(), &args.pod_name, Arc::clone(&metrics))),
+        client,
+        metrics,
+    };
+    (context, settings, news)
+}
+
+/// Waits until the API server serves a ChatCluster that has all fields. Ending instead would only turn a clear reason
+/// on /readyz into a crash loop.
+async fn wait_for_crd(client: &Client, readiness: &Readiness) {
+    while let Err(error) = crd::check(client).await {
+        let reason = error.to_string();
+        if readiness.blocker().as_deref() != Some(&reason) {
+            tracing::warn!(reason, "cannot work yet");
+            readiness.block(reason);
+        }
+        tokio::time::sleep(CRD_RETRY).await;
+    }
+}
+
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        cancelled.cancel();
+    });
+    Ok(stop)
+}
