@@ -45,7 +45,12 @@ impl Program {
 /// # Errors
 /// When cargo is missing or the code does not compile.
 pub fn compile(profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
-    let mut command = Command::new("cargo");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    // `cargo run` sets these for its program; a build that sees them differ would compile everything again.
+    for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
+        command.env_remove(name);
+    }
     command.args(["build", "--bins", "--message-format=json-render-diagnostics", "--profile", profile]);
     for program in Program::ALL {
         command.args(["--package", program.name()]);

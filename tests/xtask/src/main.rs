@@ -1,3 +1,69 @@
-//! The developer entry point: cargo xtask
+//! `cargo xtask`: the one entry point for developers and CI.
 
-fn main() {}
+mod backends;
+mod bench;
+mod cluster;
+mod codegen;
+mod demo;
+mod deny;
+mod install;
+mod packages;
+mod paths;
+mod shell;
+mod steps;
+mod summary;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, runs and tests ChatCluster on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything from nothing: a real Kubernetes, the operator, a ChatCluster, and two addresses to open in a browser.
+    Demo(demo::Demo),
+    /// Every check and every test. A step that cannot run is a failure.
+    Test(test::Test),
+    /// The local Kubernetes by itself.
+    Cluster(cluster::ClusterArgs),
+    /// Builds the container images and says where they are.
+    Images {
+        /// Makes the Debian images anew even when cached, to get newer packages.
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Writes the generated files, or with --check fails if one is out of date.
+    Codegen {
+        /// Writes nothing; fails if a file would change.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Runs the benchmarks in optimised builds.
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Demo(demo) => demo.run(),
+        Command::Test(test) => test.run(),
+        Command::Cluster(cluster) => cluster.run(),
+        Command::Images { refresh } => backends::images(refresh).map(|built| backends::print(&built)),
+        Command::Codegen { check } => codegen::run(check),
+        Command::Bench => bench::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

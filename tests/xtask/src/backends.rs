@@ -1,0 +1,22 @@
+//! The container images: our two programs, and the servers of the managed backends.
+
+use anyhow::Result;
+use images::{BuildOptions, BuiltImage};
+
+/// Builds our programs, then all images that are not in the cache; with `refresh`, the Debian ones in any case.
+pub(crate) fn images(refresh: bool) -> Result<Vec<BuiltImage>> {
+    let options = BuildOptions { refresh, ..BuildOptions::default() };
+    Ok(images::build_all(&|line| println!("{line}"), &options)?)
+}
+
+/// One line an image.
+pub(crate) fn print(built: &[BuiltImage]) {
+    for image in built {
+        println!("{:>7.1} MB  {:<45} {}", megabytes(image.size), image.reference, image.tar.display());
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a size for a person to read")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

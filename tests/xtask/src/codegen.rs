@@ -1,0 +1,50 @@
+//! Generated files: the CRDs out of the Rust types, and the page out of its TypeScript.
+
+use anyhow::{Result, bail};
+
+use crate::{paths, shell};
+
+/// Writes the generated files, or compares them with what would be written.
+pub(crate) fn run(check: bool) -> Result<()> {
+    let mut crdgen = vec!["run", "--quiet", "--package", "chat-crds", "--bin", "crdgen", "--"];
+    if check {
+        crdgen.push("--check");
+    }
+    shell::run(shell::cargo(&crdgen))?;
+    page(check)
+}
+
+fn page(check: bool) -> Result<()> {
+    let web = paths::root().join("gateway/web");
+    let dist = web.join("dist");
+    let before = files(&dist)?;
+    npm_ci()?;
+    let mut build = shell::command("npm", &["run", "--silent", "build"]);
+    build.current_dir(&web);
+    shell::run(build)?;
+    if check && files(&dist)? != before {
+        bail!("gateway/web/dist is out of date; run: cargo xtask codegen");
+    }
+    Ok(())
+}
+
+/// Installs the page's development packages as the lock file says, once.
+pub(crate) fn npm_ci() -> Result<()> {
+    let web = paths::root().join("gateway/web");
+    if web.join("node_modules/.package-lock.json").exists() {
+        return Ok(());
+    }
+    let mut install = shell::command("npm", &["ci", "--silent", "--no-audit", "--no-fund"]);
+    install.current_dir(&web);
+    shell::run(install)
+}
+
+fn files(folder: &std::path::Path) -> Result<Vec<(std::ffi::OsString, Vec<u8>)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        found.push((entry.file_name(), std::fs::read(entry.path())?));
+    }
+    found.sort();
+    Ok(found)
+}

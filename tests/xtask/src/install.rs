@@ -1,0 +1,60 @@
+//! Brings ChatCluster onto a local Kubernetes: images, CRDs, operator.
+
+use anyhow::Result;
+use localkube::{Binaries, Cluster};
+
+use crate::{backends, paths, shell};
+
+/// Namespace of the operator.
+pub(crate) const SYSTEM: &str = "chat-system";
+
+/// Loads the images and installs both charts; what is installed already is upgraded.
+pub(crate) fn install(cluster: &Cluster) -> Result<()> {
+    for image in backends::images(false)? {
+        println!("loading {}", image.reference);
+        cluster.load_image(&image.tar)?;
+    }
+    let charts = paths::root().join("charts");
+    helm(
+        cluster,
+        &[
+            "upgrade",
+            "--install",
+            "chat-operator-crds",
+            &charts.join("chat-operator-crds").display().to_string(),
+            "--namespace",
+            SYSTEM,
+            "--create-namespace",
+        ],
+    )?;
+    // A rebuilt image keeps its tag on a developer's machine, so the pods are told apart by a stamp.
+    let stamp = format!("podAnnotations.chatcluster\\.dev/loaded-at=t{}", stamp());
+    helm(
+        cluster,
+        &[
+            "upgrade",
+            "--install",
+            "chat-operator",
+            &charts.join("chat-operator").display().to_string(),
+            "--namespace",
+            SYSTEM,
+            "--set-string",
+            &stamp,
+            "--wait",
+            "--timeout",
+            "120s",
+        ],
+    )
+}
+
+/// Runs the real Helm against the cluster.
+pub(crate) fn helm(cluster: &Cluster, args: &[&str]) -> Result<()> {
+    let helm = Binaries::build(&|line| println!("{line}"))?.helm;
+    let mut command = shell::command(helm, args);
+    command.env("KUBECONFIG", cluster.kubeconfig());
+    shell::run(command)
+}
+
+fn stamp() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

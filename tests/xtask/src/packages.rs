@@ -1,0 +1,60 @@
+//! Debian packages that tests need: installed when absent and possible, otherwise named with the command that gets them.
+
+use std::{path::Path, process::Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::shell;
+
+/// A program and the package that brings it.
+struct Needed {
+    path: &'static str,
+    package: &'static str,
+}
+
+/// What the tests beside the local Kubernetes start.
+const NEEDED: &[Needed] = &[
+    Needed { path: "/usr/lib/postgresql", package: "postgresql" },
+    Needed { path: "/usr/bin/redis-server", package: "redis-server" },
+    Needed { path: "/usr/lib/rabbitmq", package: "rabbitmq-server" },
+    Needed { path: "/usr/bin/chromium", package: "chromium" },
+];
+
+/// Installs what is absent, without starting any service of the packages.
+pub(crate) fn ensure() -> Result<()> {
+    let absent: Vec<&str> =
+        NEEDED.iter().filter(|needed| !Path::new(needed.path).exists()).map(|needed| needed.package).collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("apt-get install --no-install-recommends {}", absent.join(" "));
+    if !Path::new("/usr/bin/apt-get").exists() {
+        bail!("the tests need {}; on Debian: {by_hand}", absent.join(", "));
+    }
+    println!("installing {} from Debian", absent.join(", "));
+    let quiet = |args: &[&str]| {
+        let mut command = shell::command("apt-get", args);
+        command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdout(Stdio::null());
+        shell::run(command)
+    };
+    // Servers of freshly installed packages would take the ports that tests start their own on.
+    let policy = Path::new("/usr/sbin/policy-rc.d");
+    let guard = !policy.exists();
+    if guard {
+        write_executable(policy, "#!/bin/sh\nexit 101\n")?;
+    }
+    let mut args = vec!["install", "-y", "--no-install-recommends"];
+    args.extend(&absent);
+    let installed = quiet(&["update"]).and_then(|()| quiet(&args));
+    if guard {
+        std::fs::remove_file(policy)?;
+    }
+    installed.map_err(|error| error.context(format!("install them by hand as root: {by_hand}")))
+}
+
+fn write_executable(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Running other programs, with what they print going straight to the terminal.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::paths;
+
+/// A command in the workspace's root.
+pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(paths::root()).stdin(Stdio::null());
+    command
+}
+
+/// The cargo that runs this program.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = command(program, args);
+    // This program's own cargo sets these; a build that sees them differ would compile everything again.
+    for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "RUSTUP_TOOLCHAIN_SOURCE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs to the end; fails unless the program succeeded.
+pub(crate) fn run(mut command: Command) -> Result<()> {
+    let shown = show(&command);
+    println!("$ {shown}");
+    let status = command.status().with_context(|| format!("failed to start {shown}"))?;
+    if !status.success() {
+        bail!("{shown} ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs to the end and returns what the program printed.
+pub(crate) fn output(mut command: Command) -> Result<String> {
+    let shown = show(&command);
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("failed to start {shown}"))?;
+    if !output.status.success() {
+        bail!("{shown} ended with {}\n{}", output.status, String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs to the end, passes what the program prints through, and shows each line to `watch` as well.
+pub(crate) fn run_watched(mut command: Command, mut watch: impl FnMut(&str)) -> Result<()> {
+    let shown = show(&command);
+    println!("$ {shown}");
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("failed to start {shown}"))?;
+    let printed = child.stdout.take().context("the program's output is not piped")?;
+    for line in BufReader::new(printed).lines() {
+        let line = line.context("failed to read the program's output")?;
+        println!("{line}");
+        watch(&line);
+    }
+    std::io::stdout().flush().ok();
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{shown} ended with {status}");
+    }
+    Ok(())
+}
+
+fn show(command: &Command) -> String {
+    let program = std::path::Path::new(command.get_program());
+    let mut words = vec![program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
+    words.join(" ")
+}

@@ -1,0 +1,141 @@
+//! The steps of `cargo xtask test`, in order: cheap and telling first.
+
+use std::process::Command;
+
+use anyhow::Result;
+use localkube::{Binaries, Prerequisites};
+
+use crate::{backends, cluster, codegen, deny, install, packages, paths, shell, summary::Counts};
+
+/// Name and number of the cluster that tests run on, beside a demo's.
+const CLUSTER: (&str, u8) = ("test", 1);
+
+/// What all steps of one run share.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    /// Whether the tests run in their long forms.
+    pub(crate) long: bool,
+    /// What the test runners reported so far.
+    pub(crate) counts: Counts,
+}
+
+/// One step.
+pub(crate) struct Step {
+    /// Name, for `--only` and `--skip`.
+    pub(crate) name: &'static str,
+    /// What it shows.
+    pub(crate) what: &'static str,
+    /// Does it.
+    pub(crate) run: fn(&mut Run) -> Result<()>,
+}
+
+/// All steps.
+pub(crate) const ALL: &[Step] = &[
+    Step {
+        name: "fmt",
+        what: "the code is formatted",
+        run: |_| shell::run(shell::cargo(&["fmt", "--all", "--check"])),
+    },
+    Step { name: "clippy", what: "no lint complains", run: |_| clippy() },
+    Step { name: "codegen", what: "generated files are up to date", run: |_| codegen::run(true) },
+    Step { name: "deny", what: "licences, sources, no second TLS stack", run: |_| deny::run() },
+    Step { name: "unit", what: "units, properties, and conformance on real servers", run: unit },
+    Step { name: "web", what: "the page's client", run: web },
+    Step { name: "charts", what: "both charts lint and render", run: |_| charts() },
+    Step { name: "images", what: "the images are reproducible and their servers run", run: images },
+    Step { name: "localkube", what: "the local Kubernetes works and leaves nothing behind", run: local_kubernetes },
+    Step { name: "e2e", what: "a ChatCluster on the real Kubernetes", run: e2e },
+];
+
+fn clippy() -> Result<()> {
+    shell::run(shell::cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+/// Runs a test runner, adds up what it reports, and lets the tests know whether the long forms are wanted.
+fn tests(run: &mut Run, mut command: Command) -> Result<()> {
+    if run.long {
+        command.env("CHATCLUSTER_LONG", "1");
+    }
+    shell::run_watched(command, |line| run.counts.line(line))
+}
+
+fn unit(run: &mut Run) -> Result<()> {
+    packages::ensure()?;
+    tests(run, shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]))
+}
+
+fn web(run: &mut Run) -> Result<()> {
+    codegen::npm_ci()?;
+    let mut command = shell::command("npm", &["test", "--silent"]);
+    command.current_dir(paths::root().join("gateway/web"));
+    tests(run, command)
+}
+
+fn charts() -> Result<()> {
+    let helm = Binaries::build(&|line| println!("{line}"))?.helm;
+    for chart in ["charts/chat-operator-crds", "charts/chat-operator"] {
+        shell::run(shell::command(&helm, &["lint", "--strict", chart]))?;
+        for scope in ["Cluster", "Namespace"] {
+            let set = format!("scope={scope}");
+            let mut args = vec!["template", "check", chart];
+            if chart.ends_with("chat-operator") {
+                args.extend(["--set", &set]);
+            }
+            let rendered = shell::output(shell::command(&helm, &args))?;
+            println!("{chart} ({scope}): {} lines rendered", rendered.lines().count());
+        }
+    }
+    Ok(())
+}
+
+fn images(run: &mut Run) -> Result<()> {
+    Prerequisites::ensure()?;
+    backends::print(&backends::images(false)?);
+    tests(run, shell::cargo(&["test", "--package", "images", "--", "--ignored", "--test-threads=1"]))
+}
+
+fn local_kubernetes(run: &mut Run) -> Result<()> {
+    Prerequisites::ensure()?;
+    tests(run, shell::cargo(&["test", "--package", "localkube", "--", "--ignored", "--test-threads=1", "--nocapture"]))
+}
+
+/// Brings up the test cluster, runs every end-to-end test on it, and takes it down whatever they said.
+fn e2e(run: &mut Run) -> Result<()> {
+    packages::ensure()?;
+    codegen::npm_ci()?;
+    let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
+    let helm = Binaries::build(&|line| println!("{line}"))?.helm;
+    let outcome = install::install(&kube).and_then(|()| {
+        let mut command = shell::cargo(&[
+            "test",
+            "--package",
+            "e2e",
+            "--no-fail-fast",
+            "--",
+            "--ignored",
+            "--test-threads=1",
+            "--nocapture",
+        ]);
+        command
+            .env("CHATCLUSTER_KUBECONFIG", kube.kubeconfig())
+            .env("CHATCLUSTER_HELM", helm)
+            .env("CHATCLUSTER_KUBECTL", Binaries::build(&|line| println!("{line}"))?.kubectl)
+            .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
+        tests(run, command)
+    });
+    if std::env::var_os("CHATCLUSTER_KEEP").is_some() {
+        println!("kept, as CHATCLUSTER_KEEP asks: export KUBECONFIG={}", kube.kubeconfig().display());
+    } else {
+        kube.down()?;
+    }
+    outcome
+}
