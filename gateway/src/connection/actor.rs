@@ -46,6 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         let Self { socket, session, pipeline } = self;
         if let End::Close(code) = end {
             tracing::debug!(session = %session.id, code = code.code(), "closing a connection");
+            pipeline.services.counters.closed.add(code.name());
             socket.close(code).await;
         } else {
             drop(socket);
@@ -106,6 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         match reader.read(&text) {
             Frame::Request(incoming) => lanes.admit(incoming, &self.session, &self.pipeline),
             Frame::Refused(refusal) => {
+                self.pipeline.services.counters.refused.add(refusal.error.code.name());
                 self.session.push(encode_answer(refusal.id, &Answer::Error(refusal.error)), Class::Kept);
             }
             Frame::Hopeless => return Some(End::Close(CloseCode::NotJson)),

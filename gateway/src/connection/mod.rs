@@ -76,7 +76,10 @@ where
                 drop(permit);
             });
         }
-        Err(Some(code)) => socket.close(code).await,
+        Err(Some(code)) => {
+            pipeline.services.counters.closed.add(code.name());
+            socket.close(code).await;
+        }
         Err(None) => {}
     }
 }

@@ -73,6 +73,9 @@ struct State {
 /// Presence changes remembered per connection; repeats of one change come within milliseconds of each other.
 const RECENT_PRESENCE: usize = 8;
 
+/// Bytes written before the connection is read again: a slow client's pongs are heard between batches.
+const BATCH_BYTES: usize = 64 * 1024;
+
 impl Queue {
     /// Puts a frame at the end, unless it does not fit.
     pub fn push(&self, frame: Utf8Bytes, class: Class) -> Pushed {
@@ -179,14 +182,27 @@ impl Queue {
         let mut state = self.lock();
         if !state.frames.is_empty() || state.ping {
             let ping = std::mem::take(&mut state.ping);
-            let frames = std::mem::take(&mut state.frames);
-            return Some(Next::Frames(Batch { frames, ping }));
+            return Some(Next::Frames(Batch { frames: take_batch(&mut state.frames), ping }));
         }
         state.closing.map(Next::Close)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first frames, as many as one batch holds; all of them nearly always.
+fn take_batch(frames: &mut VecDeque<Utf8Bytes>) -> VecDeque<Utf8Bytes> {
+    let mut bytes = 0;
+    let over = frames.iter().position(|frame| {
+        bytes += frame.len();
+        bytes > BATCH_BYTES
+    });
+    match over {
+        None => std::mem::take(frames),
+        // At least one, however large.
+        Some(at) => frames.drain(..at.max(1)).collect(),
     }
 }
 

@@ -161,14 +161,18 @@ impl Session {
     /// Hands the connection something to find out.
     pub fn control(&self, control: Control) {
         let mut controls = lock(&self.controls);
-        if controls.contains(&control) || controls.contains(&Control::Recheck) {
+        // A removal is never replaced: the room's worker has stopped delivery and waits for its outcome.
+        let replaced = !matches!(control, Control::RoomRemoved(_)) && controls.contains(&Control::Recheck);
+        if replaced || controls.contains(&control) {
             return;
         }
-        if controls.len() >= CONTROLS || control == Control::Recheck {
-            controls.clear();
-            controls.push_back(Control::Recheck);
-        } else {
-            controls.push_back(control);
+        match control {
+            Control::RoomRemoved(room) if !self.follows(room) => return,
+            Control::RoomAdded(_) if controls.len() >= CONTROLS => controls.push_back(Control::Recheck),
+            _ => controls.push_back(control),
+        }
+        if controls.contains(&Control::Recheck) {
+            controls.retain(|waiting| !matches!(waiting, Control::RoomAdded(_)));
         }
         drop(controls);
         self.controls_wake.notify_one();

@@ -46,7 +46,8 @@ pub fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(4 * 1024)
         .write_buffer_size(0)
-        .max_write_buffer_size(4 * limits::FRAME_BYTES)
+        // Any frame that the queue takes fits, or writing it would be an error for ever.
+        .max_write_buffer_size(limits::QUEUE_BYTES + limits::FRAME_BYTES)
         .max_message_size(Some(limits::FRAME_BYTES))
         .max_frame_size(Some(limits::FRAME_BYTES))
 }

@@ -36,6 +36,10 @@ impl Hub {
             // Where the store did not answer, the regular check of positions will.
             let stored = stored.get(&room).copied().unwrap_or(cursor);
             self.join(session, room, cursor, stored).await;
+            // Removed while this was under way: what was just joined must be left again.
+            if !session.follows(room) {
+                self.leave(session, room).await;
+            }
         }
     }
 
@@ -44,9 +48,13 @@ impl Hub {
         if !session.forget_room(room) {
             return false;
         }
+        self.leave(session, room).await;
+        true
+    }
+
+    async fn leave(&self, session: &Session, room: RoomId) {
         self.dispatch.worker(room).tell(Command::Leave { room, session: session.id }).await;
         self.services.broker.unbind(Key::Room(room));
-        true
     }
 
     pub(super) async fn unfollow_all(&self, session: &Arc<Session>) {

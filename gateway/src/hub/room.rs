@@ -289,6 +289,10 @@ impl Room {
     }
 }
 
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;
+
 fn message_frame(message: Message) -> Utf8Bytes {
     encode_event(&ClientEvent::Message { message: message.into() })
 }

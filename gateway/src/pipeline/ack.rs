@@ -2,12 +2,20 @@
 
 use crate::{
     connection::{queue::Class, session::Session},
-    protocol::{Answer, encode_answer},
+    protocol::{Answer, ErrorCode, WireError, encode_answer, limits},
 };
+
+/// Bytes of one answer: with half of the queue it never makes the connection count as slow by itself.
+const ANSWER_BYTES: usize = limits::QUEUE_BYTES / 2;
 
 /// Answers each of the numbers.
 pub(super) fn answer(session: &Session, ids: &[u64], answer: &Answer) {
     for id in ids {
-        session.push(encode_answer(Some(*id), answer), Class::Kept);
+        let mut frame = encode_answer(Some(*id), answer);
+        if frame.len() > ANSWER_BYTES {
+            let error = WireError::new(ErrorCode::Limit, "the answer is too large");
+            frame = encode_answer(Some(*id), &Answer::Error(error));
+        }
+        session.push(frame, Class::Kept);
     }
 }

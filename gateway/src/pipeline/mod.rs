@@ -66,7 +66,10 @@ impl Pipeline {
                 ack::answer(session, ids, &answer);
                 publish::announce(&self.hub, events).await;
             }
-            Err(error) => ack::answer(session, ids, &Answer::Error(error)),
+            Err(error) => {
+                self.services.counters.refused.add(error.code.name());
+                ack::answer(session, ids, &Answer::Error(error));
+            }
         }
     }
 
