@@ -20,7 +20,9 @@ pub struct Login {
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// The role is missing and the migrating role may not make it.
-    #[error("role {GATEWAY_ROLE} does not exist and {by} may not create it; create it, or migrate as a role with CREATEROLE")]
+    #[error(
+        "role {GATEWAY_ROLE} does not exist and {by} may not create it; create it, or migrate as a role with CREATEROLE"
+    )]
     MayNotCreate {
         /// The migrating role.
         by: String,
@@ -70,11 +72,8 @@ pub async fn grant_access(connection: &mut PgConnection, login: &Login) -> Resul
 
 /// Lets the server quote `value` into a statement that takes no parameters, and executes it.
 async fn execute_format(connection: &mut PgConnection, template: &str, value: &str) -> Result<(), sqlx::Error> {
-    let statement: String = sqlx::query_scalar("select format($1, $2)")
-        .bind(template)
-        .bind(value)
-        .fetch_one(&mut *connection)
-        .await?;
+    let statement: String =
+        sqlx::query_scalar("select format($1, $2)").bind(template).bind(value).fetch_one(&mut *connection).await?;
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }

@@ -17,7 +17,9 @@ pub struct Identity {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// It belongs to another cluster.
-    #[error("the database of shard {shard} belongs to cluster {found}, not to {expected}; give this cluster a database of its own")]
+    #[error(
+        "the database of shard {shard} belongs to cluster {found}, not to {expected}; give this cluster a database of its own"
+    )]
     OtherCluster {
         /// Configured shard.
         shard: String,
@@ -35,7 +37,9 @@ pub enum IdentityError {
         found: String,
     },
     /// The number of slots was changed.
-    #[error("shard {shard} was made for {found} slots, the configuration says {expected}; the number of slots never changes")]
+    #[error(
+        "shard {shard} was made for {found} slots, the configuration says {expected}; the number of slots never changes"
+    )]
     OtherSlots {
         /// Configured shard.
         shard: String,

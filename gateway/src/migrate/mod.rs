@@ -101,11 +101,8 @@ pub async fn run(config: &GatewayConfig) -> Result<Report, MigrateError> {
     shards.sort_by(|a, b| a.name.cmp(&b.name));
     let mut open = Vec::with_capacity(shards.len());
     for shard in shards {
-        let identity = Identity {
-            cluster: config.cluster.clone(),
-            shard: shard.name.clone(),
-            slots: config.database.slots,
-        };
+        let identity =
+            Identity { cluster: config.cluster.clone(), shard: shard.name.clone(), slots: config.database.slots };
         open.push((shard.name.clone(), shard::prepare(shard, &identity).await?));
     }
     let mut given = distribute(config.database.slots, &mut open).await?;

@@ -277,7 +277,13 @@ impl Store for MemoryStore {
         Ok(Sent { message, duplicate: false, events: vec![event] })
     }
 
-    async fn history(&self, room: RoomId, user: UserId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
+    async fn history(
+        &self,
+        room: RoomId,
+        user: UserId,
+        page: Page,
+        limit: u32,
+    ) -> Result<(Vec<Message>, bool), StoreError> {
         let mut state = self.lock()?;
         let all = &state.room_of(room, user)?.messages;
         let limit = limit.clamp(1, MAX_PAGE) as usize;
@@ -307,7 +313,13 @@ impl Store for MemoryStore {
         Ok(rooms.iter().filter_map(|id| Some((*id, state.rooms.get(id)?.last_seq()))).collect())
     }
 
-    async fn mark(&self, room: RoomId, user: UserId, delivered: Option<Seq>, read: Option<Seq>) -> Result<Marks, StoreError> {
+    async fn mark(
+        &self,
+        room: RoomId,
+        user: UserId,
+        delivered: Option<Seq>,
+        read: Option<Seq>,
+    ) -> Result<Marks, StoreError> {
         let mut state = self.lock()?;
         let found = state.room_of(room, user)?;
         let last = found.last_seq();
@@ -356,7 +368,8 @@ impl Store for MemoryStore {
 
     async fn health(&self) -> Vec<ShardStats> {
         let available = !self.away.load(Ordering::SeqCst);
-        let (reason, message) = if available { ("Connected", "in memory") } else { ("ConnectionRefused", "switched off") };
+        let (reason, message) =
+            if available { ("Connected", "in memory") } else { ("ConnectionRefused", "switched off") };
         let component = Component { available, reason: reason.to_owned(), message: message.to_owned() };
         vec![ShardStats { name: SHARD.to_owned(), slots: SLOTS, component }]
     }

@@ -1,6 +1,9 @@
 //! What every store promises, run on the fake and on real PostgreSQL with two shards, and what only the sharded store
 //! promises: guards, fences, moves, outages, migrations.
 
+// The lint's exception for tests knows functions marked as tests, not what they call.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
 mod cluster;
 mod fixtures;
 mod guards;

@@ -26,7 +26,10 @@ pub(crate) async fn wrong_configurations_are_refused(cluster: &Cluster) {
         migrate::run(&config).await.expect_err("refused")
     };
     let error = refused(&|c| c.database.slots = 128).await;
-    assert!(matches!(error, MigrateError::Identity(IdentityError::OtherSlots { found: 64, expected: 128, .. })), "{error}");
+    assert!(
+        matches!(error, MigrateError::Identity(IdentityError::OtherSlots { found: 64, expected: 128, .. })),
+        "{error}"
+    );
     let error = refused(&|c| c.cluster = "test/other".to_owned()).await;
     assert!(matches!(error, MigrateError::Identity(IdentityError::OtherCluster { .. })), "{error}");
     let error = refused(&|c| {
@@ -35,7 +38,9 @@ pub(crate) async fn wrong_configurations_are_refused(cluster: &Cluster) {
         c.database.shards.push(twin);
     })
     .await;
-    assert!(matches!(&error, MigrateError::Identity(IdentityError::OtherShard { shard, found }) if shard == "c" && found == "a"));
+    assert!(
+        matches!(&error, MigrateError::Identity(IdentityError::OtherShard { shard, found }) if shard == "c" && found == "a")
+    );
     let error = refused(&|c| drop(c.database.shards.remove(1))).await;
     assert!(matches!(&error, MigrateError::Distribute(e) if e.count > 0), "{error}");
 }

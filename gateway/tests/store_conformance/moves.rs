@@ -77,7 +77,8 @@ pub(crate) async fn a_fence_of_another_timeline_does_not_lapse(cluster: &Cluster
     let room = group_as(store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
     let slot = chat_shards::slot_of(room.0, SLOTS);
     let mut admin = cluster.admin(0).await;
-    let fence = "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), fence_until = 'epoch', timeline = '0000FFFF'";
+    let fence =
+        "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), fence_until = 'epoch', timeline = '0000FFFF'";
     set(&mut admin, slot, fence).await;
     let started = Instant::now();
     let refused = say(store, room, ann.id, "lost?").await.expect_err("fenced");

@@ -42,7 +42,11 @@ pub(crate) async fn a_shard_that_is_away_fails_only_its_rooms(cluster: &mut Clus
     assert_eq!((list.len(), complete), (1, false));
     assert_eq!(store.positions(&rooms).await.unwrap().len(), 1);
     assert!(store.claim_outbox(Duration::ZERO, 100).await.is_ok());
-    assert!(started.elapsed() < Duration::from_millis(500), "a shard known away fails at once: {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(500),
+        "a shard known away fails at once: {:?}",
+        started.elapsed()
+    );
     let health = store.health().await;
     assert!(health[0].component.available && !health[1].component.available);
     assert_eq!(health[1].component.reason, "ConnectionRefused", "{}", health[1].component.message);

@@ -34,7 +34,8 @@ pub(crate) async fn pages_are_what_a_model_says(store: Arc<dyn Store>) {
             })
             .collect();
         let size = matching.len().min(limit as usize);
-        let expected = if matches!(page, Page::After(_)) { &matching[..size] } else { &matching[matching.len() - size..] };
+        let expected =
+            if matches!(page, Page::After(_)) { &matching[..size] } else { &matching[matching.len() - size..] };
         let (messages, more) = store.history(room, ann.id, page, limit).await.unwrap();
         let got: Vec<i64> = messages.iter().map(|m| m.seq).collect();
         assert_eq!((got.as_slice(), more), (expected, matching.len() > size), "{page:?} limit {limit}");

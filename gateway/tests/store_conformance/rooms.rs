@@ -83,7 +83,11 @@ pub(crate) async fn members_come_and_go_by_the_rules(store: Arc<dyn Store>) {
     assert_eq!(seen, [(ann.id, ann.name.as_str(), Role::Owner), (eve.id, eve.name.as_str(), Role::Member)]);
     let left = store.remove_member(room, ann.id, ann.id).await.unwrap();
     assert_eq!(left.events[0].event, StoredEvent::Left { room, user: ann.id, version: 5 });
-    assert_eq!(store.membership(room, eve.id).await.unwrap(), Some(Role::Owner), "the longest-standing member inherits");
+    assert_eq!(
+        store.membership(room, eve.id).await.unwrap(),
+        Some(Role::Owner),
+        "the longest-standing member inherits"
+    );
     assert!(matches!(say(&*store, room, ann.id, "still here?").await, Err(StoreError::RoomNotFound)));
 }
 
@@ -108,7 +112,11 @@ pub(crate) async fn room_lists_follow_the_newest_version(store: Arc<dyn Store>) 
     }
     assert_eq!(ids(store.user_rooms(bob.id).await.unwrap()), rooms);
     let removed = store.remove_member(rooms[0], ann.id, bob.id).await.unwrap().events[0].event.clone();
-    assert_eq!(ids(store.user_rooms(bob.id).await.unwrap()), rooms[1..], "left rooms are not shown, even before the event");
+    assert_eq!(
+        ids(store.user_rooms(bob.id).await.unwrap()),
+        rooms[1..],
+        "left rooms are not shown, even before the event"
+    );
     for event in [&removed, &added] {
         store.apply_membership(event).await.unwrap();
     }

@@ -130,7 +130,13 @@ impl Store for PostgresStore {
         self.insert_message(new).await
     }
 
-    async fn history(&self, room: RoomId, user: UserId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
+    async fn history(
+        &self,
+        room: RoomId,
+        user: UserId,
+        page: Page,
+        limit: u32,
+    ) -> Result<(Vec<Message>, bool), StoreError> {
         self.page(room, Some(user), page, limit).await
     }
 
@@ -142,7 +148,13 @@ impl Store for PostgresStore {
         self.last_seqs(rooms).await
     }
 
-    async fn mark(&self, room: RoomId, user: UserId, delivered: Option<Seq>, read: Option<Seq>) -> Result<Marks, StoreError> {
+    async fn mark(
+        &self,
+        room: RoomId,
+        user: UserId,
+        delivered: Option<Seq>,
+        read: Option<Seq>,
+    ) -> Result<Marks, StoreError> {
         self.raise_marks(room, user, delivered, read).await
     }
 

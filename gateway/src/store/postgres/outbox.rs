@@ -66,19 +66,22 @@ impl PostgresStore {
                 continue;
             }
             let op = |pool: PgPool| async move {
-                sqlx::query_as("select * from chat.claim_outbox(make_interval(secs => $1), make_interval(secs => $2), $3)")
-                    .bind(min_age.as_secs_f64())
-                    .bind(CLAIM_HOLD.as_secs_f64())
-                    .bind(left)
-                    .fetch_all(&pool)
-                    .await
+                sqlx::query_as(
+                    "select * from chat.claim_outbox(make_interval(secs => $1), make_interval(secs => $2), $3)",
+                )
+                .bind(min_age.as_secs_f64())
+                .bind(CLAIM_HOLD.as_secs_f64())
+                .bind(left)
+                .fetch_all(&pool)
+                .await
             };
             match self.attempt(shard, Instant::now(), &op).await {
                 Ok(found) => rows.extend::<Vec<Row>>(found),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(_) => {}
             }
-            left = i32::try_from(limit).unwrap_or(i32::MAX).saturating_sub(i32::try_from(rows.len()).unwrap_or(i32::MAX));
+            left =
+                i32::try_from(limit).unwrap_or(i32::MAX).saturating_sub(i32::try_from(rows.len()).unwrap_or(i32::MAX));
         }
         rows.sort_by_key(|row| (row.created_ms, row.id));
         Ok(rows.into_iter().filter_map(Row::event).collect())
@@ -94,20 +97,23 @@ impl PostgresStore {
             }
         }
         let groups = self.shards.iter().zip(groups).filter(|(_, group)| !group.0.is_empty());
-        let outcomes = join_all(groups.map(|(shard, (slots, ids))| async move {
-            let op = |pool: PgPool| {
-                let (slots, ids) = (&slots, &ids);
-                async move {
-                    sqlx::query("select chat.finish_outbox($1, $2)").bind(slots).bind(ids).execute(&pool).await
-                }
-            };
-            self.attempt(shard, Instant::now(), &op).await
-        }))
-        .await;
+        let outcomes =
+            join_all(groups.map(|(shard, (slots, ids))| async move {
+                let op = |pool: PgPool| {
+                    let (slots, ids) = (&slots, &ids);
+                    async move {
+                        sqlx::query("select chat.finish_outbox($1, $2)").bind(slots).bind(ids).execute(&pool).await
+                    }
+                };
+                self.attempt(shard, Instant::now(), &op).await
+            }))
+            .await;
         for outcome in outcomes {
             match outcome {
                 Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Away(cause)) => tracing::debug!(cause = %cause.message, "outbox rows stay for the sweeper"),
+                Err(Failure::Away(cause)) => {
+                    tracing::debug!(cause = %cause.message, "outbox rows stay for the sweeper")
+                }
                 _ => {}
             }
         }

@@ -37,10 +37,11 @@ pub(super) async fn run(shard: Arc<Shard>, directory: Arc<Directory>, expected: 
             connection = None;
         }
         let fresh = connection.is_none();
-        let outcome = match tokio::time::timeout(PROBE_TIMEOUT, look(&shard, &directory, &expected, &mut connection)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Cause::new("Timeout", "no answer within 1.8 s")),
-        };
+        let outcome =
+            match tokio::time::timeout(PROBE_TIMEOUT, look(&shard, &directory, &expected, &mut connection)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(Cause::new("Timeout", "no answer within 1.8 s")),
+            };
         if outcome.is_err() {
             connection = None;
         } else if fresh {
@@ -63,7 +64,8 @@ async fn look(
 ) -> Result<u32, Cause> {
     let mut fresh = None;
     if connection.is_none() {
-        let options = connect::options(&shard.uri_file).await.map_err(|e| Cause::new("ProtocolError", e.to_string()))?;
+        let options =
+            connect::options(&shard.uri_file).await.map_err(|e| Cause::new("ProtocolError", e.to_string()))?;
         *connection = Some(PgConnection::connect_with(&options).await.map_err(|e| why(&e))?);
         fresh = Some(options);
     }
@@ -79,7 +81,8 @@ async fn look(
         return Err(Cause::new("SchemaOutdated", format!("schema version {version}, this gateway needs {needed}")));
     }
     if cluster != expected.cluster || name != shard.name || i64::from(slots) != i64::from(expected.slots) {
-        let message = format!("the database is shard {name} of cluster {cluster} with {slots} slots, not the configured one");
+        let message =
+            format!("the database is shard {name} of cluster {cluster} with {slots} slots, not the configured one");
         return Err(Cause::new("ProtocolError", message));
     }
     // Only now: a pool to a wrong or outdated database must never be there.

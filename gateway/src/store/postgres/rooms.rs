@@ -84,12 +84,14 @@ impl PostgresStore {
         let slot = self.slot(room.0);
         let columns: RoomColumns = self
             .on_slot(slot, |pool| async move {
-                sqlx::query_as("select kind, title, last_seq, delivered_seq, read_seq, created_ms from chat.room($1, $2, $3)")
-                    .bind(slot)
-                    .bind(room.0)
-                    .bind(user.0)
-                    .fetch_one(&pool)
-                    .await
+                sqlx::query_as(
+                    "select kind, title, last_seq, delivered_seq, read_seq, created_ms from chat.room($1, $2, $3)",
+                )
+                .bind(slot)
+                .bind(room.0)
+                .bind(user.0)
+                .fetch_one(&pool)
+                .await
             })
             .await?;
         room_view(room, columns).ok_or(StoreError::RoomNotFound)
@@ -139,7 +141,12 @@ impl PostgresStore {
         if members.is_empty() { Err(StoreError::RoomNotFound) } else { Ok(members) }
     }
 
-    pub(super) async fn insert_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
+    pub(super) async fn insert_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: User,
+    ) -> Result<Changed<()>, StoreError> {
         let (slot, outbox) = (self.slot(room.0), Uuid::now_v7());
         let version: Option<i64> = self
             .on_slot(slot, |pool| {
@@ -166,7 +173,12 @@ impl PostgresStore {
         Ok(Changed { value: (), events: event.into_iter().collect() })
     }
 
-    pub(super) async fn delete_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError> {
+    pub(super) async fn delete_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+    ) -> Result<Changed<()>, StoreError> {
         let (slot, outbox) = (self.slot(room.0), Uuid::now_v7());
         let version: Option<i64> = self
             .on_slot(slot, |pool| async move {

@@ -47,13 +47,8 @@ impl PostgresStore {
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Away(cause)) => return Err(unavailable(&shard.name, cause.message)),
                 Err(Failure::Moved { peer, epoch }) => {
-                    if let Some(owner) = self.shards.iter().find(|s| s.name == peer) {
-                        self.directory.learn(owner.index, [(slot, epoch)]);
-                        if self.directory.shard_of(slot) == Some(owner.index) && owner.index != shard.index {
-                            if started.elapsed() < MOVE_BUDGET {
-                                continue;
-                            }
-                        }
+                    if self.follow(slot, &shard, &peer, epoch) && started.elapsed() < MOVE_BUDGET {
+                        continue;
                     }
                     format!("slot {slot} moved to shard {peer}")
                 }
@@ -68,6 +63,14 @@ impl PostgresStore {
             }
             sleep(jitter()).await;
         }
+    }
+
+    /// Takes in that `slot` is at `peer` now; true when there is another shard to ask at once. It is false while the peer
+    /// says that `from` has it: then the news of one of them is old.
+    fn follow(&self, slot: i32, from: &Shard, peer: &str, epoch: i64) -> bool {
+        let Some(owner) = self.shards.iter().find(|shard| shard.name == peer) else { return false };
+        self.directory.learn(owner.index, [(slot, epoch)]);
+        owner.index != from.index && self.directory.shard_of(slot) == Some(owner.index)
     }
 
     /// The owner as far as is known; waits for the shards that have not told yet.

@@ -34,11 +34,12 @@ impl PostgresStore {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let (rows, complete) = self
             .gather(&ids, |pool, slots, ids| async move {
-                let rows: Vec<Row> = sqlx::query_as("select user_id, readable, name, display_name from chat.users($1, $2)")
-                    .bind(slots)
-                    .bind(ids)
-                    .fetch_all(&pool)
-                    .await?;
+                let rows: Vec<Row> =
+                    sqlx::query_as("select user_id, readable, name, display_name from chat.users($1, $2)")
+                        .bind(slots)
+                        .bind(ids)
+                        .fetch_all(&pool)
+                        .await?;
                 Ok(rows.into_iter().map(|(id, readable, name, display)| (id, readable, (id, name, display))).collect())
             })
             .await?;
