@@ -131,7 +131,9 @@ mod tests {
         let key = ClusterKey::new("ns", "demo");
         let ours = json!({ label::MANAGED_BY: "chat-operator", label::CLUSTER: "demo" });
         let owner = |uid: &str, kind: &str| json!([{ "apiVersion": "x/v1", "kind": kind, "name": "demo", "uid": uid, "controller": true }]);
-        let whose = |labels, owners| ownership(&key, "u1", &object(labels, owners));
+        let whose = |labels: &serde_json::Value, owners: &serde_json::Value| {
+            ownership(&key, "u1", &object(labels, owners))
+        };
         assert_eq!(whose(&ours, &owner("u1", api::KIND)), Ownership::Ours);
         assert_eq!(whose(&json!({}), &owner("u1", api::KIND)), Ownership::Ours);
         assert_eq!(whose(&ours, &owner("u0", api::KIND)), Ownership::Predecessors);

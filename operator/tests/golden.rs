@@ -1,0 +1,154 @@
+//! The objects of every fixture cluster, kept as YAML. `cargo insta review`, or `INSTA_UPDATE=always cargo test`, takes
+//! over a change that is meant; the diff of the snapshots is what a reviewer reads.
+
+mod support;
+
+use chat_operator::{
+    build::{self, Child, Kind},
+    reconcile::ValidatedCluster,
+};
+use serde_json::Value;
+
+fn children(cluster: &ValidatedCluster) -> Vec<Child> {
+    build::build(cluster).unwrap().children().unwrap()
+}
+
+fn objects(cluster: &ValidatedCluster) -> Vec<Value> {
+    children(cluster).iter().map(|child| serde_json::to_value(&child.object).unwrap()).collect()
+}
+
+/// Pod templates of all children.
+fn templates(cluster: &ValidatedCluster) -> Vec<Value> {
+    let templates = objects(cluster).into_iter().map(|object| object["spec"]["template"].clone());
+    templates.filter(Value::is_object).collect()
+}
+
+#[test]
+fn objects_of_every_fixture() {
+    for name in support::FIXTURES {
+        let yaml: Vec<String> = objects(&support::migrated(name))
+            .iter()
+            .map(|object| serde_yaml_ng::to_string(object).unwrap())
+            .collect();
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "golden", omit_expression => true }, {
+            insta::assert_snapshot!(name, yaml.join("---\n"));
+        });
+    }
+}
+
+#[test]
+fn gateways_wait_for_their_migration() {
+    let waiting = support::validated(&support::fetched(support::cluster("minimal"))).unwrap();
+    let kinds: Vec<Kind> = children(&waiting).iter().map(|child| child.id.kind).collect();
+    assert!(kinds.contains(&Kind::Job) && !kinds.contains(&Kind::Deployment), "{kinds:?}");
+    assert!(children(&support::migrated("minimal")).iter().any(|child| child.id.kind == Kind::Deployment));
+}
+
+#[test]
+fn every_child_carries_the_recommended_labels() {
+    for name in support::FIXTURES {
+        for object in objects(&support::migrated(name)) {
+            let labels = &object["metadata"]["labels"];
+            for label in ["name", "instance", "version", "component", "part-of", "managed-by"] {
+                assert!(labels[format!("app.kubernetes.io/{label}")].is_string(), "{name}: {object}");
+            }
+            assert!(labels["chatcluster.dev/cluster"].is_string(), "{name}: {object}");
+        }
+    }
+}
+
+#[test]
+fn every_child_has_one_controlling_owner_but_the_secrets_of_retained_data() {
+    for name in support::FIXTURES {
+        for object in objects(&support::migrated(name)) {
+            let owners = object["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+            let retained = object["kind"] == "Secret"
+                && object["metadata"]["labels"]["chatcluster.dev/shard"].is_string()
+                && name != "two-shards";
+            if retained {
+                assert!(owners.is_empty(), "{name}: {object}");
+            } else {
+                assert_eq!(owners.len(), 1, "{name}: {object}");
+                assert_eq!((&owners[0]["controller"], &owners[0]["blockOwnerDeletion"]), (&true.into(), &true.into()));
+            }
+        }
+    }
+}
+
+#[test]
+fn pods_meet_pod_security_restricted() {
+    for name in support::FIXTURES {
+        for template in templates(&support::migrated(name)) {
+            let pod = &template["spec"];
+            assert_eq!(pod["automountServiceAccountToken"], false, "{name}: {template}");
+            assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+            assert_eq!(pod["securityContext"]["runAsUser"], 65_532);
+            assert_eq!(pod["securityContext"]["fsGroup"], 65_532);
+            assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+            for container in pod["containers"].as_array().unwrap() {
+                let context = &container["securityContext"];
+                assert_eq!(context["allowPrivilegeEscalation"], false, "{name}: {container}");
+                assert_eq!(context["readOnlyRootFilesystem"], true);
+                assert_eq!(context["capabilities"]["drop"][0], "ALL");
+                assert_eq!(container["imagePullPolicy"], "IfNotPresent");
+                assert!(container["resources"].is_object());
+            }
+        }
+    }
+}
+
+#[test]
+fn gateway_pods_never_see_the_credentials_of_the_migration() {
+    for name in support::FIXTURES {
+        let cluster = support::migrated(name);
+        for object in objects(&cluster).iter().filter(|object| object["kind"] == "Deployment") {
+            let text = object.to_string();
+            assert!(!text.contains("migrationUri"), "{name}: {text}");
+        }
+        let config = objects(&cluster)
+            .into_iter()
+            .find(|object| object["kind"] == "ConfigMap" && object["metadata"]["name"] == cluster.names.gateway())
+            .unwrap();
+        assert!(!config.to_string().contains("migrationUri"), "{name}: {config}");
+    }
+}
+
+#[test]
+fn the_configuration_is_one_that_a_gateway_accepts() {
+    for name in support::FIXTURES {
+        for object in objects(&support::migrated(name)).iter().filter(|object| object["kind"] == "ConfigMap") {
+            let json = object["data"]["config.json"].as_str().unwrap();
+            let config: chat_gateway_config::GatewayConfig = serde_json::from_str(json).unwrap();
+            config.validate().unwrap();
+        }
+    }
+}
+
+#[test]
+fn building_twice_gives_the_same() {
+    for name in support::FIXTURES {
+        assert_eq!(objects(&support::migrated(name)), objects(&support::migrated(name)));
+    }
+}
+
+#[test]
+fn only_what_the_migration_uses_runs_it_again() {
+    let name_of = |change: &dyn Fn(&mut chat_crds::ChatCluster)| {
+        let mut cluster = support::cluster("minimal");
+        change(&mut cluster);
+        build::migration_name(&support::validated(&support::fetched(cluster)).unwrap()).unwrap()
+    };
+    let before = name_of(&|_| {});
+    assert_eq!(before, name_of(&|cluster| cluster.spec.gateways.get_or_insert_default().replicas = Some(9)));
+    assert_ne!(before, name_of(&|cluster| cluster.spec.image = Some("other:2".to_owned())));
+    assert_ne!(before, name_of(&|cluster| cluster.spec.database.slots = Some(2_048)));
+}
+
+#[test]
+fn a_version_of_the_operator_is_in_no_pod_template() {
+    for name in support::FIXTURES {
+        for template in templates(&support::migrated(name)) {
+            assert!(template["metadata"]["labels"]["app.kubernetes.io/version"].is_null(), "{name}: {template}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Fixture clusters, and the way from their YAML through the real validation.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use chat_crds::ChatCluster;
+use chat_operator::{
+    args::Images,
+    build::{Kind, migration_name},
+    reconcile::{Dereferenced, Environment, Live, SecretValues, ValidateError, ValidatedCluster, validate},
+    sensitive::{Entropy, EntropyError, Sensitive},
+};
+use kube::ResourceExt;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Names of the fixture clusters.
+pub const FIXTURES: [&str; 7] =
+    ["minimal", "two-shards", "external-backends", "paused", "overlays", "everything", "scaled-to-zero"];
+
+/// Bytes that are the same in every run, and different at every call.
+#[derive(Default)]
+pub struct FixedEntropy(u8);
+
+impl Entropy for FixedEntropy {
+    fn bytes(&mut self) -> Result<[u8; 32], EntropyError> {
+        self.0 += 1;
+        Ok([self.0; 32])
+    }
+}
+
+pub fn environment() -> Environment {
+    Environment {
+        images: Images {
+            gateway: "chatcluster.dev/chat-gateway:0.1.0".to_owned(),
+            postgresql: "chatcluster.dev/postgresql:17".to_owned(),
+            rabbitmq: "chatcluster.dev/rabbitmq:4".to_owned(),
+            redis: "chatcluster.dev/redis:8".to_owned(),
+        },
+        operator_namespace: "chat-system".to_owned(),
+    }
+}
+
+fn file(name: &str) -> String {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect();
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The fixture cluster `name`.
+pub fn cluster(name: &str) -> ChatCluster {
+    serde_yaml_ng::from_str(&file(&format!("{name}.yaml"))).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserSecret {
+    metadata: kube::api::ObjectMeta,
+    string_data: BTreeMap<String, String>,
+}
+
+/// The Secrets that users made.
+pub fn user_secrets() -> BTreeMap<String, Option<SecretValues>> {
+    let secrets: Vec<UserSecret> = serde_yaml_ng::from_str(&file("secrets.yaml")).unwrap();
+    let values = |data: BTreeMap<String, String>| data.into_iter().map(|(key, value)| (key, Sensitive::new(value))).collect();
+    secrets.into_iter().map(|secret| (secret.metadata.name.unwrap(), Some(values(secret.string_data)))).collect()
+}
+
+/// The cluster with nothing existing but the users' Secrets.
+pub fn fetched(cluster: ChatCluster) -> Dereferenced {
+    Dereferenced { cluster, live: Live::default(), secrets: user_secrets() }
+}
+
+pub fn validated(fetched: &Dereferenced) -> Result<ValidatedCluster, ValidateError> {
+    validate(fetched, &environment(), &mut FixedEntropy::default())
+}
+
+/// The fixture `name`, its migration completed, so that everything is built.
+pub fn migrated(name: &str) -> ValidatedCluster {
+    let mut fetched = fetched(cluster(name));
+    let job = migration_name(&validated(&fetched).unwrap()).unwrap();
+    insert(&mut fetched.live, Kind::Job, completed_job(&job));
+    validated(&fetched).unwrap()
+}
+
+pub fn completed_job(name: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": name },
+        "status": { "conditions": [{ "type": "Complete", "status": "True" }] }
+    })
+}
+
+pub fn insert(live: &mut Live, kind: Kind, object: serde_json::Value) {
+    let object: kube::api::DynamicObject = serde_json::from_value(object).unwrap();
+    live.insert(chat_operator::build::ChildId::new(kind, &object.name_any()), object);
+}
