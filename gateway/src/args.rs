@@ -22,7 +22,7 @@ pub enum Command {
         #[arg(long, env = "CHAT_GATEWAY_CONFIG")]
         config: PathBuf,
         /// The name of this gateway; its pod's name.
-        #[arg(long, env = "POD_NAME", default_value = "gateway")]
+        #[arg(long, env = "POD_NAME", default_value_t = host_name())]
         name: String,
     },
     /// Brings the schema of every shard up to date, and hands out slots that no shard owns.
@@ -31,4 +31,10 @@ pub enum Command {
         #[arg(long, env = "CHAT_GATEWAY_CONFIG")]
         config: PathBuf,
     },
+}
+
+/// The host's name: in a pod that is the pod's name, and elsewhere it tells two gateways apart.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "gateway".into(), |name| name.trim().to_owned())
 }

@@ -21,5 +21,6 @@ pub mod services;
 pub mod settings;
 pub mod shutdown;
 pub mod store;
+pub mod tally;
 pub mod telemetry;
 pub mod transport;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError, atomic::Ordering::Relaxed};
 
 use chat_gateway_config::stats::GatewayStats;
-use prometheus::{Encoder as _, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::services::Counters;
 
@@ -20,6 +20,9 @@ pub struct Metrics {
     duplicates: IntCounter,
     shed: IntCounter,
     slow_closed: IntCounter,
+    closed: IntCounterVec,
+    refused: IntCounterVec,
+    http: IntCounterVec,
     /// Two scrapes at once would copy a counter twice.
     scrape: Mutex<()>,
 }
@@ -46,6 +49,11 @@ impl Metrics {
             &["backend"],
         )?;
         registry.register(Box::new(available.clone()))?;
+        let labelled = |name: &str, label: &str, help: &str| -> Result<IntCounterVec, prometheus::Error> {
+            let counter = IntCounterVec::new(Opts::new(format!("chat_gateway_{name}"), help), &[label])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
         Ok(Self {
             connections: gauge("connections", "Open client connections")?,
             rooms: gauge("rooms", "Rooms with a session on this gateway")?,
@@ -53,10 +61,24 @@ impl Metrics {
             available,
             accepted: counter("messages_accepted_total", "Messages acknowledged after their commit")?,
             delivered: counter("messages_delivered_total", "Message events queued for a connection")?,
-            backfilled: counter("messages_backfilled_total", "Messages read from the store because the broker did not bring them")?,
+            backfilled: counter(
+                "messages_backfilled_total",
+                "Messages read from the store because the broker did not bring them",
+            )?,
             duplicates: counter("messages_duplicate_total", "Messages of the broker dropped as delivered before")?,
             shed: counter("events_shed_total", "Ephemeral events dropped for slow connections")?,
             slow_closed: counter("connections_slow_closed_total", "Connections closed because their queue was full")?,
+            closed: labelled("connections_closed_total", "code", "Connections closed by the gateway, by close code")?,
+            refused: labelled(
+                "requests_refused_total",
+                "code",
+                "Requests over WebSockets that were refused, by error code",
+            )?,
+            http: labelled(
+                "http_responses_total",
+                "status",
+                "Answers on the client port, by status; 101 is a WebSocket",
+            )?,
             registry,
             scrape: Mutex::new(()),
         })
@@ -74,7 +96,9 @@ impl Metrics {
         self.available.with_label_values(&["broker"]).set(i64::from(stats.broker.available));
         self.available.with_label_values(&["redis"]).set(i64::from(stats.redis.available));
         for shard in &stats.shards {
-            self.available.with_label_values(&[&format!("shard:{}", shard.name)]).set(i64::from(shard.component.available));
+            self.available
+                .with_label_values(&[&format!("shard:{}", shard.name)])
+                .set(i64::from(shard.component.available));
         }
         for (metric, value) in [
             (&self.accepted, &counters.accepted),
@@ -85,6 +109,14 @@ impl Metrics {
             (&self.slow_closed, &counters.slow_closed),
         ] {
             metric.inc_by(value.load(Relaxed).saturating_sub(metric.get()));
+        }
+        for (metric, tally) in
+            [(&self.closed, &counters.closed), (&self.refused, &counters.refused), (&self.http, &counters.http)]
+        {
+            for (label, count) in tally.counts() {
+                let metric = metric.with_label_values(&[label]);
+                metric.inc_by(count.saturating_sub(metric.get()));
+            }
         }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

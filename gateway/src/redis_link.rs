@@ -51,17 +51,9 @@ impl RedisLink {
     pub fn start(url_file: PathBuf, stop: CancellationToken) -> Self {
         let (sender, state) = watch::channel(component(false, "Starting", "not connected yet"));
         let connection = Arc::new(RwLock::new(None));
-        let keeper = Keeper {
-            url_file,
-            connection: Arc::clone(&connection),
-            sender,
-        };
+        let keeper = Keeper { url_file, connection: Arc::clone(&connection), sender };
         tokio::spawn(async move { stop.run_until_cancelled_owned(keeper.run()).await });
-        Self {
-            connection,
-            unanswered: Arc::default(),
-            state,
-        }
+        Self { connection, unanswered: Arc::default(), state }
     }
 
     /// How the connection stands.
@@ -133,8 +125,10 @@ impl Keeper {
     }
 
     async fn connect(&self) -> Result<(), Component> {
-        let url = settings::read(&self.url_file).map_err(|error| component(false, "SecretMissing", &error.to_string()))?;
-        let malformed = |_| component(false, "InvalidUrl", "the Redis URL is malformed; use redis://:password@host:6379");
+        let url =
+            settings::read(&self.url_file).map_err(|error| component(false, "SecretMissing", &error.to_string()))?;
+        let malformed =
+            |_| component(false, "InvalidUrl", "the Redis URL is malformed; use redis://:password@host:6379");
         // Commands are small and waited for one by one: Nagle's algorithm would add up to 40 ms to some.
         let at_once = TcpSettings::default().set_nodelay(true);
         let address = url.into_connection_info().map_err(malformed)?.set_tcp_settings(at_once);
@@ -158,7 +152,9 @@ async fn ping(mut connection: impl ConnectionLike) -> Result<(), Component> {
 }
 
 fn describe(error: &RedisError) -> Component {
-    if error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM")) {
+    if error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"))
+    {
         return component(false, "AuthenticationFailed", "Redis refuses the user or password of the URL");
     }
     if error.is_connection_refusal() {
@@ -172,9 +168,5 @@ fn describe(error: &RedisError) -> Component {
 }
 
 fn component(available: bool, reason: &str, message: &str) -> Component {
-    Component {
-        available,
-        reason: reason.into(),
-        message: message.into(),
-    }
+    Component { available, reason: reason.into(), message: message.into() }
 }

@@ -109,7 +109,12 @@ impl Gateway {
     ///
     /// # Errors
     /// [`ServeError`].
-    pub async fn start(config: GatewayConfig, name: String, store: Arc<dyn Store>, stop: CancellationToken) -> Result<Self, ServeError> {
+    pub async fn start(
+        config: GatewayConfig,
+        name: String,
+        store: Arc<dyn Store>,
+        stop: CancellationToken,
+    ) -> Result<Self, ServeError> {
         let tokens = load_key(&config)?;
         let token = load_admin_token(&config.admin_token_file)?;
         let metrics = Metrics::new()?;
@@ -135,21 +140,16 @@ impl Gateway {
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
         let gateway = Self {
             address: clients.local_addr().map_err(|source| listen_error("listen", services.config.listen, source))?,
-            admin_address: admins.local_addr().map_err(|source| listen_error("adminListen", services.config.admin_listen, source))?,
+            admin_address: admins
+                .local_addr()
+                .map_err(|source| listen_error("adminListen", services.config.admin_listen, source))?,
             services: Arc::clone(&services),
             hub: Arc::clone(&hub),
             stop: stop.clone(),
         };
         let router = http::router(Arc::clone(&services), passwords, websocket(hub));
         tokio::spawn(http::serve(clients, router, stop.clone()));
-        let admin = Admin {
-            services,
-            metrics,
-            redis: redis.state(),
-            shards,
-            token,
-            was_ready: AtomicBool::new(false),
-        };
+        let admin = Admin { services, metrics, redis: redis.state(), shards, token, was_ready: AtomicBool::new(false) };
         tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), stop));
         tracing::info!(address = %gateway.address, admin = %gateway.admin_address, gateway = gateway.services.gateway, "serving");
         Ok(gateway)
@@ -180,10 +180,7 @@ fn websocket(hub: Arc<Hub>) -> MethodRouter<Http> {
 fn load_key(config: &GatewayConfig) -> Result<Ed25519Tokens, ServeError> {
     let path = &config.auth.signing_key_file;
     let pem = settings::read(path)?;
-    Ed25519Tokens::new(pem.as_bytes(), &config.cluster).map_err(|source| ServeError::Key {
-        path: path.clone(),
-        source,
-    })
+    Ed25519Tokens::new(pem.as_bytes(), &config.cluster).map_err(|source| ServeError::Key { path: path.clone(), source })
 }
 
 fn load_admin_token(path: &Path) -> Result<String, ServeError> {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use chat_gateway_config::GatewayConfig;
 
-use crate::{auth::Tokens, broker::Broker, limiter::Limiter, presence::Presence, store::Store};
+use crate::{auth::Tokens, broker::Broker, limiter::Limiter, presence::Presence, store::Store, tally::Tally};
 
 /// Everything a connection needs, behind traits so that tests put fakes in.
 pub struct Services {
@@ -50,4 +50,10 @@ pub struct Counters {
     pub shed: AtomicU64,
     /// Slow connections closed.
     pub slow_closed: AtomicU64,
+    /// Connections closed by the gateway, by close code.
+    pub closed: Tally,
+    /// Requests over WebSockets that were refused, by error code.
+    pub refused: Tally,
+    /// Answers over HTTP, by status.
+    pub http: Tally,
 }

@@ -34,10 +34,8 @@ pub enum SettingsError {
 /// [`SettingsError`], which names the file or the field.
 pub fn load(path: &Path) -> Result<GatewayConfig, SettingsError> {
     let text = read(path)?;
-    let config: GatewayConfig = serde_json::from_str(&text).map_err(|source| SettingsError::Parse {
-        path: path.to_owned(),
-        source,
-    })?;
+    let config: GatewayConfig =
+        serde_json::from_str(&text).map_err(|source| SettingsError::Parse { path: path.to_owned(), source })?;
     config.validate()?;
     Ok(config)
 }
@@ -47,10 +45,7 @@ pub fn load(path: &Path) -> Result<GatewayConfig, SettingsError> {
 /// # Errors
 /// [`SettingsError::Read`].
 pub fn read(path: &Path) -> Result<String, SettingsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 

@@ -5,7 +5,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Returns on SIGTERM, which Kubernetes sends, or SIGINT, which a terminal sends.
 pub async fn requested() {
     // Without a handler the signal ends the process by itself: worse than a drain, and no reason not to serve.
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be handled; this gateway will not drain");
         return std::future::pending().await;
     };

@@ -31,7 +31,8 @@ impl End {
     }
 
     async fn next(&mut self) -> (Key, String) {
-        let delivery = timeout(Duration::from_secs(10), self.deliveries.recv()).await.expect("a delivery within 10 s").unwrap();
+        let delivery =
+            timeout(Duration::from_secs(10), self.deliveries.recv()).await.expect("a delivery within 10 s").unwrap();
         (delivery.key, String::from_utf8(delivery.body.to_vec()).unwrap())
     }
 
@@ -61,10 +62,7 @@ trait Subject {
 impl Subject for MemoryExchange {
     fn join(&self, _name: &str, linger: Duration) -> End {
         let (broker, deliveries) = self.join_with(linger);
-        End {
-            broker: Arc::new(broker),
-            deliveries,
-        }
+        End { broker: Arc::new(broker), deliveries }
     }
 
     async fn stop(&mut self) {
@@ -94,10 +92,7 @@ impl Subject for RabbitMq {
 
 fn rabbit(settings: RabbitSettings) -> End {
     let (broker, deliveries) = RabbitBroker::start(settings);
-    End {
-        broker: Arc::new(broker),
-        deliveries,
-    }
+    End { broker: Arc::new(broker), deliveries }
 }
 
 fn room(n: u128) -> Key {
@@ -146,7 +141,8 @@ async fn publishes_may_overlap(subject: &impl Subject) {
     b.available().await;
     b.broker.bind(room(2)).await.unwrap();
     let start = Instant::now();
-    let mut writing: FuturesUnordered<_> = (0..2_000_u32).map(|n| a.broker.publish(room(2), Bytes::from(n.to_string()))).collect();
+    let mut writing: FuturesUnordered<_> =
+        (0..2_000_u32).map(|n| a.broker.publish(room(2), Bytes::from(n.to_string()))).collect();
     let writer = async { while writing.next().await.transpose().unwrap().is_some() {} };
     let reader = async {
         let mut missing: HashSet<String> = (0..2_000_u32).map(|n| n.to_string()).collect();
@@ -196,7 +192,8 @@ async fn an_epoch_follows_a_loss_when_all_bindings_stand(subject: &mut impl Subj
         a.broker.publish(room(4), Bytes::from_static(b"lost")).await.is_err()
     })
     .await;
-    eventually("the loss shows", Duration::from_secs(10), async || !b.broker.state().borrow().component.available).await;
+    eventually("the loss shows", Duration::from_secs(10), async || !b.broker.state().borrow().component.available)
+        .await;
     println!("a stopped broker shows after {:?}: {:?}", start.elapsed(), b.broker.state().borrow().component);
     b.broker.bind(room(5)).await.unwrap();
     assert_eq!((a.epoch(), b.epoch()), (before_a, before_b), "no epoch before bindings stand");
@@ -265,7 +262,8 @@ async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &RabbitMq) {
     let refused = end.broker.publish(room(7), Bytes::from_static(b"x")).await;
     assert!(refused.is_err());
     assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
-    eventually("the freeze shows", Duration::from_secs(5), async || !end.broker.state().borrow().component.available).await;
+    eventually("the freeze shows", Duration::from_secs(5), async || !end.broker.state().borrow().component.available)
+        .await;
     println!("a frozen broker shows after {:?}: {:?}", start.elapsed(), end.broker.state().borrow().component);
     let quick = Instant::now();
     assert!(end.broker.publish(room(7), Bytes::from_static(b"x")).await.is_err());

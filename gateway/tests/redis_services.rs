@@ -22,7 +22,10 @@ fn link(redis: &Redis) -> RedisLink {
 
 async fn available(link: &RedisLink, expected: bool) {
     let mut state = link.state();
-    tokio::time::timeout(10 * SECOND, state.wait_for(|state| state.available == expected)).await.expect("within 10 s").unwrap();
+    tokio::time::timeout(10 * SECOND, state.wait_for(|state| state.available == expected))
+        .await
+        .expect("within 10 s")
+        .unwrap();
 }
 
 #[tokio::test]
@@ -63,10 +66,7 @@ async fn a_frozen_redis_costs_a_call_a_tenth_of_a_second_and_soon_nothing() {
     let link = link(&redis);
     available(&link, true).await;
     let limiter = RedisLimiter::new(link.clone(), "ns/demo");
-    let rate = Rate {
-        per_second: 1_000,
-        burst: 1_000,
-    };
+    let rate = Rate { per_second: 1_000, burst: 1_000 };
     limiter.take("user:1", rate).await.unwrap();
     redis.freeze();
     let mut slow = 0;

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use chat_test_client::{Account, Addresses, Client, ClientConfig, Ledger, accounts, load};
+use chat_test_client::{Account, Addresses, Client, ClientConfig, Ledger, accounts, load, socket::Socket};
 use serde_json::json;
 use support::{
     eventually,
@@ -23,6 +23,8 @@ struct Scene {
     ledger: Ledger,
     alice: Client,
     bob: Client,
+    alice_home: Addresses,
+    bob_home: Addresses,
     rooms: Vec<Uuid>,
 }
 
@@ -31,9 +33,10 @@ async fn account(gateway: &Gateway, name: &str) -> Account {
     accounts::enter(&addresses, name, "a good password", MINUTE).await.unwrap()
 }
 
-async fn client(name: &str, home: &Gateway, other: &Gateway, ledger: &Ledger) -> Client {
+async fn client(name: &str, home: &Gateway, other: &Gateway, ledger: &Ledger) -> (Client, Addresses) {
     let addresses = Addresses::new(vec![home.address.clone(), other.address.clone()]);
-    Client::start(ClientConfig::new(account(home, name).await, addresses, ledger.clone())).await.unwrap()
+    let config = ClientConfig::new(account(home, name).await, addresses.clone(), ledger.clone());
+    (Client::start(config).await.unwrap(), addresses)
 }
 
 impl Scene {
@@ -41,8 +44,8 @@ impl Scene {
         let stage = Stage::start().await;
         let (a, b) = tokio::join!(stage.ready_gateway("gateway-a"), stage.ready_gateway("gateway-b"));
         let ledger = Ledger::new();
-        let alice = client("alice", &a, &b, &ledger).await;
-        let bob = client("bob", &b, &a, &ledger).await;
+        let (alice, alice_home) = client("alice", &a, &b, &ledger).await;
+        let (bob, bob_home) = client("bob", &b, &a, &ledger).await;
         assert_eq!(alice.standing().gateway.as_deref(), Some("gateway-a"));
         assert_eq!(bob.standing().gateway.as_deref(), Some("gateway-b"));
         let mut rooms = Vec::new();
@@ -53,25 +56,17 @@ impl Scene {
             assert!(bob.wait_position(room.id, 0, MINUTE).await, "bob hears of the room");
             rooms.push(room.id);
         }
-        Self {
-            stage,
-            a,
-            b,
-            ledger,
-            alice,
-            bob,
-            rooms,
-        }
+        Self { stage, a, b, ledger, alice, bob, alice_home, bob_home, rooms }
     }
 
     /// Both send while `trouble` happens in the middle; then everyone must have everything.
-    async fn chat(&mut self, what: &str, messages: u64, trouble: impl AsyncFnOnce(&mut Stage, &mut Gateway, &mut Gateway)) {
-        let load = load::Load {
-            messages,
-            in_flight: 8,
-            body_bytes: 100,
-            per_second: 200,
-        };
+    async fn chat(
+        &mut self,
+        what: &str,
+        messages: u64,
+        trouble: impl AsyncFnOnce(&mut Stage, &mut Gateway, &mut Gateway),
+    ) {
+        let load = load::Load { messages, in_flight: 8, body_bytes: 100, per_second: 200 };
         let progress = load::Progress::default();
         let clients = [&self.alice, &self.bob];
         let sending = load::run(&clients, &self.rooms, load, &progress);
@@ -105,6 +100,18 @@ async fn nothing_acknowledged_is_lost_doubled_or_reordered() {
         })
         .await;
     scene
+        .chat("RabbitMQ frozen", 800, async |stage, a, _| {
+            stage.rabbitmq.freeze();
+            let noticed = async || !a.stats().await.broker.available;
+            eventually("the freeze shows", Duration::from_secs(10), noticed).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            stage.rabbitmq.thaw();
+        })
+        .await;
+    scene.stage.rabbitmq.kill();
+    scene.chat("RabbitMQ gone all the time", 200, async |_, _, _| {}).await;
+    scene.stage.rabbitmq.up().await;
+    scene
         .chat("Redis away", 600, async |stage, a, _| {
             stage.redis.kill();
             let refused = async || a.stats().await.redis.reason == "ConnectionRefused";
@@ -120,23 +127,40 @@ async fn nothing_acknowledged_is_lost_doubled_or_reordered() {
             stage.postgres.up().await;
         })
         .await;
+    scene.chat("a gateway killed", 800, async |_, a, _| a.process.kill()).await;
+    assert_eq!(scene.alice.standing().gateway.as_deref(), Some("gateway-b"));
+    scene.a = scene.stage.ready_gateway("gateway-d").await;
+    for home in [&scene.alice_home, &scene.bob_home] {
+        home.set(vec![scene.a.address.clone(), scene.b.address.clone()]);
+    }
     scene
         .chat("a gateway drained", 800, async |_, _, b| {
             b.process.signal("TERM");
             assert_eq!(b.process.wait(), Some(0), "{}", b.log());
         })
         .await;
-    assert_eq!(scene.bob.standing().gateway.as_deref(), Some("gateway-a"));
+    assert_eq!(scene.bob.standing().gateway.as_deref(), Some("gateway-d"));
     scene.b = scene.stage.ready_gateway("gateway-c").await;
     let verdict = scene.ledger.verify();
-    verdict.assert_clean(3_800);
+    verdict.assert_clean(5_600);
     println!("{verdict:?}");
     let stats = scene.a.stats().await;
     println!("{stats:?}");
-    assert!(stats.broker.available && stats.redis.available && stats.shards.iter().all(|shard| shard.component.available));
+    assert!(
+        stats.broker.available && stats.redis.available && stats.shards.iter().all(|shard| shard.component.available)
+    );
     for gateway in [&scene.a, &scene.b] {
         let log = gateway.log();
-        for secret in ["a good password", "gateway-password", "secret@", "guest:guest", "BEGIN PRIVATE", "admin-token\"", "eyJ", "xxxxxxxx"] {
+        for secret in [
+            "a good password",
+            "gateway-password",
+            "secret@",
+            "guest:guest",
+            "BEGIN PRIVATE",
+            "admin-token\"",
+            "eyJ",
+            "xxxxxxxx",
+        ] {
             assert!(!log.contains(secret), "{secret} is logged by {}", gateway.name);
         }
     }
@@ -156,8 +180,48 @@ async fn a_gateway_starts_before_its_backends_and_says_what_is_missing() {
     eventually("it names Redis", MINUTE, async || gateway.admin("/readyz", None).await.1.contains("Redis")).await;
     stage.redis.up().await;
     gateway.wait_ready().await;
-    the_admin_port_tells_the_operator_only(&gateway).await;
     accounts_are_refused_with_reasons(&gateway).await;
+    bad_sockets_are_refused(&gateway).await;
+    the_admin_port_tells_the_operator_only(&gateway).await;
+    out_of_descriptors_it_waits_and_goes_on(&gateway).await;
+}
+
+/// Causes what the metrics of refusals and closes count.
+async fn bad_sockets_are_refused(gateway: &Gateway) {
+    let mut socket = Socket::connect(&gateway.address).await.unwrap();
+    socket.send(&json!({ "type": "dance", "id": 1 })).await.unwrap();
+    socket.send(&json!({ "type": "hello", "id": 2, "token": "nonsense" })).await.unwrap();
+    while socket.recv().await.is_ok() {}
+    let dave = account(gateway, "dave").await;
+    let mut socket = Socket::connect(&gateway.address).await.unwrap();
+    socket.send(&json!({ "type": "hello", "id": 1, "token": dave.token })).await.unwrap();
+    socket.recv().await.unwrap();
+    socket.send(&json!({ "type": "dance", "id": 2 })).await.unwrap();
+    socket.recv().await.unwrap();
+    socket.close().await;
+}
+
+async fn out_of_descriptors_it_waits_and_goes_on(gateway: &Gateway) {
+    let pid = gateway.process.id();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let limit = |soft: usize| {
+        let set = std::process::Command::new("prlimit")
+            .arg(format!("--nofile={soft}:"))
+            .args(["--pid", &pid.to_string()])
+            .status();
+        assert!(set.unwrap().success());
+    };
+    limit(open + 4);
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        crowd.push(tokio::net::TcpStream::connect(&gateway.address).await.unwrap());
+    }
+    let complains = async || gateway.log().contains("no connection can be accepted");
+    eventually("the exhaustion is logged", Duration::from_secs(10), complains).await;
+    drop(crowd);
+    let serves = async || accounts::get(&gateway.address, "/", None).await.is_ok_and(|(status, _)| status.is_success());
+    eventually("it serves again", Duration::from_secs(20), serves).await;
+    limit(1_000);
 }
 
 async fn the_admin_port_tells_the_operator_only(gateway: &Gateway) {
@@ -170,14 +234,13 @@ async fn the_admin_port_tells_the_operator_only(gateway: &Gateway) {
     assert_eq!(slots, [32, 32], "half of the slots each");
     let (status, metrics) = gateway.admin("/metrics", None).await;
     assert_eq!(status, 200);
-    let mut shown: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let mut shown: Vec<&str> =
+        metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     shown.retain(|name| name.starts_with("chat_gateway_"));
     shown.sort_unstable();
     let page = include_str!("../../docs/reference/gateway.md");
-    let mut documented: Vec<&str> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `chat_gateway_")?.split(['`', '{']).next())
-        .collect();
+    let mut documented: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `chat_gateway_")?.split(['`', '{']).next()).collect();
     documented.sort_unstable();
     let shown: Vec<&str> = shown.iter().filter_map(|name| name.strip_prefix("chat_gateway_")).collect();
     assert_eq!(shown, documented, "docs/reference/gateway.md lists the metrics that there are");

@@ -40,15 +40,15 @@ pub(super) fn ready(stats: &GatewayStats, was_ready: bool) -> Result<(), String>
 }
 
 /// Asks the shards every [`INTERVAL`] until stopped.
-pub fn watch_shards(store: Arc<dyn Store>, config: &GatewayConfig, stop: CancellationToken) -> watch::Receiver<Vec<ShardStats>> {
+pub fn watch_shards(
+    store: Arc<dyn Store>,
+    config: &GatewayConfig,
+    stop: CancellationToken,
+) -> watch::Receiver<Vec<ShardStats>> {
     let unknown = |name: &String| ShardStats {
         name: name.clone(),
         slots: 0,
-        component: Component {
-            available: false,
-            reason: "Starting".into(),
-            message: "not asked yet".into(),
-        },
+        component: Component { available: false, reason: "Starting".into(), message: "not asked yet".into() },
     };
     let first = config.database.shards.iter().map(|shard| unknown(&shard.name)).collect();
     let (sender, receiver) = watch::channel(first);
@@ -72,11 +72,7 @@ mod tests {
     use super::*;
 
     fn stats(broker: bool, redis: bool, shards: &[bool], draining: bool) -> GatewayStats {
-        let component = |available| Component {
-            available,
-            reason: "X".into(),
-            message: "x".into(),
-        };
+        let component = |available| Component { available, reason: "X".into(), message: "x".into() };
         GatewayStats {
             gateway: "g".into(),
             connections: 0,
@@ -87,11 +83,7 @@ mod tests {
             redis: component(redis),
             shards: shards
                 .iter()
-                .map(|available| ShardStats {
-                    name: "a".into(),
-                    slots: 1,
-                    component: component(*available),
-                })
+                .map(|available| ShardStats { name: "a".into(), slots: 1, component: component(*available) })
                 .collect(),
         }
     }

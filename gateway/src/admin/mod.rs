@@ -92,7 +92,9 @@ async fn stats(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response 
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
     // Digests are compared, so that the time tells nothing of the token.
-    let fits = given.is_some_and(|given| digest(&SHA256, given.as_bytes()).as_ref() == digest(&SHA256, admin.token.as_bytes()).as_ref());
+    let fits = given.is_some_and(|given| {
+        digest(&SHA256, given.as_bytes()).as_ref() == digest(&SHA256, admin.token.as_bytes()).as_ref()
+    });
     if fits {
         Json(admin.stats()).into_response()
     } else {

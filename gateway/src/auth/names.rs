@@ -58,10 +58,7 @@ pub fn check_password(password: &str) -> Result<(), InvalidField> {
     if PASSWORD_BYTES.contains(&password.len()) {
         return Ok(());
     }
-    Err(InvalidField {
-        field: "password",
-        message: "a password has 8 to 256 bytes",
-    })
+    Err(InvalidField { field: "password", message: "a password has 8 to 256 bytes" })
 }
 
 /// The id of a user who signs in with a password: a UUIDv8 (RFC 9562) out of SHA-256, so that the name alone leads to the id and its slot.

@@ -73,9 +73,13 @@ impl PasswordPool {
         Ok(fits && known)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static) -> Result<T, PasswordError> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
         let _queued = self.queue.try_acquire().map_err(|_| PasswordError::Busy { retry_after: BUSY_RETRY })?;
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|error| PasswordError::Hash(error.to_string()))?;
+        let place =
+            Arc::clone(&self.places).acquire_owned().await.map_err(|error| PasswordError::Hash(error.to_string()))?;
         tokio::task::spawn_blocking(move || {
             // Held by the work itself: a caller that goes away does not free the place before the work ends.
             let _place = place;
@@ -92,7 +96,8 @@ fn argon2() -> Result<Argon2<'static>, PasswordError> {
 }
 
 fn hash(password: &str) -> Result<String, PasswordError> {
-    let hash: PasswordHash = argon2()?.hash_password(password.as_bytes()).map_err(|error| PasswordError::Hash(error.to_string()))?;
+    let hash: PasswordHash =
+        argon2()?.hash_password(password.as_bytes()).map_err(|error| PasswordError::Hash(error.to_string()))?;
     Ok(hash.to_string())
 }
 

@@ -20,7 +20,9 @@ const LEEWAY_SECONDS: u64 = 30;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file is not PEM with a PKCS#8 private key.
-    #[error("the signing key is not a PEM file with a PKCS#8 private key; make one with: openssl genpkey -algorithm ed25519")]
+    #[error(
+        "the signing key is not a PEM file with a PKCS#8 private key; make one with: openssl genpkey -algorithm ed25519"
+    )]
     Pem,
     /// The key is of another kind.
     #[error("the signing key is not an Ed25519 key; make one with: openssl genpkey -algorithm ed25519")]
@@ -77,9 +79,7 @@ fn key_id(public: &[u8]) -> String {
 }
 
 fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 impl Tokens for Ed25519Tokens {
@@ -100,15 +100,15 @@ impl Tokens for Ed25519Tokens {
     }
 
     fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        let data = jsonwebtoken::decode::<Body>(token, &self.verifying, &self.validation).map_err(|error| match error.kind() {
-            ErrorKind::ExpiredSignature => TokenError::Expired,
-            _ => TokenError::Invalid,
-        })?;
+        let data =
+            jsonwebtoken::decode::<Body>(token, &self.verifying, &self.validation).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::ExpiredSignature => TokenError::Expired,
+                    _ => TokenError::Invalid,
+                }
+            })?;
         let Body { sub, name, display_name, exp, .. } = data.claims;
-        Ok(Claims {
-            user: User { id: sub, name, display_name },
-            expires_at: exp,
-        })
+        Ok(Claims { user: User { id: sub, name, display_name }, expires_at: exp })
     }
 }
 
@@ -125,11 +125,7 @@ mod tests {
     }
 
     fn alice() -> User {
-        User {
-            id: user_id("alice"),
-            name: "alice".into(),
-            display_name: "Alice".into(),
-        }
+        User { id: user_id("alice"), name: "alice".into(), display_name: "Alice".into() }
     }
 
     #[test]
@@ -165,7 +161,12 @@ mod tests {
         let der = PrivatePkcs8KeyDer::from_pem_slice(&key).unwrap();
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).unwrap();
         let claims = serde_json::json!({"iss": "chat/demo", "sub": alice().id, "name": "alice", "display_name": "Alice", "iat": now(), "exp": now() + 60});
-        let mac = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(pair.public_key().as_ref())).unwrap();
+        let mac = jsonwebtoken::encode(
+            &Header::new(Algorithm::HS256),
+            &claims,
+            &EncodingKey::from_secret(pair.public_key().as_ref()),
+        )
+        .unwrap();
         assert_eq!(tokens.verify(&mac), Err(TokenError::Invalid));
     }
 

@@ -59,11 +59,7 @@ pub(super) struct Bindings {
 impl Bindings {
     /// An empty table.
     pub(super) fn new(linger: Duration) -> Self {
-        Self {
-            linger,
-            table: Mutex::default(),
-            work: Notify::new(),
-        }
+        Self { linger, table: Mutex::default(), work: Notify::new() }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -113,7 +109,8 @@ impl Bindings {
     pub(super) fn sweep(&self) {
         let mut table = self.table();
         let linger = self.linger;
-        let idle: Vec<Key> = table.entries.iter().filter(|(_, entry)| entry.is_over(linger)).map(|(key, _)| *key).collect();
+        let idle: Vec<Key> =
+            table.entries.iter().filter(|(_, entry)| entry.is_over(linger)).map(|(key, _)| *key).collect();
         if !idle.is_empty() {
             table.due.extend(idle);
             drop(table);

@@ -67,10 +67,7 @@ impl MemoryExchange {
         let gateway = Arc::new(Gateway {
             bindings: Bindings::new(linger),
             queue,
-            state: watch::Sender::new(BrokerState {
-                epoch: u64::from(here),
-                component: component(here),
-            }),
+            state: watch::Sender::new(BrokerState { epoch: u64::from(here), component: component(here) }),
         });
         if here {
             gateway.bindings.try_online();
@@ -173,9 +170,5 @@ fn component(here: bool) -> Component {
     if here {
         return connected("in this process");
     }
-    Component {
-        available: false,
-        reason: "ConnectionRefused".into(),
-        message: "the exchange is stopped".into(),
-    }
+    Component { available: false, reason: "ConnectionRefused".into(), message: "the exchange is stopped".into() }
 }

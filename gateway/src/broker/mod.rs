@@ -93,9 +93,5 @@ pub trait Broker: Send + Sync + 'static {
 
 /// A component that answers.
 fn connected(message: &str) -> Component {
-    Component {
-        available: true,
-        reason: "Connected".into(),
-        message: message.into(),
-    }
+    Component { available: true, reason: "Connected".into(), message: message.into() }
 }

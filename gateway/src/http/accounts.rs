@@ -62,16 +62,16 @@ pub(super) async fn sign_up(
     check_password(&request.password)?;
     limit(&http, format!("sign-up:{}", peer.ip()), PER_ADDRESS).await?;
     let password_hash = http.passwords.hash(request.password).await?;
-    let user = User {
-        id: user_id(&name),
-        name,
-        display_name: shown,
-    };
+    let user = User { id: user_id(&name), name, display_name: shown };
     let user = http.services.store.create_user(NewUser { user, password_hash }).await?;
     Ok((StatusCode::CREATED, session(&http, user)))
 }
 
-pub(super) async fn sign_in(State(http): State<Http>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Body<SignIn>) -> Answer {
+pub(super) async fn sign_in(
+    State(http): State<Http>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    body: Body<SignIn>,
+) -> Answer {
     let Json(request) = body?;
     passwords_enabled(&http)?;
     let refused = || ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "the name or the password is wrong");
@@ -102,11 +102,7 @@ pub(super) async fn renew(State(http): State<Http>, headers: HeaderMap) -> Answe
 
 fn session(http: &Http, user: User) -> Json<Session> {
     let (token, expires_in_seconds) = http.services.tokens.issue(&user);
-    Json(Session {
-        token,
-        expires_in_seconds,
-        user,
-    })
+    Json(Session { token, expires_in_seconds, user })
 }
 
 fn passwords_enabled(http: &Http) -> Result<(), ApiError> {

@@ -28,19 +28,14 @@ pub struct ApiError {
 impl ApiError {
     /// A refusal with neither field nor waiting time.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            field: None,
-            retry_after: None,
-        }
+        Self { status, code, message: message.into(), field: None, retry_after: None }
     }
 
     /// Over a rate.
     #[must_use]
     pub fn rate_limited(retry_after: Duration) -> Self {
-        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many attempts; try again a little later");
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many attempts; try again a little later");
         error.retry_after = Some(retry_after);
         error
     }
@@ -102,7 +97,8 @@ impl From<PasswordError> for ApiError {
     fn from(error: PasswordError) -> Self {
         match error {
             PasswordError::Busy { retry_after } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many sign-ins at this moment").retry_after(retry_after)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many sign-ins at this moment")
+                    .retry_after(retry_after)
             }
             PasswordError::Hash(cause) => {
                 tracing::error!(cause, "failed to hash a password");
@@ -125,9 +121,12 @@ impl From<TokenError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NameTaken => {
-                Self::new(StatusCode::CONFLICT, "conflict", "this name is taken; choose another, or sign in if it is yours").field("name")
-            }
+            StoreError::NameTaken => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "this name is taken; choose another, or sign in if it is yours",
+            )
+            .field("name"),
             StoreError::Unavailable { .. } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

@@ -36,6 +36,7 @@ pub struct Http {
 
 /// The routes of the client port. `websocket` serves `GET /v1/ws`.
 pub fn router(services: Arc<Services>, passwords: Arc<PasswordPool>, websocket: MethodRouter<Http>) -> Router {
+    let http = Http { services, passwords };
     Router::new()
         .route("/v1/sign-up", post(accounts::sign_up))
         .route("/v1/sign-in", post(accounts::sign_in))
@@ -49,8 +50,8 @@ pub fn router(services: Arc<Services>, passwords: Arc<PasswordPool>, websocket: 
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", "this path does not take that method")
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::map_response(harden))
-        .with_state(Http { services, passwords })
+        .layer(middleware::map_response_with_state(http.clone(), finish))
+        .with_state(http)
 }
 
 /// What the page needs to know before anyone signs in.
@@ -67,7 +68,8 @@ async fn config(State(http): State<Http>) -> Json<Value> {
     }))
 }
 
-async fn harden(mut response: Response) -> Response {
+async fn finish(State(http): State<Http>, mut response: Response) -> Response {
+    http.services.counters.http.add(status_label(response.status()));
     // `connect-src` names ws: and wss: since 'self' does not cover them in every browser.
     const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; \
                        base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -76,4 +78,29 @@ async fn harden(mut response: Response) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+/// Label of a status: the ones this gateway gives, so that the number of labels is bounded.
+fn status_label(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        101 => "101",
+        200 => "200",
+        201 => "201",
+        304 => "304",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        408 => "408",
+        409 => "409",
+        413 => "413",
+        415 => "415",
+        422 => "422",
+        426 => "426",
+        429 => "429",
+        500 => "500",
+        503 => "503",
+        _ => "other",
+    }
 }

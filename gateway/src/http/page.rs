@@ -57,11 +57,7 @@ fn serve(name: &str, asked: &HeaderMap) -> Response {
     };
     let tag = format!("\"{:016x}\"", xxh3_64(asset.bytes));
     let fresh = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let mut response = if fresh {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        asset.bytes.into_response()
-    };
+    let mut response = if fresh { StatusCode::NOT_MODIFIED.into_response() } else { asset.bytes.into_response() };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
     // Asked for again at each load: a page from before a rollout must not speak to gateways from after it.

@@ -43,11 +43,8 @@ impl LocalLimiter {
                 bucket.tokens < f64::from(bucket.rate.burst)
             });
         }
-        let bucket = buckets.entry(name.to_owned()).or_insert_with(|| Bucket {
-            tokens: f64::from(rate.burst),
-            at: now,
-            rate,
-        });
+        let bucket =
+            buckets.entry(name.to_owned()).or_insert_with(|| Bucket { tokens: f64::from(rate.burst), at: now, rate });
         bucket.rate = rate;
         bucket.refill(now);
         if bucket.tokens >= 1.0 {

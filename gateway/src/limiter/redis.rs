@@ -35,12 +35,7 @@ pub struct RedisLimiter {
 impl RedisLimiter {
     /// Buckets stand under `<cluster>:limit:` in Redis.
     pub fn new(link: RedisLink, cluster: &str) -> Self {
-        Self {
-            link,
-            prefix: format!("{cluster}:limit:"),
-            script: Script::new(TAKE),
-            fallback: LocalLimiter::default(),
-        }
+        Self { link, prefix: format!("{cluster}:limit:"), script: Script::new(TAKE), fallback: LocalLimiter::default() }
     }
 }
 

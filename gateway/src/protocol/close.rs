@@ -40,6 +40,22 @@ impl CloseCode {
         }
     }
 
+    /// The number as text, for metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "1000",
+            Self::Binary => "1003",
+            Self::TooLarge => "1009",
+            Self::Stopping => "1012",
+            Self::NotJson => "4400",
+            Self::Unauthenticated => "4401",
+            Self::Silent => "4408",
+            Self::Flooding => "4429",
+            Self::TooSlow => "4503",
+        }
+    }
+
     /// One sentence for a person reading a trace.
     #[must_use]
     pub fn reason(self) -> &'static str {

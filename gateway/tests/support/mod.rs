@@ -1,7 +1,12 @@
 //! The real services that tests need, started as child processes on loopback and ended with the test. A service that is not installed fails
 //! the test with the command that gets it.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test program uses a part of this, and nothing else does")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "every test program uses a part of this, and nothing else does"
+)]
 
 pub mod postgres;
 pub mod process;

@@ -16,7 +16,12 @@ pub struct Postgres {
 fn binaries() -> PathBuf {
     let base = "/usr/lib/postgresql";
     let mut found: Vec<PathBuf> = std::fs::read_dir(base)
-        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).filter(|bin| bin.join("postgres").exists()).collect())
+        .map(|entries| {
+            entries
+                .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+                .filter(|bin| bin.join("postgres").exists())
+                .collect()
+        })
         .unwrap_or_default();
     found.sort();
     found.pop().expect("PostgreSQL is needed: apt-get install --no-install-recommends postgresql")
@@ -43,12 +48,7 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let mut server = Self {
-            dir,
-            bin,
-            port: free_port(),
-            server: None,
-        };
+        let mut server = Self { dir, bin, port: free_port(), server: None };
         server.up().await;
         server
     }

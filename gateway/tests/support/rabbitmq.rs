@@ -37,14 +37,7 @@ impl RabbitMq {
         let mut epmd = Command::new("epmd");
         epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
         let epmd = Process::start(&mut epmd, &dir.path().join("epmd.log"));
-        let mut server = Self {
-            port: free_port(),
-            dist_port: free_port(),
-            epmd_port,
-            dir,
-            server: None,
-            epmd,
-        };
+        let mut server = Self { port: free_port(), dist_port: free_port(), epmd_port, dir, server: None, epmd };
         server.up().await;
         server
     }

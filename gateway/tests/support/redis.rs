@@ -15,11 +15,7 @@ pub struct Redis {
 impl Redis {
     /// Starts a server and waits until it listens.
     pub async fn start() -> Self {
-        let mut redis = Self {
-            dir: tempfile::tempdir().unwrap(),
-            port: free_port(),
-            server: None,
-        };
+        let mut redis = Self { dir: tempfile::tempdir().unwrap(), port: free_port(), server: None };
         redis.up().await;
         redis
     }
@@ -31,7 +27,19 @@ impl Redis {
         let port = self.port.to_string();
         let mut command = Command::new("redis-server");
         command
-            .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--requirepass", "secret", "--dir"])
+            .args([
+                "--port",
+                &port,
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--requirepass",
+                "secret",
+                "--dir",
+            ])
             .arg(self.dir.path());
         self.server = Some(Process::start(&mut command, &self.dir.path().join("log")));
         eventually("Redis listens", Duration::from_secs(20), async || {

@@ -6,11 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_gateway_config::{Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig, Shard, stats::GatewayStats};
+use chat_gateway_config::{
+    Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig, Shard,
+    stats::GatewayStats,
+};
 use chat_test_client::accounts;
 use tempfile::TempDir;
 
-use super::{free_port, write_once, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis};
+use super::{free_port, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis, write_once};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-gateway");
 
@@ -44,12 +47,7 @@ impl Stage {
             postgres.create_database(shard);
         }
         let dir = tempfile::tempdir().unwrap();
-        let stage = Self {
-            postgres,
-            rabbitmq,
-            redis,
-            dir,
-        };
+        let stage = Self { postgres, rabbitmq, redis, dir };
         let config = stage.write_config("migrate", &stage.config());
         let migrated = run(&["migrate", "--config", &config.to_string_lossy()]);
         assert!(migrated.status.success(), "{}{}", text(&migrated.stdout), text(&migrated.stderr));
@@ -67,7 +65,9 @@ impl Stage {
         let shard = |name: &str| Shard {
             name: name.into(),
             uri_file: self.write(&format!("{name}-uri"), &self.postgres.uri("chat_gateway", "gateway-password", name)),
-            migration_uri_file: Some(self.write(&format!("{name}-migration-uri"), &self.postgres.uri("postgres", "x", name))),
+            migration_uri_file: Some(
+                self.write(&format!("{name}-migration-uri"), &self.postgres.uri("postgres", "x", name)),
+            ),
         };
         let local = || format!("127.0.0.1:{}", free_port()).parse().unwrap();
         GatewayConfig {
@@ -83,20 +83,10 @@ impl Stage {
                 message_bytes: 8_192,
                 rooms_per_connection: 200,
             },
-            auth: Auth {
-                passwords: Passwords::Enabled,
-                signing_key_file: self.write("key.pem", KEY),
-            },
-            broker: Broker::Rabbitmq(RabbitConfig {
-                uri_file: self.rabbitmq.uri_file(),
-            }),
-            redis: RedisConfig {
-                url_file: self.redis.url_file("secret"),
-            },
-            database: Database {
-                slots: 64,
-                shards: vec![shard("shard_a"), shard("shard_b")],
-            },
+            auth: Auth { passwords: Passwords::Enabled, signing_key_file: self.write("key.pem", KEY) },
+            broker: Broker::Rabbitmq(RabbitConfig { uri_file: self.rabbitmq.uri_file() }),
+            redis: RedisConfig { url_file: self.redis.url_file("secret") },
+            database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")] },
         }
     }
 

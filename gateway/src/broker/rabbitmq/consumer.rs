@@ -26,16 +26,17 @@ const LOSS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts consuming a queue.
 pub(super) async fn start(channel: &Channel, queue: ShortString) -> lapin::Result<Consumer> {
-    let exclusive = BasicConsumeOptions {
-        exclusive: true,
-        ..Default::default()
-    };
+    let exclusive = BasicConsumeOptions { exclusive: true, ..Default::default() };
     channel.basic_consume(queue, "".into(), exclusive, FieldTable::default()).await
 }
 
 /// Hands deliveries to the hub, in order. Waits when the hub's queue is full: then nothing is acknowledged, and the server holds the rest.
 /// `Ok` means that the hub is gone.
-pub(super) async fn forward(mut consumer: Consumer, channel: &Channel, hub: &mpsc::Sender<Delivery>) -> Result<(), SessionError> {
+pub(super) async fn forward(
+    mut consumer: Consumer,
+    channel: &Channel,
+    hub: &mpsc::Sender<Delivery>,
+) -> Result<(), SessionError> {
     let multiple = BasicAckOptions { multiple: true };
     let mut unacknowledged = 0;
     loop {

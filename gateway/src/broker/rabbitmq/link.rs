@@ -48,10 +48,7 @@ impl Link {
             bindings: Bindings::new(settings.linger),
             settings,
             publisher: Mutex::default(),
-            state: watch::Sender::new(BrokerState {
-                epoch: 0,
-                component: starting(),
-            }),
+            state: watch::Sender::new(BrokerState { epoch: 0, component: starting() }),
             suspect: AtomicU64::new(0),
             suspicion: Notify::new(),
         }

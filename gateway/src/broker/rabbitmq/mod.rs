@@ -75,11 +75,7 @@ impl RabbitBroker {
         let running = Arc::clone(&link);
         let until = stop.clone();
         tokio::spawn(async move { until.run_until_cancelled_owned(running.run(sender)).await });
-        let broker = Self {
-            link,
-            window: Semaphore::new(WINDOW),
-            stop,
-        };
+        let broker = Self { link, window: Semaphore::new(WINDOW), stop };
         (broker, deliveries)
     }
 

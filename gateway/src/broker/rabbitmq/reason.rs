@@ -28,11 +28,7 @@ pub(super) enum SessionError {
 impl SessionError {
     /// For `/stats`.
     pub(super) fn component(&self) -> Component {
-        Component {
-            available: false,
-            reason: self.reason().into(),
-            message: self.to_string(),
-        }
+        Component { available: false, reason: self.reason().into(), message: self.to_string() }
     }
 
     fn reason(&self) -> &'static str {
@@ -57,9 +53,10 @@ fn io_reason(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "ConnectionRefused",
         io::ErrorKind::TimedOut => "Timeout",
-        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-            "ConnectionLost"
-        }
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => "ConnectionLost",
         // The resolver has no kind of its own: getaddrinfo's errors come through as uncategorised ones with this text.
         _ if error.to_string().contains("lookup address") => "NameNotResolved",
         _ => "ConnectionLost",

@@ -75,14 +75,7 @@ impl Session {
         let queues = topology::declare(&control, settings).await?;
         let channel = consuming.create_channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
-        Ok(Self {
-            _consuming: consuming,
-            publishing,
-            publisher,
-            control,
-            consuming: channel,
-            queues,
-        })
+        Ok(Self { _consuming: consuming, publishing, publisher, control, consuming: channel, queues })
     }
 
     /// Serves until something fails; `Ok` means that nobody takes deliveries any more.
@@ -147,19 +140,13 @@ impl Session {
     fn look_at_publishing(&self, link: &Link, session: u64) {
         match (self.publishing.status().blocked(), link.publisher()) {
             (true, Some(_)) => link.blocked(),
-            (false, None) => link.unblocked(Publisher {
-                channel: self.publisher.clone(),
-                session,
-            }),
+            (false, None) => link.unblocked(Publisher { channel: self.publisher.clone(), session }),
             _ => {}
         }
     }
 
     async fn probe(&self) -> Result<(), SessionError> {
-        let passive = QueueDeclareOptions {
-            passive: true,
-            ..Default::default()
-        };
+        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
         let asked = self.control.queue_declare(self.queues.main.clone(), passive, FieldTable::default());
         timeout(ANSWER_TIME, asked).await.map_err(|_| SessionError::Timeout("answering a probe"))??;
         // The publishing connection has nothing to ask for; its own state is enough, as heartbeats end it.

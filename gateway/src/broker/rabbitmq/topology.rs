@@ -22,21 +22,11 @@ pub(super) struct Queues {
 
 /// Declares everything. A queue's name is used once: a queue of a connection that the server has not yet given up would be in the way.
 pub(super) async fn declare(channel: &Channel, settings: &RabbitSettings) -> lapin::Result<Queues> {
-    let durable = ExchangeDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
+    let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
     channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Direct, durable, FieldTable::default()).await?;
     let name = format!("gateway.{}.{:016x}", settings.gateway, rand::random::<u64>());
-    let queues = Queues {
-        dropped: format!("{name}.dropped").into(),
-        main: name.into(),
-    };
-    let exclusive = QueueDeclareOptions {
-        exclusive: true,
-        auto_delete: true,
-        ..Default::default()
-    };
+    let queues = Queues { dropped: format!("{name}.dropped").into(), main: name.into() };
+    let exclusive = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
     channel.queue_declare(queues.dropped.clone(), exclusive, arguments).await?;
@@ -63,7 +53,9 @@ pub(super) async fn apply(channel: &Channel, queues: &Queues, changes: &[Change]
             }
             // AMQP 0-9-1 has no unbind without an answer. They are rare, and never in the way of a person.
             Change::Unbind(key) => {
-                channel.queue_unbind(queues.main.clone(), EXCHANGE.into(), key.to_string().into(), FieldTable::default()).await?;
+                channel
+                    .queue_unbind(queues.main.clone(), EXCHANGE.into(), key.to_string().into(), FieldTable::default())
+                    .await?;
             }
         }
     }
