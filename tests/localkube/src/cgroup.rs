@@ -48,7 +48,7 @@ struct Hierarchy {
 }
 
 /// The cgroup of one cluster in all hierarchies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cgroup {
     name: String,
     hierarchies: Vec<Hierarchy>,

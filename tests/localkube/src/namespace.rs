@@ -78,16 +78,13 @@ pub(crate) fn inside(holder: &Process, arguments: &[&str]) -> Vec<String> {
 }
 
 /// Like [`inside`], as a command to wait for.
-pub(crate) fn command_inside(holder: &Process, arguments: &[&str]) -> Command {
-    let line = inside(holder, arguments);
-    let mut command = Command::new(&line[0]);
-    command.args(&line[1..]);
-    command
+pub(crate) fn command_inside(holder: &Process, entrance: &Path, arguments: &[&str]) -> Command {
+    process::member(entrance, &inside(holder, arguments))
 }
 
 /// Connects the namespaces to this machine, and this machine to the pods and Services in them. Nothing else is
 /// connected: packets to anywhere else end in a cable without a listener, and their sender is told so.
-pub(crate) fn connect(config: &ClusterConfig, holder: &Process) -> Result<(), NamespaceError> {
+pub(crate) fn connect(config: &ClusterConfig, holder: &Process, entrance: &Path) -> Result<(), NamespaceError> {
     let (device, node, target) = (config.device(), config.node_address().to_string(), holder.pid().to_string());
     let on_cable = |address: std::net::Ipv4Addr| format!("{address}/24");
     let (here, there) = (on_cable(config.host_address()), on_cable(config.node_address()));
@@ -107,9 +104,10 @@ pub(crate) fn connect(config: &ClusterConfig, holder: &Process) -> Result<(), Na
     ];
     for arguments in in_node {
         let line: Vec<&str> = std::iter::once("ip").chain(arguments.iter().copied()).collect();
-        command::output(&mut command_inside(holder, &line))?;
+        command::output(&mut command_inside(holder, entrance, &line))?;
     }
-    command::output(&mut command_inside(holder, &["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]))?;
+    let forward = ["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"];
+    command::output(&mut command_inside(holder, entrance, &forward))?;
     for range in [config.pods(), config.services()] {
         ip(&["route", "add", &range, "via", &node, "dev", &device])?;
     }

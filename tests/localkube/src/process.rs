@@ -11,11 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{self, CommandError};
 
-/// Puts a program into a cgroup before its first instruction and makes it leader of a session of its own, so that
-/// neither an interrupt key nor the end of this program reaches it. Prints its process number.
+/// Puts a program into a cgroup before its first instruction.
+const JOIN: &str = r#"echo $$ >"$0" && exec "$@""#;
+
+/// Runs a program in the background, as leader of a session of its own, so that neither an interrupt key nor the end
+/// of this program reaches it. Prints its process number.
 const START: &str = r#"
 log=$1; shift
-setsid sh -c 'echo $$ >"$0" && exec "$@"' "$@" </dev/null >>"$log" 2>&1 &
+setsid "$@" </dev/null >>"$log" 2>&1 &
 echo $!
 "#;
 
@@ -36,7 +39,7 @@ pub(crate) struct Process {
 /// [`CommandError`] when the shell cannot be run or the program ended at once.
 pub(crate) fn start(arguments: &[String], entrance: &Path, log: &Path) -> Result<Process, CommandError> {
     let mut shell = Command::new("sh");
-    shell.args(["-c", START, "localkube"]).arg(log).arg(entrance).args(arguments);
+    shell.args(["-c", START, "localkube"]).arg(log).args(["sh", "-c", JOIN]).arg(entrance).args(arguments);
     shell.env_clear().env("PATH", PATH).stdin(Stdio::null());
     let pid = command::output(&mut shell)?;
     let ended = || CommandError::Failed {
@@ -47,6 +50,14 @@ pub(crate) fn start(arguments: &[String], entrance: &Path, log: &Path) -> Result
     let pid: i32 = pid.trim().parse().map_err(|_| ended())?;
     let started = stat(pid).map(|stat| stat.started).ok_or_else(ended)?;
     Ok(Process { pid, started })
+}
+
+/// The command that runs something to its end as a member of a cluster, so that taking the cluster down ends it too,
+/// should the one who waits for it have been killed.
+pub(crate) fn member(entrance: &Path, arguments: &[String]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", JOIN]).arg(entrance).args(arguments);
+    shell
 }
 
 impl Process {

@@ -9,7 +9,7 @@ impl Cluster {
     /// Whether the API server says that it is ready. That is more than its text: before it answers with 200, the roles of
     /// the other components do not exist yet.
     pub(super) fn api_answers(&self, binaries: &Binaries) -> bool {
-        command::succeeds(self.kubectl_of(binaries).args(["get", "--raw", "/readyz", "--request-timeout=2s"]))
+        command::succeeds(self.own_kubectl(binaries).args(["get", "--raw", "/readyz", "--request-timeout=2s"]))
     }
 
     /// Whether the API server, the node and the name server are ready, or become so within the given time.
@@ -17,7 +17,7 @@ impl Cluster {
         let timeout = format!("--timeout={}s", within.as_secs());
         let node = format!("node/{}", self.config.node());
         let ready = |resource: &str, condition: &str| {
-            let mut kubectl = self.kubectl_of(binaries);
+            let mut kubectl = self.own_kubectl(binaries);
             kubectl.args(["--namespace=kube-system", "--request-timeout=5s", "wait", &timeout]);
             command::succeeds(kubectl.arg(format!("--for=condition={condition}")).arg(resource))
         };

@@ -26,7 +26,7 @@ use crate::{
     layout::Layout,
     namespace::{self, NamespaceError},
     prerequisites::{PrerequisiteError, Prerequisites},
-    process::Process,
+    process::{self, Process},
     state::State,
 };
 
@@ -84,17 +84,19 @@ impl From<AddonError> for ClusterError {
 pub struct Cluster {
     config: ClusterConfig,
     layout: Layout,
+    cgroup: Cgroup,
 }
 
 impl Cluster {
     /// Checks the names; starts nothing.
     ///
     /// # Errors
-    /// [`ClusterError::Config`].
+    /// [`ClusterError::Config`], or [`ClusterError::Cgroup`] on a machine without cgroups.
     pub fn new(config: ClusterConfig) -> Result<Self, ClusterError> {
         config.check()?;
         let layout = Layout::new(config.folder());
-        Ok(Self { config, layout })
+        let cgroup = Cgroup::new(config.cgroup())?;
+        Ok(Self { config, layout, cgroup })
     }
 
     /// Makes sure that the cluster runs and answers, building and installing what is missing first. Tells on standard
@@ -123,9 +125,9 @@ impl Cluster {
     /// How the cluster is.
     ///
     /// # Errors
-    /// [`ClusterError`] when the machine's cgroups cannot be read.
+    /// None yet; looking at more of the cluster may fail one day.
     pub fn status(&self) -> Result<Status, ClusterError> {
-        status::look(&self.config, &self.layout)
+        Ok(status::look(&self.config, &self.layout, &self.cgroup))
     }
 
     /// The file with the address and the key of the cluster's administrator; it exists while the cluster runs.
@@ -160,7 +162,8 @@ impl Cluster {
         S: AsRef<std::ffi::OsStr>,
     {
         let binaries = Binaries::build(&|line| eprintln!("{line}"))?;
-        let mut command = self.kubectl_of(&binaries);
+        let mut command = Command::new(&binaries.kubectl);
+        self.give_access(&mut command);
         command.args(arguments);
         Ok(command)
     }
@@ -177,24 +180,30 @@ impl Cluster {
         Ok(())
     }
 
-    fn kubectl_of(&self, binaries: &Binaries) -> Command {
-        let mut command = Command::new(&binaries.kubectl);
-        // A proxy of this machine cannot reach an address that only this machine knows.
-        command.env("KUBECONFIG", self.kubeconfig()).env("NO_PROXY", self.config.node_address().to_string());
+    /// `kubectl` for the cluster's own use: it ends with the cluster.
+    fn own_kubectl(&self, binaries: &Binaries) -> Command {
+        let program = binaries.kubectl.to_string_lossy().into_owned();
+        let mut command = process::member(&self.cgroup.entrance(), &[program]);
+        self.give_access(&mut command);
         command
+    }
+
+    fn give_access(&self, kubectl: &mut Command) {
+        // A proxy of this machine cannot reach an address that only this machine knows.
+        kubectl.env("KUBECONFIG", self.kubeconfig()).env("NO_PROXY", self.config.node_address().to_string());
     }
 
     fn import(&self, holder: &Process, archive: &Path) -> Result<(), ClusterError> {
         // Through standard input: inside the namespaces, the archive's path may lead elsewhere.
         let file = File::open(archive).map_err(failed_to("open the image archive", archive))?;
         let ctr = ["ctr", "--namespace", "k8s.io", "images", "import", "-"];
-        command::output(namespace::command_inside(holder, &ctr).stdin(file))?;
+        command::output(namespace::command_inside(holder, &self.cgroup.entrance(), &ctr).stdin(file))?;
         Ok(())
     }
 
     fn take_down(&self) -> Result<(), ClusterError> {
         // No order and no polite signals: nothing outlives the namespaces, and the data is about to be removed.
-        Cgroup::new(self.config.cgroup())?.destroy()?;
+        self.cgroup.destroy()?;
         namespace::disconnect(&self.config)?;
         files::remove_folder(self.layout.folder())?;
         // The folder above stays only while it holds other clusters.

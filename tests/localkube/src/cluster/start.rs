@@ -10,7 +10,6 @@ use crate::{
     addons,
     binaries::Binaries,
     certificates,
-    cgroup::Cgroup,
     command,
     component::Component,
     files,
@@ -53,12 +52,12 @@ impl Cluster {
         certificates::create(&self.config, &self.layout)?;
         settings::create(&self.config, &self.layout)?;
 
-        let cgroup = Cgroup::new(self.config.cgroup())?;
-        cgroup.create()?;
-        let holder = namespace::create(&self.layout, &binaries.pause, &cgroup.entrance())?;
+        self.cgroup.create()?;
+        let entrance = self.cgroup.entrance();
+        let holder = namespace::create(&self.layout, &binaries.pause, &entrance)?;
         state.processes.insert(Component::Namespaces, holder.clone());
         state.save(&self.layout)?;
-        namespace::connect(&self.config, &holder)?;
+        namespace::connect(&self.config, &holder, &entrance)?;
 
         self.start_missing(binaries, &mut state)?;
         self.say(&format!("is ready after {:.1} s", begin.elapsed().as_secs_f64()));
@@ -78,7 +77,7 @@ impl Cluster {
         for component in with_api {
             self.start(component, binaries, state)?;
         }
-        addons::apply(&self.config, &self.layout, || self.kubectl_of(binaries))?;
+        addons::apply(&self.config, &self.layout, || self.own_kubectl(binaries))?;
         let ready = || self.is_healthy(binaries, Duration::from_secs(2));
         self.wait_for(Component::Kubelet, state, "the node and the name server are ready", ready)?;
         state.settled = true;
@@ -90,9 +89,8 @@ impl Cluster {
         let holder = state.holder().cloned().ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
         let line = component.command_line(&self.config, &self.layout, binaries);
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
-        let entrance = Cgroup::new(self.config.cgroup())?.entrance();
         let log = self.layout.component_log(component);
-        let process = process::start(&namespace::inside(&holder, &words), &entrance, &log)?;
+        let process = process::start(&namespace::inside(&holder, &words), &self.cgroup.entrance(), &log)?;
         state.processes.insert(component, process);
         state.save(&self.layout)?;
         Ok(())
@@ -102,7 +100,8 @@ impl Cluster {
         let Some(holder) = state.holder() else {
             return Err(ClusterError::NotRunning(self.config.name.clone()));
         };
-        let answers = || command::succeeds(&mut namespace::command_inside(holder, &["ctr", "version"]));
+        let entrance = self.cgroup.entrance();
+        let answers = || command::succeeds(&mut namespace::command_inside(holder, &entrance, &["ctr", "version"]));
         self.wait_for(Component::Containerd, state, "containerd answers", answers)?;
         for archive in &binaries.images {
             self.import(holder, archive)?;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ClusterError;
 use crate::{cgroup::Cgroup, component::Component, config::ClusterConfig, layout::Layout, process::Process, state::State};
 
 /// How a cluster is.
@@ -57,16 +56,16 @@ pub struct ComponentStatus {
     pub resident_bytes: u64,
 }
 
-pub(super) fn look(config: &ClusterConfig, layout: &Layout) -> Result<Status, ClusterError> {
+pub(super) fn look(config: &ClusterConfig, layout: &Layout, cgroup: &Cgroup) -> Status {
     let known = State::load(layout);
     let state = match &known {
-        None if !layout.folder().exists() && Cgroup::new(config.cgroup())?.is_empty() => ClusterState::Down,
+        None if !layout.folder().exists() && cgroup.is_empty() => ClusterState::Down,
         Some(state) if state.settled && state.holder().is_some() && state.dead().is_empty() => ClusterState::Running,
         _ => ClusterState::Broken,
     };
     let processes = known.map(|state| state.processes).unwrap_or_default();
     let components: Vec<_> = processes.iter().map(|(&component, process)| describe(component, process)).collect();
-    Ok(Status {
+    Status {
         name: config.name.clone(),
         state,
         resident_bytes: components.iter().map(|component| component.resident_bytes).sum(),
@@ -76,7 +75,7 @@ pub(super) fn look(config: &ClusterConfig, layout: &Layout) -> Result<Status, Cl
         kubeconfig: layout.kubeconfig("admin"),
         pods: config.pods(),
         services: config.services(),
-    })
+    }
 }
 
 fn describe(component: Component, process: &Process) -> ComponentStatus {
