@@ -2,13 +2,13 @@
 
 use chat_gateway::{
     migrate::{self, MigrateError},
-    store::Store,
+    store::{Store, postgres::PostgresStore},
 };
 use chat_shards::IdentityError;
 
 use crate::{
     cluster::{Cluster, gateway_uri},
-    fixtures::{group_as, say, sign_up},
+    fixtures::{group, group_as, say, sign_up},
 };
 
 pub(crate) async fn a_second_run_changes_nothing(cluster: &Cluster) {
@@ -43,6 +43,38 @@ pub(crate) async fn wrong_configurations_are_refused(cluster: &Cluster) {
     );
     let error = refused(&|c| drop(c.database.shards.remove(1))).await;
     assert!(matches!(&error, MigrateError::Distribute(e) if e.count > 0), "{error}");
+}
+
+/// A database that somebody else runs: no superuser, one URI for everything.
+pub(crate) async fn a_plain_owner_without_further_rights_is_enough(cluster: &Cluster) {
+    let mut admin = cluster.admin(0).await;
+    for sql in ["create role plain login password 'plain'", "create database plain owner plain"] {
+        sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
+    }
+    let port = cluster.servers[0].port;
+    let owner = cluster.uri_file("plain", &format!("postgresql://plain:plain@127.0.0.1:{port}/plain?sslmode=disable"));
+    let mut config = cluster.config.clone();
+    config.cluster = "test/plain".to_owned();
+    config.database.shards.truncate(1);
+    config.database.shards[0].uri_file = owner.clone();
+    config.database.shards[0].migration_uri_file = None;
+    assert_eq!(migrate::run(&config).await.unwrap().shards[0].given, 64);
+    let store = PostgresStore::start(&config);
+    let ann = sign_up(&store).await;
+    let room = group(&store, std::slice::from_ref(&ann)).await;
+    assert_eq!(say(&store, room, ann.id, "hello").await.unwrap().message.seq, 1);
+    // Two roles as well, if an administrator has made the gateways' one: here the superuser did, for shard a.
+    config.database.shards[0].migration_uri_file = Some(owner);
+    let gateway = gateway_uri(port, "gate%2Fway").replace("/postgres?", "/plain?");
+    config.database.shards[0].uri_file = cluster.uri_file("plain-gateway", &gateway);
+    migrate::run(&config).await.unwrap();
+    let store = PostgresStore::start(&config);
+    assert_eq!(say(&store, room, ann.id, "hello again").await.unwrap().message.seq, 2);
+    // Without that role nobody can make it, and the error says so.
+    let stranger = gateway.replace("chat_gateway", "somebody");
+    config.database.shards[0].uri_file = cluster.uri_file("plain-gateway", &stranger);
+    let error = migrate::run(&config).await.expect_err("there is no such role");
+    assert!(matches!(error, MigrateError::Access { .. }), "{error}");
 }
 
 pub(crate) async fn a_new_password_is_picked_up(cluster: &Cluster, store: &dyn Store) {
