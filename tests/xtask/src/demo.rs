@@ -150,9 +150,11 @@ fn forward(kube: &Cluster) -> Result<Vec<Forward>> {
 fn forward_one(kube: &Cluster, pod: &str) -> Result<Forward> {
     let mut process =
         kubectl(kube, &["port-forward", &format!("pod/{pod}"), ":8080"])?.stdout(Stdio::piped()).spawn()?;
-    let printed = process.stdout.take().context("port-forward's output is not piped")?;
+    let mut printed = BufReader::new(process.stdout.take().context("port-forward's output is not piped")?);
     let mut line = String::new();
-    BufReader::new(printed).read_line(&mut line)?;
+    printed.read_line(&mut line)?;
+    // It prints a line for each connection, and ends when nobody reads them.
+    std::thread::spawn(move || std::io::copy(&mut printed, &mut std::io::sink()));
     let port = line
         .split_whitespace()
         .find_map(|word| word.strip_prefix("127.0.0.1:"))

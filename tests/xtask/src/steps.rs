@@ -100,7 +100,7 @@ fn charts() -> Result<()> {
 fn images(run: &mut Run) -> Result<()> {
     Prerequisites::ensure()?;
     backends::print(&backends::images(false)?);
-    tests(run, shell::cargo(&["test", "--package", "images", "--", "--ignored", "--test-threads=1"]))
+    tests(run, ignored_tests(&["roots"]))
 }
 
 fn local_kubernetes(run: &mut Run) -> Result<()> {
