@@ -2,8 +2,12 @@
 
 use chat_gateway::store::Store;
 use sqlx::{Connection, PgConnection, postgres::PgDatabaseError};
+use uuid::Uuid;
 
-use crate::cluster::Cluster;
+use crate::{
+    cluster::{Cluster, SLOTS},
+    fixtures::{group_as, sign_up},
+};
 
 async fn code(connection: &mut PgConnection, sql: &'static str) -> String {
     let error = sqlx::raw_sql(sql).execute(connection).await.expect_err(sql);
@@ -49,6 +53,40 @@ pub(crate) async fn other_isolation_levels_are_refused(cluster: &Cluster) {
         transaction.rollback().await.unwrap();
     }
     assert_eq!(code(&mut gateway, "select chat.create_user(63, gen_random_uuid(), 'n', 'n', 'h')").await, "CC003");
+}
+
+/// A gateway repeats a call whose answer was lost with the same outbox ids, and must get the answer that was lost.
+pub(crate) async fn the_same_call_again_gets_the_same_answer(cluster: &Cluster, store: &dyn Store) {
+    let (ann, bob) = (sign_up(store).await, sign_up(store).await);
+    let room = group_as(store, Cluster::room_on(0), &[ann.clone(), bob.clone()]).await;
+    let slot = chat_shards::slot_of(room.0, SLOTS);
+    let mut gateway = cluster.gateway(0).await;
+    let (message, outbox) = (Uuid::now_v7(), Uuid::now_v7());
+    for _ in 0..2 {
+        let sent: (i64, bool) = sqlx::query_as("select seq, duplicate from chat.send_message($1, $2, $3, $4, 'b', $5)")
+            .bind(slot)
+            .bind(room.0)
+            .bind(message)
+            .bind(ann.id.0)
+            .bind(outbox)
+            .fetch_one(&mut gateway)
+            .await
+            .unwrap();
+        assert_eq!(sent, (1, false));
+    }
+    let outbox = Uuid::now_v7();
+    for _ in 0..2 {
+        // The second time the actor is no member any more.
+        let version: Option<i64> = sqlx::query_scalar("select chat.remove_member($1, $2, $3, $3, $4)")
+            .bind(slot)
+            .bind(room.0)
+            .bind(bob.id.0)
+            .bind(outbox)
+            .fetch_one(&mut gateway)
+            .await
+            .unwrap();
+        assert_eq!(version, Some(3));
+    }
 }
 
 pub(crate) async fn health_counts_slots_and_notices_an_old_schema(cluster: &Cluster, store: &dyn Store) {

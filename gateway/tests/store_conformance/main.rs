@@ -56,9 +56,11 @@ async fn two_postgresql_shards_keep_the_contract() {
     suite(store.clone()).await;
     guards::tables_and_internal_functions_are_out_of_reach(&cluster).await;
     guards::other_isolation_levels_are_refused(&cluster).await;
+    guards::the_same_call_again_gets_the_same_answer(&cluster, &*store).await;
     guards::health_counts_slots_and_notices_an_old_schema(&cluster, &*store).await;
     moves::a_fence_holds_writers_and_lapses(&cluster, &*store).await;
     moves::a_fence_of_another_timeline_does_not_lapse(&cluster, &*store).await;
+    moves::a_writer_that_waited_sees_what_the_mover_decided(&cluster, store.clone()).await;
     moves::a_moved_slot_is_followed(&cluster, store.clone()).await;
     migration::a_second_run_changes_nothing(&cluster).await;
     migration::wrong_configurations_are_refused(&cluster).await;

@@ -89,6 +89,31 @@ pub(crate) async fn a_fence_of_another_timeline_does_not_lapse(cluster: &Cluster
     assert!(say(store, room, ann.id, "after all").await.is_ok());
 }
 
+/// The trap that the guard's two statements avoid: reading the state as it was before the wait for the lock.
+pub(crate) async fn a_writer_that_waited_sees_what_the_mover_decided(cluster: &Cluster, store: Arc<dyn Store>) {
+    let ann = sign_up(&*store).await;
+    let room = group_as(&*store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
+    let slot = chat_shards::slot_of(room.0, SLOTS);
+    let mut admin = cluster.admin(0).await;
+    let mut mover = admin.begin().await.unwrap();
+    let lock = format!("select pg_advisory_xact_lock({}, {slot})", chat_shards::SLOT_LOCK_CLASS);
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *mover).await.unwrap();
+    let fence = "update chat.slot_ownership set state = 'fenced', peer = 'b', move_id = gen_random_uuid(), \
+        fence_until = clock_timestamp() + interval '1 hour', timeline = chat._timeline()";
+    sqlx::raw_sql(AssertSqlSafe(format!("{fence} where slot = {slot}"))).execute(&mut *mover).await.unwrap();
+    let sending = {
+        let (store, user) = (store.clone(), ann.id);
+        tokio::spawn(async move { say(&*store, room, user, "waited").await })
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    mover.commit().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!sending.is_finished(), "the fence was seen");
+    assert_eq!(store.room(room, ann.id).await.unwrap().last_seq, 0);
+    set(&mut admin, slot, OWNED).await;
+    assert_eq!(sending.await.unwrap().unwrap().message.seq, 1);
+}
+
 /// Copies every row of a slot.
 async fn copy(from: &mut PgConnection, to: &mut PgConnection, slot: i32) {
     for table in ["rooms", "members", "messages", "outbox", "users", "user_rooms"] {
