@@ -19,7 +19,12 @@ fn uuid() -> impl Strategy<Value = Uuid> {
 }
 
 fn v7() -> impl Strategy<Value = Uuid> {
-    any::<[u8; 16]>().prop_map(|bytes| uuid::Builder::from_bytes(bytes).with_version(uuid::Version::SortRand).with_variant(uuid::Variant::RFC4122).into_uuid())
+    any::<[u8; 16]>().prop_map(|bytes| {
+        uuid::Builder::from_bytes(bytes)
+            .with_version(uuid::Version::SortRand)
+            .with_variant(uuid::Variant::RFC4122)
+            .into_uuid()
+    })
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -38,9 +43,11 @@ fn request() -> impl Strategy<Value = Request> {
     let seq = 0..i64::MAX;
     let page = prop_oneof![Just(Page::Newest), seq.clone().prop_map(Page::Before), seq.clone().prop_map(Page::After)];
     prop_oneof![
-        (text(), prop::collection::vec((room(), seq.clone()), 0..5)).prop_map(|(token, resume)| Request::Hello { token, resume }),
-        ("[ -~]{0,128}", prop::collection::vec(who(), 0..5), prop::option::of(uuid()))
-            .prop_map(|(title, members, room_key)| Request::CreateRoom { kind: RoomKind::Group, title, members, room_key }),
+        (text(), prop::collection::vec((room(), seq.clone()), 0..5))
+            .prop_map(|(token, resume)| Request::Hello { token, resume }),
+        ("[ -~]{0,128}", prop::collection::vec(who(), 0..5), prop::option::of(uuid())).prop_map(
+            |(title, members, room_key)| Request::CreateRoom { kind: RoomKind::Group, title, members, room_key }
+        ),
         (room(), who()).prop_map(|(room, member)| Request::AddMember { room, member }),
         (room(), who()).prop_map(|(room, member)| Request::RemoveMember { room, member }),
         Just(Request::Rooms),
@@ -77,10 +84,14 @@ fn write(request: &Request) -> Value {
             json!({ "type": "create_room", "kind": "group", "title": title, "members": members, "room_key": room_key })
         }
         Request::AddMember { room, member } => json!({ "type": "add_member", "room": room, "member": name_of(member) }),
-        Request::RemoveMember { room, member } => json!({ "type": "remove_member", "room": room, "member": name_of(member) }),
+        Request::RemoveMember { room, member } => {
+            json!({ "type": "remove_member", "room": room, "member": name_of(member) })
+        }
         Request::Rooms => json!({ "type": "rooms" }),
         Request::Members { room } => json!({ "type": "members", "room": room }),
-        Request::Send { room, message_id, body } => json!({ "type": "send", "room": room, "message_id": message_id, "body": body }),
+        Request::Send { room, message_id, body } => {
+            json!({ "type": "send", "room": room, "message_id": message_id, "body": body })
+        }
         Request::History { room, page, limit } => {
             let mut frame = json!({ "type": "history", "room": room, "limit": limit });
             match page {
@@ -111,13 +122,28 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((".{0,8}", inner), 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            prop::collection::vec((".{0,8}", inner), 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
         ]
     })
 }
 
 const FIELDS: [&str; 16] = [
-    "id", "token", "resume", "kind", "title", "members", "room_key", "room", "member", "message_id", "body", "before", "after", "limit", "seq",
+    "id",
+    "token",
+    "resume",
+    "kind",
+    "title",
+    "members",
+    "room_key",
+    "room",
+    "member",
+    "message_id",
+    "body",
+    "before",
+    "after",
+    "limit",
+    "seq",
     "users",
 ];
 
@@ -168,7 +194,11 @@ fn column(heading: &str) -> Vec<String> {
     let section = &PAGE[start..];
     let section = section.find("\n#").map_or(section, |end| &section[..end]);
     let cells = section.lines().filter_map(|line| line.strip_prefix("| ")).filter_map(|line| line.split('|').next());
-    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|word| !word.contains(' ') && *word != "field").map(str::to_owned).collect()
+    cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|word| !word.contains(' ') && *word != "field")
+        .map(str::to_owned)
+        .collect()
 }
 
 fn request_types() -> Vec<String> {
@@ -180,7 +210,9 @@ fn the_page_lists_the_requests_that_are_known() {
     let types = request_types();
     assert_eq!(types.len(), 14, "{types:?}");
     for kind in types {
-        let known = parse(&json!({ "type": kind }).to_string()).err().is_none_or(|refusal| refusal.error.code != ErrorCode::UnknownType);
+        let known = parse(&json!({ "type": kind }).to_string())
+            .err()
+            .is_none_or(|refusal| refusal.error.code != ErrorCode::UnknownType);
         assert!(known, "{kind}");
     }
 }
@@ -212,7 +244,8 @@ fn the_page_lists_the_error_codes() {
 #[test]
 fn the_page_lists_the_close_codes() {
     let start = PAGE.find("### Close codes").unwrap();
-    let page: Vec<u16> = PAGE[start..].lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok()).collect();
+    let page: Vec<u16> =
+        PAGE[start..].lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok()).collect();
     let ours = [
         CloseCode::Binary,
         CloseCode::TooLarge,

@@ -43,6 +43,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         let mut lanes = Lanes::default();
         let mut finding_out: Option<JoinHandle<()>> = None;
         let end = self.serve(&mut lanes, &mut finding_out).await;
+        // Boxed: what happens once at the end must not make the task larger all its life.
+        Box::pin(self.end(end, lanes, finding_out)).await;
+    }
+
+    async fn end(self, end: End, lanes: Lanes, finding_out: Option<JoinHandle<()>>) {
         let Self { socket, session, pipeline } = self;
         if let End::Close(code) = end {
             tracing::debug!(session = %session.id, code = code.code(), "closing a connection");

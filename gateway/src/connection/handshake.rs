@@ -34,7 +34,11 @@ struct Start {
 }
 
 /// Carries out `hello`. On success `welcome` is queued and the session is registered with the hub: `Hub::forget` must follow.
-pub(super) async fn hello(pipeline: &Pipeline, queue: &Arc<Queue>, incoming: Incoming) -> Result<Arc<Session>, Refused> {
+pub(super) async fn hello(
+    pipeline: &Pipeline,
+    queue: &Arc<Queue>,
+    incoming: Incoming,
+) -> Result<Arc<Session>, Refused> {
     let Incoming { id, request } = incoming;
     let refuse = |error: WireError, code| Refused { frame: encode_answer(id, &Answer::Error(error)), code };
     let Request::Hello { token, resume } = request else {

@@ -109,9 +109,27 @@ where
             Frame::Hopeless => return Err(Some(CloseCode::NotJson)),
         };
         let batch = Batch { frames: [frame].into(), ping: false };
-        timeout_at(deadline, socket.write(batch, &queue)).await.map_err(|_| Some(CloseCode::Silent))?.map_err(|_| None)?;
+        timeout_at(deadline, socket.write(batch, &queue))
+            .await
+            .map_err(|_| Some(CloseCode::Silent))?
+            .map_err(|_| None)?;
         if code.is_some() {
             return Err(code);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle connection costs beside its socket's read buffer of 4 KiB.
+    #[test]
+    fn the_steady_task_stays_small() {
+        fn size<F>(_: impl FnOnce(Actor<tokio::net::TcpStream>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let steady = size(Actor::run);
+        assert!(steady <= 2_048, "{steady}");
     }
 }

@@ -57,7 +57,9 @@ impl Hub {
         let fills = Arc::new(Semaphore::new(FILLS));
         let dispatch = Arc::new(Dispatch {
             registry: Registry::new(),
-            workers: (0..WORKERS).map(|_| worker::start(Arc::clone(&services), Arc::clone(&fills), stop.clone())).collect(),
+            workers: (0..WORKERS)
+                .map(|_| worker::start(Arc::clone(&services), Arc::clone(&fills), stop.clone()))
+                .collect(),
             origin: rand::random(),
         });
         let relay = Relay::start(Arc::clone(&services), Arc::clone(&dispatch), stop);

@@ -256,7 +256,9 @@ impl Room {
         }
         self.retry_at = None;
         // A follower whose queue is full of its replay waits; it must not make the others' fill start at its place.
-        let lacks = |f: &&Follower| f.cursor < self.target && !self.ahead.contains_key(&(f.cursor + 1)) && f.session.queue.is_low();
+        let lacks = |f: &&Follower| {
+            f.cursor < self.target && !self.ahead.contains_key(&(f.cursor + 1)) && f.session.queue.is_low()
+        };
         let after = self.active().filter(lacks).map(|f| f.cursor).min()?;
         if after >= self.stored {
             // Another gap is another wait: under load gaps open and close all the time, and the broker closes nearly all of them.

@@ -23,6 +23,12 @@ pub(super) async fn commit(services: &Services, recent: &RecentSends, new: NewMe
     if !duplicate {
         services.counters.accepted.fetch_add(1, Ordering::Relaxed);
     }
-    let answer = Answer::Sent { room: message.room, message_id: message.message_id, seq: message.seq, at: message.at, duplicate };
+    let answer = Answer::Sent {
+        room: message.room,
+        message_id: message.message_id,
+        seq: message.seq,
+        at: message.at,
+        duplicate,
+    };
     Ok(Outcome { answer, events })
 }

@@ -41,7 +41,10 @@ pub(super) async fn find(store: &dyn Store, field: &'static str, wanted: &[Who])
                 Who::Id(id) => id.to_string(),
                 Who::Name(name) => name.clone(),
             };
-            return Err(WireError { field: Some(field), ..WireError::new(ErrorCode::NotFound, format!("no such user: {name}")) });
+            return Err(WireError {
+                field: Some(field),
+                ..WireError::new(ErrorCode::NotFound, format!("no such user: {name}"))
+            });
         }
     }
     found.sort_by_key(|user| ids.iter().position(|id| *id == user.id));

@@ -17,10 +17,8 @@ pub(super) async fn check(services: &Services, session: &Session, request: &Requ
     if !matches!(request, Request::Send { .. }) {
         return Ok(());
     }
-    let rate = Rate {
-        per_second: services.config.limits.messages_per_second,
-        burst: services.config.limits.message_burst,
-    };
+    let rate =
+        Rate { per_second: services.config.limits.messages_per_second, burst: services.config.limits.message_burst };
     if floods(session, rate, now_micros()) {
         session.close(CloseCode::Flooding);
         return Err(WireError::new(ErrorCode::RateLimited, "flooding"));
@@ -52,7 +50,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{connection::queue::Queue, model::{User, UserId}};
+    use crate::{
+        connection::queue::Queue,
+        model::{User, UserId},
+    };
 
     #[test]
     fn ten_times_the_burst_passes_and_one_more_floods() {

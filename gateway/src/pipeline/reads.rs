@@ -71,6 +71,7 @@ fn cut(messages: &mut Vec<Message>, page: Page) -> bool {
 pub(super) async fn presence(pipeline: &Pipeline, users: &[UserId]) -> Outcome {
     let online = pipeline.services.presence.online(users).await;
     let state = |online| if online { PresenceState::Online } else { PresenceState::Offline };
-    let users = users.iter().zip(online).map(|(user, online)| PresenceView { user: *user, state: state(online) }).collect();
+    let users =
+        users.iter().zip(online).map(|(user, online)| PresenceView { user: *user, state: state(online) }).collect();
     Answer::PresenceList { users }.into()
 }

@@ -99,7 +99,8 @@ fn keyed_room(creator: UserId, key: Uuid) -> RoomId {
 }
 
 fn derived(what: &str, first: Uuid, second: Uuid) -> RoomId {
-    let digest = Sha256::new().chain_update(what).chain_update(first.as_bytes()).chain_update(second.as_bytes()).finalize();
+    let digest =
+        Sha256::new().chain_update(what).chain_update(first.as_bytes()).chain_update(second.as_bytes()).finalize();
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     RoomId(uuid::Builder::from_custom_bytes(bytes).into_uuid())

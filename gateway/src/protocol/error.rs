@@ -115,9 +115,10 @@ impl From<StoreError> for WireError {
             StoreError::UserNotFound(who) => Self::new(ErrorCode::NotFound, format!("no such user: {who}")),
             StoreError::Forbidden(what) => Self::new(ErrorCode::Forbidden, what),
             StoreError::NameTaken => Self::new(ErrorCode::Conflict, "the name is taken"),
-            StoreError::MessageIdReused => {
-                Self { field: Some("message_id"), ..Self::new(ErrorCode::Conflict, "the message id was used for another message") }
-            }
+            StoreError::MessageIdReused => Self {
+                field: Some("message_id"),
+                ..Self::new(ErrorCode::Conflict, "the message id was used for another message")
+            },
             StoreError::Limit(what) => Self::new(ErrorCode::Limit, what),
             StoreError::Unavailable { shard, cause } => {
                 tracing::debug!(%shard, %cause, "a request met a shard that is away");

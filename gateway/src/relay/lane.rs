@@ -63,7 +63,9 @@ impl Carrier {
                     }
                 }
                 membership => {
-                    if !self.publish_messages(room, &mut messages).await || !self.publish_membership(key, &membership).await {
+                    if !self.publish_messages(room, &mut messages).await
+                        || !self.publish_membership(key, &membership).await
+                    {
                         return;
                     }
                 }

@@ -91,7 +91,9 @@ fn room_of(event: &StoredEvent) -> RoomId {
 /// Who hears of a stored event, and what. The user comes before the room: a removed user's connections know before the others.
 fn heard_by(event: &StoredEvent) -> Vec<(Key, Event)> {
     match event {
-        StoredEvent::Message { message } => vec![(Key::Room(message.room), Event::Message { message: message.clone() })],
+        StoredEvent::Message { message } => {
+            vec![(Key::Room(message.room), Event::Message { message: message.clone() })]
+        }
         StoredEvent::Joined { room, user, name, version } => vec![
             (Key::User(*user), Event::RoomAdded { room: *room }),
             (Key::Room(*room), Event::MemberAdded { user: *user, name: name.clone(), version: *version }),

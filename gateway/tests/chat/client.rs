@@ -129,7 +129,8 @@ impl Client {
     }
 
     pub(crate) async fn group(&mut self, members: &[&str]) -> String {
-        let answer = self.ask(json!({ "type": "create_room", "kind": "group", "title": "t", "members": members })).await;
+        let answer =
+            self.ask(json!({ "type": "create_room", "kind": "group", "title": "t", "members": members })).await;
         assert_eq!(answer["type"], "room", "{answer}");
         answer["room"]["id"].as_str().unwrap().to_owned()
     }

@@ -157,7 +157,10 @@ async fn what_a_dead_gateway_committed_is_swept() {
     let room = ada.group(&["bob"]).await;
     let mut bob = world.client(1, "bob").await;
     // Committed by a process that died before it could publish.
-    use chat_gateway::{model::{MessageId, RoomId}, store::{NewMessage, Store}};
+    use chat_gateway::{
+        model::{MessageId, RoomId},
+        store::{NewMessage, Store},
+    };
     let new = NewMessage {
         room: RoomId(room.parse().unwrap()),
         message_id: MessageId(uuid::Uuid::now_v7()),

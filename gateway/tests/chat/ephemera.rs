@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::{client::Client, world::{World, user}};
+use crate::{
+    client::Client,
+    world::{World, user},
+};
 
 async fn pair(world: &World) -> (Client, Client, String) {
     for name in ["ada", "bob"] {
@@ -22,7 +25,10 @@ async fn typing_is_told_to_others_and_lapses() {
     let (mut ada, mut bob, room) = pair(&world).await;
     ada.ask(json!({ "type": "typing_start", "room": room })).await;
     let typing = bob.event("typing").await;
-    assert_eq!((&typing["state"], &typing["name"], &typing["user"]), (&json!("start"), &json!("ada"), &json!(user("ada").id)));
+    assert_eq!(
+        (&typing["state"], &typing["name"], &typing["user"]),
+        (&json!("start"), &json!("ada"), &json!(user("ada").id))
+    );
     tokio::time::sleep(Duration::from_secs(4)).await;
     // Renewed in time: nothing new to tell.
     ada.ask(json!({ "type": "typing_start", "room": room })).await;
@@ -43,7 +49,10 @@ async fn marks_are_stored_and_told_and_never_fall() {
     assert_eq!(ada.event("receipt").await["delivered_seq"], 5);
     assert_eq!(bob.ask(json!({ "type": "read", "room": room, "seq": 4 })).await["type"], "ok");
     let receipt = ada.event("receipt").await;
-    assert_eq!((&receipt["read_seq"], &receipt["delivered_seq"], &receipt["user"]), (&json!(4), &json!(5), &json!(user("bob").id)));
+    assert_eq!(
+        (&receipt["read_seq"], &receipt["delivered_seq"], &receipt["user"]),
+        (&json!(4), &json!(5), &json!(user("bob").id))
+    );
     assert_eq!(bob.ask(json!({ "type": "read", "room": room, "seq": 2 })).await["type"], "ok");
     ada.silence("receipt", Duration::from_millis(200)).await;
     let members = ada.ask(json!({ "type": "members", "room": room })).await;

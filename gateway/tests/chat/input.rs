@@ -33,7 +33,11 @@ async fn answers_bad_requests_with_stable_codes() {
         (json!({ "type": "send", "room": room, "message_id": id }), "bad_request", Some("body")),
         (json!({ "type": "send", "room": room, "message_id": id, "body": 1 }), "bad_request", Some("body")),
         (json!({ "type": "send", "room": room, "message_id": id, "body": "a\u{0}b" }), "bad_request", Some("body")),
-        (json!({ "type": "send", "room": room, "message_id": id, "body": "x".repeat(8_193) }), "too_large", Some("body")),
+        (
+            json!({ "type": "send", "room": room, "message_id": id, "body": "x".repeat(8_193) }),
+            "too_large",
+            Some("body"),
+        ),
         (json!({ "type": "send", "room": v4, "message_id": id, "body": "x" }), "not_found", Some("room")),
         (json!({ "type": "send", "room": room, "message_id": id, "body": "x" }), "not_found", Some("room")),
         (json!({ "type": "history", "room": room }), "not_found", Some("room")),
@@ -54,13 +58,25 @@ async fn answers_bad_requests_with_stable_codes() {
         (json!({ "type": "create_room", "kind": "direct", "members": ["eve"] }), "bad_request", Some("members")),
         (json!({ "type": "create_room", "kind": "group", "members": ["nobody"] }), "not_found", Some("members")),
         (json!({ "type": "create_room", "kind": "group", "members": [1] }), "bad_request", Some("members")),
-        (json!({ "type": "create_room", "kind": "group", "members": [], "title": "t".repeat(129) }), "bad_request", Some("title")),
-        (json!({ "type": "create_room", "kind": "group", "members": [], "room_key": 1 }), "bad_request", Some("room_key")),
+        (
+            json!({ "type": "create_room", "kind": "group", "members": [], "title": "t".repeat(129) }),
+            "bad_request",
+            Some("title"),
+        ),
+        (
+            json!({ "type": "create_room", "kind": "group", "members": [], "room_key": 1 }),
+            "bad_request",
+            Some("room_key"),
+        ),
         (json!({ "type": "presence", "users": vec![v4; 201] }), "bad_request", Some("users")),
     ];
     for (request, code, field) in table {
         let answer = eve.ask(request.clone()).await;
-        assert_eq!((&answer["type"], &answer["code"], answer["field"].as_str()), (&json!("error"), &json!(code), field), "{request}");
+        assert_eq!(
+            (&answer["type"], &answer["code"], answer["field"].as_str()),
+            (&json!("error"), &json!(code), field),
+            "{request}"
+        );
     }
     ada.send(&room, "undisturbed").await;
     ada.messages(&room, 0, 1).await;

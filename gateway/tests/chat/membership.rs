@@ -83,7 +83,12 @@ async fn members_are_listed_and_everyone_hears_of_a_new_one() {
         }
     }
     let members = ada.ask(json!({ "type": "members", "room": room })).await;
-    let roles: Vec<_> = members["members"].as_array().unwrap().iter().map(|m| (m["name"].as_str().unwrap(), m["role"].as_str().unwrap())).collect();
+    let roles: Vec<_> = members["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| (m["name"].as_str().unwrap(), m["role"].as_str().unwrap()))
+        .collect();
     assert_eq!(roles.len(), 3);
     assert!(roles.contains(&("ada", "owner")) && roles.contains(&("cid", "member")), "{roles:?}");
     assert_eq!(bob.ask(json!({ "type": "remove_member", "room": room, "member": "cid" })).await["code"], "forbidden");

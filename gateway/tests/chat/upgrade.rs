@@ -5,11 +5,19 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use axum::{Router, extract::{ConnectInfo, Request}, routing::get};
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    routing::get,
+};
 use chat_gateway::transport;
 use tokio_tungstenite::{
     connect_async,
-    tungstenite::{Error, client::IntoClientRequest, http::{Response, StatusCode}},
+    tungstenite::{
+        Error,
+        client::IntoClientRequest,
+        http::{Response, StatusCode},
+    },
 };
 
 use crate::world::World;
