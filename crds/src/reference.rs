@@ -43,6 +43,10 @@ fn rows(schema: &Value, path: &str, page: &mut String) {
         let mark = if required.contains(&name.as_str()) { ", required" } else { "" };
         let text = field["description"].as_str().unwrap_or_default().replace('|', "\\|").replace('\n', " ");
         let _ = writeln!(page, "| `{here}` | {}{mark} | {text} |", kind(field));
+        // Kubernetes documents its own types better than a table could.
+        if ["affinity", "topologySpreadConstraints", "tolerations"].contains(&name.as_str()) {
+            continue;
+        }
         if field["type"] == "array" {
             rows(&field["items"], &format!("{here}[]"), page);
         } else {

@@ -3,7 +3,7 @@
 use kube::CustomResourceExt as _;
 use serde_json::{Map, Value, json};
 
-use crate::ChatCluster;
+use crate::{ChatCluster, chat_cluster::DEFAULT_REPLICAS};
 
 const HEADER: &str = "# Generated from the Rust types in crds/; write it anew with: cargo xtask codegen\n";
 
@@ -14,8 +14,13 @@ const HEADER: &str = "# Generated from the Rust types in crds/; write it anew wi
 pub fn crd() -> Result<Value, serde_json::Error> {
     let mut crd = serde_json::to_value(ChatCluster::crd())?;
     tidy(&mut crd);
-    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] =
-        json!("A chat backend: gateways, the broker between them, Redis, and database shards.");
+    let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    schema["description"] = json!("A chat backend: gateways, the broker between them, Redis, and database shards.");
+    let gateways = &mut schema["properties"]["spec"]["properties"]["gateways"];
+    // The only default: the scale subresource answers 500 while the field it reads is absent, and with it every autoscaler.
+    gateways["default"] = json!({});
+    gateways["properties"]["replicas"]["default"] = json!(DEFAULT_REPLICAS);
+    bound(gateways);
     Ok(crd)
 }
 
@@ -28,13 +33,37 @@ pub fn files() -> Result<[(&'static str, String); 3], Box<dyn std::error::Error>
     let mut kept = plain.clone();
     // Helm would take every ChatCluster away with the chart.
     kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
-    let yaml = |value: &Value| -> Result<String, serde_yaml_ng::Error> { Ok(format!("{HEADER}{}", serde_yaml_ng::to_string(value)?)) };
+    let yaml = |value: &Value| -> Result<String, serde_yaml_ng::Error> {
+        Ok(format!("{HEADER}{}", serde_yaml_ng::to_string(value)?))
+    };
     Ok([
         ("crds/yaml/chatclusters.yaml", yaml(&plain)?),
         // Nothing in it is a template; the braces of CEL messages would be taken for one.
         ("charts/chat-operator-crds/templates/chatclusters.yaml", yaml(&kept)?.replace("{{", "{{ \"{{\" }}")),
         ("docs/reference/chatcluster.md", crate::reference::page(&plain)),
     ])
+}
+
+/// Bounds what Kubernetes' own types in a pod template leave open, so that the cost of rules stays small and every list says how it merges.
+fn bound(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            let kind = map.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if kind == "string" && !["maxLength", "enum", "format"].iter().any(|known| map.contains_key(*known)) {
+                map.insert("maxLength".into(), json!(1_024));
+            }
+            if kind == "array" && map.contains_key("items") {
+                map.entry("maxItems").or_insert(json!(64));
+                map.entry("x-kubernetes-list-type").or_insert(json!("atomic"));
+            }
+            if map.contains_key("additionalProperties") {
+                map.entry("maxProperties").or_insert(json!(64));
+            }
+            map.values_mut().for_each(bound);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound),
+        _ => {}
+    }
 }
 
 /// Takes out what the API server does not know or need: unsigned formats, and `nullable` (a null is dropped, not kept).

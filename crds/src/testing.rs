@@ -69,19 +69,11 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 fn create(name: &'static str, spec: Value, message: &'static str) -> Refusal {
-    Refusal {
-        name,
-        kind: Attempt::Create,
-        patch: json!({ "spec": spec }),
-        message,
-    }
+    Refusal { name, kind: Attempt::Create, patch: json!({ "spec": spec }), message }
 }
 
 fn update(name: &'static str, spec: Value, message: &'static str) -> Refusal {
-    Refusal {
-        kind: Attempt::Update,
-        ..create(name, spec, message)
-    }
+    Refusal { kind: Attempt::Update, ..create(name, spec, message) }
 }
 
 /// The table.
@@ -106,7 +98,12 @@ fn identity() -> Vec<Refusal> {
         named("a name of 41 characters", &"n".repeat(41), "metadata.name: must be at most 40 characters"),
         named("a name that starts with a digit", "1st", "metadata.name: must be lower-case letters"),
         named("a name with a dot", "a.b", "metadata.name: must be lower-case letters"),
-        Refusal { name: "no spec", kind: Attempt::Create, patch: json!({ "spec": null }), message: "spec: Required value" },
+        Refusal {
+            name: "no spec",
+            kind: Attempt::Create,
+            patch: json!({ "spec": null }),
+            message: "spec: Required value",
+        },
         create("an empty image", json!({ "image": "" }), "spec.image"),
         create("a string for paused", json!({ "paused": "yes" }), "spec.paused"),
     ]
@@ -116,12 +113,32 @@ fn gateways() -> Vec<Refusal> {
     vec![
         create("negative replicas", json!({ "gateways": { "replicas": -1 } }), "spec.gateways.replicas"),
         create("501 replicas", json!({ "gateways": { "replicas": 501 } }), "spec.gateways.replicas"),
-        create("no connection", json!({ "gateways": { "connectionsPerGateway": 0 } }), "spec.gateways.connectionsPerGateway"),
+        create(
+            "no connection",
+            json!({ "gateways": { "connectionsPerGateway": 0 } }),
+            "spec.gateways.connectionsPerGateway",
+        ),
         create("no time to drain", json!({ "gateways": { "drainSeconds": 0 } }), "spec.gateways.drainSeconds"),
-        create("a rate of zero", json!({ "gateways": { "limits": { "messagesPerSecond": 0 } } }), "spec.gateways.limits.messagesPerSecond"),
-        create("a burst of zero", json!({ "gateways": { "limits": { "messageBurst": 0 } } }), "spec.gateways.limits.messageBurst"),
-        create("a message over a frame", json!({ "gateways": { "limits": { "messageBytes": 65536 } } }), "spec.gateways.limits.messageBytes"),
-        create("no room", json!({ "gateways": { "limits": { "roomsPerConnection": 0 } } }), "spec.gateways.limits.roomsPerConnection"),
+        create(
+            "a rate of zero",
+            json!({ "gateways": { "limits": { "messagesPerSecond": 0 } } }),
+            "spec.gateways.limits.messagesPerSecond",
+        ),
+        create(
+            "a burst of zero",
+            json!({ "gateways": { "limits": { "messageBurst": 0 } } }),
+            "spec.gateways.limits.messageBurst",
+        ),
+        create(
+            "a message over a frame",
+            json!({ "gateways": { "limits": { "messageBytes": 65536 } } }),
+            "spec.gateways.limits.messageBytes",
+        ),
+        create(
+            "no room",
+            json!({ "gateways": { "limits": { "roomsPerConnection": 0 } } }),
+            "spec.gateways.limits.roomsPerConnection",
+        ),
         create(
             "a label of the operator's",
             json!({ "gateways": { "podTemplate": { "labels": { "app.kubernetes.io/name": "mine" } } } }),
@@ -147,10 +164,39 @@ fn gateways() -> Vec<Refusal> {
 
 fn backends() -> Vec<Refusal> {
     vec![
+        create(
+            "an affinity of another type",
+            json!({ "gateways": { "podTemplate": { "affinity": { "nodeAffinity": "x" } } } }),
+            "spec.gateways.podTemplate.affinity.nodeAffinity",
+        ),
+        create(
+            "a spread without its key",
+            json!({ "gateways": { "podTemplate": { "topologySpreadConstraints": [{ "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule" }] } } }),
+            "topologyKey",
+        ),
+        create("an image with a blank", json!({ "image": "a b" }), "spec.image"),
+        create(
+            "a Secret with a path for a name",
+            json!({ "auth": { "signingKeySecretRef": { "name": "../x" } } }),
+            "spec.auth.signingKeySecretRef.name",
+        ),
+        create(
+            "a key with a path",
+            json!({ "auth": { "signingKeySecretRef": { "name": "x", "key": "../x" } } }),
+            "spec.auth.signingKeySecretRef.key",
+        ),
         create("passwords maybe", json!({ "auth": { "passwords": "Maybe" } }), "spec.auth.passwords"),
-        create("a signing key without a name", json!({ "auth": { "signingKeySecretRef": {} } }), "spec.auth.signingKeySecretRef.name"),
+        create(
+            "a signing key without a name",
+            json!({ "auth": { "signingKeySecretRef": {} } }),
+            "spec.auth.signingKeySecretRef.name",
+        ),
         create("no broker at all", json!({ "broker": null }), "spec.broker: Required value"),
-        create("no kind of broker", json!({ "broker": { "rabbitmq": null } }), "spec.broker: exactly one kind of broker is needed; set rabbitmq"),
+        create(
+            "no kind of broker",
+            json!({ "broker": { "rabbitmq": null } }),
+            "spec.broker: exactly one kind of broker is needed; set rabbitmq",
+        ),
         create(
             "RabbitMQ of neither kind",
             json!({ "broker": { "rabbitmq": { "managed": null } } }),
@@ -162,7 +208,11 @@ fn backends() -> Vec<Refusal> {
             "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef",
         ),
         create("no Redis at all", json!({ "redis": null }), "spec.redis: Required value"),
-        create("Redis of neither kind", json!({ "redis": { "managed": null } }), "spec.redis: set exactly one of managed and urlSecretRef"),
+        create(
+            "Redis of neither kind",
+            json!({ "redis": { "managed": null } }),
+            "spec.redis: set exactly one of managed and urlSecretRef",
+        ),
         create(
             "Redis of both kinds",
             json!({ "redis": { "urlSecretRef": { "name": "x" } } }),
@@ -176,19 +226,57 @@ fn database() -> Vec<Refusal> {
     vec![
         create("no slot", json!({ "database": { "slots": 0 } }), "spec.database.slots"),
         create("too many slots", json!({ "database": { "slots": 65537 } }), "spec.database.slots"),
-        create("a policy that is none", json!({ "database": { "deletionPolicy": "Keep" } }), "spec.database.deletionPolicy"),
+        create(
+            "a policy that is none",
+            json!({ "database": { "deletionPolicy": "Keep" } }),
+            "spec.database.deletionPolicy",
+        ),
         shards("no shard", json!([]), "spec.database.shards"),
-        shards("two shards of one name", json!([{ "name": "a", "urlSecretRef": { "name": "x" } }, { "name": "a", "urlSecretRef": { "name": "y" } }]), "Duplicate value"),
-        shards("a shard named in capitals", json!([{ "name": "A", "urlSecretRef": { "name": "x" } }]), "spec.database.shards[0].name"),
-        shards("a shard with a long name", json!([{ "name": "a".repeat(21), "urlSecretRef": { "name": "x" } }]), "spec.database.shards[0].name"),
-        shards("a shard of neither kind", json!([{ "name": "a" }]), "spec.database.shards: each shard has exactly one of managed and urlSecretRef"),
+        shards(
+            "two shards of one name",
+            json!([{ "name": "a", "urlSecretRef": { "name": "x" } }, { "name": "a", "urlSecretRef": { "name": "y" } }]),
+            "Duplicate value",
+        ),
+        shards(
+            "a shard named in capitals",
+            json!([{ "name": "A", "urlSecretRef": { "name": "x" } }]),
+            "spec.database.shards[0].name",
+        ),
+        shards(
+            "a shard with a long name",
+            json!([{ "name": "a".repeat(21), "urlSecretRef": { "name": "x" } }]),
+            "spec.database.shards[0].name",
+        ),
+        shards(
+            "a shard of neither kind",
+            json!([{ "name": "a" }]),
+            "spec.database.shards: each shard has exactly one of managed and urlSecretRef",
+        ),
         shards(
             "a shard of both kinds",
             json!([{ "name": "a", "managed": { "storage": { "size": "1Gi" } }, "urlSecretRef": { "name": "x" } }]),
             "spec.database.shards: each shard has exactly one of managed and urlSecretRef",
         ),
         shards("a volume without a size", json!([{ "name": "a", "managed": { "storage": {} } }]), "storage.size"),
-        shards("a volume of size big", json!([{ "name": "a", "managed": { "storage": { "size": "big" } } }]), "storage.size"),
+        Refusal {
+            name: "names that are too long together",
+            kind: Attempt::Create,
+            patch: json!({
+                "metadata": { "name": "n".repeat(40) },
+                "spec": { "database": { "shards": [{ "name": "sixsix", "managed": { "storage": { "size": "1Gi" } } }] } }
+            }),
+            message: "spec.database.shards: the names of the ChatCluster and of a managed shard must have at most 45 characters together",
+        },
+        shards(
+            "a volume of one byte",
+            json!([{ "name": "a", "managed": { "storage": { "size": "1" } } }]),
+            "storage.size",
+        ),
+        shards(
+            "a volume of size big",
+            json!([{ "name": "a", "managed": { "storage": { "size": "big" } } }]),
+            "storage.size",
+        ),
     ]
 }
 
@@ -197,10 +285,18 @@ fn changes() -> Vec<Refusal> {
     let b = json!({ "name": "b", "urlSecretRef": { "name": "b" } });
     let shards = |name, shards: Value, message| update(name, json!({ "database": { "shards": shards } }), message);
     vec![
-        update("another number of slots", json!({ "database": { "slots": 128 } }), "spec.database.slots: cannot change"),
+        update(
+            "another number of slots",
+            json!({ "database": { "slots": 128 } }),
+            "spec.database.slots: cannot change",
+        ),
         update("slots taken out", json!({ "database": { "slots": null } }), "spec.database.slots: cannot change"),
         shards("a shard removed", json!([a]), "spec.database.shards: a shard cannot be removed while it may own slots"),
-        shards("a shard renamed", json!([a, { "name": "c", "urlSecretRef": { "name": "b" } }]), "spec.database.shards: a shard cannot be removed"),
+        shards(
+            "a shard renamed",
+            json!([a, { "name": "c", "urlSecretRef": { "name": "b" } }]),
+            "spec.database.shards: a shard cannot be removed",
+        ),
         shards(
             "a shard from managed to given",
             json!([{ "name": "a", "urlSecretRef": { "name": "x" } }, b]),
@@ -216,6 +312,10 @@ fn changes() -> Vec<Refusal> {
             json!([{ "name": "a", "managed": { "storage": { "size": "1Gi", "storageClassName": "fast" } } }, b]),
             "spec.database.shards.managed.storage.storageClassName: cannot change after creation; put the old value back",
         ),
-        update("broker of both kinds", json!({ "broker": { "rabbitmq": { "uriSecretRef": { "name": "x" } } } }), "set exactly one of managed and uriSecretRef"),
+        update(
+            "broker of both kinds",
+            json!({ "broker": { "rabbitmq": { "uriSecretRef": { "name": "x" } } } }),
+            "set exactly one of managed and uriSecretRef",
+        ),
     ]
 }

@@ -9,7 +9,9 @@ use super::ShardSecretRef;
 /// The store: a fixed number of slots over PostgreSQL shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.slots) == has(oldSelf.slots) && (!has(self.slots) || self.slots == oldSelf.slots)").message(
+#[x_kube(validation = Rule::new(
+    "(has(self.slots) ? self.slots : 1024) == (has(oldSelf.slots) ? oldSelf.slots : 1024)"
+).message(
     "spec.database.slots: cannot change, since every id's place follows from it; put the old value back, or make a new ChatCluster"
 ))]
 #[x_kube(validation = Rule::new("oldSelf.shards.all(old, self.shards.exists(new, new.name == old.name))").message(
@@ -31,7 +33,7 @@ pub struct Database {
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
-/// What becomes of managed shards' data when the ChatCluster is deleted.
+/// What becomes of managed shards' data when the ChatCluster is deleted; Retain if absent: volumes and the Secrets that open them stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum DeletionPolicy {
     /// Volumes and the Secrets that open them stay; a new ChatCluster of the same name takes them up.
@@ -89,11 +91,11 @@ pub struct ManagedShard {
 ))]
 pub struct Storage {
     /// Size, as a Kubernetes quantity such as 10Gi.
-    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$"))]
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[1-9][0-9]{0,8}(Mi|Gi|Ti|M|G|T)$"))]
     pub size: String,
 
     /// StorageClass; the cluster's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub storage_class_name: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! What absent fields mean. The schema sets no defaults: a default written into the spec would be a field that nobody set, and a difference for ever in GitOps.
+//! What absent fields mean. The schema sets no defaults but for the replicas that the scale
+//! subresource reads: a default written into the spec would be a field that nobody set, and a difference for ever in GitOps.
 //! The operator publishes the values in force in `status.effective`.
 
 use super::{ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords};
@@ -12,12 +13,8 @@ pub const DEFAULT_DRAIN_SECONDS: i32 = 30;
 /// `spec.database.slots`: at 32 shards a slot is a step of 3 %.
 pub const DEFAULT_SLOTS: i32 = 1_024;
 /// `spec.gateways.limits`.
-pub const DEFAULT_LIMITS: EffectiveLimits = EffectiveLimits {
-    messages_per_second: 10,
-    message_burst: 50,
-    message_bytes: 16_384,
-    rooms_per_connection: 500,
-};
+pub const DEFAULT_LIMITS: EffectiveLimits =
+    EffectiveLimits { messages_per_second: 10, message_burst: 50, message_bytes: 16_384, rooms_per_connection: 500 };
 
 /// Limits with nothing absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +43,7 @@ impl ChatClusterSpec {
     /// Connections per gateway.
     #[must_use]
     pub fn effective_connections_per_gateway(&self) -> i32 {
-        self.gateways()
-            .and_then(|gateways| gateways.connections_per_gateway)
-            .unwrap_or(DEFAULT_CONNECTIONS_PER_GATEWAY)
+        self.gateways().and_then(|gateways| gateways.connections_per_gateway).unwrap_or(DEFAULT_CONNECTIONS_PER_GATEWAY)
     }
 
     /// Seconds to drain.
@@ -60,12 +55,8 @@ impl ChatClusterSpec {
     /// Limits.
     #[must_use]
     pub fn effective_limits(&self) -> EffectiveLimits {
-        let Limits {
-            messages_per_second,
-            message_burst,
-            message_bytes,
-            rooms_per_connection,
-        } = self.gateways().and_then(|gateways| gateways.limits).unwrap_or_default();
+        let Limits { messages_per_second, message_burst, message_bytes, rooms_per_connection } =
+            self.gateways().and_then(|gateways| gateways.limits).unwrap_or_default();
         EffectiveLimits {
             messages_per_second: messages_per_second.unwrap_or(DEFAULT_LIMITS.messages_per_second),
             message_burst: message_burst.unwrap_or(DEFAULT_LIMITS.message_burst),

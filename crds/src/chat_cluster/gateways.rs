@@ -30,7 +30,7 @@ pub struct Gateways {
     #[schemars(range(min = 1, max = 3_600))]
     pub drain_seconds: Option<i32>,
 
-    /// What to add to the gateways' pods.
+    /// What to add to the gateways' pods. The operator's own labels, probes, ports and security settings stay as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
@@ -101,12 +101,11 @@ pub struct PodTemplate {
 
     /// Affinity, as in a Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "affinity_schema")]
     pub affinity: Option<Affinity>,
 
     /// How the pods spread, as in a Pod; over nodes, where possible, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "spread_schema")]
+    #[schemars(length(max = 8))]
     pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
 
     /// Name of a PriorityClass.
@@ -155,8 +154,7 @@ pub(super) fn resources_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// A Kubernetes quantity, as the API server itself declares it.
-pub(super) const QUANTITY: &str =
-    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+pub(super) const QUANTITY: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
 fn tolerations_schema(_: &mut SchemaGenerator) -> Schema {
     let text = |what: &str| serde_json::json!({ "type": "string", "description": what, "maxLength": 316 });
@@ -175,20 +173,5 @@ fn tolerations_schema(_: &mut SchemaGenerator) -> Schema {
                 "tolerationSeconds": { "type": "integer", "format": "int64", "description": "How long a NoExecute taint is tolerated; for ever if absent." }
             }
         }
-    })
-}
-
-/// Passed through as it is: the pod's own validation refuses what is wrong in it, and the refusal shows in the condition GatewaysAvailable.
-fn affinity_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "object", "nullable": true, "x-kubernetes-preserve-unknown-fields": true })
-}
-
-fn spread_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "nullable": true,
-        "maxItems": 8,
-        "x-kubernetes-list-type": "atomic",
-        "items": { "type": "object", "x-kubernetes-preserve-unknown-fields": true }
     })
 }

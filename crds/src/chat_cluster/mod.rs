@@ -9,7 +9,8 @@ mod status;
 
 pub use database::{Database, DeletionPolicy, ManagedShard, Shard, Storage};
 pub use defaults::{
-    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_LIMITS, DEFAULT_REPLICAS, DEFAULT_SLOTS, EffectiveLimits,
+    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_LIMITS, DEFAULT_REPLICAS, DEFAULT_SLOTS,
+    EffectiveLimits,
 };
 pub use gateways::{Gateways, Limits, PodTemplate};
 pub use references::{RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef};

@@ -10,12 +10,12 @@ macro_rules! secret_ref {
         #[serde(rename_all = "camelCase")]
         pub struct $name {
             /// Name of a Secret in the same namespace.
-            #[schemars(length(min = 1, max = 253))]
+            #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
             pub name: String,
             $(
                 $(#[$key_doc])*
                 #[serde(default, skip_serializing_if = "Option::is_none")]
-                #[schemars(length(min = 1, max = 253))]
+                #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
                 pub $key: Option<String>,
             )+
         }

@@ -4,9 +4,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ChatClusterStatus, Database, Gateways, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef,
-};
+use super::{ChatClusterStatus, Database, Gateways, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef};
 
 /// A chat backend: gateways, the broker between them, Redis, and database shards.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,13 +34,18 @@ use super::{
     ),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name: must be lower-case letters, digits and hyphens and start with a letter, since Services are named after it; choose such a name"
+    ),
+    validation = Rule::new(
+        "self.spec.database.shards.all(s, !has(s.managed) || size(self.metadata.name) + size(s.name) <= 45)"
+    ).message(
+        "spec.database.shards: the names of the ChatCluster and of a managed shard must have at most 45 characters together; shorten one"
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ChatClusterSpec {
     /// Image of the gateway; the one this operator was released with if absent. Changing it rolls the gateways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[a-zA-Z0-9][-._:/@a-zA-Z0-9]*$"))]
     pub image: Option<String>,
 
     /// While true, the operator changes nothing that belongs to this ChatCluster; the conditions go on telling how it is.
@@ -80,7 +83,7 @@ pub struct Auth {
     pub signing_key_secret_ref: Option<SigningKeySecretRef>,
 }
 
-/// Whether passwords are a way in.
+/// Whether people may sign up and in with a password; Enabled if absent. With Disabled, your own sign-in makes tokens with the signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Passwords {
     /// Sign-up and sign-in are served.
