@@ -1,5 +1,7 @@
 //! What every broker must do, on the one in memory and on a real RabbitMQ.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! What the program says when it cannot start: the field, the way out, and exit code 2 when only another configuration helps.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use serde_json::{Value, json};

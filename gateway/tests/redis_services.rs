@@ -1,5 +1,7 @@
 //! Limits and presence over several gateways, on a real Redis: shared while it is there, from this process alone while it is away.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! Two gateways, as the processes they will be, on real PostgreSQL, RabbitMQ and Redis: what was acknowledged arrives everywhere exactly once
 //! and in order, through the death of everything that can die.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use std::time::Duration;

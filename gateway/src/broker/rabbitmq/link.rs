@@ -145,10 +145,11 @@ impl Link {
     pub(super) async fn run(self: Arc<Self>, deliveries: mpsc::Sender<Delivery>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let outcome = match Session::open(&self).await {
+            // On the heap: connecting is the larger part of this future by far, and lasts a moment.
+            let outcome = match Box::pin(Session::open(&self)).await {
                 Ok(session) => {
                     pause = FIRST_PAUSE;
-                    session.serve(&self, &deliveries).await
+                    Box::pin(session.serve(&self, &deliveries)).await
                 }
                 Err(error) => Err(error),
             };
