@@ -34,7 +34,7 @@ pub enum ConfigError {
     #[error("the cluster index {0} must be at most 63")]
     Index(u8),
     /// The cluster's processes see folders of their own in the place of this one.
-    #[error("the cache folder {} must not be under /run, /var/lib or /var/log; set CHATCLUSTER_CACHE to another one", .0.display())]
+    #[error("the cache folder {} must not be under /run, /var/lib or /var/log; set CHATCLUSTER_CACHE", .0.display())]
     Hidden(PathBuf),
 }
 

@@ -1,5 +1,7 @@
 //! A cluster comes up, survives and ends cleanly, whatever is killed on the way.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! What a pod and its user expect of a Kubernetes works on this one.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use std::{

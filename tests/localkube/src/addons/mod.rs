@@ -11,7 +11,8 @@ use crate::{
     settings,
 };
 
-const MANIFESTS: &[(&str, &str)] = &[("dns.yaml", include_str!("dns.yaml")), ("storage.yaml", include_str!("storage.yaml"))];
+const MANIFESTS: &[(&str, &str)] =
+    &[("dns.yaml", include_str!("dns.yaml")), ("storage.yaml", include_str!("storage.yaml"))];
 
 /// An object that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -23,11 +24,7 @@ pub(crate) enum AddonError {
 }
 
 /// Makes the objects, or brings them back to what they should be.
-pub(crate) fn apply(
-    config: &ClusterConfig,
-    layout: &Layout,
-    kubectl: impl Fn() -> Command,
-) -> Result<(), AddonError> {
+pub(crate) fn apply(config: &ClusterConfig, layout: &Layout, kubectl: impl Fn() -> Command) -> Result<(), AddonError> {
     for (name, manifest) in MANIFESTS {
         let path = layout.settings().join(name);
         let manifest = manifest.replace("{{dns-image}}", DNS_IMAGE);

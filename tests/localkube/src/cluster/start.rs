@@ -7,15 +7,7 @@ use std::{
 
 use super::{Cluster, ClusterError};
 use crate::{
-    addons,
-    binaries::Binaries,
-    certificates,
-    command,
-    component::Component,
-    files,
-    namespace,
-    process,
-    settings,
+    addons, binaries::Binaries, certificates, command, component::Component, files, namespace, process, settings,
     state::State,
 };
 

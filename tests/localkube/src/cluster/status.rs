@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{cgroup::Cgroup, component::Component, config::ClusterConfig, layout::Layout, process::Process, state::State};
+use crate::{
+    cgroup::Cgroup, component::Component, config::ClusterConfig, layout::Layout, process::Process, state::State,
+};
 
 /// How a cluster is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

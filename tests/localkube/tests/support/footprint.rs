@@ -34,7 +34,8 @@ impl Footprint {
     pub(crate) fn of_machine(cluster: &str) -> Self {
         let mut lines = BTreeSet::new();
         let mut add = |kind: &str, text: String| {
-            lines.extend(text.lines().filter(|line| !of_another_cluster(line, cluster)).map(|l| format!("{kind}: {l}")));
+            lines
+                .extend(text.lines().filter(|line| !of_another_cluster(line, cluster)).map(|l| format!("{kind}: {l}")));
         };
         add("device", names_in("/sys/class/net"));
         add("route", printed("ip", &["route", "show", "table", "all"]));
@@ -43,7 +44,8 @@ impl Footprint {
         add("mount", fs::read_to_string("/proc/self/mounts").unwrap());
         add("cgroup", cgroups());
         add("process", processes(cluster));
-        add("state of cluster", names_in(localkube::cache_dir().join("clusters")));
+        let state = localkube::cache_dir().join("clusters").join(cluster);
+        add("state", state.exists().then(|| state.display().to_string()).unwrap_or_default());
         for place in USUAL_PLACES {
             add(place, names_in(place));
             add("folder", Path::new(place).exists().then(|| (*place).to_owned()).unwrap_or_default());
