@@ -84,9 +84,9 @@ pub async fn enter(
             Err(error) => error,
         };
         let wait = match &error {
-            AccountError::Refused { refusal, .. } if refusal.is_passing() => refusal
-                .retry_after_ms
-                .map_or(backoff::delay(attempt), Duration::from_millis),
+            AccountError::Refused { refusal, .. } if refusal.is_passing() => {
+                refusal.retry_after_ms.map_or(backoff::delay(attempt), Duration::from_millis)
+            }
             AccountError::Unreachable { .. } => backoff::delay(attempt),
             _ => return Err(error),
         };
@@ -98,16 +98,9 @@ pub async fn enter(
     }
 }
 
-async fn enter_once(
-    addresses: &Addresses,
-    name: &str,
-    password: &str,
-) -> Result<Account, AccountError> {
+async fn enter_once(addresses: &Addresses, name: &str, password: &str) -> Result<Account, AccountError> {
     let credentials = json!({ "name": name, "password": password });
-    let mut last = AccountError::Unreachable {
-        address: "nowhere".into(),
-        cause: "the address list is empty".into(),
-    };
+    let mut last = AccountError::Unreachable { address: "nowhere".into(), cause: "the address list is empty".into() };
     for address in addresses.candidates(None) {
         let answer = match sign(&address, "/v1/sign-up", &credentials).await {
             Err(AccountError::Refused { refusal, .. }) if refusal.code == "conflict" => {
@@ -117,11 +110,7 @@ async fn enter_once(
         };
         match answer {
             Ok(session) => {
-                return Ok(Account {
-                    user: session.user,
-                    password: password.to_owned(),
-                    token: session.token,
-                });
+                return Ok(Account { user: session.user, password: password.to_owned(), token: session.token });
             }
             Err(error @ AccountError::Unreachable { .. }) => last = error,
             Err(error) => return Err(error),
@@ -154,15 +143,9 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Session, AccountError> {
             return Ok(session);
         }
     } else if let Ok(failure) = serde_json::from_slice::<Failure>(body) {
-        return Err(AccountError::Refused {
-            status: status.as_u16(),
-            refusal: failure.error,
-        });
+        return Err(AccountError::Refused { status: status.as_u16(), refusal: failure.error });
     }
-    Err(AccountError::Malformed {
-        status: status.as_u16(),
-        body: String::from_utf8_lossy(body).into_owned(),
-    })
+    Err(AccountError::Malformed { status: status.as_u16(), body: String::from_utf8_lossy(body).into_owned() })
 }
 
 /// Posts JSON (nothing when `body` is null) and returns status and body, whatever they are.
@@ -175,11 +158,7 @@ pub async fn post(
     token: Option<&str>,
     body: &Value,
 ) -> Result<(StatusCode, Bytes), AccountError> {
-    let bytes = if body.is_null() {
-        Bytes::new()
-    } else {
-        Bytes::from(body.to_string())
-    };
+    let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
     request(Method::POST, address, path, token, bytes).await
 }
 
@@ -187,11 +166,7 @@ pub async fn post(
 ///
 /// # Errors
 /// [`AccountError::Unreachable`] only.
-pub async fn get(
-    address: &str,
-    path: &str,
-    token: Option<&str>,
-) -> Result<(StatusCode, Bytes), AccountError> {
+pub async fn get(address: &str, path: &str, token: Option<&str>) -> Result<(StatusCode, Bytes), AccountError> {
     request(Method::GET, address, path, token, Bytes::new()).await
 }
 
@@ -202,22 +177,13 @@ async fn request(
     token: Option<&str>,
     body: Bytes,
 ) -> Result<(StatusCode, Bytes), AccountError> {
-    let unreachable = |cause: String| AccountError::Unreachable {
-        address: address.to_owned(),
-        cause,
-    };
+    let unreachable = |cause: String| AccountError::Unreachable { address: address.to_owned(), cause };
     let exchange = async {
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|e| e.to_string())?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| e.to_string())?;
+        let stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         tokio::spawn(connection);
-        let mut builder = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, address);
+        let mut builder = Request::builder().method(method).uri(path).header(header::HOST, address);
         if !body.is_empty() {
             builder = builder.header(header::CONTENT_TYPE, "application/json");
         }
@@ -225,24 +191,13 @@ async fn request(
             builder = builder.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = builder.body(Full::new(body)).map_err(|e| e.to_string())?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|e| e.to_string())?;
+        let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;
         let status = answer.status();
-        let bytes = answer
-            .into_body()
-            .collect()
-            .await
-            .map_err(|e| e.to_string())?
-            .to_bytes();
+        let bytes = answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
         Ok::<_, String>((status, bytes))
     };
     match tokio::time::timeout(REQUEST_LIMIT, exchange).await {
         Ok(outcome) => outcome.map_err(unreachable),
-        Err(_) => Err(unreachable(format!(
-            "nothing within {} s",
-            REQUEST_LIMIT.as_secs()
-        ))),
+        Err(_) => Err(unreachable(format!("nothing within {} s", REQUEST_LIMIT.as_secs()))),
     }
 }

@@ -16,23 +16,15 @@ impl Addresses {
 
     /// Replaces the list; takes effect at the next connection.
     pub fn set(&self, list: Vec<String>) {
-        *self
-            .0
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = list;
+        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = list;
     }
 
     /// The addresses in the order in which they are to be tried; `avoid` goes last.
     #[must_use]
     pub fn candidates(&self, avoid: Option<&str>) -> Vec<String> {
-        let list = self
-            .0
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        let (last, mut first): (Vec<String>, Vec<String>) = list
-            .into_iter()
-            .partition(|address| Some(address.as_str()) == avoid);
+        let list = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let (last, mut first): (Vec<String>, Vec<String>) =
+            list.into_iter().partition(|address| Some(address.as_str()) == avoid);
         first.extend(last);
         first
     }
@@ -47,10 +39,6 @@ mod tests {
         let addresses = Addresses::new(vec!["a".into(), "b".into()]);
         assert_eq!(addresses.candidates(Some("a")), ["b", "a"]);
         addresses.set(vec!["a".into()]);
-        assert_eq!(
-            addresses.candidates(Some("a")),
-            ["a"],
-            "the only address is used even when avoided"
-        );
+        assert_eq!(addresses.candidates(Some("a")), ["a"], "the only address is used even when avoided");
     }
 }

@@ -37,13 +37,7 @@ impl ClientConfig {
     #[must_use]
     pub fn new(account: Account, addresses: Addresses, ledger: Ledger) -> Self {
         let name = account.user.name.clone();
-        Self {
-            name,
-            account,
-            addresses,
-            ledger,
-            patience: Duration::from_secs(120),
-        }
+        Self { name, account, addresses, ledger, patience: Duration::from_secs(120) }
     }
 }
 
@@ -113,44 +107,25 @@ impl Client {
     /// # Errors
     /// [`RequestError::Patience`] when no gateway welcomes it in time.
     pub async fn start(config: ClientConfig) -> Result<Self, RequestError> {
-        let id = config
-            .ledger
-            .add_client(&config.name, config.account.user.id);
+        let id = config.ledger.add_client(&config.name, config.account.user.id);
         let config = Arc::new(config);
         let (commands, inbox) = mpsc::unbounded_channel();
         let (report, mut standing) = watch::channel(Standing::default());
         let (events, _) = broadcast::channel(EVENT_BUFFER);
         let positions = Positions::default();
         let stop = CancellationToken::new();
-        let actor = actor::Actor::new(
-            id,
-            config.clone(),
-            inbox,
-            report,
-            positions.clone(),
-            events.clone(),
-        );
+        let actor = actor::Actor::new(id, config.clone(), inbox, report, positions.clone(), events.clone());
         let token = stop.clone();
         tokio::spawn(async move { Box::pin(token.run_until_cancelled(actor.run())).await });
         let patience = config.patience;
         let welcomed = standing.wait_for(|standing| standing.gateway.is_some());
-        let in_time = tokio::time::timeout(patience, welcomed)
-            .await
-            .is_ok_and(|seen| seen.is_ok());
+        let in_time = tokio::time::timeout(patience, welcomed).await.is_ok_and(|seen| seen.is_ok());
         if !in_time {
             stop.cancel();
             let last = standing.borrow().last_trouble.clone().unwrap_or_default();
             return Err(RequestError::Patience { patience, last });
         }
-        Ok(Self {
-            id,
-            config,
-            commands,
-            standing,
-            positions,
-            events,
-            stop,
-        })
+        Ok(Self { id, config, commands, standing, positions, events, stop })
     }
 
     /// Its id in the ledger.
@@ -172,16 +147,9 @@ impl Client {
     }
 
     /// Waits until `wanted` holds for its standing; false when it does not within `limit`.
-    pub async fn wait_standing(
-        &self,
-        limit: Duration,
-        wanted: impl FnMut(&Standing) -> bool,
-    ) -> bool {
+    pub async fn wait_standing(&self, limit: Duration, wanted: impl FnMut(&Standing) -> bool) -> bool {
         let mut standing = self.standing.clone();
-        matches!(
-            tokio::time::timeout(limit, standing.wait_for(wanted)).await,
-            Ok(Ok(_))
-        )
+        matches!(tokio::time::timeout(limit, standing.wait_for(wanted)).await, Ok(Ok(_)))
     }
 
     /// All events from now on, as they came (also those that the client itself drops as repeats).
@@ -213,25 +181,14 @@ impl Client {
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub async fn send_as(
-        &self,
-        room: Uuid,
-        message_id: Uuid,
-        body: &str,
-    ) -> Result<Ack, RequestError> {
+    pub async fn send_as(&self, room: Uuid, message_id: Uuid, body: &str) -> Result<Ack, RequestError> {
         let started = tokio::time::Instant::now();
         self.config.ledger.began(self.id, room, message_id, body);
-        let request =
-            json!({ "type": "send", "room": room, "message_id": message_id, "body": body });
+        let request = json!({ "type": "send", "room": room, "message_id": message_id, "body": body });
         match self.request(request).await? {
             Body::Sent(sent) if sent.message_id == message_id && sent.room == room => {
                 let took = started.elapsed();
-                Ok(Ack {
-                    message_id,
-                    seq: sent.seq,
-                    duplicate: sent.duplicate,
-                    took,
-                })
+                Ok(Ack { message_id, seq: sent.seq, duplicate: sent.duplicate, took })
             }
             other => Err(RequestError::Unexpected(format!("{other:?}"))),
         }
@@ -241,13 +198,9 @@ impl Client {
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub async fn create_room(
-        &self,
-        kind: &str,
-        title: &str,
-        members: &[String],
-    ) -> Result<Room, RequestError> {
-        let mut request = json!({ "type": "create_room", "kind": kind, "members": members, "room_key": Uuid::now_v7() });
+    pub async fn create_room(&self, kind: &str, title: &str, members: &[String]) -> Result<Room, RequestError> {
+        let mut request =
+            json!({ "type": "create_room", "kind": kind, "members": members, "room_key": Uuid::now_v7() });
         if kind == "group" {
             request["title"] = json!(title);
         }
@@ -261,11 +214,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub async fn history(
-        &self,
-        room: Uuid,
-        range: HistoryRange,
-    ) -> Result<(Vec<Message>, bool), RequestError> {
+    pub async fn history(&self, room: Uuid, range: HistoryRange) -> Result<(Vec<Message>, bool), RequestError> {
         let mut request = json!({ "type": "history", "room": room, "limit": 100 });
         match range {
             HistoryRange::After(seq) => request["after"] = json!(seq),
@@ -295,9 +244,7 @@ impl Client {
     /// See [`RequestError`].
     pub async fn request(&self, request: Value) -> Result<Body, RequestError> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(Command { request, reply })
-            .map_err(|_| RequestError::Stopped)?;
+        self.commands.send(Command { request, reply }).map_err(|_| RequestError::Stopped)?;
         let patience = self.config.patience;
         match tokio::time::timeout(patience, answer).await {
             Ok(Ok(outcome)) => outcome.map_err(RequestError::Refused),

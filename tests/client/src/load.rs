@@ -45,8 +45,7 @@ impl LoadReport {
     /// Time that `percent` of the acknowledgements did not exceed.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> Duration {
-        let index =
-            (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
+        let index = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
         self.latencies.get(index).copied().unwrap_or_default()
     }
 }
@@ -83,25 +82,13 @@ pub async fn run(
     let started = Instant::now();
     let share = load.messages / clients.len() as u64;
     let senders = clients.iter().enumerate().map(|(index, client)| {
-        let extra = if index == 0 {
-            load.messages % clients.len() as u64
-        } else {
-            0
-        };
-        let pace = Pace {
-            started,
-            per_second: f64::from(load.per_second) / clients.len() as f64,
-        };
+        let extra = if index == 0 { load.messages % clients.len() as u64 } else { 0 };
+        let pace = Pace { started, per_second: f64::from(load.per_second) / clients.len() as f64 };
         send_share(client, rooms, share + extra, load, pace, progress)
     });
     let parts = futures::future::try_join_all(senders).await?;
     let took = started.elapsed();
-    let mut report = LoadReport {
-        last_seq: HashMap::new(),
-        acked: 0,
-        took,
-        latencies: Vec::new(),
-    };
+    let mut report = LoadReport { last_seq: HashMap::new(), acked: 0, took, latencies: Vec::new() };
     for (room, ack) in parts.into_iter().flatten() {
         let last = report.last_seq.entry(room).or_default();
         *last = ack.seq.max(*last);
@@ -121,10 +108,7 @@ struct Pace {
 impl Pace {
     async fn turn(self, number: u64) {
         if self.per_second > 0.0 {
-            tokio::time::sleep_until(
-                self.started + Duration::from_secs_f64(number as f64 / self.per_second),
-            )
-            .await;
+            tokio::time::sleep_until(self.started + Duration::from_secs_f64(number as f64 / self.per_second)).await;
         }
     }
 }
@@ -141,10 +125,7 @@ async fn send_share(
     let sends = stream::iter(0..messages).map(|number| {
         let room = rooms[usize::try_from(number).unwrap_or(0) % rooms.len()];
         let mut body = format!("{name} {number} ");
-        body.extend(std::iter::repeat_n(
-            'x',
-            load.body_bytes.saturating_sub(body.len()),
-        ));
+        body.extend(std::iter::repeat_n('x', load.body_bytes.saturating_sub(body.len())));
         async move {
             pace.turn(number).await;
             let ack = client.send(room, &body).await?;
@@ -170,10 +151,7 @@ pub async fn settle(clients: &[&Client], report: &LoadReport, limit: Duration) -
             let left = deadline.saturating_duration_since(Instant::now());
             if !client.wait_position(*room, *seq, left).await {
                 let has = client.position(*room);
-                behind.push(format!(
-                    "{} has {has:?} of {seq} in {room}",
-                    client.account().user.name
-                ));
+                behind.push(format!("{} has {has:?} of {seq} in {room}", client.account().user.name));
             }
         }
     }

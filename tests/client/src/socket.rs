@@ -6,9 +6,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{
-        Message, client::IntoClientRequest as _, http::HeaderValue, protocol::WebSocketConfig,
-    },
+    tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue, protocol::WebSocketConfig},
 };
 
 use crate::wire::{self, Inbound, SUB_PROTOCOL, WireError};
@@ -63,23 +61,14 @@ impl Socket {
             stream.set_nodelay(true)?;
             let mut request = format!("ws://{address}/v1/ws").into_client_request()?;
             let protocol = HeaderValue::from_static(SUB_PROTOCOL);
-            request
-                .headers_mut()
-                .insert("Sec-WebSocket-Protocol", protocol);
-            let config = WebSocketConfig::default()
-                .read_buffer_size(16 * 1024)
-                .write_buffer_size(0);
+            request.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
+            let config = WebSocketConfig::default().read_buffer_size(16 * 1024).write_buffer_size(0);
             tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await
         };
         match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
             Ok(Ok((stream, _))) => Ok(Self { stream }),
-            Ok(Err(source)) => Err(SocketError::Connect {
-                address: address.to_owned(),
-                source: Box::new(source),
-            }),
-            Err(_) => Err(SocketError::Slow {
-                address: address.to_owned(),
-            }),
+            Ok(Err(source)) => Err(SocketError::Connect { address: address.to_owned(), source: Box::new(source) }),
+            Err(_) => Err(SocketError::Slow { address: address.to_owned() }),
         }
     }
 
@@ -108,18 +97,13 @@ impl Socket {
             match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(wire::parse(&text)?),
                 Some(Ok(Message::Close(frame))) => {
-                    let (code, reason) = frame.map_or((1005, String::new()), |f| {
-                        (f.code.into(), f.reason.to_string())
-                    });
+                    let (code, reason) = frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
                     return Err(SocketError::Closed { code, reason });
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(broken(error)),
                 None => {
-                    return Err(SocketError::Closed {
-                        code: 1006,
-                        reason: "end of stream".to_owned(),
-                    });
+                    return Err(SocketError::Closed { code: 1006, reason: "end of stream".to_owned() });
                 }
             }
         }
@@ -135,13 +119,7 @@ impl Socket {
     }
 }
 
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "used as a function in map_err"
-)]
+#[allow(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 fn broken(error: tokio_tungstenite::tungstenite::Error) -> SocketError {
-    SocketError::Closed {
-        code: 1006,
-        reason: error.to_string(),
-    }
+    SocketError::Closed { code: 1006, reason: error.to_string() }
 }

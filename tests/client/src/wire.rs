@@ -22,63 +22,24 @@ pub struct Inbound {
 #[allow(missing_docs, reason = "the fields are those of the protocol page")]
 pub enum Body {
     Welcome(Box<Welcome>),
-    Room {
-        room: Room,
-        created: bool,
-    },
-    Rooms {
-        rooms: Vec<Room>,
-    },
-    Members {
-        room: Uuid,
-        members: Vec<Member>,
-    },
+    Room { room: Room, created: bool },
+    Rooms { rooms: Vec<Room> },
+    Members { room: Uuid, members: Vec<Member> },
     Sent(Sent),
-    History {
-        room: Uuid,
-        messages: Vec<Message>,
-        more: bool,
-    },
-    PresenceList {
-        users: Vec<Presence>,
-    },
+    History { room: Uuid, messages: Vec<Message>, more: bool },
+    PresenceList { users: Vec<Presence> },
     Ok,
     Pong,
     Error(Refusal),
-    Message {
-        message: Message,
-    },
-    Receipt {
-        room: Uuid,
-        user: Uuid,
-        delivered_seq: u64,
-        read_seq: u64,
-    },
-    Typing {
-        room: Uuid,
-        user: Uuid,
-        name: String,
-        state: String,
-    },
+    Message { message: Message },
+    Receipt { room: Uuid, user: Uuid, delivered_seq: u64, read_seq: u64 },
+    Typing { room: Uuid, user: Uuid, name: String, state: String },
     Presence(Presence),
-    RoomAdded {
-        room: Room,
-    },
-    RoomRemoved {
-        room: Uuid,
-    },
-    MemberAdded {
-        room: Uuid,
-        user: Uuid,
-    },
-    MemberRemoved {
-        room: Uuid,
-        user: Uuid,
-    },
-    Reconnect {
-        after_ms: u64,
-        reason: String,
-    },
+    RoomAdded { room: Room },
+    RoomRemoved { room: Uuid },
+    MemberAdded { room: Uuid, user: Uuid },
+    MemberRemoved { room: Uuid, user: Uuid },
+    Reconnect { after_ms: u64, reason: String },
 }
 
 /// First answer of a connection.
@@ -214,10 +175,7 @@ impl Refusal {
     /// Whether a repeat with the same ids may succeed.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            "rate_limited" | "busy" | "unavailable" | "internal"
-        )
+        matches!(self.code.as_str(), "rate_limited" | "busy" | "unavailable" | "internal")
     }
 }
 
@@ -251,10 +209,7 @@ pub fn parse(text: &str) -> Result<Inbound, WireError> {
         let body = Body::deserialize(value)?;
         Ok(Inbound { re, body })
     };
-    read().map_err(|source| WireError {
-        frame: text.chars().take(300).collect(),
-        source,
-    })
+    read().map_err(|source| WireError { frame: text.chars().take(300).collect(), source })
 }
 
 #[cfg(test)]
@@ -270,20 +225,13 @@ mod tests {
         .expect("a valid answer");
         assert_eq!(answer.re, Some(7));
         assert!(matches!(answer.body, Body::Sent(Sent { seq: 3, .. })));
-        let event = parse(r#"{"type":"reconnect","after_ms":250,"reason":"draining"}"#)
-            .expect("a valid event");
+        let event = parse(r#"{"type":"reconnect","after_ms":250,"reason":"draining"}"#).expect("a valid event");
         assert!(event.re.is_none());
     }
 
     #[test]
     fn refuses_what_the_page_does_not_know() {
-        for bad in [
-            "{}",
-            "[1]",
-            r#"{"type":"surprise"}"#,
-            r#"{"type":"sent","re":1}"#,
-            "no json",
-        ] {
+        for bad in ["{}", "[1]", r#"{"type":"surprise"}"#, r#"{"type":"sent","re":1}"#, "no json"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -24,51 +24,23 @@ struct Setting {
 }
 
 async fn setting() -> Setting {
-    let user = User {
-        id: Uuid::now_v7(),
-        name: "ann".into(),
-        display_name: "Ann".into(),
-    };
+    let user = User { id: Uuid::now_v7(), name: "ann".into(), display_name: "Ann".into() };
     let fake = Fake::start(user.id).await;
-    let account = Account {
-        user,
-        password: "long enough".into(),
-        token: "t".into(),
-    };
+    let account = Account { user, password: "long enough".into(), token: "t".into() };
     let ledger = Ledger::new();
-    let config = ClientConfig::new(
-        account,
-        Addresses::new(vec![fake.address.clone()]),
-        ledger.clone(),
-    );
-    let client = Client::start(config)
-        .await
-        .expect("the fake welcomes everybody");
+    let config = ClientConfig::new(account, Addresses::new(vec![fake.address.clone()]), ledger.clone());
+    let client = Client::start(config).await.expect("the fake welcomes everybody");
     ledger.expect_member(client.id(), Uuid::nil());
-    Setting {
-        fake,
-        client,
-        ledger,
-    }
+    Setting { fake, client, ledger }
 }
 
 impl Setting {
     async fn send(&self, count: u64) {
-        let load = Load {
-            messages: count,
-            in_flight: 4,
-            body_bytes: 20,
-            per_second: 0,
-        };
+        let load = Load { messages: count, in_flight: 4, body_bytes: 20, per_second: 0 };
         let clients = [&self.client];
-        let report = load::run(&clients, &[Uuid::nil()], load, &Progress::default())
-            .await
-            .expect("all acknowledged");
+        let report = load::run(&clients, &[Uuid::nil()], load, &Progress::default()).await.expect("all acknowledged");
         assert_eq!(report.acked, count);
-        assert_eq!(
-            load::settle(&clients, &report, LIMIT).await,
-            Vec::<String>::new()
-        );
+        assert_eq!(load::settle(&clients, &report, LIMIT).await, Vec::<String>::new());
     }
 }
 
@@ -110,22 +82,14 @@ async fn a_reconnect_frame_moves_the_client() {
     let setting = setting().await;
     setting.fake.next(Fault::AskToReconnect);
     setting.send(50).await;
-    assert!(
-        setting
-            .client
-            .wait_standing(LIMIT, |standing| standing.connections == 2)
-            .await
-    );
+    assert!(setting.client.wait_standing(LIMIT, |standing| standing.connections == 2).await);
     setting.send(50).await;
     setting.ledger.verify().assert_clean(100);
 }
 
 #[tokio::test]
 async fn what_the_gateway_does_wrong_is_seen() {
-    for (fault, kind) in [
-        (Fault::DeliverTwice, FaultKind::Duplicated),
-        (Fault::SkipEvent, FaultKind::Lost),
-    ] {
+    for (fault, kind) in [(Fault::DeliverTwice, FaultKind::Duplicated), (Fault::SkipEvent, FaultKind::Lost)] {
         let setting = setting().await;
         setting.send(5).await;
         setting.fake.next(fault);
@@ -137,21 +101,9 @@ async fn what_the_gateway_does_wrong_is_seen() {
 
 #[tokio::test]
 async fn a_client_without_gateway_gives_up_in_time() {
-    let user = User {
-        id: Uuid::now_v7(),
-        name: "ann".into(),
-        display_name: "Ann".into(),
-    };
-    let account = Account {
-        user,
-        password: "long enough".into(),
-        token: "t".into(),
-    };
-    let mut config = ClientConfig::new(
-        account,
-        Addresses::new(vec!["127.0.0.1:1".into()]),
-        Ledger::new(),
-    );
+    let user = User { id: Uuid::now_v7(), name: "ann".into(), display_name: "Ann".into() };
+    let account = Account { user, password: "long enough".into(), token: "t".into() };
+    let mut config = ClientConfig::new(account, Addresses::new(vec!["127.0.0.1:1".into()]), Ledger::new());
     config.patience = Duration::from_millis(200);
     assert!(Client::start(config).await.is_err());
 }

@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 use crate::chat_cluster::ChatCluster;
 
 const PASSWORD: &str = "correct horse battery";
+/// The broker brings it at once; when it does not, the outbox does within a few seconds.
+const TOLD_LIMIT: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Two people with two devices each: every person is on both gateways, so that every message crosses in both directions.
@@ -70,6 +72,22 @@ impl Crowd {
                 self.ledger.expect_member(device.id(), room.id);
             }
             self.rooms.push(room.id);
+        }
+        for room in &self.rooms {
+            self.arrived(*room, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every device has the messages of a room up to `seq`; 0 = until it knows the room.
+    ///
+    /// # Errors
+    /// One has not within 15 s.
+    pub async fn arrived(&self, room: uuid::Uuid, seq: u64) -> Result<()> {
+        for device in self.devices() {
+            let arrived = device.wait_position(room, seq, TOLD_LIMIT).await;
+            let (name, has) = (device.account().user.name.as_str(), device.position(room));
+            ensure!(arrived, "{name} has {has:?} of {room} after {} s, not {seq}", TOLD_LIMIT.as_secs());
         }
         Ok(())
     }

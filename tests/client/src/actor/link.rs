@@ -50,39 +50,18 @@ pub(crate) enum LinkError {
 }
 
 /// Connects, says hello with the positions of that moment, and waits for the welcome.
-pub(crate) async fn open(
-    address: &str,
-    token: &str,
-    number: u32,
-    positions: &Positions,
-) -> Result<Link, LinkError> {
+pub(crate) async fn open(address: &str, token: &str, number: u32, positions: &Positions) -> Result<Link, LinkError> {
     let mut socket = Socket::connect(address).await?;
     let resume = positions.list();
-    socket
-        .send(&json!({ "type": "hello", "id": 0, "token": token, "resume": resume }))
-        .await?;
+    socket.send(&json!({ "type": "hello", "id": 0, "token": token, "resume": resume })).await?;
     let welcome = match tokio::time::timeout(WELCOME_LIMIT, welcome(&mut socket)).await {
         Ok(outcome) => outcome?,
         Err(_) => return Err(LinkError::Slow),
     };
-    let had: HashMap<Uuid, u64> = resume
-        .into_iter()
-        .map(|position| (position.room, position.seq))
-        .collect();
+    let had: HashMap<Uuid, u64> = resume.into_iter().map(|position| (position.room, position.seq)).collect();
     let openings = openings(&welcome, &had);
-    let lost_rooms = had
-        .keys()
-        .copied()
-        .filter(|room| !openings.iter().any(|opening| opening.room == *room))
-        .collect();
-    Ok(Link {
-        socket,
-        address: address.to_owned(),
-        number,
-        welcome,
-        openings,
-        lost_rooms,
-    })
+    let lost_rooms = had.keys().copied().filter(|room| !openings.iter().any(|opening| opening.room == *room)).collect();
+    Ok(Link { socket, address: address.to_owned(), number, welcome, openings, lost_rooms })
 }
 
 async fn welcome(socket: &mut Socket) -> Result<Box<Welcome>, LinkError> {
@@ -90,43 +69,25 @@ async fn welcome(socket: &mut Socket) -> Result<Box<Welcome>, LinkError> {
     match frame.body {
         Body::Welcome(welcome) => Ok(welcome),
         // The close frame that follows says what to do.
-        Body::Error(refusal)
-            if refusal.code == "token_expired" || refusal.code == "unauthenticated" =>
-        {
-            loop {
-                socket.recv().await?;
-            }
-        }
+        Body::Error(refusal) if refusal.code == "token_expired" || refusal.code == "unauthenticated" => loop {
+            socket.recv().await?;
+        },
         Body::Error(refusal) => Err(LinkError::Refused(refusal)),
         other => Err(LinkError::Unexpected(format!("{other:?}"))),
     }
 }
 
 fn openings(welcome: &Welcome, had: &HashMap<Uuid, u64>) -> Vec<Opening> {
-    let resumed: HashMap<Uuid, _> = welcome
-        .resumed
-        .iter()
-        .map(|resumed| (resumed.room, resumed))
-        .collect();
+    let resumed: HashMap<Uuid, _> = welcome.resumed.iter().map(|resumed| (resumed.room, resumed)).collect();
     let opening = |room: &crate::wire::Room| {
         let Some(&position) = had.get(&room.id) else {
-            return Opening {
-                room: room.id,
-                after: room.last_seq,
-                unrecovered_from: None,
-            };
+            return Opening { room: room.id, after: room.last_seq, unrecovered_from: None };
         };
         match resumed.get(&room.id) {
-            Some(resumed) if !resumed.recovered => Opening {
-                room: room.id,
-                after: resumed.to,
-                unrecovered_from: Some(position),
-            },
-            _ => Opening {
-                room: room.id,
-                after: position,
-                unrecovered_from: None,
-            },
+            Some(resumed) if !resumed.recovered => {
+                Opening { room: room.id, after: resumed.to, unrecovered_from: Some(position) }
+            }
+            _ => Opening { room: room.id, after: position, unrecovered_from: None },
         }
     };
     welcome.rooms.iter().map(opening).collect()

@@ -70,18 +70,7 @@ impl Actor {
         let token = Arc::new(tokio::sync::Mutex::new(config.account.token.clone()));
         let pending = Pending::new(config.patience);
         let next_connection = Arc::default();
-        Self {
-            id,
-            config,
-            token,
-            inbox,
-            standing,
-            positions,
-            events,
-            pending,
-            next_connection,
-            avoid: None,
-        }
+        Self { id, config, token, inbox, standing, positions, events, pending, next_connection, avoid: None }
     }
 
     /// Runs until the handle is gone; the handle's stop cancels it.
@@ -193,9 +182,7 @@ impl Actor {
         });
         self.config.ledger.connected(self.id, &link.welcome.gateway);
         for opening in &link.openings {
-            self.config
-                .ledger
-                .opened(self.id, link.number, opening.room, opening.after);
+            self.config.ledger.opened(self.id, link.number, opening.room, opening.after);
             self.positions.start(opening.room, opening.after);
             if let Some(from) = opening.unrecovered_from {
                 self.fetch_history(opening.room, from, opening.after);
@@ -212,8 +199,7 @@ impl Actor {
         let mut after = from;
         while after < to {
             let limit = HISTORY_PAGE.min(to - after);
-            let request =
-                json!({ "type": "history", "room": room, "after": after, "limit": limit });
+            let request = json!({ "type": "history", "room": room, "after": after, "limit": limit });
             self.pending.add_own(request);
             after += limit;
         }
@@ -239,18 +225,13 @@ impl Actor {
 
     fn answer(&mut self, link: &Link, re: u64, body: Body) {
         match &body {
-            Body::Sent(sent) => self
-                .config
-                .ledger
-                .acked(sent.message_id, sent.seq, sent.duplicate),
+            Body::Sent(sent) => self.config.ledger.acked(sent.message_id, sent.seq, sent.duplicate),
             Body::Room { room, .. } => self.follow(link, room.id, room.last_seq),
             _ => {}
         }
         if let Some(Body::History { messages, .. }) = self.pending.resolve(re, body) {
             for message in &messages {
-                self.config
-                    .ledger
-                    .received(self.id, Source::History, message);
+                self.config.ledger.received(self.id, Source::History, message);
             }
         }
     }
@@ -258,7 +239,13 @@ impl Actor {
     fn event(&mut self, link: &Link, body: Body) {
         match &body {
             Body::Message { message } => self.message(link, message),
-            Body::RoomAdded { room } => self.follow(link, room.id, room.last_seq),
+            Body::RoomAdded { room } => {
+                // What was said before the room is live here does not come as events; a good client reads it up.
+                if self.positions.get(room.id).is_none() {
+                    self.fetch_history(room.id, 0, room.last_seq);
+                }
+                self.follow(link, room.id, room.last_seq);
+            }
             Body::RoomRemoved { room } => {
                 self.config.ledger.left(self.id, *room);
                 self.positions.forget(*room);
@@ -273,9 +260,7 @@ impl Actor {
             // The message overtook `room_added`, which has the same content: the room is live from here.
             self.follow(link, message.room, message.seq.saturating_sub(1));
         }
-        let source = Source::Live {
-            connection: link.number,
-        };
+        let source = Source::Live { connection: link.number };
         self.config.ledger.received(self.id, source, message);
         self.positions.advance(message.room, message.seq);
     }
@@ -283,9 +268,7 @@ impl Actor {
     /// Follows a room that this connection did not follow yet.
     fn follow(&mut self, link: &Link, room: uuid::Uuid, last_seq: u64) {
         if self.positions.get(room).is_none() {
-            self.config
-                .ledger
-                .opened(self.id, link.number, room, last_seq);
+            self.config.ledger.opened(self.id, link.number, room, last_seq);
             self.positions.start(room, last_seq);
         }
     }
@@ -332,9 +315,7 @@ impl Opener {
     }
 
     async fn try_open(&self, address: &str) -> Result<Link, LinkError> {
-        let number = self
-            .next_connection
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = self.next_connection.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let token = self.token.lock().await.clone();
         tracing::trace!(client = ?self.id, address, number, "connecting");
         let outcome = open(address, &token, number, &self.positions).await;
@@ -347,14 +328,7 @@ impl Opener {
     async fn sign_in_again(&self) {
         let account = &self.config.account;
         let patience = Duration::from_secs(5);
-        match accounts::enter(
-            &self.config.addresses,
-            &account.user.name,
-            &account.password,
-            patience,
-        )
-        .await
-        {
+        match accounts::enter(&self.config.addresses, &account.user.name, &account.password, patience).await {
             Ok(fresh) => *self.token.lock().await = fresh.token,
             Err(error) => tracing::debug!(client = self.config.name, %error, "no new token"),
         }

@@ -33,11 +33,7 @@ struct Waiting {
 impl Pending {
     pub(super) fn new(patience: Duration) -> Self {
         // 0 is the number of pings and of hello.
-        Self {
-            waiting: BTreeMap::new(),
-            next_id: 1,
-            patience,
-        }
+        Self { waiting: BTreeMap::new(), next_id: 1, patience }
     }
 
     pub(super) fn add(&mut self, command: Command) {
@@ -54,14 +50,8 @@ impl Pending {
         self.next_id += 1;
         frame["id"] = json!(id);
         let now = Instant::now();
-        let waiting = Waiting {
-            frame,
-            reply,
-            due: Some(now),
-            transmissions: 0,
-            refusals: 0,
-            given_up: now + self.patience,
-        };
+        let waiting =
+            Waiting { frame, reply, due: Some(now), transmissions: 0, refusals: 0, given_up: now + self.patience };
         self.waiting.insert(id, waiting);
     }
 
@@ -77,20 +67,14 @@ impl Pending {
     /// The next request to transmit now, and whether it was transmitted before.
     pub(super) fn take_due(&mut self) -> Option<(Value, bool)> {
         let now = Instant::now();
-        let (_, waiting) = self
-            .waiting
-            .iter_mut()
-            .find(|(_, waiting)| waiting.due.is_some_and(|due| due <= now))?;
+        let (_, waiting) = self.waiting.iter_mut().find(|(_, waiting)| waiting.due.is_some_and(|due| due <= now))?;
         waiting.due = None;
         waiting.transmissions += 1;
         Some((waiting.frame.clone(), waiting.transmissions > 1))
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.waiting
-            .values()
-            .filter_map(|waiting| waiting.due)
-            .min()
+        self.waiting.values().filter_map(|waiting| waiting.due).min()
     }
 
     /// Takes an answer. A passing refusal is not passed on: the request goes out again after the time that the gateway named.

@@ -41,20 +41,12 @@ impl Positions {
     }
 
     pub(crate) fn list(&self) -> Vec<Position> {
-        self.0
-            .borrow()
-            .iter()
-            .map(|(room, seq)| Position {
-                room: *room,
-                seq: *seq,
-            })
-            .collect()
+        self.0.borrow().iter().map(|(room, seq)| Position { room: *room, seq: *seq }).collect()
     }
 
     pub(crate) async fn wait(&self, room: Uuid, seq: u64, limit: Duration) -> bool {
         let mut watch = self.0.subscribe();
-        let reached =
-            watch.wait_for(|rooms| rooms.get(&room).is_some_and(|position| *position >= seq));
+        let reached = watch.wait_for(|rooms| rooms.get(&room).is_some_and(|position| *position >= seq));
         matches!(tokio::time::timeout(limit, reached).await, Ok(Ok(_)))
     }
 }

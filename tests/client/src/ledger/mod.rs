@@ -57,13 +57,7 @@ impl Ledger {
     pub(crate) fn began(&self, client: ClientId, room: Uuid, message_id: Uuid, body: &str) {
         let mut records = self.lock();
         let began = records.tick();
-        let send = SendRecord {
-            client,
-            room,
-            body: records::digest(body),
-            began,
-            acks: Vec::new(),
-        };
+        let send = SendRecord { client, room, body: records::digest(body), began, acks: Vec::new() };
         records.sends.entry(message_id).or_insert(send);
     }
 
@@ -80,17 +74,11 @@ impl Ledger {
     }
 
     pub(crate) fn connected(&self, client: ClientId, gateway: &str) {
-        self.lock().clients[client.0]
-            .gateways
-            .push(gateway.to_owned());
+        self.lock().clients[client.0].gateways.push(gateway.to_owned());
     }
 
     pub(crate) fn opened(&self, client: ClientId, connection: u32, room: Uuid, after: u64) {
-        self.lock().clients[client.0].log.push(Entry::Opened {
-            connection,
-            room,
-            after,
-        });
+        self.lock().clients[client.0].log.push(Entry::Opened { connection, room, after });
     }
 
     pub(crate) fn left(&self, client: ClientId, room: Uuid) {

@@ -72,13 +72,7 @@ pub struct ClientRecords {
 
 impl ClientRecords {
     pub(crate) fn new(name: &str, user: Uuid) -> Self {
-        Self {
-            name: name.to_owned(),
-            user,
-            log: Vec::new(),
-            gateways: Vec::new(),
-            repeats: 0,
-        }
+        Self { name: name.to_owned(), user, log: Vec::new(), gateways: Vec::new(), repeats: 0 }
     }
 }
 

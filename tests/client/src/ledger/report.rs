@@ -56,10 +56,7 @@ impl Verdict {
     /// How many faults there are of a kind.
     #[must_use]
     pub fn count(&self, kind: FaultKind) -> usize {
-        self.faults
-            .iter()
-            .filter(|fault| fault.kind == kind)
-            .count()
+        self.faults.iter().filter(|fault| fault.kind == kind).count()
     }
 
     /// Panics with the whole table when something is wrong or fewer than `least_acked` messages were acknowledged
@@ -69,11 +66,7 @@ impl Verdict {
     /// As said: this is an assertion.
     pub fn assert_clean(&self, least_acked: u64) {
         assert!(self.is_clean(), "the ledger does not add up\n{self}");
-        assert!(
-            self.counts.acked >= least_acked,
-            "only {} messages were acknowledged\n{self}",
-            self.counts.acked
-        );
+        assert!(self.counts.acked >= least_acked, "only {} messages were acknowledged\n{self}", self.counts.acked);
     }
 }
 
@@ -81,53 +74,25 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = &self.counts;
         let rows = [
-            (
-                "clients / connections",
-                format!("{} / {}", c.clients, c.connections),
-            ),
+            ("clients / connections", format!("{} / {}", c.clients, c.connections)),
             ("rooms", c.rooms.to_string()),
-            (
-                "sent / acknowledged / not",
-                format!("{} / {} / {}", c.sent, c.acked, c.unacked),
-            ),
-            (
-                "not acknowledged but there",
-                c.unacked_but_there.to_string(),
-            ),
-            (
-                "transmitted again / first answer again",
-                format!("{} / {}", c.repeats, c.repeated_answers),
-            ),
-            (
-                "deliveries owed / received",
-                format!("{} / {}", c.owed, c.received),
-            ),
+            ("sent / acknowledged / not", format!("{} / {} / {}", c.sent, c.acked, c.unacked)),
+            ("not acknowledged but there", c.unacked_but_there.to_string()),
+            ("transmitted again / first answer again", format!("{} / {}", c.repeats, c.repeated_answers)),
+            ("deliveries owed / received", format!("{} / {}", c.owed, c.received)),
             ("of those by history", c.from_history.to_string()),
-            (
-                "brought by both of two overlapping sockets",
-                c.overlapped.to_string(),
-            ),
+            ("brought by both of two overlapping sockets", c.overlapped.to_string()),
         ];
         for (what, count) in rows {
             writeln!(f, "  {what:<44} {count:>20}")?;
         }
-        let mut kinds: BTreeMap<FaultKind, usize> = [
-            FaultKind::Lost,
-            FaultKind::Duplicated,
-            FaultKind::Reordered,
-            FaultKind::Gap,
-        ]
-        .map(|kind| (kind, 0))
-        .into();
+        let mut kinds: BTreeMap<FaultKind, usize> =
+            [FaultKind::Lost, FaultKind::Duplicated, FaultKind::Reordered, FaultKind::Gap].map(|kind| (kind, 0)).into();
         for fault in &self.faults {
             *kinds.entry(fault.kind).or_default() += 1;
         }
         for (kind, count) in kinds {
-            writeln!(
-                f,
-                "  {:<44} {count:>20}",
-                format!("{kind:?}").to_lowercase()
-            )?;
+            writeln!(f, "  {:<44} {count:>20}", format!("{kind:?}").to_lowercase())?;
         }
         for fault in self.faults.iter().take(FAULTS_SHOWN) {
             writeln!(f, "    {fault}")?;

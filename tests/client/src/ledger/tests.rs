@@ -33,54 +33,27 @@ fn received(connection: u32, seq: u64) -> Entry {
 fn clean() -> Records {
     let mut records = Records::default();
     for n in 0..2 {
-        records.clients.push(ClientRecords::new(
-            &format!("client-{n}"),
-            Uuid::from_u64_pair(3, n),
-        ));
+        records.clients.push(ClientRecords::new(&format!("client-{n}"), Uuid::from_u64_pair(3, n)));
         records.members.insert((ClientId(n as usize), room()));
-        records.clients[n as usize].log.push(Entry::Opened {
-            connection: 0,
-            room: room(),
-            after: 0,
-        });
+        records.clients[n as usize].log.push(Entry::Opened { connection: 0, room: room(), after: 0 });
     }
     for seq in 1..=MESSAGES {
         let began = records.tick();
         let at = records.tick();
-        let acks = vec![AckRecord {
-            seq,
-            duplicate: false,
-            at,
-        }];
-        let send = SendRecord {
-            client: ClientId(0),
-            room: room(),
-            body: digest(&seq.to_string()),
-            began,
-            acks,
-        };
+        let acks = vec![AckRecord { seq, duplicate: false, at }];
+        let send = SendRecord { client: ClientId(0), room: room(), body: digest(&seq.to_string()), began, acks };
         records.sends.insert(id(seq), send);
         records.clients[0].log.push(received(0, seq));
         if seq == 6 {
-            records.clients[1].log.push(Entry::Opened {
-                connection: 1,
-                room: room(),
-                after: 5,
-            });
+            records.clients[1].log.push(Entry::Opened { connection: 1, room: room(), after: 5 });
         }
-        records.clients[1]
-            .log
-            .push(received(u32::from(seq > 5), seq));
+        records.clients[1].log.push(received(u32::from(seq > 5), seq));
     }
     records
 }
 
 fn kinds(records: &Records) -> Vec<FaultKind> {
-    let mut kinds: Vec<_> = verify(records)
-        .faults
-        .into_iter()
-        .map(|fault| fault.kind)
-        .collect();
+    let mut kinds: Vec<_> = verify(records).faults.into_iter().map(|fault| fault.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
     kinds
@@ -88,25 +61,14 @@ fn kinds(records: &Records) -> Vec<FaultKind> {
 
 fn log_position(records: &Records, client: usize, wanted: u64) -> usize {
     let is_wanted = |entry: &Entry| matches!(entry, Entry::Received { seq, .. } if *seq == wanted);
-    records.clients[client]
-        .log
-        .iter()
-        .position(is_wanted)
-        .expect("the message is in the log")
+    records.clients[client].log.iter().position(is_wanted).expect("the message is in the log")
 }
 
 #[test]
 fn clean_records_are_green() {
     let verdict = verify(&clean());
     assert!(verdict.is_clean(), "{verdict}");
-    assert_eq!(
-        (
-            verdict.counts.acked,
-            verdict.counts.owed,
-            verdict.counts.received
-        ),
-        (10, 20, 20)
-    );
+    assert_eq!((verdict.counts.acked, verdict.counts.owed, verdict.counts.received), (10, 20, 20));
     verdict.assert_clean(MESSAGES);
 }
 
@@ -117,10 +79,7 @@ fn deleting_any_receipt_is_seen() {
             let mut records = clean();
             let at = log_position(&records, client, seq);
             records.clients[client].log.remove(at);
-            assert!(
-                kinds(&records).contains(&FaultKind::Lost),
-                "client {client} seq {seq}"
-            );
+            assert!(kinds(&records).contains(&FaultKind::Lost), "client {client} seq {seq}");
         }
     }
 }
@@ -133,11 +92,7 @@ fn repeating_any_receipt_is_seen() {
             let at = log_position(&records, client, seq);
             let entry = records.clients[client].log[at];
             records.clients[client].log.push(entry);
-            assert_eq!(
-                kinds(&records),
-                [FaultKind::Duplicated],
-                "client {client} seq {seq}"
-            );
+            assert_eq!(kinds(&records), [FaultKind::Duplicated], "client {client} seq {seq}");
         }
     }
 }
@@ -173,11 +128,7 @@ fn overlapping_sockets_are_no_fault() {
 fn a_message_with_two_numbers_is_seen() {
     let mut records = clean();
     let send = records.sends.get_mut(&id(3)).expect("sent");
-    send.acks.push(AckRecord {
-        seq: 11,
-        duplicate: true,
-        at: 99,
-    });
+    send.acks.push(AckRecord { seq: 11, duplicate: true, at: 99 });
     assert!(kinds(&records).contains(&FaultKind::Renumbered));
 
     let mut records = clean();
@@ -194,11 +145,7 @@ fn a_changed_text_or_sender_is_seen() {
         let mut records = clean();
         let at = log_position(&records, 1, 4);
         if let Entry::Received { body, sender, .. } = &mut records.clients[1].log[at] {
-            if change_body {
-                *body += 1
-            } else {
-                *sender = Uuid::nil()
-            }
+            if change_body { *body += 1 } else { *sender = Uuid::nil() }
         }
         assert_eq!(kinds(&records), [FaultKind::Altered]);
     }
@@ -235,10 +182,7 @@ fn an_unacknowledged_message_may_be_there_or_not_but_not_twice() {
     records.sends.get_mut(&id(10)).expect("sent").acks.clear();
     let verdict = verify(&records);
     assert!(verdict.is_clean(), "{verdict}");
-    assert_eq!(
-        (verdict.counts.unacked, verdict.counts.unacked_but_there),
-        (1, 1)
-    );
+    assert_eq!((verdict.counts.unacked, verdict.counts.unacked_but_there), (1, 1));
     for client in &mut records.clients {
         client.log.pop();
     }

@@ -55,22 +55,12 @@ impl fmt::Display for Fault {
 /// A message without acknowledgement may be there or not, but at most once.
 #[must_use]
 pub fn verify(records: &Records) -> Verdict {
-    let mut judge = Judge {
-        records,
-        faults: Vec::new(),
-        counts: Counts::default(),
-        places: Places::default(),
-    };
-    let seen: Vec<Seen> = (0..records.clients.len())
-        .map(|index| judge.read_log(ClientId(index)))
-        .collect();
+    let mut judge = Judge { records, faults: Vec::new(), counts: Counts::default(), places: Places::default() };
+    let seen: Vec<Seen> = (0..records.clients.len()).map(|index| judge.read_log(ClientId(index))).collect();
     judge.check_sends(&seen);
     judge.check_real_time_order();
     let faults = judge.faults;
-    Verdict {
-        counts: judge.counts,
-        faults,
-    }
+    Verdict { counts: judge.counts, faults }
 }
 
 /// What a client had at the end.
@@ -117,34 +107,19 @@ impl Judge<'_> {
         let mut on_connection: HashSet<(u32, Uuid, u64)> = HashSet::new();
         for entry in &about.log {
             match *entry {
-                Entry::Opened {
-                    connection,
-                    room,
-                    after,
-                } => {
+                Entry::Opened { connection, room, after } => {
                     expected.insert((connection, room), after + 1);
                     let owed = seen.owed.entry(room).or_insert(Owed { after, until: None });
                     owed.until = None;
                 }
                 Entry::Left { room } => {
-                    let last = seen
-                        .by_room
-                        .get(&room)
-                        .and_then(|s| s.iter().max().copied())
-                        .unwrap_or(0);
+                    let last = seen.by_room.get(&room).and_then(|s| s.iter().max().copied()).unwrap_or(0);
                     if let Some(owed) = seen.owed.get_mut(&room) {
                         owed.until = Some(last);
                     }
                     expected.retain(|(_, other), _| *other != room);
                 }
-                Entry::Received {
-                    source,
-                    room,
-                    seq,
-                    message_id,
-                    sender,
-                    body,
-                } => {
+                Entry::Received { source, room, seq, message_id, sender, body } => {
                     let name = &about.name;
                     self.check_place(name, message_id, room, seq);
                     self.check_content(name, message_id, sender, body);
@@ -186,11 +161,7 @@ impl Judge<'_> {
         } else if seq < wanted {
             // Below the start of the connection it is one the client said it had; above it, it is late.
             let had = !self.was_owed(client, connection, room, seq);
-            let kind = if had {
-                FaultKind::Duplicated
-            } else {
-                FaultKind::Reordered
-            };
+            let kind = if had { FaultKind::Duplicated } else { FaultKind::Reordered };
             self.fault(kind, format!("{place}, expected {wanted}"));
         }
     }
@@ -206,9 +177,7 @@ impl Judge<'_> {
         let by_id = *self.places.of.entry(id).or_insert((room, seq));
         if by_id != (room, seq) {
             let (other_room, other) = by_id;
-            let detail = format!(
-                "message {id} is {room}/{seq} for {name} and {other_room}/{other} elsewhere"
-            );
+            let detail = format!("message {id} is {room}/{seq} for {name} and {other_room}/{other} elsewhere");
             self.fault(FaultKind::Renumbered, detail);
             return;
         }
@@ -223,17 +192,11 @@ impl Judge<'_> {
 
     fn check_content(&mut self, name: &str, id: Uuid, sender: Uuid, body: u64) {
         let Some(send) = self.records.sends.get(&id) else {
-            return self.fault(
-                FaultKind::Unknown,
-                format!("client {name} received message {id}"),
-            );
+            return self.fault(FaultKind::Unknown, format!("client {name} received message {id}"));
         };
         let author = self.records.clients[send.client.0].user;
         if send.body != body || author != sender {
-            self.fault(
-                FaultKind::Altered,
-                format!("message {id} as client {name} received it"),
-            );
+            self.fault(FaultKind::Altered, format!("message {id} as client {name} received it"));
         }
     }
 
@@ -243,12 +206,7 @@ impl Judge<'_> {
         for (id, send) in &records.sends {
             self.counts.sent += 1;
             for ack in &send.acks {
-                self.check_place(
-                    &records.clients[send.client.0].name,
-                    *id,
-                    send.room,
-                    ack.seq,
-                );
+                self.check_place(&records.clients[send.client.0].name, *id, send.room, ack.seq);
             }
             let Some(ack) = send.acks.first() else {
                 self.counts.unacked += 1;
@@ -256,8 +214,7 @@ impl Judge<'_> {
                 continue;
             };
             self.counts.acked += 1;
-            self.counts.repeated_answers +=
-                send.acks.iter().filter(|ack| ack.duplicate).count() as u64;
+            self.counts.repeated_answers += send.acks.iter().filter(|ack| ack.duplicate).count() as u64;
             for client in members.get(&send.room).into_iter().flatten() {
                 self.check_arrival(*client, &seen[client.0], *id, send, ack.seq);
             }
@@ -265,40 +222,20 @@ impl Judge<'_> {
         self.counts.rooms = members.len() as u64;
     }
 
-    fn check_arrival(
-        &mut self,
-        client: ClientId,
-        seen: &Seen,
-        id: Uuid,
-        send: &SendRecord,
-        seq: u64,
-    ) {
+    fn check_arrival(&mut self, client: ClientId, seen: &Seen, id: Uuid, send: &SendRecord, seq: u64) {
         let declared = self.records.members.contains(&(client, send.room));
         let owed = match seen.owed.get(&send.room) {
             Some(owed) if declared => Owed { after: 0, ..*owed },
             Some(owed) => *owed,
-            None => Owed {
-                after: 0,
-                until: None,
-            },
+            None => Owed { after: 0, until: None },
         };
         if seq <= owed.after || owed.until.is_some_and(|until| seq > until) {
             return;
         }
         self.counts.owed += 1;
-        if !seen
-            .by_room
-            .get(&send.room)
-            .is_some_and(|seqs| seqs.contains(&seq))
-        {
+        if !seen.by_room.get(&send.room).is_some_and(|seqs| seqs.contains(&seq)) {
             let name = &self.records.clients[client.0].name;
-            self.fault(
-                FaultKind::Lost,
-                format!(
-                    "message {id}, {}/{seq}, never reached client {name}",
-                    send.room
-                ),
-            );
+            self.fault(FaultKind::Lost, format!("message {id}, {}/{seq}, never reached client {name}", send.room));
         }
     }
 
@@ -312,10 +249,7 @@ impl Judge<'_> {
                 members.entry(*room).or_default().insert(ClientId(index));
             }
         }
-        members
-            .into_iter()
-            .map(|(room, clients)| (room, clients.into_iter().collect()))
-            .collect()
+        members.into_iter().map(|(room, clients)| (room, clients.into_iter().collect())).collect()
     }
 
     /// A message that was acknowledged before another one was sent has the lower seq.
@@ -323,19 +257,15 @@ impl Judge<'_> {
         let mut rooms: HashMap<Uuid, BTreeMap<u64, (&Uuid, &SendRecord)>> = HashMap::new();
         for (id, send) in &self.records.sends {
             if let Some(ack) = send.acks.first() {
-                rooms
-                    .entry(send.room)
-                    .or_default()
-                    .insert(ack.seq, (id, send));
+                rooms.entry(send.room).or_default().insert(ack.seq, (id, send));
             }
         }
         for (room, by_seq) in rooms {
             let mut earliest_ack_above = u64::MAX;
             for (seq, (id, send)) in by_seq.into_iter().rev() {
                 if earliest_ack_above < send.began {
-                    let detail = format!(
-                        "message {id}, {room}/{seq}, was sent after a higher seq had been acknowledged"
-                    );
+                    let detail =
+                        format!("message {id}, {room}/{seq}, was sent after a higher seq had been acknowledged");
                     self.fault(FaultKind::Overtaken, detail);
                 }
                 let acked = send.acks.iter().map(|ack| ack.at).min().unwrap_or(u64::MAX);

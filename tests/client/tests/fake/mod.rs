@@ -59,12 +59,7 @@ impl Fake {
     pub(crate) async fn start(user: Uuid) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket").to_string();
-        let fake = Self {
-            state: Arc::default(),
-            grew: watch::Sender::new(0),
-            user,
-            address,
-        };
+        let fake = Self { state: Arc::default(), grew: watch::Sender::new(0), user, address };
         let serving = fake.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -76,19 +71,11 @@ impl Fake {
     }
 
     pub(crate) fn next(&self, fault: Fault) {
-        self.state
-            .lock()
-            .expect("no panic under the lock")
-            .faults
-            .push(fault);
+        self.state.lock().expect("no panic under the lock").faults.push(fault);
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.state
-            .lock()
-            .expect("no panic under the lock")
-            .messages
-            .len()
+        self.state.lock().expect("no panic under the lock").messages.len()
     }
 
     pub(crate) fn hellos(&self) -> usize {
@@ -97,18 +84,12 @@ impl Fake {
 
     fn use_up(&self, fault: Fault) -> bool {
         let faults = &mut self.state.lock().expect("no panic under the lock").faults;
-        faults
-            .iter()
-            .position(|other| *other == fault)
-            .map(|at| faults.remove(at))
-            .is_some()
+        faults.iter().position(|other| *other == fault).map(|at| faults.remove(at)).is_some()
     }
 
     /// Ends with `None` when the connection is to break.
     async fn connection(self, stream: TcpStream) -> Option<()> {
-        let mut socket = tokio_tungstenite::accept_hdr_async(stream, choose_protocol)
-            .await
-            .ok()?;
+        let mut socket = tokio_tungstenite::accept_hdr_async(stream, choose_protocol).await.ok()?;
         let hello = next(&mut socket).await?;
         let mut cursor = hello["resume"][0]["seq"].as_u64();
         let mut grew = self.grew.subscribe();
@@ -116,24 +97,15 @@ impl Fake {
         say(&mut socket, &welcome).await?;
         let mut cursor = usize::try_from(cursor?).ok()?;
         loop {
-            let fresh =
-                self.state.lock().expect("no panic under the lock").messages[cursor..].to_vec();
+            let fresh = self.state.lock().expect("no panic under the lock").messages[cursor..].to_vec();
             for message in fresh {
                 cursor += 1;
                 if self.use_up(Fault::SkipEvent) {
                     continue;
                 }
-                let times = if self.use_up(Fault::DeliverTwice) {
-                    2
-                } else {
-                    1
-                };
+                let times = if self.use_up(Fault::DeliverTwice) { 2 } else { 1 };
                 for _ in 0..times {
-                    say(
-                        &mut socket,
-                        &json!({ "type": "message", "message": message }),
-                    )
-                    .await?;
+                    say(&mut socket, &json!({ "type": "message", "message": message })).await?;
                 }
             }
             tokio::select! {
@@ -147,9 +119,7 @@ impl Fake {
         let mut state = self.state.lock().expect("no panic under the lock");
         state.hellos += 1;
         let last = state.messages.len() as u64;
-        let resumed = cursor.map(
-            |from| json!({ "room": Uuid::nil(), "from": from, "to": last, "recovered": true }),
-        );
+        let resumed = cursor.map(|from| json!({ "room": Uuid::nil(), "from": from, "to": last, "recovered": true }));
         cursor.get_or_insert(last);
         json!({
             "type": "welcome", "re": hello["id"], "session": "s", "gateway": self.address, "ping_seconds": 25, "limits": {},
@@ -178,21 +148,14 @@ impl Fake {
         });
         say(socket, &sent).await?;
         if self.use_up(Fault::AskToReconnect) {
-            say(
-                socket,
-                &json!({ "type": "reconnect", "after_ms": 5, "reason": "draining" }),
-            )
-            .await?;
+            say(socket, &json!({ "type": "reconnect", "after_ms": 5, "reason": "draining" })).await?;
         }
         Some(())
     }
 
     fn commit(&self, request: &Value) -> (usize, bool) {
         let mut state = self.state.lock().expect("no panic under the lock");
-        let id = request["message_id"]
-            .as_str()
-            .expect("a message id")
-            .to_owned();
+        let id = request["message_id"].as_str().expect("a message id").to_owned();
         if let Some(seq) = state.by_id.get(&id) {
             return (*seq, true);
         }
@@ -222,8 +185,6 @@ async fn say(socket: &mut WebSocketStream<TcpStream>, frame: &Value) -> Option<(
 #[allow(clippy::result_large_err, reason = "the signature is the library's")]
 fn choose_protocol(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     let protocol = HeaderValue::from_static("chatcluster.v1");
-    response
-        .headers_mut()
-        .insert("Sec-WebSocket-Protocol", protocol);
+    response.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
     Ok(response)
 }

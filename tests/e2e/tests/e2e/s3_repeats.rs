@@ -28,6 +28,7 @@ async fn a_repeat_gets_the_first_answer_and_one_row() -> Result<()> {
         let refused = device.request(request).await;
         assert!(matches!(&refused, Err(RequestError::Refused(r)) if r.code == "conflict"), "{refused:?}");
     }
+    crowd.arrived(room, 2).await?;
     crowd.ledger.verify().assert_clean(2);
     Ok(())
 }
@@ -49,6 +50,7 @@ async fn b_simultaneous_repeats_over_two_gateways_make_one_row() -> Result<()> {
         assert_eq!(acks.iter().filter(|ack| !ack.duplicate).count(), 1, "{acks:?}");
         assert_eq!(rows(&cluster, id).await?, 1);
     }
+    crowd.arrived(room, 20).await?;
     crowd.ledger.verify().assert_clean(20);
     Ok(())
 }
