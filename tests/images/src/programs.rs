@@ -51,9 +51,11 @@ pub fn compile(profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
     for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
         command.env_remove(name);
     }
-    command.args(["build", "--bins", "--message-format=json-render-diagnostics", "--profile", profile]);
+    // --workspace, because cargo chooses the features of dependencies by the packages it is asked for: with another choice it
+    // would compile most of them again.
+    command.args(["build", "--workspace", "--message-format=json-render-diagnostics", "--profile", profile]);
     for program in Program::ALL {
-        command.args(["--package", program.name()]);
+        command.args(["--bin", program.name()]);
     }
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().map_err(|source| Error::Missing {
         command: "cargo",

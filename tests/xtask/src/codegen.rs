@@ -1,12 +1,13 @@
 //! Generated files: the CRDs out of the Rust types, and the page out of its TypeScript.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{paths, shell};
 
 /// Writes the generated files, or compares them with what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let mut crdgen = vec!["run", "--quiet", "--package", "chat-crds", "--bin", "crdgen", "--"];
+    // Without --package, so that dependencies keep the features that the whole workspace compiles them with.
+    let mut crdgen = vec!["run", "--quiet", "--bin", "crdgen", "--"];
     if check {
         crdgen.push("--check");
     }
@@ -36,7 +37,7 @@ pub(crate) fn npm_ci() -> Result<()> {
     }
     let mut install = shell::command("npm", &["ci", "--silent", "--no-audit", "--no-fund"]);
     install.current_dir(&web);
-    shell::run(install)
+    shell::run(install).context("the page needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm")
 }
 
 fn files(folder: &std::path::Path) -> Result<Vec<(std::ffi::OsString, Vec<u8>)>> {

@@ -6,6 +6,7 @@ mod cluster;
 mod codegen;
 mod demo;
 mod deny;
+mod diagnosis;
 mod install;
 mod packages;
 mod paths;

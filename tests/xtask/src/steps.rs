@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
-use crate::{backends, cluster, codegen, deny, install, packages, paths, shell, summary::Counts};
+use crate::{backends, cluster, codegen, deny, diagnosis, install, packages, paths, shell, summary::Counts};
 
 /// Name and number of the cluster that tests run on, beside a demo's.
 const CLUSTER: (&str, u8) = ("test", 1);
@@ -68,6 +68,17 @@ fn tests(run: &mut Run, mut command: Command) -> Result<()> {
     shell::run_watched(command, |line| run.counts.line(line))
 }
 
+/// The tests that plain `cargo test` leaves out, of the named test programs. All of the workspace is named, because cargo chooses
+/// the features of dependencies by the packages it is asked for: with another choice it would compile most of them again.
+fn ignored_tests(programs: &[&str]) -> Command {
+    let mut command = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    for program in programs {
+        command.args(["--test", program]);
+    }
+    command.args(["--", "--ignored", "--test-threads=1", "--nocapture"]);
+    command
+}
+
 fn unit(run: &mut Run) -> Result<()> {
     packages::ensure()?;
     tests(run, shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]))
@@ -105,7 +116,7 @@ fn images(run: &mut Run) -> Result<()> {
 
 fn local_kubernetes(run: &mut Run) -> Result<()> {
     Prerequisites::ensure()?;
-    tests(run, shell::cargo(&["test", "--package", "localkube", "--", "--ignored", "--test-threads=1", "--nocapture"]))
+    tests(run, ignored_tests(&["works", "lifecycle"]))
 }
 
 /// Brings up the test cluster, runs every end-to-end test on it, and takes it down whatever they said.
@@ -115,16 +126,7 @@ fn e2e(run: &mut Run) -> Result<()> {
     let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
     let outcome = install::install(&kube).and_then(|()| {
-        let mut command = shell::cargo(&[
-            "test",
-            "--package",
-            "e2e",
-            "--no-fail-fast",
-            "--",
-            "--ignored",
-            "--test-threads=1",
-            "--nocapture",
-        ]);
+        let mut command = ignored_tests(&["e2e"]);
         command
             .env("CHATCLUSTER_KUBECONFIG", kube.kubeconfig())
             .env("CHATCLUSTER_HELM", helm)
@@ -132,6 +134,9 @@ fn e2e(run: &mut Run) -> Result<()> {
             .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
         tests(run, command)
     });
+    if outcome.is_err() {
+        diagnosis::write(&kube);
+    }
     if std::env::var_os("CHATCLUSTER_KEEP").is_some() {
         println!("kept, as CHATCLUSTER_KEEP asks: export KUBECONFIG={}", kube.kubeconfig().display());
     } else {
