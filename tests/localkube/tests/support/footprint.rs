@@ -45,10 +45,10 @@ impl Footprint {
         add("cgroup", cgroups());
         add("process", processes(cluster));
         let state = localkube::cache_dir().join("clusters").join(cluster);
-        add("state", state.exists().then(|| state.display().to_string()).unwrap_or_default());
+        add("state", path_if_there(&state));
         for place in USUAL_PLACES {
             add(place, names_in(place));
-            add("folder", Path::new(place).exists().then(|| (*place).to_owned()).unwrap_or_default());
+            add("folder", path_if_there(Path::new(place)));
         }
         Self(lines)
     }
@@ -74,6 +74,10 @@ impl Footprint {
 
 fn of_another_cluster(line: &str, cluster: &str) -> bool {
     ["lk-", "localkube-"].iter().any(|prefix| line.contains(prefix) && !line.contains(&format!("{prefix}{cluster}")))
+}
+
+fn path_if_there(path: &Path) -> String {
+    if path.exists() { path.display().to_string() } else { String::new() }
 }
 
 fn names_in(folder: impl AsRef<Path>) -> String {
