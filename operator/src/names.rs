@@ -163,6 +163,12 @@ impl Names {
         format!("{}-shard-{shard}", self.0)
     }
 
+    /// PersistentVolumeClaim that the StatefulSet of a managed shard makes.
+    #[must_use]
+    pub fn shard_claim(&self, shard: &str) -> String {
+        format!("data-{}-0", self.shard(shard))
+    }
+
     /// Job and ConfigMap of the migration with this hash.
     #[must_use]
     pub fn migration(&self, hash: &str) -> String {

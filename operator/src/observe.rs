@@ -44,7 +44,7 @@ impl ObservedError {
 pub async fn pass(cluster: Arc<ChatCluster>, context: Arc<Context>) -> Result<Action, ObservedError> {
     let key = ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any());
     let generation = cluster.metadata.generation.unwrap_or_default();
-    let span = tracing::info_span!("reconcile", namespace = key.namespace, name = key.name, generation);
+    let span = tracing::info_span!("reconcile", namespace = key.namespace, cluster = key.name, generation);
     // On the heap: sixteen passes run at the same time, and the future holds every stage's.
     Box::pin(timed(&context, &key).instrument(span)).await
 }

@@ -26,10 +26,8 @@ fn templates(cluster: &ValidatedCluster) -> Vec<Value> {
 #[test]
 fn objects_of_every_fixture() {
     for name in support::FIXTURES {
-        let yaml: Vec<String> = objects(&support::migrated(name))
-            .iter()
-            .map(|object| serde_yaml_ng::to_string(object).unwrap())
-            .collect();
+        let yaml: Vec<String> =
+            objects(&support::migrated(name)).iter().map(|object| serde_yaml_ng::to_string(object).unwrap()).collect();
         insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "golden", omit_expression => true }, {
             insta::assert_snapshot!(name, yaml.join("---\n"));
         });

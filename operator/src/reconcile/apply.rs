@@ -10,6 +10,7 @@ use super::{
     plan::{self, Obstacle, Plan, PlanError},
 };
 use crate::{
+    api_error::ApiError,
     build::{Child, ChildId, Prepared, Resources},
     metrics::Metrics,
     names::{ClusterKey, FIELD_MANAGER},
@@ -50,7 +51,7 @@ pub enum ApplyError {
         /// The child.
         id: ChildId,
         /// The API server's answer.
-        source: Box<kube::Error>,
+        source: ApiError,
     },
 }
 
@@ -106,7 +107,7 @@ impl Writer<'_> {
         let written = self.api(&child.id).patch(&child.id.name, &params, &Patch::Apply(&child.object)).await;
         self.metrics.writes.with_label_values(&[child.id.kind.name(), "apply"]).inc();
         tracing::debug!(child = %child.id, "applied");
-        written.map_err(|source| ApplyError::Api { verb: "apply", id: child.id.clone(), source: Box::new(source) })
+        written.map_err(|source| ApplyError::Api { verb: "apply", id: child.id.clone(), source: source.into() })
     }
 
     async fn delete(&self, id: &ChildId, uid: Option<String>) -> Result<(), ApplyError> {
@@ -119,7 +120,7 @@ impl Writer<'_> {
         match deleted {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-            Err(source) => Err(ApplyError::Api { verb: "delete", id: id.clone(), source: Box::new(source) }),
+            Err(source) => Err(ApplyError::Api { verb: "delete", id: id.clone(), source: source.into() }),
         }
     }
 

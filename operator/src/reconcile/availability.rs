@@ -6,6 +6,9 @@ use super::{
 };
 use crate::{names::Component, poll::Opinion};
 
+/// Reason of `ShardsBalanced` when rooms cannot be used.
+pub(super) const SLOTS_UNASSIGNED: &str = "SlotsUnassigned";
+
 /// Status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -142,7 +145,7 @@ pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
     if owned < i64::from(inputs.shape.slots) {
         let message =
             format!("{owned} of {} slots are owned by a shard; rooms in the others cannot be used", inputs.shape.slots);
-        return Part::new(State::False, "SlotsUnassigned", &message);
+        return Part::new(State::False, SLOTS_UNASSIGNED, &message);
     }
     if let Some((name, _)) = counts.iter().find(|(_, slots)| *slots == 0) {
         let message =

@@ -124,9 +124,12 @@ fn ready(inputs: &Inputs<'_>, parts: &[(ConditionType, Part)]) -> Part {
         State::False => true,
         State::Unknown => inputs.shape.replicas > 0,
     };
-    // A cluster whose slots are spread unevenly is slower, not broken.
-    let first =
-        parts.iter().filter(|(type_, _)| *type_ != ConditionType::ShardsBalanced).find(|(_, part)| counts(part));
+    // Slots that are spread unevenly, or not known for a moment, are no harm; slots that nobody owns are.
+    let harmless = |type_: ConditionType, part: &Part| {
+        type_ == ConditionType::ShardsBalanced && part.reason != availability::SLOTS_UNASSIGNED
+    };
+    let mut harmful = parts.iter().filter(|(type_, part)| !harmless(*type_, part));
+    let first = harmful.find(|(_, part)| counts(part));
     if let Some((type_, part)) = first {
         let message = format!("{} is {}: {}", type_.as_str(), part.state.as_str(), part.message);
         return Part { state: State::False, reason: part.reason.clone(), message };
@@ -149,8 +152,9 @@ fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
         }
         Some(_) => {}
     }
-    let waiting = inputs.observed.backends.iter().find(|(_, backend)| !backend.current || !backend.ready);
-    waiting.map(|(name, _)| ("RollingOut", format!("StatefulSet {name} is not of its newest revision and ready")))
+    let (name, backend) = inputs.observed.backends.iter().find(|(_, backend)| !backend.current || !backend.ready)?;
+    let what = if backend.current { "is starting" } else { "is being updated" };
+    Some(("RollingOut", format!("the pod of StatefulSet {name} {what}")))
 }
 
 fn reconciling(inputs: &Inputs<'_>, stalled: &Part, ready: &Part) -> Part {

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
 use super::{
-    live::Live,
+    dereference::{Dereferenced, LockedVolume},
     validate::{Problem, ValidateError},
     validated::{BrokerCredentials, RedisCredentials, ShardCredentials},
 };
@@ -22,7 +22,7 @@ const GATEWAY_ROLE: &str = "chat_gateway";
 /// Finds or makes the credentials of one cluster.
 pub(super) struct Keeper<'a> {
     pub(super) names: &'a Names,
-    pub(super) live: &'a Live,
+    pub(super) fetched: &'a Dereferenced,
     pub(super) entropy: &'a mut dyn Entropy,
 }
 
@@ -68,6 +68,7 @@ impl Keeper<'_> {
         if let Some([password, gateway_password, uri, migration_uri]) = self.existing(&name, keys)? {
             return Ok(ShardCredentials { password, gateway_password, uri, migration_uri });
         }
+        self.refuse_locked_volume(shard, &name)?;
         let (password, gateway_password) = (self.entropy.password()?, self.entropy.password()?);
         let uri = |role: &str, password: &Sensitive| {
             let secret = uri_part(password.expose());
@@ -77,9 +78,28 @@ impl Keeper<'_> {
         Ok(ShardCredentials { password, gateway_password, uri, migration_uri })
     }
 
+    /// New passwords would not open a volume that exists already.
+    fn refuse_locked_volume(&self, shard: &str, secret: &str) -> Result<(), ValidateError> {
+        let claim = self.names.shard_claim(shard);
+        match self.fetched.locked_volumes.get(shard) {
+            None => Ok(()),
+            Some(LockedVolume::Leaving) => Err(ValidateError::Unmet(Problem::new(
+                "PredecessorLeaving",
+                format!("volume {claim} of an earlier ChatCluster of this name is still being deleted"),
+            ))),
+            Some(LockedVolume::Kept) => Err(ValidateError::Invalid(Problem::new(
+                "CredentialsLost",
+                format!(
+                    "volume {claim} holds data of shard {shard}, but Secret {secret} with its passwords is gone; put the \
+                     Secret back, or delete the PersistentVolumeClaim to start without the data"
+                ),
+            ))),
+        }
+    }
+
     /// The values of an existing Secret, or `None` when there is no such Secret.
     fn existing<const N: usize>(&self, name: &str, keys: [&str; N]) -> Result<Option<[Sensitive; N]>, ValidateError> {
-        let Some(secret) = self.live.typed::<Secret>(Kind::Secret, name) else { return Ok(None) };
+        let Some(secret) = self.fetched.live.typed::<Secret>(Kind::Secret, name) else { return Ok(None) };
         // A Secret of that name that is not ours is refused when the plan is made; its values do not matter here.
         if !secret.labels().contains_key(label::CLUSTER) {
             return Ok(None);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chat_crds::ChatCluster;
 use futures::future::try_join_all;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, ListParams},
@@ -12,8 +12,9 @@ use kube::{
 
 use super::{expected::expected_children, live::Live};
 use crate::{
+    api_error::ApiError,
     build::{ChildId, Kind},
-    names::{ClusterKey, label},
+    names::{ClusterKey, Names, label},
     sensitive::Sensitive,
 };
 
@@ -29,6 +30,17 @@ pub struct Dereferenced {
     pub live: Live,
     /// Secrets that the spec names; `None` for those that do not exist.
     pub secrets: BTreeMap<String, Option<SecretValues>>,
+    /// Volumes of managed shards whose Secret is missing, by shard.
+    pub locked_volumes: BTreeMap<String, LockedVolume>,
+}
+
+/// A shard's volume that exists while the Secret with its password does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockedVolume {
+    /// It was kept for a new ChatCluster, and nobody has its password.
+    Kept,
+    /// It goes with the StatefulSet of an earlier ChatCluster.
+    Leaving,
 }
 
 /// The values of a Secret by key. Values that are not text are left out.
@@ -39,7 +51,7 @@ pub type SecretValues = BTreeMap<String, Sensitive>;
 #[error("failed to read {what}: {source}")]
 pub struct DereferenceError {
     what: String,
-    source: Box<kube::Error>,
+    source: ApiError,
 }
 
 /// Reads the ChatCluster, or `None` when it is gone.
@@ -67,7 +79,34 @@ pub(super) async fn dereference(
     for (id, object) in try_join_all(missing.map(|id| read_one(client, key, id))).await?.into_iter().flatten() {
         live.insert(id, object);
     }
-    Ok(Dereferenced { cluster, live, secrets })
+    let locked_volumes = read_locked_volumes(client, key, &cluster, &live).await?;
+    Ok(Dereferenced { cluster, live, secrets, locked_volumes })
+}
+
+/// Looks for volumes of shards whose Secret is missing, before new passwords are made that would not open them.
+async fn read_locked_volumes(
+    client: &Client,
+    key: &ClusterKey,
+    cluster: &ChatCluster,
+    live: &Live,
+) -> Result<BTreeMap<String, LockedVolume>, DereferenceError> {
+    let names = Names::new(key.name.as_str());
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &key.namespace);
+    let shards = cluster.spec.database.shards.iter().filter(|shard| {
+        shard.managed.is_some() && live.get(&ChildId::new(Kind::Secret, &names.shard(&shard.name))).is_none()
+    });
+    let reads = shards.map(|shard| {
+        let (claims, claim) = (&claims, names.shard_claim(&shard.name));
+        async move {
+            let found =
+                claims.get_metadata_opt(&claim).await.map_err(|source| failed(format!("volume {claim}"), source))?;
+            Ok::<_, DereferenceError>(found.map(|found| {
+                let leaving = found.metadata.deletion_timestamp.is_some() || !found.owner_references().is_empty();
+                (shard.name.clone(), if leaving { LockedVolume::Leaving } else { LockedVolume::Kept })
+            }))
+        }
+    });
+    Ok(try_join_all(reads).await?.into_iter().flatten().collect())
 }
 
 /// Names of the Secrets that the spec refers to.
@@ -149,5 +188,5 @@ pub(super) fn values(secret: &Secret) -> SecretValues {
 }
 
 fn failed(what: String, source: kube::Error) -> DereferenceError {
-    DereferenceError { what, source: Box::new(source) }
+    DereferenceError { what, source: source.into() }
 }

@@ -10,12 +10,11 @@ mod diff;
 mod expected;
 mod live;
 mod observed;
+mod outcome;
 mod plan;
 mod status;
 mod validate;
 mod validated;
-
-use std::time::Duration;
 
 use chat_crds::{ChatCluster, ChatClusterStatus};
 use jiff::Timestamp;
@@ -23,9 +22,10 @@ use jiff::Timestamp;
 pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{Inputs, Shape, Verdict, conditions},
-    dereference::{DereferenceError, Dereferenced, SecretValues, referenced_secrets},
+    dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
     live::Live,
     observed::{BackendObserved, GatewaysObserved, MigrationObserved, Observed, Trouble, observe},
+    outcome::{Outcome, Pass, PassError},
     plan::Obstacle,
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
@@ -35,88 +35,37 @@ pub use self::{
     },
 };
 use crate::{
-    build::{BuildError, Resources, build, migration_name},
+    build::{Resources, build, migration_name},
     context::Context,
     names::{ClusterKey, Names},
     sensitive::SystemEntropy,
 };
 
-/// Pause before looking again at something that no watch tells about.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// The same where a person has to act first.
-const LOOK_AGAIN_AT_LENGTH: Duration = Duration::from_secs(15);
 /// Failures in a row to read the children after which the status says so. One restart of the API server is not news.
 const UNREADABLE_AFTER: u32 = 3;
-
-/// How a pass ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The next change brings the next pass.
-    Settled,
-    /// Look again after a while.
-    Waiting(Duration),
-    /// The cluster is paused.
-    Paused,
-    /// The cluster is being deleted, or gone.
-    Deleting,
-}
-
-/// What a pass did, for Events and metrics.
-#[derive(Debug)]
-pub struct Pass {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The ChatCluster as it was, and its status now; `None` when it is gone.
-    pub change: Option<(Box<ChatCluster>, Box<ChatClusterStatus>)>,
-    /// Why the pass has to be tried again, once the status tells of it.
-    pub error: Option<PassError>,
-}
-
-/// Why a pass has to be tried again.
-#[derive(Debug, thiserror::Error)]
-pub enum PassError {
-    /// A read failed.
-    #[error(transparent)]
-    Dereference(#[from] DereferenceError),
-    /// No random bytes.
-    #[error(transparent)]
-    Validate(#[from] ValidateError),
-    /// An object could not be rendered.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// A write failed.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    /// The status could not be written.
-    #[error(transparent)]
-    Status(#[from] StatusError),
-}
-
-impl PassError {
-    /// The reason for conditions, Events and metrics.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Dereference(_) => "ReadFailed",
-            Self::Validate(_) => "CredentialsFailed",
-            Self::Build(_) => "BuildFailed",
-            Self::Apply(_) => "ApplyFailed",
-            Self::Status(_) => "StatusFailed",
-        }
-    }
-}
 
 /// One pass over the ChatCluster `key`.
 ///
 /// # Errors
 /// When the status could not be brought up to date; otherwise an error is in the [`Pass`], and the status tells of it.
 pub async fn reconcile(context: &Context, key: &ClusterKey) -> Result<Pass, PassError> {
+    match Box::pin(attempt(context, key)).await {
+        // Gone under our hands, or about to go with its namespace: no reason to try again or to complain.
+        Err(error) if error.is_farewell() => {
+            context.poller.forget(key);
+            Ok(Pass::deleting())
+        }
+        result => result,
+    }
+}
+
+async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError> {
     let cluster = match dereference::fetch(&context.client, key).await? {
         Some(cluster) if cluster.metadata.deletion_timestamp.is_none() => cluster,
         // While it is being deleted nothing is made: the garbage collector takes the children, and there is no finalizer.
         _ => {
             context.poller.forget(key);
-            return Ok(Pass { outcome: Outcome::Deleting, change: None, error: None });
+            return Ok(Pass::deleting());
         }
     };
     let cluster = begin(context, key, cluster).await?;
@@ -131,11 +80,12 @@ pub async fn reconcile(context: &Context, key: &ClusterKey) -> Result<Pass, Pass
             let verdict = if cluster.spec.is_paused() { Verdict::Paused(pending) } else { Verdict::Applied };
             (verdict, live, None)
         }
-        Err(error) => (judge(&error), fetched.live, Some(error)),
+        Err(error) if error.is_farewell() => return Err(error),
+        Err(error) => (outcome::judge(&error), fetched.live, Some(error)),
     };
     let status = report(context, key, &cluster, &verdict, (migration, &live));
     status::write(&context.client, &context.metrics, &cluster, &status).await?;
-    let (outcome, error) = conclude(&verdict, error);
+    let (outcome, error) = outcome::conclude(&verdict, error);
     Ok(Pass { outcome, change: Some((Box::new(cluster), Box::new(status))), error })
 }
 
@@ -160,38 +110,6 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     };
     let stages = Box::pin(stages).await;
     Advanced { stages, migration }
-}
-
-/// What the status says about a pass that did not get through.
-fn judge(error: &PassError) -> Verdict {
-    let problem = |reason| Problem { reason, message: error.to_string() };
-    match error {
-        PassError::Validate(ValidateError::Invalid(problem)) => Verdict::Refused(problem.clone()),
-        PassError::Validate(ValidateError::Unmet(problem)) => Verdict::Waiting(problem.clone()),
-        PassError::Apply(ApplyError::Obstacle(Obstacle::Foreign(_))) => Verdict::Refused(problem("NameConflict")),
-        PassError::Apply(ApplyError::Obstacle(Obstacle::Predecessor(_))) => {
-            Verdict::Waiting(problem("PredecessorLeaving"))
-        }
-        // Refused for what it says, such as an immutable field: the same write will be refused again.
-        PassError::Apply(ApplyError::Api { source, .. }) if matches!(&**source, kube::Error::Api(status) if status.code == 422) => {
-            Verdict::Refused(problem("ApplyRefused"))
-        }
-        error => Verdict::Failed(problem(error.reason())),
-    }
-}
-
-/// When to look again, and whether the error counts as a failure of the pass.
-fn conclude(verdict: &Verdict, error: Option<PassError>) -> (Outcome, Option<PassError>) {
-    match verdict {
-        Verdict::Paused(_) => (Outcome::Paused, None),
-        Verdict::Applied => (Outcome::Settled, None),
-        // Nothing tells when an object of that name goes or is relabelled, except for Secrets.
-        Verdict::Refused(Problem { reason: "NameConflict", .. }) => (Outcome::Waiting(LOOK_AGAIN_AT_LENGTH), None),
-        Verdict::Waiting(Problem { reason: "PredecessorLeaving", .. }) => (Outcome::Waiting(LOOK_AGAIN), None),
-        // The spec and the Secrets that it names are watched.
-        Verdict::Waiting(_) | Verdict::Refused(_) => (Outcome::Settled, None),
-        Verdict::Failed(_) => (Outcome::Settled, error),
-    }
 }
 
 /// Gives a new ChatCluster all its conditions before the first child is written, which may take seconds.

@@ -57,6 +57,12 @@ pub(super) fn plan(
 ) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     let mut wanted = resources.held.clone();
+    // Also those that are not applied yet: better to say it now than when everything else runs.
+    for (id, existing) in resources.held.iter().filter_map(|id| Some((id, live.get(id)?))) {
+        if ownership(key, uid, existing) == Ownership::Foreign {
+            return Err(Obstacle::Foreign(id.clone()).into());
+        }
+    }
     for mut child in resources.children()? {
         wanted.insert(child.id.clone());
         diff::stamp(&mut child);
@@ -131,9 +137,8 @@ mod tests {
         let key = ClusterKey::new("ns", "demo");
         let ours = json!({ label::MANAGED_BY: "chat-operator", label::CLUSTER: "demo" });
         let owner = |uid: &str, kind: &str| json!([{ "apiVersion": "x/v1", "kind": kind, "name": "demo", "uid": uid, "controller": true }]);
-        let whose = |labels: &serde_json::Value, owners: &serde_json::Value| {
-            ownership(&key, "u1", &object(labels, owners))
-        };
+        let whose =
+            |labels: &serde_json::Value, owners: &serde_json::Value| ownership(&key, "u1", &object(labels, owners));
         assert_eq!(whose(&ours, &owner("u1", api::KIND)), Ownership::Ours);
         assert_eq!(whose(&json!({}), &owner("u1", api::KIND)), Ownership::Ours);
         assert_eq!(whose(&ours, &owner("u0", api::KIND)), Ownership::Predecessors);

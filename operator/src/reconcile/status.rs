@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     api,
+    api_error::ApiError,
     build::gateway_selector,
     metrics::Metrics,
     names::{ClusterKey, FIELD_MANAGER, Names},
@@ -30,7 +31,14 @@ use crate::{
 #[error("failed to write the status of ChatCluster {key}: {source}")]
 pub struct StatusError {
     key: ClusterKey,
-    source: Box<kube::Error>,
+    source: ApiError,
+}
+
+impl StatusError {
+    /// Whether the ChatCluster is gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.source.code() == Some(404)
+    }
 }
 
 impl Shape {
@@ -147,7 +155,7 @@ pub(super) async fn write(
     metrics.status_writes.inc();
     match clusters.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(true),
-        Err(source) => Err(StatusError { key, source: Box::new(source) }),
+        Err(source) => Err(StatusError { key, source: source.into() }),
     }
 }
 

@@ -70,7 +70,7 @@ pub fn validate(
     let (cluster, spec) = (&fetched.cluster, &fetched.cluster.spec);
     let names = Names::new(cluster.name_any());
     let secrets = References(fetched);
-    let mut keeper = Keeper { names: &names, live: &fetched.live, entropy };
+    let mut keeper = Keeper { names: &names, fetched, entropy };
     let mut images = environment.images.clone();
     if let Some(image) = &spec.image {
         images.gateway.clone_from(image);

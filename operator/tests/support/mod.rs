@@ -62,13 +62,14 @@ struct UserSecret {
 /// The Secrets that users made.
 pub fn user_secrets() -> BTreeMap<String, Option<SecretValues>> {
     let secrets: Vec<UserSecret> = serde_yaml_ng::from_str(&file("secrets.yaml")).unwrap();
-    let values = |data: BTreeMap<String, String>| data.into_iter().map(|(key, value)| (key, Sensitive::new(value))).collect();
+    let values =
+        |data: BTreeMap<String, String>| data.into_iter().map(|(key, value)| (key, Sensitive::new(value))).collect();
     secrets.into_iter().map(|secret| (secret.metadata.name.unwrap(), Some(values(secret.string_data)))).collect()
 }
 
 /// The cluster with nothing existing but the users' Secrets.
 pub fn fetched(cluster: ChatCluster) -> Dereferenced {
-    Dereferenced { cluster, live: Live::default(), secrets: user_secrets() }
+    Dereferenced { cluster, live: Live::default(), secrets: user_secrets(), locked_volumes: BTreeMap::new() }
 }
 
 pub fn validated(fetched: &Dereferenced) -> Result<ValidatedCluster, ValidateError> {

@@ -1,0 +1,129 @@
+//! How a pass ends: what its status says, when the next one comes, what counts as a failure. Pure.
+
+use std::time::Duration;
+
+use chat_crds::{ChatCluster, ChatClusterStatus};
+
+use super::{
+    apply::ApplyError,
+    conditions::Verdict,
+    dereference::DereferenceError,
+    plan::Obstacle,
+    status::StatusError,
+    validate::{Problem, ValidateError},
+};
+use crate::build::BuildError;
+
+/// Pause before looking again at something that no watch tells about.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The same where a person has to act first.
+const LOOK_AGAIN_AT_LENGTH: Duration = Duration::from_secs(15);
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The next change brings the next pass.
+    Settled,
+    /// Look again after a while.
+    Waiting(Duration),
+    /// The cluster is paused.
+    Paused,
+    /// The cluster is being deleted, or gone.
+    Deleting,
+}
+
+/// What a pass did, for Events and metrics.
+#[derive(Debug)]
+pub struct Pass {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The ChatCluster as it was, and its status now; `None` when it is gone.
+    pub change: Option<(Box<ChatCluster>, Box<ChatClusterStatus>)>,
+    /// Why the pass has to be tried again, once the status tells of it.
+    pub error: Option<PassError>,
+}
+
+/// Why a pass has to be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// A read failed.
+    #[error(transparent)]
+    Dereference(#[from] DereferenceError),
+    /// No random bytes.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
+    /// An object could not be rendered.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A write failed.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The status could not be written.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+}
+
+impl Pass {
+    /// Nothing was done, since the cluster is going or gone.
+    #[must_use]
+    pub fn deleting() -> Self {
+        Self { outcome: Outcome::Deleting, change: None, error: None }
+    }
+}
+
+impl PassError {
+    /// Whether it only says that the cluster, or its namespace, is going.
+    pub(super) fn is_farewell(&self) -> bool {
+        match self {
+            Self::Apply(ApplyError::Api { source, .. }) => source.is_namespace_leaving(),
+            Self::Status(error) => error.is_gone(),
+            _ => false,
+        }
+    }
+
+    /// The reason for conditions, Events and metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Dereference(_) => "ReadFailed",
+            Self::Validate(_) => "CredentialsFailed",
+            Self::Build(_) => "BuildFailed",
+            Self::Apply(_) => "ApplyFailed",
+            Self::Status(_) => "StatusFailed",
+        }
+    }
+}
+
+/// What the status says about a pass that did not get through.
+pub(super) fn judge(error: &PassError) -> Verdict {
+    let problem = |reason| Problem { reason, message: error.to_string() };
+    match error {
+        PassError::Validate(ValidateError::Invalid(problem)) => Verdict::Refused(problem.clone()),
+        PassError::Validate(ValidateError::Unmet(problem)) => Verdict::Waiting(problem.clone()),
+        PassError::Apply(ApplyError::Obstacle(Obstacle::Foreign(_))) => Verdict::Refused(problem("NameConflict")),
+        PassError::Apply(ApplyError::Obstacle(Obstacle::Predecessor(_))) => {
+            Verdict::Waiting(problem("PredecessorLeaving"))
+        }
+        // Refused for what it says, such as an immutable field: the same write will be refused again.
+        PassError::Apply(ApplyError::Api { source, .. }) if source.code() == Some(422) => {
+            Verdict::Refused(problem("ApplyRefused"))
+        }
+        error => Verdict::Failed(problem(error.reason())),
+    }
+}
+
+/// When to look again, and whether the error counts as a failure of the pass.
+pub(super) fn conclude(verdict: &Verdict, error: Option<PassError>) -> (Outcome, Option<PassError>) {
+    match verdict {
+        Verdict::Paused(_) => (Outcome::Paused, None),
+        Verdict::Applied => (Outcome::Settled, None),
+        // No watch tells when an object of somebody else goes.
+        Verdict::Refused(Problem { reason: "NameConflict" | "CredentialsLost", .. }) => {
+            (Outcome::Waiting(LOOK_AGAIN_AT_LENGTH), None)
+        }
+        Verdict::Waiting(Problem { reason: "PredecessorLeaving", .. }) => (Outcome::Waiting(LOOK_AGAIN), None),
+        // The spec and the Secrets that it names are watched.
+        Verdict::Waiting(_) | Verdict::Refused(_) => (Outcome::Settled, None),
+        Verdict::Failed(_) => (Outcome::Settled, error),
+    }
+}

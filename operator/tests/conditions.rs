@@ -1,0 +1,498 @@
+//! The conditions as a table of states, each judged by the rules of kstatus (sigs.k8s.io/cli-utils), and properties that
+//! hold over every sequence of states.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use chat_gateway_config::stats::{Component as Seen, GatewayStats, MessageCounters, ShardStats};
+use chat_operator::{
+    names::Component,
+    poll::ClusterView,
+    reconcile::{
+        BackendObserved, GatewaysObserved, Inputs, MigrationObserved, Observed, Problem, Shape, Trouble, Verdict,
+        conditions,
+    },
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use proptest::prelude::*;
+
+const GENERATION: i64 = 4;
+const JOB: &str = "demo-migrate-0123456789";
+
+/// One state of the world.
+#[derive(Clone, Debug)]
+struct World {
+    verdict: Verdict,
+    shape: Shape,
+    observed: Observed,
+    view: ClusterView,
+}
+
+/// kstatus' verdict on an object of a kind that it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kstatus {
+    Current,
+    InProgress,
+    Failed,
+}
+
+/// The generic rules of kstatus: a generation that was not observed, Reconciling, Stalled, then Ready.
+fn kstatus(generation: i64, observed_generation: i64, conditions: &[Condition]) -> Kstatus {
+    let is = |type_: &str, status: &str| {
+        conditions.iter().any(|condition| condition.type_ == type_ && condition.status == status)
+    };
+    if generation != observed_generation || is("Reconciling", "True") {
+        Kstatus::InProgress
+    } else if is("Stalled", "True") {
+        Kstatus::Failed
+    } else if is("Ready", "True") {
+        Kstatus::Current
+    } else {
+        Kstatus::InProgress
+    }
+}
+
+fn shape() -> Shape {
+    Shape {
+        broker: Some("demo-rabbitmq".to_owned()),
+        cache: Some("demo-redis".to_owned()),
+        shards: vec![("a".to_owned(), Some("demo-shard-a".to_owned()))],
+        slots: 1_024,
+        replicas: 2,
+        migration: Some(JOB.to_owned()),
+    }
+}
+
+fn external() -> Shape {
+    Shape { broker: None, cache: None, shards: vec![("a".to_owned(), None)], ..shape() }
+}
+
+fn seen(available: bool) -> Seen {
+    let reason = if available { "Connected" } else { "ConnectionRefused" };
+    Seen { available, reason: reason.to_owned(), message: "said by a gateway".to_owned() }
+}
+
+fn stats(name: &str) -> GatewayStats {
+    GatewayStats {
+        gateway: name.to_owned(),
+        connections: 3,
+        rooms: 1,
+        draining: false,
+        messages: MessageCounters::default(),
+        broker: seen(true),
+        redis: seen(true),
+        shards: vec![ShardStats { name: "a".to_owned(), slots: 1_024, component: seen(true) }],
+    }
+}
+
+fn view() -> ClusterView {
+    let gateways = ["g1", "g2"].map(|name| (name.to_owned(), stats(name))).into();
+    ClusterView { gateways, silent: BTreeMap::new(), connections: 6 }
+}
+
+fn gateways(ready: i32, complete: bool) -> GatewaysObserved {
+    GatewaysObserved { desired: 2, replicas: 2, ready, complete, stuck: false, revision: "r".to_owned() }
+}
+
+fn backends() -> BTreeMap<String, BackendObserved> {
+    let fine = BackendObserved { ready: true, current: true };
+    ["demo-rabbitmq", "demo-redis", "demo-shard-a"].map(|name| (name.to_owned(), fine)).into()
+}
+
+/// Everything as it should be.
+fn fine() -> World {
+    World {
+        verdict: Verdict::Applied,
+        shape: shape(),
+        observed: Observed {
+            gateways: Some(gateways(2, true)),
+            backends: backends(),
+            migrations: [(JOB.to_owned(), MigrationObserved::Completed)].into(),
+            troubles: BTreeMap::new(),
+        },
+        view: view(),
+    }
+}
+
+fn problem(reason: &'static str) -> Problem {
+    Problem { reason, message: "do this".to_owned() }
+}
+
+fn trouble(reason: &str) -> Trouble {
+    Trouble { reason: reason.to_owned(), message: "pod x".to_owned() }
+}
+
+fn judge(world: &World, previous: &[Condition], second: i64) -> Vec<Condition> {
+    conditions(&Inputs {
+        generation: GENERATION,
+        now: Timestamp::from_second(second).unwrap(),
+        previous,
+        verdict: &world.verdict,
+        shape: &world.shape,
+        observed: &world.observed,
+        view: &world.view,
+    })
+}
+
+fn change(edit: impl FnOnce(&mut World)) -> World {
+    let mut world = fine();
+    edit(&mut world);
+    world
+}
+
+struct Row {
+    state: &'static str,
+    world: World,
+    kstatus: Kstatus,
+    ready: (&'static str, &'static str),
+    also: &'static [(&'static str, &'static str, &'static str)],
+}
+
+fn ready_row(
+    state: &'static str,
+    world: World,
+    kstatus: Kstatus,
+    ready: (&'static str, &'static str),
+    also: &'static [(&'static str, &'static str, &'static str)],
+) -> Row {
+    Row { state, world, kstatus, ready, also }
+}
+
+fn on_the_way() -> Vec<Row> {
+    use Kstatus::{Current, InProgress};
+    vec![
+        ready_row(
+            "settled",
+            fine(),
+            Current,
+            ("True", "Ready"),
+            &[
+                ("Reconciling", "False", "Settled"),
+                ("Stalled", "False", "NotStalled"),
+                ("ShardsBalanced", "True", "Balanced"),
+                ("RolloutHealthy", "True", "Complete"),
+            ],
+        ),
+        ready_row(
+            "just created",
+            World {
+                verdict: Verdict::Waiting(problem("Starting")),
+                shape: Shape { migration: None, ..shape() },
+                observed: Observed::default(),
+                view: ClusterView::default(),
+            },
+            InProgress,
+            ("False", "Starting"),
+            &[("GatewaysAvailable", "False", "NotCreated")],
+        ),
+        ready_row(
+            "migrating",
+            change(|world| {
+                world.observed.gateways = None;
+                world.observed.migrations = [(JOB.to_owned(), MigrationObserved::Running)].into();
+                world.view = ClusterView::default();
+            }),
+            InProgress,
+            ("False", "WaitingForMigration"),
+            &[("RolloutHealthy", "True", "Migrating")],
+        ),
+        ready_row(
+            "gateways start",
+            change(|world| {
+                world.observed.gateways = Some(gateways(1, false));
+            }),
+            InProgress,
+            ("False", "GatewaysNotReady"),
+            &[("RolloutHealthy", "True", "RollingOut")],
+        ),
+        ready_row(
+            "rolling out over ready gateways",
+            change(|world| {
+                world.observed.gateways = Some(gateways(2, false));
+            }),
+            InProgress,
+            ("False", "RollingOut"),
+            &[("GatewaysAvailable", "True", "GatewaysReady")],
+        ),
+        ready_row(
+            "the Deployment has not seen the new count",
+            change(|world| {
+                world.shape.replicas = 1;
+            }),
+            InProgress,
+            ("False", "RollingOut"),
+            &[],
+        ),
+        ready_row(
+            "a backend is being updated",
+            change(|world| {
+                world
+                    .observed
+                    .backends
+                    .insert("demo-redis".to_owned(), BackendObserved { ready: true, current: false });
+            }),
+            InProgress,
+            ("False", "RollingOut"),
+            &[("CacheAvailable", "True", "Connected")],
+        ),
+        ready_row(
+            "external backends that nobody has spoken of",
+            change(|world| {
+                world.shape = external();
+                world.observed.backends.clear();
+                world.view = ClusterView::default();
+            }),
+            InProgress,
+            ("False", "NotObserved"),
+            &[("BrokerAvailable", "Unknown", "NotObserved")],
+        ),
+        ready_row(
+            "scaled to zero",
+            change(|world| {
+                world.shape = Shape { replicas: 0, ..external() };
+                world.observed.backends.clear();
+                world.observed.gateways = Some(GatewaysObserved { desired: 0, replicas: 0, ..gateways(0, true) });
+                world.view = ClusterView::default();
+            }),
+            Current,
+            ("True", "Ready"),
+            &[("GatewaysAvailable", "True", "ScaledToZero")],
+        ),
+        ready_row(
+            "a Secret is missing",
+            change(|world| {
+                world.verdict = Verdict::Waiting(problem("SecretNotFound"));
+            }),
+            InProgress,
+            ("False", "SecretNotFound"),
+            &[("Reconciling", "True", "SecretNotFound")],
+        ),
+        ready_row(
+            "the API server refuses",
+            change(|world| {
+                world.verdict = Verdict::Failed(problem("ApplyFailed"));
+            }),
+            InProgress,
+            ("False", "ApplyFailed"),
+            &[("Reconciling", "True", "Retrying")],
+        ),
+        ready_row(
+            "paused, nothing to do",
+            change(|world| {
+                world.verdict = Verdict::Paused(0);
+            }),
+            Current,
+            ("True", "Ready"),
+            &[("Reconciling", "False", "Paused")],
+        ),
+        ready_row(
+            "paused with changes",
+            change(|world| {
+                world.verdict = Verdict::Paused(2);
+            }),
+            InProgress,
+            ("False", "ChangesPending"),
+            &[("Reconciling", "False", "Paused")],
+        ),
+    ]
+}
+
+fn broken() -> Vec<Row> {
+    use Kstatus::{Current, Failed, InProgress};
+    vec![
+        ready_row(
+            "the spec is wrong",
+            change(|world| {
+                world.verdict = Verdict::Refused(problem("InvalidSpec"));
+            }),
+            Failed,
+            ("False", "InvalidSpec"),
+            &[("Stalled", "True", "InvalidSpec")],
+        ),
+        ready_row(
+            "a foreign object is in the way",
+            change(|world| {
+                world.verdict = Verdict::Refused(problem("NameConflict"));
+            }),
+            Failed,
+            ("False", "NameConflict"),
+            &[("Reconciling", "False", "Stalled")],
+        ),
+        ready_row(
+            "the migration gave up",
+            change(|world| {
+                world.observed.migrations =
+                    [(JOB.to_owned(), MigrationObserved::Failed("BackoffLimitExceeded".to_owned()))].into();
+            }),
+            Failed,
+            ("False", "MigrationFailed"),
+            &[("DatabaseAvailable", "False", "MigrationFailed"), ("RolloutHealthy", "False", "MigrationFailed")],
+        ),
+        ready_row(
+            "the rollout is stuck",
+            change(|world| {
+                world.observed.gateways = Some(GatewaysObserved { stuck: true, ..gateways(2, false) });
+            }),
+            Failed,
+            ("False", "RolloutStuck"),
+            &[("RolloutHealthy", "False", "RolloutStuck")],
+        ),
+        ready_row(
+            "the image cannot be pulled",
+            change(|world| {
+                world.observed.gateways = Some(gateways(2, false));
+                world.observed.troubles = [(Component::Gateway, trouble("ImagePullBackOff"))].into();
+            }),
+            InProgress,
+            ("False", "ImagePullBackOff"),
+            &[("RolloutHealthy", "False", "ImagePullBackOff")],
+        ),
+        ready_row(
+            "managed RabbitMQ is away",
+            change(|world| {
+                world
+                    .observed
+                    .backends
+                    .insert("demo-rabbitmq".to_owned(), BackendObserved { ready: false, current: true });
+            }),
+            InProgress,
+            ("False", "PodNotReady"),
+            &[("BrokerAvailable", "False", "PodNotReady")],
+        ),
+        ready_row(
+            "Redis crashes again and again",
+            change(|world| {
+                world
+                    .observed
+                    .backends
+                    .insert("demo-redis".to_owned(), BackendObserved { ready: false, current: true });
+                world.observed.troubles = [(Component::Cache, trouble("CrashLoopBackOff"))].into();
+            }),
+            InProgress,
+            ("False", "CrashLoopBackOff"),
+            &[("CacheAvailable", "False", "CrashLoopBackOff")],
+        ),
+        ready_row(
+            "one gateway does not reach an external broker",
+            change(|world| {
+                world.shape = external();
+                world.observed.backends.clear();
+                if let Some(gateway) = world.view.gateways.get_mut("g2") {
+                    gateway.broker = seen(false);
+                }
+            }),
+            InProgress,
+            ("False", "ConnectionRefused"),
+            &[("BrokerAvailable", "False", "ConnectionRefused"), ("Reconciling", "False", "Applied")],
+        ),
+        ready_row(
+            "a shard does not answer",
+            change(|world| {
+                for gateway in world.view.gateways.values_mut() {
+                    gateway.shards[0].component = seen(false);
+                }
+            }),
+            InProgress,
+            ("False", "ConnectionRefused"),
+            &[("DatabaseAvailable", "False", "ConnectionRefused")],
+        ),
+        ready_row(
+            "a shard that was added later is empty",
+            change(|world| {
+                world.shape.shards.push(("b".to_owned(), None));
+                for gateway in world.view.gateways.values_mut() {
+                    gateway.shards.push(ShardStats { name: "b".to_owned(), slots: 0, component: seen(true) });
+                }
+            }),
+            Current,
+            ("True", "Ready"),
+            &[("ShardsBalanced", "False", "ShardEmpty")],
+        ),
+        ready_row(
+            "slots without an owner",
+            change(|world| {
+                for gateway in world.view.gateways.values_mut() {
+                    gateway.shards[0].slots = 1_000;
+                }
+            }),
+            InProgress,
+            ("False", "SlotsUnassigned"),
+            &[("ShardsBalanced", "False", "SlotsUnassigned")],
+        ),
+        ready_row(
+            "a gateway does not answer the operator",
+            change(|world| {
+                world.view.gateways.remove("g2");
+                world.view.silent.insert("g2".to_owned(), "no answer".to_owned());
+            }),
+            Current,
+            ("True", "Ready"),
+            &[("GatewaysAvailable", "True", "GatewaySilent")],
+        ),
+    ]
+}
+
+#[test]
+fn conditions_of_every_state() {
+    let rows: Vec<Row> = on_the_way().into_iter().chain(broken()).collect();
+    assert!(rows.len() >= 12);
+    for Row { state, world, kstatus: expected, ready, also } in rows {
+        let conditions = judge(&world, &[], 100);
+        let find = |type_: &str| conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+        let now = (find("Ready").status.as_str(), find("Ready").reason.as_str());
+        assert_eq!(now, ready, "{state}: {conditions:#?}");
+        assert_eq!(kstatus(GENERATION, GENERATION, &conditions), expected, "{state}: {conditions:#?}");
+        for (type_, status, reason) in also {
+            let condition = find(type_);
+            assert_eq!((condition.status.as_str(), condition.reason.as_str()), (*status, *reason), "{state}: {type_}");
+        }
+    }
+}
+
+#[test]
+fn a_generation_that_was_not_observed_is_in_progress() {
+    assert_eq!(kstatus(GENERATION + 1, GENERATION, &judge(&fine(), &[], 1)), Kstatus::InProgress);
+}
+
+fn worlds() -> impl Strategy<Value = World> {
+    let rows: Vec<World> = on_the_way().into_iter().chain(broken()).map(|row| row.world).collect();
+    proptest::sample::select(rows)
+}
+
+proptest! {
+    #[test]
+    fn transition_times_move_with_the_status_and_only_with_it(sequence in prop::collection::vec(worlds(), 1..24)) {
+        let mut previous: Vec<Condition> = Vec::new();
+        for (second, world) in (1..).zip(&sequence) {
+            let now = judge(world, &previous, second);
+            for condition in &now {
+                match previous.iter().find(|before| before.type_ == condition.type_) {
+                    Some(before) if before.status == condition.status => {
+                        prop_assert_eq!(&before.last_transition_time, &condition.last_transition_time);
+                    }
+                    _ => prop_assert_eq!(condition.last_transition_time.0, Timestamp::from_second(second).unwrap()),
+                }
+            }
+            previous = now;
+        }
+    }
+
+    #[test]
+    fn every_status_is_complete_and_consistent(world in worlds()) {
+        let now = judge(&world, &[], 1);
+        let types: Vec<&str> = now.iter().map(|condition| condition.type_.as_str()).collect();
+        let all: Vec<&str> = chat_crds::chat_cluster::ConditionType::ALL.iter().map(|type_| type_.as_str()).collect();
+        prop_assert_eq!(types, all);
+        let is = |type_: &str| now.iter().any(|condition| condition.type_ == type_ && condition.status == "True");
+        prop_assert!(!(is("Reconciling") && is("Stalled")));
+        prop_assert!(!(is("Ready") && (is("Reconciling") || is("Stalled"))));
+        for condition in &now {
+            prop_assert_eq!(condition.observed_generation, Some(GENERATION));
+            prop_assert!(condition.reason.chars().all(|c| c.is_ascii_alphanumeric()));
+            prop_assert!(condition.reason.starts_with(|c: char| c.is_ascii_uppercase()));
+            prop_assert!(!condition.message.is_empty());
+        }
+    }
+}

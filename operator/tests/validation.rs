@@ -1,0 +1,125 @@
+//! What is refused and why, and that credentials are neither lost, nor changed, nor shown.
+
+mod support;
+
+use chat_operator::{
+    build::{self, ChildId, Kind},
+    reconcile::{Dereferenced, LockedVolume, ValidateError},
+};
+use serde_json::json;
+
+fn problem(fetched: &Dereferenced) -> (bool, &'static str, String) {
+    match support::validated(fetched) {
+        Err(ValidateError::Invalid(problem)) => (true, problem.reason, problem.message),
+        Err(ValidateError::Unmet(problem)) => (false, problem.reason, problem.message),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The cluster with everything that it needs existing, as the API server would have it after a first pass.
+fn settled(name: &str) -> Dereferenced {
+    let mut fetched = support::fetched(support::cluster(name));
+    let resources = build::build(&support::validated(&fetched).unwrap()).unwrap();
+    for child in resources.children().unwrap() {
+        fetched.live.insert(child.id, child.object);
+    }
+    fetched
+}
+
+#[test]
+fn a_missing_secret_is_named_with_the_way_out() {
+    let mut fetched = support::fetched(support::cluster("external-backends"));
+    fetched.secrets.insert("my-redis".to_owned(), None);
+    let (terminal, reason, message) = problem(&fetched);
+    assert!(!terminal, "a Secret may still come");
+    assert_eq!(reason, "SecretNotFound");
+    assert!(message.contains("spec.redis.urlSecretRef") && message.contains("my-redis"), "{message}");
+}
+
+#[test]
+fn a_missing_key_and_a_wrong_scheme_are_named_without_the_value() {
+    let mut fetched = support::fetched(support::cluster("external-backends"));
+    let redis = fetched.secrets.get("my-redis").cloned();
+    fetched.secrets.insert("my-rabbitmq".to_owned(), redis.unwrap());
+    assert_eq!(problem(&fetched).1, "SecretKeyNotFound");
+
+    let mut fetched = support::fetched(support::cluster("external-backends"));
+    let values = fetched.secrets.get_mut("my-rabbitmq").unwrap().as_mut().unwrap();
+    values.insert("connection_string".to_owned(), chat_operator::sensitive::Sensitive::new("http://u:hunter2@h"));
+    let (_, reason, message) = problem(&fetched);
+    assert_eq!(reason, "SecretInvalid");
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn a_shard_without_a_migration_key_is_used_with_one_uri() {
+    let cluster = support::migrated("external-backends");
+    let job = build::build(&cluster).unwrap().jobs.remove(0);
+    let text = serde_json::to_string(&job).unwrap();
+    assert!(text.contains(r#"{"key":"dsn","path":"uri"},{"key":"dsn","path":"migrationUri"}"#), "{text}");
+    assert!(text.contains(r#"{"key":"migrationUri","path":"migrationUri"}"#), "{text}");
+}
+
+#[test]
+fn existing_credentials_are_kept_whatever_they_are() {
+    for name in support::FIXTURES {
+        let mut fetched = settled(name);
+        let before = build::build(&support::validated(&fetched).unwrap()).unwrap();
+        // Another source of chance, and a token that a person edited.
+        let edited = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": format!("{}-admin-token", fetched.cluster.metadata.name.clone().unwrap()),
+                          "labels": { "chatcluster.dev/cluster": "demo" } },
+            "data": { "token": "bXktb3du" }
+        });
+        support::insert(&mut fetched.live, Kind::Secret, edited);
+        let after = build::build(&support::validated(&fetched).unwrap()).unwrap();
+        for (old, new) in before.secrets.iter().zip(&after.secrets) {
+            let token = old.metadata.name.as_deref().unwrap().ends_with("-admin-token");
+            assert_eq!(old.data == new.data, !token, "{name}: {:?}", old.metadata.name);
+        }
+        let tokens = after.secrets.iter().filter_map(|secret| secret.data.as_ref()?.get("token"));
+        assert!(tokens.into_iter().all(|token| token.0 == b"my-own"));
+    }
+}
+
+#[test]
+fn a_key_that_was_taken_out_of_a_generated_secret_is_not_made_anew() {
+    let mut fetched = settled("minimal");
+    let id = ChildId::new(Kind::Secret, "demo-shard-a");
+    let mut secret = fetched.live.get(&id).unwrap().clone();
+    secret.data["data"].as_object_mut().unwrap().remove("password");
+    fetched.live.insert(id, secret);
+    let (_, reason, message) = problem(&fetched);
+    assert_eq!(reason, "SecretKeyNotFound");
+    assert!(message.contains("demo-shard-a"), "{message}");
+}
+
+#[test]
+fn a_volume_without_its_password_is_never_given_a_new_one() {
+    let mut fetched = support::fetched(support::cluster("minimal"));
+    fetched.locked_volumes.insert("a".to_owned(), LockedVolume::Kept);
+    let (terminal, reason, message) = problem(&fetched);
+    assert!(terminal);
+    assert_eq!(reason, "CredentialsLost");
+    assert!(message.contains("data-demo-shard-a-0"), "{message}");
+    fetched.locked_volumes.insert("a".to_owned(), LockedVolume::Leaving);
+    assert_eq!(problem(&fetched).1, "PredecessorLeaving");
+}
+
+#[test]
+fn no_secret_value_is_in_any_debug_text() {
+    for name in support::FIXTURES {
+        let fetched = settled(name);
+        let validated = support::validated(&fetched).unwrap();
+        let resources = build::build(&validated).unwrap();
+        let text = format!("{fetched:?} {validated:?} {resources:?} {:?}", resources.children().unwrap());
+        assert!(text.contains("<redacted>"), "the text shows that there is something");
+        let values = resources.secrets.iter().flat_map(|secret| secret.data.iter().flatten());
+        for (key, value) in values.filter(|(key, _)| *key != "username") {
+            let value = String::from_utf8(value.0.clone()).unwrap();
+            assert!(!text.contains(&value), "{name}: {key} is shown");
+        }
+        assert!(!text.contains("made-up"), "{name}: a user's value is shown");
+    }
+}
