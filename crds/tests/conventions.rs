@@ -1,5 +1,7 @@
 //! The Kubernetes API conventions that can be checked on the definition itself, one test a rule.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use chat_crds::render::crd;
 use serde_json::Value;
 

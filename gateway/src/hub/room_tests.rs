@@ -14,7 +14,7 @@ use crate::{
 /// Messages in the store at the end.
 const LAST: Seq = 40;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     /// The broker brings this message, perhaps not for the first time.
     Live(Seq),
