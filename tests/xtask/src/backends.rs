@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use images::{BuildOptions, BuiltImage};
+use localkube::Prerequisites;
 
 /// Builds our programs, then all images that are not in the cache; with `refresh`, the Debian ones in any case.
 pub(crate) fn images(refresh: bool) -> Result<Vec<BuiltImage>> {
+    Prerequisites::ensure()?;
     let options = BuildOptions { refresh, ..BuildOptions::default() };
     Ok(images::build_all(&|line| println!("{line}"), &options)?)
 }

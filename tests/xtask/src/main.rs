@@ -7,6 +7,7 @@ mod codegen;
 mod demo;
 mod deny;
 mod diagnosis;
+mod docs;
 mod install;
 mod packages;
 mod paths;

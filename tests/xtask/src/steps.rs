@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
-use crate::{backends, cluster, codegen, deny, diagnosis, install, packages, paths, shell, summary::Counts};
+use crate::{backends, cluster, codegen, deny, diagnosis, docs, install, packages, paths, shell, summary::Counts};
 
 /// Name and number of the cluster that tests run on, beside a demo's.
 const CLUSTER: (&str, u8) = ("test", 1);
@@ -36,6 +36,7 @@ pub(crate) const ALL: &[Step] = &[
         what: "the code is formatted",
         run: |_| shell::run(shell::cargo(&["fmt", "--all", "--check"])),
     },
+    Step { name: "docs", what: "links of the documentation lead somewhere", run: |_| docs::run() },
     Step { name: "clippy", what: "no lint complains", run: |_| clippy() },
     Step { name: "codegen", what: "generated files are up to date", run: |_| codegen::run(true) },
     Step { name: "deny", what: "licences, sources, no second TLS stack", run: |_| deny::run() },
@@ -109,7 +110,6 @@ fn charts() -> Result<()> {
 }
 
 fn images(run: &mut Run) -> Result<()> {
-    Prerequisites::ensure()?;
     backends::print(&backends::images(false)?);
     tests(run, ignored_tests(&["roots"]))
 }
