@@ -16,31 +16,35 @@ struct Asset {
 }
 
 macro_rules! assets {
-    ($($name:literal: $media_type:expr),+ $(,)?) => {
-        &[$(Asset { name: $name, media_type: $media_type, bytes: include_bytes!(concat!("../../web/dist/", $name)) }),+]
+    ($($folder:literal / $name:literal: $media_type:expr),+ $(,)?) => {
+        &[$(Asset {
+            name: $name,
+            media_type: $media_type,
+            bytes: include_bytes!(concat!("../../web/", $folder, "/", $name)),
+        }),+]
     };
 }
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Every file of `gateway/web/dist`; a test compares.
+/// Every file of `gateway/web/static` (as written) and `gateway/web/dist` (compiled); a test compares.
 const ASSETS: &[Asset] = assets! {
-    "index.html": HTML,
-    "style.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-    "accounts.js": SCRIPT,
-    "client.js": SCRIPT,
-    "composer.js": SCRIPT,
-    "conversation.js": SCRIPT,
-    "dialogs.js": SCRIPT,
-    "dom.js": SCRIPT,
-    "main.js": SCRIPT,
-    "protocol.js": SCRIPT,
-    "room-list.js": SCRIPT,
-    "sign-in.js": SCRIPT,
-    "state.js": SCRIPT,
-    "uuid.js": SCRIPT,
+    "static" / "index.html": HTML,
+    "static" / "style.css": "text/css; charset=utf-8",
+    "static" / "icon.svg": "image/svg+xml",
+    "dist" / "accounts.js": SCRIPT,
+    "dist" / "client.js": SCRIPT,
+    "dist" / "composer.js": SCRIPT,
+    "dist" / "conversation.js": SCRIPT,
+    "dist" / "dialogs.js": SCRIPT,
+    "dist" / "dom.js": SCRIPT,
+    "dist" / "main.js": SCRIPT,
+    "dist" / "protocol.js": SCRIPT,
+    "dist" / "room-list.js": SCRIPT,
+    "dist" / "sign-in.js": SCRIPT,
+    "dist" / "state.js": SCRIPT,
+    "dist" / "uuid.js": SCRIPT,
 };
 
 pub(super) async fn index(headers: HeaderMap) -> Response {
@@ -74,8 +78,9 @@ mod tests {
 
     #[test]
     fn serves_every_file_of_the_built_page() {
-        let mut built: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/web/dist"))
-            .unwrap()
+        let mut built: Vec<String> = ["static", "dist"]
+            .iter()
+            .flat_map(|folder| std::fs::read_dir(format!("{}/web/{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap())
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         built.sort();
