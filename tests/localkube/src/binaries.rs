@@ -36,7 +36,11 @@ const COREDNS: Module = Module {
 const HELM: Module = Module {
     folder: "helm",
     announcement: "building Helm (about a minute, the first time only) ...",
-    link_flags: "-s -w",
+    // Without these, Helm renders charts for Kubernetes 1.20 wherever no cluster tells it better.
+    link_flags: "-s -w -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
+                 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34 \
+                 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 \
+                 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=34",
     programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
 };
 

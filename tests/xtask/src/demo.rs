@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use localkube::Cluster;
+use localkube::{Binaries, Cluster};
 
 use crate::{cluster, install, paths, shell};
 
@@ -50,7 +50,9 @@ impl Demo {
         for forward in &forwards {
             println!("    {}    {}", forward.url, forward.pod);
         }
+        let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
         println!("\n  kubectl: export KUBECONFIG={}", kube.kubeconfig().display());
+        println!("           (if you have none: {})", kubectl.display());
         println!("  stop the demo's Kubernetes: cargo xtask demo --down\n");
         if self.once {
             return forwards.iter().try_for_each(Forward::check);
