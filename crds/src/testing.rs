@@ -69,7 +69,12 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 fn create(name: &'static str, spec: Value, message: &'static str) -> Refusal {
-    Refusal { name, kind: Attempt::Create, patch: Value::Object(std::iter::once(("spec".to_owned(), spec)).collect()), message }
+    Refusal {
+        name,
+        kind: Attempt::Create,
+        patch: Value::Object(std::iter::once(("spec".to_owned(), spec)).collect()),
+        message,
+    }
 }
 
 fn update(name: &'static str, spec: Value, message: &'static str) -> Refusal {

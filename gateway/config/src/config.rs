@@ -135,12 +135,7 @@ impl GatewayConfig {
     /// # Errors
     /// The first field that is out of its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let fail = |field, message: &str| {
-            Err(ConfigError {
-                field,
-                message: message.to_owned(),
-            })
-        };
+        let fail = |field, message: &str| Err(ConfigError { field, message: message.to_owned() });
         if self.cluster.is_empty() {
             return fail("cluster", "must not be empty; use namespace/name");
         }

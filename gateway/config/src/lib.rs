@@ -6,6 +6,4 @@
 mod config;
 pub mod stats;
 
-pub use config::{
-    Auth, Broker, ConfigError, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis, Shard,
-};
+pub use config::{Auth, Broker, ConfigError, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis, Shard};

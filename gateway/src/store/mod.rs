@@ -222,7 +222,13 @@ pub trait Store: Send + Sync + 'static {
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError>;
 
     /// A page of messages in ascending seq, for a member; the second value says that there are more in that direction.
-    async fn history(&self, room: RoomId, user: UserId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), StoreError>;
+    async fn history(
+        &self,
+        room: RoomId,
+        user: UserId,
+        page: Page,
+        limit: u32,
+    ) -> Result<(Vec<Message>, bool), StoreError>;
 
     /// Messages after `after` in ascending seq, at most `limit`, without a membership check: the hub fills gaps with it.
     async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError>;
@@ -231,7 +237,13 @@ pub trait Store: Send + Sync + 'static {
     async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError>;
 
     /// Raises a member's marks; lower values change nothing, values over `last_seq` are cut to it.
-    async fn mark(&self, room: RoomId, user: UserId, delivered: Option<Seq>, read: Option<Seq>) -> Result<Marks, StoreError>;
+    async fn mark(
+        &self,
+        room: RoomId,
+        user: UserId,
+        delivered: Option<Seq>,
+        read: Option<Seq>,
+    ) -> Result<Marks, StoreError>;
 
     /// Brings the room list of the event's user up to date in the user's slot; idempotent, older versions change nothing.
     async fn apply_membership(&self, event: &StoredEvent) -> Result<(), StoreError>;

@@ -9,17 +9,9 @@ use anyhow::{Context as _, Result};
 /// # Errors
 /// There is no such process here.
 pub(crate) fn resident(pid: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))
-        .with_context(|| format!("no process {pid} here"))?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .context("no VmRSS")?;
-    let kilobytes: u64 = line
-        .split_whitespace()
-        .nth(1)
-        .context("no number in VmRSS")?
-        .parse()?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("no process {pid} here"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+    let kilobytes: u64 = line.split_whitespace().nth(1).context("no number in VmRSS")?.parse()?;
     Ok(kilobytes * 1024)
 }
 
@@ -28,8 +20,7 @@ pub(crate) fn resident(pid: u32) -> Result<u64> {
 /// # Errors
 /// There is no such process here.
 pub(crate) fn processor_seconds(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
-        .with_context(|| format!("no process {pid} here"))?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("no process {pid} here"))?;
     // The command in parentheses may hold spaces; user and system time are the 12th and 13th field after it.
     let (_, fields) = stat.rsplit_once(')').context("an unreadable stat file")?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
