@@ -17,7 +17,7 @@ impl Hasher {
 
     /// Adds a text.
     #[must_use]
-    pub fn add(mut self, text: &str) -> Self {
+    pub fn text(mut self, text: &str) -> Self {
         self.0.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
         self.0.update(text.as_bytes());
         self
@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn boundaries_count() {
-        let (joined, apart) = (Hasher::new().add("ab").add("c").finish(), Hasher::new().add("a").add("bc").finish());
+        let (joined, apart) =
+            (Hasher::new().text("ab").text("c").finish(), Hasher::new().text("a").text("bc").finish());
         assert_ne!(joined, apart);
         assert_eq!(joined.len(), 40);
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chat_crds::ChatCluster;
+use chat_crds::{ChatCluster, ChatClusterStatus};
 use kube::{ResourceExt, runtime::controller::Action};
 use tracing::Instrument;
 
@@ -82,21 +82,22 @@ async fn timed(context: &Context, key: &ClusterKey) -> Result<Action, ObservedEr
 
 /// Publishes what changed and logs it once.
 async fn told(context: &Context, pass: Pass) -> Result<Outcome, ObservedError> {
-    if let Some((before, after)) = &pass.change {
-        if before.status.as_ref() != Some(after) {
-            let ready = after.conditions.iter().find(|condition| condition.type_ == "Ready");
-            let then =
-                before.status.iter().flat_map(|status| &status.conditions).find(|condition| condition.type_ == "Ready");
-            if ready.map(|condition| (&condition.status, &condition.reason))
-                != then.map(|condition| (&condition.status, &condition.reason))
-            {
-                let (status, reason) = ready.map_or(("", ""), |condition| (&condition.status, &condition.reason));
-                tracing::info!(ready = status, reason, "status changed");
-            }
-            context.announcer.announce(before, after).await;
+    if let Some((before, after)) = pass.change.as_ref().filter(|(before, after)| before.status.as_ref() != Some(after))
+    {
+        let then = before.status.as_ref().and_then(ready);
+        if let Some(now) = ready(after).filter(|now| then != Some(*now)) {
+            let (ready, reason) = now;
+            tracing::info!(ready, reason, "status changed");
         }
+        context.announcer.announce(before, after).await;
     }
     pass.error.map_or(Ok(pass.outcome), |error| Err(error.into()))
+}
+
+/// Status and reason of Ready.
+fn ready(status: &ChatClusterStatus) -> Option<(&str, &str)> {
+    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    Some((&ready.status, &ready.reason))
 }
 
 /// When a failed pass is tried again.

@@ -26,6 +26,8 @@ use crate::{
 
 /// Pause between two looks for the CRD.
 const CRD_RETRY: Duration = Duration::from_secs(3);
+/// Longest wait for open connections of the admin port at the end.
+const CLOSE: Duration = Duration::from_secs(1);
 /// Clusters with news that wait for the controller; more are seen in the next round of polling.
 const NEWS: usize = 1_024;
 
@@ -40,15 +42,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     let metrics = Arc::new(Metrics::new().context("failed to register metrics")?);
     let readiness = Readiness::blocked("starting");
-    let admin = tokio::spawn(admin::serve(args.listen, readiness.clone(), Arc::clone(&metrics), stop.clone()));
+    // Served to the very end: the last passes after SIGTERM are still seen by whoever asks.
+    let close = CancellationToken::new();
+    let admin = admin::serve(args.listen, readiness.clone(), Arc::clone(&metrics), close.clone());
+    let mut admin = tokio::spawn(admin);
     let client = Client::try_default().await.context("failed to find out how to reach the API server")?;
-
     let worked = tokio::select! {
-        worked = work(args, client, metrics, readiness, stop.clone()) => worked,
-        // Served until `stop`, so it ends first only when it failed.
-        ended = admin, if !stop.is_cancelled() => ended.context("the admin port's task failed")?.context("the admin port failed"),
+        worked = work(args, client, metrics, readiness, stop) => worked,
+        // Not closed yet, so it ended because it failed.
+        ended = &mut admin => return ended.context("the admin port's task failed")?.context("the admin port failed"),
     };
-    stop.cancel();
+    close.cancel();
+    // Connections that are kept open must not keep the process.
+    let _ = tokio::time::timeout(CLOSE, admin).await;
     worked
 }
 

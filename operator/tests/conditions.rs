@@ -1,6 +1,8 @@
 //! The conditions as a table of states, each judged by the rules of kstatus (sigs.k8s.io/cli-utils), and properties that
 //! hold over every sequence of states.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -89,7 +91,7 @@ fn stats(name: &str) -> GatewayStats {
 
 fn view() -> ClusterView {
     let gateways = ["g1", "g2"].map(|name| (name.to_owned(), stats(name))).into();
-    ClusterView { gateways, silent: BTreeMap::new(), connections: 6 }
+    ClusterView { gateways, silent: BTreeMap::new(), connections: 6, asked: true }
 }
 
 fn gateways(ready: i32, complete: bool) -> GatewaysObserved {
@@ -99,6 +101,11 @@ fn gateways(ready: i32, complete: bool) -> GatewaysObserved {
 fn backends() -> BTreeMap<String, BackendObserved> {
     let fine = BackendObserved { ready: true, current: true };
     ["demo-rabbitmq", "demo-redis", "demo-shard-a"].map(|name| (name.to_owned(), fine)).into()
+}
+
+/// Asked, but there is no gateway that could answer.
+fn nobody() -> ClusterView {
+    ClusterView { asked: true, ..ClusterView::default() }
 }
 
 /// Everything as it should be.
@@ -181,7 +188,7 @@ fn on_the_way() -> Vec<Row> {
                 verdict: Verdict::Waiting(problem("Starting")),
                 shape: Shape { migration: None, ..shape() },
                 observed: Observed::default(),
-                view: ClusterView::default(),
+                view: nobody(),
             },
             InProgress,
             ("False", "Starting"),
@@ -192,7 +199,7 @@ fn on_the_way() -> Vec<Row> {
             change(|world| {
                 world.observed.gateways = None;
                 world.observed.migrations = [(JOB.to_owned(), MigrationObserved::Running)].into();
-                world.view = ClusterView::default();
+                world.view = nobody();
             }),
             InProgress,
             ("False", "WaitingForMigration"),
@@ -242,7 +249,7 @@ fn on_the_way() -> Vec<Row> {
             change(|world| {
                 world.shape = external();
                 world.observed.backends.clear();
-                world.view = ClusterView::default();
+                world.view = nobody();
             }),
             InProgress,
             ("False", "NotObserved"),
@@ -254,7 +261,7 @@ fn on_the_way() -> Vec<Row> {
                 world.shape = Shape { replicas: 0, ..external() };
                 world.observed.backends.clear();
                 world.observed.gateways = Some(GatewaysObserved { desired: 0, replicas: 0, ..gateways(0, true) });
-                world.view = ClusterView::default();
+                world.view = nobody();
             }),
             Current,
             ("True", "Ready"),
@@ -454,6 +461,27 @@ fn conditions_of_every_state() {
 #[test]
 fn a_generation_that_was_not_observed_is_in_progress() {
     assert_eq!(kstatus(GENERATION + 1, GENERATION, &judge(&fine(), &[], 1)), Kstatus::InProgress);
+}
+
+#[test]
+fn a_restart_of_the_operator_changes_nothing_before_the_gateways_are_asked() {
+    for managed in [true, false] {
+        let world = change(|world| {
+            if !managed {
+                world.shape = external();
+                world.observed.backends.clear();
+            }
+        });
+        let before = judge(&world, &[], 1);
+        let restarted = World { view: ClusterView::default(), ..world.clone() };
+        assert_eq!(judge(&restarted, &before, 2), before, "managed: {managed}");
+        // What the operator sees by itself needs no answer.
+        let mut broken = restarted;
+        broken.observed.backends.insert("demo-redis".to_owned(), BackendObserved { ready: false, current: true });
+        if managed {
+            assert!(judge(&broken, &before, 3).iter().any(|c| c.type_ == "CacheAvailable" && c.status == "False"));
+        }
+    }
 }
 
 fn worlds() -> impl Strategy<Value = World> {

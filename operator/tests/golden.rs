@@ -1,6 +1,8 @@
 //! The objects of every fixture cluster, kept as YAML. `cargo insta review`, or `INSTA_UPDATE=always cargo test`, takes
 //! over a change that is meant; the diff of the snapshots is what a reviewer reads.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
+
 mod support;
 
 use chat_operator::{

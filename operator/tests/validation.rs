@@ -1,10 +1,12 @@
 //! What is refused and why, and that credentials are neither lost, nor changed, nor shown.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
+
 mod support;
 
 use chat_operator::{
     build::{self, ChildId, Kind},
-    reconcile::{Dereferenced, LockedVolume, ValidateError},
+    reconcile::{Dereferenced, LockedVolume, ValidateError, expected_children},
 };
 use serde_json::json;
 
@@ -121,5 +123,17 @@ fn no_secret_value_is_in_any_debug_text() {
             assert!(!text.contains(&value), "{name}: {key} is shown");
         }
         assert!(!text.contains("made-up"), "{name}: a user's value is shown");
+    }
+}
+
+#[test]
+fn every_child_but_the_migration_is_looked_for_before_it_is_made() {
+    for name in support::FIXTURES {
+        let cluster = support::migrated(name);
+        let expected: Vec<ChildId> = expected_children(&support::cluster(name));
+        for child in build::build(&cluster).unwrap().children().unwrap() {
+            let hashed = child.id.name.contains("-migrate-");
+            assert!(hashed || expected.contains(&child.id), "{name}: {} could overwrite a foreign object", child.id);
+        }
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(Config
     let signing_key = match &cluster.signing_key {
         SigningKey::Generated(key) | SigningKey::Given { content: key, .. } => key,
     };
-    let hash = Hasher::new().add(&json).add(signing_key.expose()).add(cluster.admin_token.expose()).finish();
+    let hash = Hasher::new().text(&json).text(signing_key.expose()).text(cluster.admin_token.expose()).finish();
     let name = cluster.names.gateway();
     let config_map = build_config_map(cluster, Role::of(Component::Gateway), name, json);
     Ok((config_map, gateway::build_deployment(cluster, &hash)))

@@ -39,15 +39,15 @@ pub(super) fn hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
     let config = gateway_config::render(cluster, Reader::Migration)?;
     // Of the configuration only what the migration uses: a changed limit must not run it again.
     let database: serde_json::Value = serde_json::from_str(&config)?;
-    let mut hasher = Hasher::new().add(&cluster.images.gateway).add(&database["database"].to_string());
+    let mut hasher = Hasher::new().text(&cluster.images.gateway).text(&database["database"].to_string());
     for shard in &cluster.shards {
         hasher = match &shard.backend {
             ShardBackend::Managed(managed) => {
                 let credentials = &managed.credentials;
-                hasher.add(credentials.uri.expose()).add(credentials.migration_uri.expose())
+                hasher.text(credentials.uri.expose()).text(credentials.migration_uri.expose())
             }
             ShardBackend::External { contents: [uri, migration_uri], .. } => {
-                hasher.add(uri.expose()).add(migration_uri.expose())
+                hasher.text(uri.expose()).text(migration_uri.expose())
             }
         };
     }

@@ -36,7 +36,7 @@ pub(super) fn build_stateful_set(cluster: &ValidatedCluster, backend: Backend<'_
     let Backend { role, name, container, volumes, claim, restart_on, grace_seconds } = backend;
     let mut metadata = meta::template(cluster, role);
     metadata.annotations = restart_on.map(|value| {
-        BTreeMap::from([(annotation::CONFIG_HASH.to_owned(), Hasher::new().add(value.expose()).finish())])
+        BTreeMap::from([(annotation::CONFIG_HASH.to_owned(), Hasher::new().text(value.expose()).finish())])
     });
     let container = Container {
         image_pull_policy: Some("IfNotPresent".to_owned()),

@@ -30,6 +30,8 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(3);
 /// The number of connections changes all the time; status follows at most this often.
 const CONNECTIONS_EVERY: Duration = Duration::from_secs(10);
+/// Rounds that the last answer of a ready gateway stands for when it gives none: a busy machine is no broken gateway.
+const PATIENCE: u32 = 3;
 /// Questions at the same time. A question is one small request, so this bounds sockets, not work.
 const CONCURRENCY: usize = 64;
 
@@ -39,6 +41,29 @@ struct Target {
     token: Sensitive,
     view: ClusterView,
     published: Instant,
+    /// Rounds in a row that a ready pod has not answered.
+    missed: HashMap<String, u32>,
+}
+
+impl Target {
+    /// Puts the last answer in place of a missing one, for a few rounds.
+    fn bear_with(&mut self, view: &mut ClusterView) {
+        self.missed.retain(|pod, _| view.silent.contains_key(pod));
+        let (before, missed) = (&self.view.gateways, &mut self.missed);
+        let mut stand_ins = Vec::new();
+        view.silent.retain(|pod, _| {
+            let rounds = missed.entry(pod.clone()).or_default();
+            *rounds += 1;
+            match before.get(pod).filter(|_| *rounds < PATIENCE) {
+                Some(last) => {
+                    stand_ins.push((pod.clone(), last.clone()));
+                    false
+                }
+                None => true,
+            }
+        });
+        view.gateways.extend(stand_ins);
+    }
 }
 
 /// Keeps the views of all clusters.
@@ -63,7 +88,12 @@ impl Poller {
         match targets.get_mut(key) {
             Some(target) => target.token.clone_from(token),
             None => {
-                let target = Target { token: token.clone(), view: ClusterView::default(), published: Instant::now() };
+                let target = Target {
+                    token: token.clone(),
+                    view: ClusterView::default(),
+                    published: Instant::now(),
+                    missed: HashMap::new(),
+                };
                 targets.insert(key.clone(), target);
             }
         }
@@ -83,6 +113,11 @@ impl Poller {
 
     /// Asks round after round until `stop`.
     pub async fn run(&self, pods: Store<Pod>, stop: CancellationToken) {
+        // Without the pods a first round would find no gateways, and say so.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            ready = pods.wait_until_ready() => if ready.is_err() { return },
+        }
         let mut ticks = tokio::time::interval(PERIOD);
         // A round that took long must not be followed by a burst of rounds.
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -139,6 +174,8 @@ impl Poller {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, target) in targets.iter_mut() {
             let mut view = views.remove(key).unwrap_or_default();
+            view.asked = true;
+            target.bear_with(&mut view);
             let open = view.open_connections();
             let due = open != target.view.connections && now.duration_since(target.published) >= CONNECTIONS_EVERY;
             let changed = view.says_something_else(&target.view);
@@ -188,6 +225,25 @@ mod tests {
     fn one(key: &ClusterKey, connections: u32) -> HashMap<ClusterKey, ClusterView> {
         let view = testing::view(&[stats("g1", connections, &[])]);
         HashMap::from([(key.clone(), ClusterView { connections: 0, ..view })])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_may_miss_two_rounds() {
+        let (sender, _receiver) = mpsc::channel(8);
+        let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));
+        let key = ClusterKey::new("ns", "demo");
+        poller.watch(&key, &Sensitive::new("t"));
+        let silence = || {
+            let silent = [("g1".to_owned(), "no answer".to_owned())].into();
+            HashMap::from([(key.clone(), ClusterView { silent, ..ClusterView::default() })])
+        };
+        poller.store(one(&key, 1));
+        for _ in 1..PATIENCE {
+            assert_eq!(poller.store(silence()), Vec::new(), "the last answer stands");
+        }
+        assert_eq!(poller.store(silence()), vec![key.clone()]);
+        assert_eq!(poller.view(&key).silent.len(), 1);
+        assert_eq!(poller.store(one(&key, 1)), vec![key.clone()], "and it is back by itself");
     }
 
     #[tokio::test(start_paused = true)]

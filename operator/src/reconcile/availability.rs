@@ -18,6 +18,14 @@ pub(super) enum State {
 }
 
 impl State {
+    pub(super) fn of(status: &str) -> Self {
+        match status {
+            "True" => Self::True,
+            "False" => Self::False,
+            _ => Self::Unknown,
+        }
+    }
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",

@@ -75,12 +75,13 @@ impl Inputs<'_> {
 /// All conditions, in the order in which they are shown.
 #[must_use]
 pub fn conditions(inputs: &Inputs<'_>) -> Vec<Condition> {
+    let said = |type_, part| (type_, until_asked(inputs, type_, part));
     let parts = [
         (ConditionType::GatewaysAvailable, availability::gateways(inputs)),
-        (ConditionType::BrokerAvailable, availability::broker(inputs)),
-        (ConditionType::CacheAvailable, availability::cache(inputs)),
-        (ConditionType::DatabaseAvailable, availability::database(inputs)),
-        (ConditionType::ShardsBalanced, availability::shards(inputs)),
+        said(ConditionType::BrokerAvailable, availability::broker(inputs)),
+        said(ConditionType::CacheAvailable, availability::cache(inputs)),
+        said(ConditionType::DatabaseAvailable, availability::database(inputs)),
+        said(ConditionType::ShardsBalanced, availability::shards(inputs)),
         (ConditionType::RolloutHealthy, availability::rollout(inputs)),
     ];
     let stalled = stalled(inputs);
@@ -89,6 +90,18 @@ pub fn conditions(inputs: &Inputs<'_>) -> Vec<Condition> {
     let head =
         [(ConditionType::Ready, ready), (ConditionType::Reconciling, reconciling), (ConditionType::Stalled, stalled)];
     head.into_iter().chain(parts).map(|(type_, part)| stamp(inputs, type_, part)).collect()
+}
+
+/// Until the gateways have been asked, what they said last stands: an operator that starts must not make a healthy
+/// cluster unready for the seconds before its first answer. What is seen to be broken is told at once.
+fn until_asked(inputs: &Inputs<'_>, type_: ConditionType, part: Part) -> Part {
+    let before = inputs.previous.iter().find(|condition| condition.type_ == type_.as_str());
+    match before {
+        Some(before) if !inputs.view.asked && part.state != State::False => {
+            Part { state: State::of(&before.status), reason: before.reason.clone(), message: before.message.clone() }
+        }
+        _ => part,
+    }
 }
 
 fn stalled(inputs: &Inputs<'_>) -> Part {

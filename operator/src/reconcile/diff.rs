@@ -12,7 +12,7 @@ pub(super) fn stamp(child: &mut Child) {
     annotations.remove(annotation::APPLIED_HASH);
     let rendered = serde_json::to_string(&child.object).unwrap_or_default();
     let annotations = child.object.metadata.annotations.get_or_insert_default();
-    annotations.insert(annotation::APPLIED_HASH.to_owned(), Hasher::new().add(&rendered).finish());
+    annotations.insert(annotation::APPLIED_HASH.to_owned(), Hasher::new().text(&rendered).finish());
 }
 
 /// Whether `live` was applied from exactly this (stamped) `desired` and still holds all of it.

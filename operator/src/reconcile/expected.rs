@@ -23,7 +23,8 @@ const GATEWAY: [Kind; 6] = [
 ];
 
 /// Children by kind and name.
-pub(super) fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
+#[must_use]
+pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
     let mut children: Vec<ChildId> = GATEWAY.map(|kind| ChildId::new(kind, &names.gateway())).into();
     children.push(ChildId::new(Kind::NetworkPolicy, &names.migration_policy()));
@@ -42,4 +43,28 @@ pub(super) fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
         backend(names.shard(&shard.name));
     }
     children
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_of_a_managed_cluster() {
+        let cluster: ChatCluster = serde_json::from_value(json!({
+            "apiVersion": crate::api::API_VERSION, "kind": crate::api::KIND, "metadata": { "name": "demo" },
+            "spec": {
+                "broker": { "rabbitmq": { "managed": {} } }, "redis": { "managed": {} },
+                "database": { "shards": [{ "name": "a", "managed": { "storage": { "size": "1Gi" } } }] }
+            }
+        }))
+        .unwrap();
+        let expected = expected_children(&cluster);
+        assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), expected.len(), "no name twice");
+        assert_eq!(expected.len(), 6 + 3 + 3 * 5);
+    }
 }

@@ -23,6 +23,7 @@ pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{Inputs, Shape, Verdict, conditions},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
+    expected::expected_children,
     live::Live,
     observed::{BackendObserved, GatewaysObserved, MigrationObserved, Observed, Trouble, observe},
     outcome::{Outcome, Pass, PassError},

@@ -121,7 +121,7 @@ fn revision(template: &PodTemplateSpec) -> String {
     let config =
         template.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref()?.get(annotation::CONFIG_HASH));
     let image = template.spec.as_ref().and_then(|spec| spec.containers.first()?.image.as_deref());
-    let mut hash = Hasher::new().add(image.unwrap_or_default()).add(config.map_or("", String::as_str)).finish();
+    let mut hash = Hasher::new().text(image.unwrap_or_default()).text(config.map_or("", String::as_str)).finish();
     hash.truncate(10);
     hash
 }

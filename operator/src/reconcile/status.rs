@@ -96,10 +96,10 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
         selector: Some(gateway_selector(&cluster.name_any())),
         replicas: Some(gateways.replicas),
         ready_replicas: Some(gateways.ready),
-        connections: Some(view.connections),
+        connections: if view.asked { Some(view.connections) } else { Some(before.connections.unwrap_or_default()) },
         // Until a rollout is over, the revision before it is the one that all gateways ran last.
         revision: if gateways.complete { Some(gateways.revision) } else { before.revision },
-        shards: shards(&inputs),
+        shards: shards(&inputs, &before.shards),
         effective: Some(effective(cluster, default_image)),
     }
 }
@@ -159,11 +159,16 @@ pub(super) async fn write(
     }
 }
 
-fn shards(inputs: &Inputs<'_>) -> Vec<ShardStatus> {
-    let one = |(name, set): &(String, Option<String>)| ShardStatus {
-        name: name.clone(),
-        slots: inputs.view.slots(name),
-        available: availability::shard(inputs, name, set.as_deref()).state == State::True,
+fn shards(inputs: &Inputs<'_>, before: &[ShardStatus]) -> Vec<ShardStatus> {
+    let one = |(name, set): &(String, Option<String>)| {
+        let part = availability::shard(inputs, name, set.as_deref());
+        match before.iter().find(|shard| &shard.name == name) {
+            // As with the conditions: what was said last stands until the gateways have been asked.
+            Some(before) if !inputs.view.asked && part.state != State::False => before.clone(),
+            _ => {
+                ShardStatus { name: name.clone(), slots: inputs.view.slots(name), available: part.state == State::True }
+            }
+        }
     };
     inputs.shape.shards.iter().map(one).collect()
 }

@@ -1,5 +1,6 @@
 //! Fixture clusters, and the way from their YAML through the real validation.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be read is a failed test")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -16,12 +17,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 /// Names of the fixture clusters.
-pub const FIXTURES: [&str; 7] =
+pub(crate) const FIXTURES: [&str; 7] =
     ["minimal", "two-shards", "external-backends", "paused", "overlays", "everything", "scaled-to-zero"];
 
 /// Bytes that are the same in every run, and different at every call.
 #[derive(Default)]
-pub struct FixedEntropy(u8);
+pub(crate) struct FixedEntropy(u8);
 
 impl Entropy for FixedEntropy {
     fn bytes(&mut self) -> Result<[u8; 32], EntropyError> {
@@ -30,7 +31,7 @@ impl Entropy for FixedEntropy {
     }
 }
 
-pub fn environment() -> Environment {
+pub(crate) fn environment() -> Environment {
     Environment {
         images: Images {
             gateway: "chatcluster.dev/chat-gateway:0.1.0".to_owned(),
@@ -48,7 +49,7 @@ fn file(name: &str) -> String {
 }
 
 /// The fixture cluster `name`.
-pub fn cluster(name: &str) -> ChatCluster {
+pub(crate) fn cluster(name: &str) -> ChatCluster {
     serde_yaml_ng::from_str(&file(&format!("{name}.yaml"))).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -60,7 +61,7 @@ struct UserSecret {
 }
 
 /// The Secrets that users made.
-pub fn user_secrets() -> BTreeMap<String, Option<SecretValues>> {
+pub(crate) fn user_secrets() -> BTreeMap<String, Option<SecretValues>> {
     let secrets: Vec<UserSecret> = serde_yaml_ng::from_str(&file("secrets.yaml")).unwrap();
     let values =
         |data: BTreeMap<String, String>| data.into_iter().map(|(key, value)| (key, Sensitive::new(value))).collect();
@@ -68,30 +69,30 @@ pub fn user_secrets() -> BTreeMap<String, Option<SecretValues>> {
 }
 
 /// The cluster with nothing existing but the users' Secrets.
-pub fn fetched(cluster: ChatCluster) -> Dereferenced {
+pub(crate) fn fetched(cluster: ChatCluster) -> Dereferenced {
     Dereferenced { cluster, live: Live::default(), secrets: user_secrets(), locked_volumes: BTreeMap::new() }
 }
 
-pub fn validated(fetched: &Dereferenced) -> Result<ValidatedCluster, ValidateError> {
+pub(crate) fn validated(fetched: &Dereferenced) -> Result<ValidatedCluster, ValidateError> {
     validate(fetched, &environment(), &mut FixedEntropy::default())
 }
 
 /// The fixture `name`, its migration completed, so that everything is built.
-pub fn migrated(name: &str) -> ValidatedCluster {
+pub(crate) fn migrated(name: &str) -> ValidatedCluster {
     let mut fetched = fetched(cluster(name));
     let job = migration_name(&validated(&fetched).unwrap()).unwrap();
     insert(&mut fetched.live, Kind::Job, completed_job(&job));
     validated(&fetched).unwrap()
 }
 
-pub fn completed_job(name: &str) -> serde_json::Value {
+pub(crate) fn completed_job(name: &str) -> serde_json::Value {
     json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": name },
         "status": { "conditions": [{ "type": "Complete", "status": "True" }] }
     })
 }
 
-pub fn insert(live: &mut Live, kind: Kind, object: serde_json::Value) {
+pub(crate) fn insert(live: &mut Live, kind: Kind, object: serde_json::Value) {
     let object: kube::api::DynamicObject = serde_json::from_value(object).unwrap();
     live.insert(chat_operator::build::ChildId::new(kind, &object.name_any()), object);
 }
