@@ -11,7 +11,6 @@ use kube::{
 
 use crate::{
     chat_cluster::ChatCluster,
-    pods::Part,
     wait::{Seen, until},
     world::World,
 };
@@ -26,15 +25,15 @@ impl ChatCluster {
         Ok(())
     }
 
-    /// Waits until a part is ready again and none of its pods is `old`.
+    /// Waits until a pod of a StatefulSet has a ready successor of the same name.
     ///
     /// # Errors
-    /// It is not within `limit`.
-    pub async fn wait_replaced(&self, part: Part, old: &Pod, limit: Duration) -> Result<()> {
+    /// It has not within `limit`.
+    pub async fn wait_replaced(&self, old: &Pod, limit: Duration) -> Result<()> {
         until(format!("a pod in place of {}", old.name_any()), limit, || async {
-            let pods = self.pods(part).await?;
-            let fresh = !pods.is_empty() && pods.iter().all(|pod| pod.uid() != old.uid() && crate::pods::is_ready(pod));
-            Ok(if fresh { Seen::Yes(()) } else { Seen::NotYet(format!("{} pods", pods.len())) })
+            let now = self.pod_api().get_opt(&old.name_any()).await?;
+            let done = now.as_ref().is_some_and(|now| now.uid() != old.uid() && crate::pods::is_ready(now));
+            Ok(if done { Seen::Yes(()) } else { Seen::NotYet(format!("there: {}", now.is_some())) })
         })
         .await
     }
@@ -68,13 +67,9 @@ pub fn crash(pod: &Pod) -> Result<usize> {
     let uid = pod.uid().context("a pod without uid")?;
     let pids = processes_of(&uid)?;
     ensure!(!pids.is_empty(), "no process of pod {} on this machine", pod.name_any());
-    for pid in &pids {
-        let status = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status()?;
-        // It may have ended as a child of one killed before it.
-        if !status.success() {
-            println!("  process {pid} was gone already");
-        }
-    }
+    let pids_as_text: Vec<String> = pids.iter().map(u32::to_string).collect();
+    // Some end as children of one killed before them, so neither the status nor the words of `kill` say anything.
+    std::process::Command::new("kill").arg("-KILL").args(pids_as_text).stderr(std::process::Stdio::null()).status()?;
     Ok(pids.len())
 }
 

@@ -1,6 +1,6 @@
 //! `kubectl` and `helm` as a user runs them.
 
-use std::{env, process::Stdio};
+use std::{env, path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::{io::AsyncWriteExt as _, process::Command};
@@ -18,7 +18,22 @@ pub struct Printed {
     pub err: String,
 }
 
+/// Helm renders without a cluster for the version that the tests run.
+const KUBE_VERSION: &str = "1.34.0";
+
 impl World {
+    /// Renders a chart of this repository as it would be installed into `namespace`.
+    ///
+    /// # Errors
+    /// Helm fails.
+    pub async fn helm_template(&self, chart: &str, namespace: &str, set: &[&str]) -> Result<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts").join(chart);
+        let folder = folder.to_string_lossy();
+        let mut args = vec!["template", chart, &folder, "--namespace", namespace, "--kube-version", KUBE_VERSION];
+        args.extend(set.iter().flat_map(|value| ["--set", value]));
+        self.helm(&args).await
+    }
+
     /// Runs kubectl to its end, whatever it is.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ async fn b2_no_stale_ready() -> Result<()> {
     let mut generation = cluster.get().await?.metadata.generation.unwrap_or_default();
     for number in 1..=patches {
         // Every fifth patch rolls the gateways, the others only scale them.
-        let replicas = 1 + number % 2;
+        let replicas = 1 + (number - 1) % 2;
         let mut patch = json!({ "spec": { "gateways": { "replicas": replicas } } });
         if number % 5 == 0 {
             patch["spec"]["gateways"]["podTemplate"] =
@@ -188,7 +188,7 @@ async fn b4_transition_times_move_with_the_status_only() -> Result<()> {
         }
         let pod = cluster.ready_pods(Part::Broker).await?.remove(0);
         cluster.kill_pod(&pod).await?;
-        cluster.wait_replaced(Part::Broker, &pod, SETTLE_LIMIT).await?;
+        cluster.wait_replaced(&pod, SETTLE_LIMIT).await?;
         cluster.wait_condition("BrokerAvailable", "True", SETTLE_LIMIT).await?;
         cluster.wait_ready(SETTLE_LIMIT).await?;
         Ok(())

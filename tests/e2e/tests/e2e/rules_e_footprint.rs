@@ -1,6 +1,6 @@
 //! Rules E1 to E4: small rights, polite neighbours.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{World, children::title, pods::Part, world::OPERATOR_NAMESPACE};
@@ -9,11 +9,6 @@ use kube::{Api, ResourceExt as _, api::ListParams};
 use serde_json::Value;
 
 use crate::shared::{NAMESPACE, SETTLE_LIMIT, shared};
-
-/// A chart of this repository.
-pub(crate) fn chart(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts").join(name).to_string_lossy().into_owned()
-}
 
 /// All objects of a rendered chart.
 pub(crate) fn documents(yaml: &str) -> Result<Vec<Value>> {
@@ -60,11 +55,10 @@ async fn check_no_warning(world: &World, object: &kube::api::DynamicObject) -> R
 #[ignore = "runs through cargo xtask test"]
 async fn e2_roles_are_exact_and_the_namespaced_form_needs_nothing_else() -> Result<()> {
     let world = World::connect().await?;
-    let chart = chart("chat-operator");
     for scope in ["Cluster", "Namespace"] {
         let scope_value = format!("scope={scope}");
-        let args = ["template", "chat-operator", &chart, "-n", OPERATOR_NAMESPACE, "--set", &scope_value];
-        let rendered = documents(&world.helm(&args).await?)?;
+        let yaml = world.helm_template("chat-operator", OPERATOR_NAMESPACE, &[&scope_value]).await?;
+        let rendered = documents(&yaml)?;
         let roles: Vec<_> =
             rendered.iter().filter(|d| d["kind"].as_str().is_some_and(|k| k.ends_with("Role"))).collect();
         ensure!(!roles.is_empty(), "no role in scope {scope}");

@@ -104,7 +104,7 @@ async fn d_postgresql_is_killed() -> Result<()> {
         let pod = cluster.ready_pods(Part::Database).await?.remove(0);
         crash(&pod)?;
         cluster.kill_pod(&pod).await?;
-        cluster.wait_replaced(Part::Database, &pod, SETTLE_LIMIT).await
+        cluster.wait_replaced(&pod, SETTLE_LIMIT).await
     })
     .await?;
     Ok(())
@@ -125,5 +125,5 @@ async fn e_operator_is_killed() -> Result<()> {
 async fn replace(cluster: ChatCluster, part: Part) -> Result<()> {
     let pod = cluster.ready_pods(part).await?.remove(0);
     cluster.kill_pod(&pod).await?;
-    cluster.wait_replaced(part, &pod, Duration::from_secs(120)).await
+    cluster.wait_replaced(&pod, Duration::from_secs(120)).await
 }
