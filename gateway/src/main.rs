@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use chat_gateway::{
     args::{Args, Command},
-    migrate, serve, settings, telemetry,
+    migrate, serve, settings, shutdown, telemetry,
 };
 use clap::Parser as _;
 
@@ -39,7 +39,13 @@ async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Serve { config, name } => Ok(serve::run(settings::load(&config)?, name).await?),
         Command::Migrate { config } => {
-            let report = migrate::run(&settings::load(&config)?).await?;
+            let config = settings::load(&config)?;
+            let report = tokio::select! {
+                report = migrate::run(&config) => report?,
+                // As process 1 of its container it would otherwise ignore the signal until it is killed. Every step is a
+                // transaction, so the next run goes on where this one ended.
+                () = shutdown::requested() => anyhow::bail!("stopped before the migration was complete"),
+            };
             for shard in report.shards {
                 tracing::info!(shard = shard.name, given = shard.given, known = shard.known, "the shard is up to date");
             }
