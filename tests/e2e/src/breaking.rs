@@ -1,6 +1,10 @@
 //! Ways to break a part of a ChatCluster.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -59,17 +63,38 @@ fn restarts(pod: &Pod) -> i32 {
 }
 
 /// Ends the processes of a pod's containers at once (SIGKILL), as a crash of the machine would. The pod stays and restarts them.
-/// Works because the local Kubernetes shares the host's process ids; the sandbox's pause process is spared.
 ///
 /// # Errors
-/// No process of the pod is found: then this is no local Kubernetes, and the test cannot say that anything crashed.
+/// See [`signal`].
 pub fn crash(pod: &Pod) -> Result<usize> {
+    signal(pod, "KILL")
+}
+
+/// Stops the processes of a pod's containers (SIGSTOP) for a while, as a machine that swaps or a cut network would:
+/// connections stay open and nobody answers.
+///
+/// # Errors
+/// See [`signal`].
+pub async fn freeze(pod: &Pod, time: Duration) -> Result<()> {
+    signal(pod, "STOP")?;
+    tokio::time::sleep(time).await;
+    signal(pod, "CONT")?;
+    Ok(())
+}
+
+/// Sends a signal to all processes of a pod's containers. Works because the local Kubernetes shares the host's process
+/// ids; the sandbox's pause process is spared.
+///
+/// # Errors
+/// No process of the pod is found: then this is no local Kubernetes, and the test cannot say that anything broke.
+fn signal(pod: &Pod, signal: &str) -> Result<usize> {
     let uid = pod.uid().context("a pod without uid")?;
     let pids = processes_of(&uid)?;
     ensure!(!pids.is_empty(), "no process of pod {} on this machine", pod.name_any());
     let pids_as_text: Vec<String> = pids.iter().map(u32::to_string).collect();
+    let mut kill = Command::new("kill");
     // Some end as children of one killed before them, so neither the status nor the words of `kill` say anything.
-    std::process::Command::new("kill").arg("-KILL").args(pids_as_text).stderr(std::process::Stdio::null()).status()?;
+    kill.arg(format!("-{signal}")).args(pids_as_text).stderr(Stdio::null()).status()?;
     Ok(pids.len())
 }
 

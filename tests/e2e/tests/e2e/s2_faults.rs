@@ -7,17 +7,26 @@ use chat_test_client::{
     Verdict,
     load::{Load, Progress},
 };
-use e2e::{ChatCluster, Crowd, breaking::crash, pods::Part};
+use e2e::{
+    ChatCluster, Crowd,
+    breaking::{crash, freeze},
+    pods::Part,
+};
+use serde_json::json;
 
 use crate::shared::{SETTLE_LIMIT, shared};
 
-const MESSAGES: u64 = 10_000;
+/// The load of the required scenarios.
+const FULL: u64 = 10_000;
+/// The load of their variants, which would otherwise double the time of the whole run.
+const SHORT: u64 = 4_000;
 /// Paced, so that the load lasts longer than any part is away.
 const PER_SECOND: u32 = 400;
-const BREAK_AFTER: u64 = 3_000;
+/// Devices of a [`Crowd`], each with one connection unless a gateway left it.
+const DEVICES: u64 = 4;
 
-/// Breaks something when a third of the load is acknowledged, and judges when all of it is and the cluster is well again.
-async fn under_load<F, R>(headline: &str, break_it: F) -> Result<Verdict>
+/// Breaks something when a quarter of the load is acknowledged, and judges when all of it is and the cluster is well again.
+async fn under_load<F, R>(headline: &str, messages: u64, break_it: F) -> Result<Verdict>
 where
     F: FnOnce(ChatCluster) -> R,
     R: Future<Output = Result<()>>,
@@ -25,74 +34,106 @@ where
     let cluster = shared().await?;
     let crowd = Crowd::gather(&cluster, 50).await?;
     let progress = Progress::default();
-    let load = Load { messages: MESSAGES, in_flight: 64, body_bytes: 200, per_second: PER_SECOND };
+    let load = Load { messages, in_flight: 64, body_bytes: 200, per_second: PER_SECOND };
     let trouble = async {
-        progress.reach(BREAK_AFTER).await;
+        progress.reach(messages / 4).await;
         let broken = tokio::time::Instant::now();
         break_it(cluster.clone()).await?;
-        println!("{headline}: broken and back after {:.1} s", broken.elapsed().as_secs_f64());
+        let acked = progress.acked();
+        println!("{headline}: broken and back after {:.1} s, at {acked} messages", broken.elapsed().as_secs_f64());
         Ok::<_, anyhow::Error>(())
     };
     let (report, trouble) = tokio::join!(crowd.chat(load, &progress), trouble);
     trouble?;
     let verdict = crowd.judge(headline, &report?);
-    verdict.assert_clean(MESSAGES);
+    verdict.assert_clean(messages);
     cluster.wait_ready(SETTLE_LIMIT).await?;
     Ok(verdict)
+}
+
+fn assert_everybody_stayed(verdict: &Verdict) {
+    assert_eq!(verdict.counts.connections, DEVICES, "a client lost its connection\n{verdict}");
+}
+
+fn assert_somebody_moved(verdict: &Verdict) {
+    assert!(verdict.counts.connections > DEVICES, "no client had to connect again\n{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn a_gateway_is_killed() -> Result<()> {
-    let verdict = under_load("gateway killed", |cluster| async move {
+    let verdict = under_load("gateway killed", FULL, |cluster| async move {
         let pod = cluster.ready_pods(Part::Gateway).await?.remove(0);
         cluster.kill_pod(&pod).await?;
         cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
         Ok(())
     })
     .await?;
-    assert!(verdict.counts.connections > 4, "no client had to connect again: {verdict}");
+    assert_somebody_moved(&verdict);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn a_gateway_crashes() -> Result<()> {
-    let verdict = under_load("gateway crashed (SIGKILL)", |cluster| async move {
+    let verdict = under_load("gateway crashed (SIGKILL)", SHORT, |cluster| async move {
         let pod = cluster.ready_pods(Part::Gateway).await?.remove(1);
         crash(&pod)?;
         cluster.wait_restarted(&pod, SETTLE_LIMIT).await
     })
     .await?;
-    assert!(verdict.counts.connections > 4, "no client had to connect again: {verdict}");
+    assert_somebody_moved(&verdict);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn b_rabbitmq_is_killed() -> Result<()> {
-    let verdict = under_load("RabbitMQ killed", |cluster| replace(cluster, Part::Broker)).await?;
-    assert_eq!(verdict.counts.connections, 4, "a broker's absence must not cost a client its connection: {verdict}");
+    let verdict = under_load("RabbitMQ killed", FULL, |cluster| replace(cluster, Part::Broker)).await?;
+    assert_everybody_stayed(&verdict);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn b_rabbitmq_is_frozen() -> Result<()> {
+    let verdict = under_load("RabbitMQ frozen for 12 s", SHORT, |cluster| async move {
+        freeze(&cluster.ready_pods(Part::Broker).await?[0], Duration::from_secs(12)).await
+    })
+    .await?;
+    assert_everybody_stayed(&verdict);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn c_redis_is_killed() -> Result<()> {
-    let verdict = under_load("Redis killed", |cluster| replace(cluster, Part::Cache)).await?;
-    assert_eq!(verdict.counts.connections, 4, "the cache's absence must not cost a client its connection: {verdict}");
+    let verdict = under_load("Redis killed", FULL, |cluster| replace(cluster, Part::Cache)).await?;
+    assert_everybody_stayed(&verdict);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn c_redis_is_frozen() -> Result<()> {
+    let verdict = under_load("Redis frozen for 8 s", SHORT, |cluster| async move {
+        freeze(&cluster.ready_pods(Part::Cache).await?[0], Duration::from_secs(8)).await
+    })
+    .await?;
+    assert_everybody_stayed(&verdict);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn d_postgresql_crashes() -> Result<()> {
-    under_load("PostgreSQL crashed (SIGKILL)", |cluster| async move {
+    let verdict = under_load("PostgreSQL crashed (SIGKILL)", SHORT, |cluster| async move {
         let pod = cluster.ready_pods(Part::Database).await?.remove(0);
         crash(&pod)?;
         cluster.wait_restarted(&pod, SETTLE_LIMIT).await
     })
     .await?;
+    assert_everybody_stayed(&verdict);
     Ok(())
 }
 
@@ -100,24 +141,52 @@ async fn d_postgresql_crashes() -> Result<()> {
 #[ignore = "runs through cargo xtask test"]
 async fn d_postgresql_is_killed() -> Result<()> {
     // Crashed first: a pod deleted with grace 0 is forgotten by the API server while its processes may still write.
-    under_load("PostgreSQL killed", |cluster| async move {
+    let verdict = under_load("PostgreSQL killed", FULL, |cluster| async move {
         let pod = cluster.ready_pods(Part::Database).await?.remove(0);
         crash(&pod)?;
         cluster.kill_pod(&pod).await?;
         cluster.wait_replaced(&pod, SETTLE_LIMIT).await
     })
     .await?;
+    assert_everybody_stayed(&verdict);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn d_postgresql_is_frozen() -> Result<()> {
+    let verdict = under_load("PostgreSQL frozen for 8 s", SHORT, |cluster| async move {
+        freeze(&cluster.ready_pods(Part::Database).await?[1], Duration::from_secs(8)).await
+    })
+    .await?;
+    assert_everybody_stayed(&verdict);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn e_operator_is_killed() -> Result<()> {
-    let verdict = under_load("operator killed", |cluster| async move { cluster.world.kill_operator().await }).await?;
-    assert_eq!(
-        verdict.counts.connections, 4,
-        "the operator's absence must not cost a client its connection: {verdict}"
-    );
+    let verdict =
+        under_load("operator killed", FULL, |cluster| async move { cluster.world.kill_operator().await }).await?;
+    assert_everybody_stayed(&verdict);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn f_gateways_are_rolled_out() -> Result<()> {
+    let verdict = under_load("all gateways replaced by a rollout", FULL, |cluster| async move {
+        let turn = uuid::Uuid::new_v4().to_string();
+        let template = json!({ "annotations": { "example.com/rollout": turn } });
+        cluster.merge(json!({ "spec": { "gateways": { "podTemplate": template } } })).await?;
+        cluster.wait_ready(SETTLE_LIMIT).await?;
+        cluster.merge(json!({ "spec": { "gateways": { "podTemplate": null } } })).await?;
+        cluster.wait_ready(SETTLE_LIMIT).await?;
+        Ok(())
+    })
+    .await?;
+    // A drain asks clients to leave; they resume elsewhere before their old sockets close.
+    assert!(verdict.counts.connections >= 2 * DEVICES, "fewer moves than clients\n{verdict}");
     Ok(())
 }
 
