@@ -6,6 +6,7 @@
 
 mod backends_away;
 mod rule_d1_refusals;
+mod rules_a_definition;
 mod rules_b_status;
 mod rules_c_children;
 mod rules_d_admission;
