@@ -56,6 +56,16 @@ impl Namespace {
         Self::ensure(world, name).await
     }
 
+    /// Asks for the namespace's end and does not wait for it: the end of a test that is about something else.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn discard(&self) -> Result<()> {
+        let api: Api<NamespaceObject> = Api::all(self.world.client.clone());
+        api.delete(&self.name, &DeleteParams::background()).await?;
+        Ok(())
+    }
+
     /// Deletes it and waits until it is gone; returns how long that took.
     ///
     /// # Errors

@@ -27,6 +27,9 @@ pub(crate) fn install(cluster: &Cluster) -> Result<()> {
             "--create-namespace",
         ],
     )?;
+    // The operator has to live under the strictest standard, as it would in a careful cluster.
+    let strict = "pod-security.kubernetes.io/enforce=restricted";
+    shell::run(cluster.kubectl(["label", "namespace", SYSTEM, strict, "--overwrite"])?)?;
     // A rebuilt image keeps its tag on a developer's machine, so the pods are told apart by a stamp.
     let stamp = format!("podAnnotations.chatcluster\\.dev/loaded-at=t{}", stamp());
     helm(

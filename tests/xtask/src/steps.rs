@@ -132,6 +132,10 @@ fn e2e(run: &mut Run) -> Result<()> {
             .env("CHATCLUSTER_HELM", helm)
             .env("CHATCLUSTER_KUBECTL", Binaries::build(&|line| println!("{line}"))?.kubectl)
             .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
+        if !run.long {
+            println!("left out: tests named long_, variants that `--long` runs");
+            command.args(["--skip", "long_"]);
+        }
         tests(run, command)
     });
     if outcome.is_err() {

@@ -52,7 +52,7 @@ async fn b1_first_status_has_all_conditions_within_two_seconds() -> Result<()> {
     for kind in CONDITIONS {
         ensure!(condition(&first, kind).is_some(), "{kind} is missing: {}", summary(&first));
     }
-    namespace.delete(Duration::from_secs(60)).await?;
+    namespace.discard().await?;
     Ok(())
 }
 
@@ -173,7 +173,7 @@ async fn b3_a_missing_secret_is_named_and_healed() -> Result<()> {
         Ok(if has_gateways { Seen::Yes(()) } else { Seen::NotYet(summary(&cluster.get().await?)) })
     })
     .await?;
-    namespace.delete(Duration::from_secs(60)).await?;
+    namespace.discard().await?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 //! The same load while a part of the system dies: nothing that was acknowledged is lost, duplicated or reordered.
+//! Tests named `long_` are variants for `cargo xtask test --long`.
 
 use std::{future::Future, time::Duration};
 
@@ -75,7 +76,7 @@ async fn a_gateway_is_killed() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn a_gateway_crashes() -> Result<()> {
+async fn long_a_gateway_crashes() -> Result<()> {
     let verdict = under_load("gateway crashed (SIGKILL)", SHORT, |cluster| async move {
         let pod = cluster.ready_pods(Part::Gateway).await?.remove(1);
         crash(&pod)?;
@@ -96,7 +97,7 @@ async fn b_rabbitmq_is_killed() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn b_rabbitmq_is_frozen() -> Result<()> {
+async fn long_b_rabbitmq_is_frozen() -> Result<()> {
     let verdict = under_load("RabbitMQ frozen for 12 s", SHORT, |cluster| async move {
         freeze(&cluster.ready_pods(Part::Broker).await?[0], Duration::from_secs(12)).await
     })
@@ -115,7 +116,7 @@ async fn c_redis_is_killed() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn c_redis_is_frozen() -> Result<()> {
+async fn long_c_redis_is_frozen() -> Result<()> {
     let verdict = under_load("Redis frozen for 8 s", SHORT, |cluster| async move {
         freeze(&cluster.ready_pods(Part::Cache).await?[0], Duration::from_secs(8)).await
     })
@@ -126,7 +127,7 @@ async fn c_redis_is_frozen() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn d_postgresql_crashes() -> Result<()> {
+async fn long_d_postgresql_crashes() -> Result<()> {
     let verdict = under_load("PostgreSQL crashed (SIGKILL)", SHORT, |cluster| async move {
         let pod = cluster.ready_pods(Part::Database).await?.remove(0);
         crash(&pod)?;
@@ -154,7 +155,7 @@ async fn d_postgresql_is_killed() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn d_postgresql_is_frozen() -> Result<()> {
+async fn long_d_postgresql_is_frozen() -> Result<()> {
     let verdict = under_load("PostgreSQL frozen for 8 s", SHORT, |cluster| async move {
         freeze(&cluster.ready_pods(Part::Database).await?[1], Duration::from_secs(8)).await
     })
