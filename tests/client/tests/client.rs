@@ -88,6 +88,19 @@ async fn a_reconnect_frame_moves_the_client() {
 }
 
 #[tokio::test]
+async fn a_room_whose_shard_is_away_is_resumed_where_the_client_stood() {
+    for fault in [Fault::BringRoomLater, Fault::BreakBeforeRoom] {
+        let setting = setting().await;
+        setting.send(10).await;
+        // The connection breaks with a message committed that the client has not seen.
+        setting.fake.next(fault);
+        setting.fake.next(Fault::LoseAck);
+        setting.send(10).await;
+        setting.ledger.verify().assert_clean(20);
+    }
+}
+
+#[tokio::test]
 async fn what_the_gateway_does_wrong_is_seen() {
     for (fault, kind) in [(Fault::DeliverTwice, FaultKind::Duplicated), (Fault::SkipEvent, FaultKind::Lost)] {
         let setting = setting().await;

@@ -23,8 +23,6 @@ pub(crate) struct Link {
     pub(crate) number: u32,
     pub(crate) welcome: Box<Welcome>,
     pub(crate) openings: Vec<Opening>,
-    /// Rooms the client knew and is no longer a member of.
-    pub(crate) lost_rooms: Vec<Uuid>,
 }
 
 /// From where on a connection brings the messages of a room.
@@ -60,8 +58,7 @@ pub(crate) async fn open(address: &str, token: &str, number: u32, positions: &Po
     };
     let had: HashMap<Uuid, u64> = resume.into_iter().map(|position| (position.room, position.seq)).collect();
     let openings = openings(&welcome, &had);
-    let lost_rooms = had.keys().copied().filter(|room| !openings.iter().any(|opening| opening.room == *room)).collect();
-    Ok(Link { socket, address: address.to_owned(), number, welcome, openings, lost_rooms })
+    Ok(Link { socket, address: address.to_owned(), number, welcome, openings })
 }
 
 async fn welcome(socket: &mut Socket) -> Result<Box<Welcome>, LinkError> {

@@ -4,7 +4,7 @@ mod link;
 mod pending;
 mod positions;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -48,6 +48,8 @@ pub(crate) struct Actor {
     events: broadcast::Sender<Body>,
     pending: Pending,
     next_connection: Arc<std::sync::atomic::AtomicU32>,
+    /// Rooms that the present connection brings.
+    followed: HashSet<uuid::Uuid>,
     /// Address of a gateway that asked its clients to leave.
     avoid: Option<String>,
 }
@@ -70,7 +72,19 @@ impl Actor {
         let token = Arc::new(tokio::sync::Mutex::new(config.account.token.clone()));
         let pending = Pending::new(config.patience);
         let next_connection = Arc::default();
-        Self { id, config, token, inbox, standing, positions, events, pending, next_connection, avoid: None }
+        Self {
+            id,
+            config,
+            token,
+            inbox,
+            standing,
+            positions,
+            events,
+            pending,
+            next_connection,
+            followed: HashSet::new(),
+            avoid: None,
+        }
     }
 
     /// Runs until the handle is gone; the handle's stop cancels it.
@@ -181,16 +195,10 @@ impl Actor {
             standing.connections += 1;
         });
         self.config.ledger.connected(self.id, &link.welcome.gateway);
+        // A room that is missing here keeps its position: its shard may be away, then it comes later as `room_added`.
+        self.followed.clear();
         for opening in &link.openings {
-            self.config.ledger.opened(self.id, link.number, opening.room, opening.after);
-            self.positions.start(opening.room, opening.after);
-            if let Some(from) = opening.unrecovered_from {
-                self.fetch_history(opening.room, from, opening.after);
-            }
-        }
-        for room in &link.lost_rooms {
-            self.config.ledger.left(self.id, *room);
-            self.positions.forget(*room);
+            self.follow(link, opening.room, opening.after, opening.unrecovered_from);
         }
     }
 
@@ -226,7 +234,7 @@ impl Actor {
     fn answer(&mut self, link: &Link, re: u64, body: Body) {
         match &body {
             Body::Sent(sent) => self.config.ledger.acked(sent.message_id, sent.seq, sent.duplicate),
-            Body::Room { room, .. } => self.follow(link, room.id, room.last_seq),
+            Body::Room { room, .. } => self.follow(link, room.id, room.last_seq, None),
             _ => {}
         }
         if let Some(Body::History { messages, .. }) = self.pending.resolve(re, body) {
@@ -241,14 +249,13 @@ impl Actor {
             Body::Message { message } => self.message(link, message),
             Body::RoomAdded { room } => {
                 // What was said before the room is live here does not come as events; a good client reads it up.
-                if self.positions.get(room.id).is_none() {
-                    self.fetch_history(room.id, 0, room.last_seq);
-                }
-                self.follow(link, room.id, room.last_seq);
+                let has = self.positions.get(room.id).unwrap_or(0);
+                self.follow(link, room.id, room.last_seq, Some(has));
             }
             Body::RoomRemoved { room } => {
                 self.config.ledger.left(self.id, *room);
                 self.positions.forget(*room);
+                self.followed.remove(room);
             }
             _ => {}
         }
@@ -256,21 +263,24 @@ impl Actor {
     }
 
     fn message(&mut self, link: &Link, message: &Message) {
-        if self.positions.get(message.room).is_none() {
-            // The message overtook `room_added`, which has the same content: the room is live from here.
-            self.follow(link, message.room, message.seq.saturating_sub(1));
-        }
+        // Only when the message overtook `room_added`, which has the same content: the room is live from here.
+        self.follow(link, message.room, message.seq.saturating_sub(1), None);
         let source = Source::Live { connection: link.number };
         self.config.ledger.received(self.id, source, message);
         self.positions.advance(message.room, message.seq);
     }
 
-    /// Follows a room that this connection did not follow yet.
-    fn follow(&mut self, link: &Link, room: uuid::Uuid, last_seq: u64) {
-        if self.positions.get(room).is_none() {
-            self.config.ledger.opened(self.id, link.number, room, last_seq);
-            self.positions.start(room, last_seq);
+    /// Follows a room that this connection did not follow yet, live after `after`; what is between `missing_from` and there
+    /// is fetched from the history.
+    fn follow(&mut self, link: &Link, room: uuid::Uuid, after: u64, missing_from: Option<u64>) {
+        if !self.followed.insert(room) {
+            return;
         }
+        self.config.ledger.opened(self.id, link.number, room, after);
+        if let Some(from) = missing_from {
+            self.fetch_history(room, from, after);
+        }
+        self.positions.start(room, after);
     }
 }
 

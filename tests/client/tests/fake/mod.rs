@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use futures::{SinkExt as _, StreamExt as _};
@@ -36,6 +37,10 @@ pub(crate) enum Fault {
     SkipEvent,
     /// Ask the client to reconnect after this send.
     AskToReconnect,
+    /// Leave the room out of a welcome, as if its shard were away, and bring it a moment later.
+    BringRoomLater,
+    /// Leave the room out of a welcome, and break the connection before it is brought.
+    BreakBeforeRoom,
 }
 
 #[derive(Default)]
@@ -93,9 +98,21 @@ impl Fake {
         let hello = next(&mut socket).await?;
         let mut cursor = hello["resume"][0]["seq"].as_u64();
         let mut grew = self.grew.subscribe();
-        let welcome = self.welcome(&hello, &mut cursor);
+        let withheld = [Fault::BringRoomLater, Fault::BreakBeforeRoom].into_iter().find(|fault| self.use_up(*fault));
+        let mut welcome = self.welcome(&hello, &mut cursor);
+        if withheld.is_some() {
+            welcome["rooms"] = json!([]);
+            welcome["resumed"] = json!([]);
+        }
         say(&mut socket, &welcome).await?;
         let mut cursor = usize::try_from(cursor?).ok()?;
+        if let Some(fault) = withheld {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if fault == Fault::BreakBeforeRoom {
+                return None;
+            }
+            say(&mut socket, &json!({ "type": "room_added", "room": room(cursor as u64) })).await?;
+        }
         loop {
             let fresh = self.state.lock().expect("no panic under the lock").messages[cursor..].to_vec();
             for message in fresh {
@@ -124,7 +141,7 @@ impl Fake {
         json!({
             "type": "welcome", "re": hello["id"], "session": "s", "gateway": self.address, "ping_seconds": 25, "limits": {},
             "user": { "id": self.user, "name": "ann", "display_name": "Ann" },
-            "rooms": [{ "id": Uuid::nil(), "kind": "group", "last_seq": last, "read_seq": 0, "delivered_seq": 0 }],
+            "rooms": [room(last)],
             "resumed": resumed.into_iter().collect::<Vec<_>>(),
         })
     }
@@ -168,6 +185,10 @@ impl Fake {
         self.grew.send_replace(seq);
         (seq, false)
     }
+}
+
+fn room(last_seq: u64) -> Value {
+    json!({ "id": Uuid::nil(), "kind": "group", "last_seq": last_seq, "read_seq": 0, "delivered_seq": 0 })
 }
 
 async fn next(socket: &mut WebSocketStream<TcpStream>) -> Option<Value> {
