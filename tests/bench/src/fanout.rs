@@ -12,11 +12,11 @@ use crate::{crowd, memory};
 /// Sends to a room that `audience` connections follow, and prints deliveries a second and their cost.
 pub(crate) async fn measure(gateway: &str, pid: u32, audience: usize, messages: usize) -> Result<()> {
     let people = crowd::people(gateway).await?;
+    let mut sockets = crowd::connect(gateway, &people[1..], audience).await?;
     let (mut speaker, _) = crowd::open(gateway, &people[0].token).await?;
     let members: Vec<_> = people[1..].iter().map(|person| person.user.id).collect();
-    speaker
-        .send(&json!({ "type": "create_room", "id": 1, "kind": "group", "title": "bench", "members": members }))
-        .await?;
+    let create = json!({ "type": "create_room", "id": 1, "kind": "group", "title": "bench", "members": members });
+    speaker.send(&create).await?;
     let room = loop {
         match speaker.recv().await?.body {
             Body::Room { room, .. } => break room.id,
@@ -24,7 +24,10 @@ pub(crate) async fn measure(gateway: &str, pid: u32, audience: usize, messages: 
             _ => {}
         }
     };
-    let sockets = crowd::connect(gateway, &people[1..], audience).await?;
+    // Who is told of the room only after a message would have to read that one up.
+    for socket in &mut sockets {
+        while !matches!(socket.recv().await?.body, Body::RoomAdded { room: added } if added.id == room) {}
+    }
     let listeners: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(listen(socket, messages))).collect();
     let (started, used) = (Instant::now(), memory::processor_seconds(pid)?);
     let speaking = tokio::spawn(speak(speaker, room, messages));
