@@ -122,10 +122,10 @@ export class ChatClient {
     }
     #welcomed(welcome) {
         this.#attempt = 0;
-        const known = new Map(this.#cursors);
-        this.#cursors.clear();
+        // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
         for (const room of welcome.rooms)
-            this.#cursors.set(room.id, known.get(room.id) ?? room.last_seq);
+            if (!this.#cursors.has(room.id))
+                this.#cursors.set(room.id, room.last_seq);
         this.handlers.welcome(welcome);
         this.handlers.status("online", welcome.gateway);
         for (const resumed of welcome.resumed)
@@ -144,13 +144,21 @@ export class ChatClient {
             return;
         }
         if (event.type === "room_added")
-            this.#cursors.set(event.room.id, event.room.last_seq);
+            this.#added(event.room);
         if (event.type === "room_removed")
             this.#cursors.delete(event.room);
         if (event.type === "message")
             this.#message(event.message);
         else
             this.handlers.event(event);
+    }
+    /** What was said up to `last_seq` does not come as events; whoever shows a room for the first time reads its history. */
+    #added(room) {
+        const had = this.#cursors.get(room.id);
+        if (had === undefined)
+            this.#cursors.set(room.id, room.last_seq);
+        else if (had < room.last_seq)
+            void this.#fill(room.id, room.last_seq);
     }
     #message(message) {
         const waiting = this.#filling.get(message.room);

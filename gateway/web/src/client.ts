@@ -4,7 +4,7 @@
  */
 
 import { renew } from "./accounts.js";
-import { GatewayError, type Event, type Message, type Sent, type Session, type Welcome } from "./protocol.js";
+import { GatewayError, type Event, type Message, type Room, type Sent, type Session, type Welcome } from "./protocol.js";
 import { uuid7 } from "./uuid.js";
 
 export type Status = "connecting" | "online" | "offline" | "signed-out";
@@ -138,9 +138,8 @@ export class ChatClient {
 
   #welcomed(welcome: Welcome): void {
     this.#attempt = 0;
-    const known = new Map(this.#cursors);
-    this.#cursors.clear();
-    for (const room of welcome.rooms) this.#cursors.set(room.id, known.get(room.id) ?? room.last_seq);
+    // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
+    for (const room of welcome.rooms) if (!this.#cursors.has(room.id)) this.#cursors.set(room.id, room.last_seq);
     this.handlers.welcome(welcome);
     this.handlers.status("online", welcome.gateway);
     for (const resumed of welcome.resumed) if (!resumed.recovered) void this.#fill(resumed.room, resumed.to);
@@ -155,10 +154,17 @@ export class ChatClient {
       this.#timer = setTimeout(() => this.#connect(), event.after_ms);
       return;
     }
-    if (event.type === "room_added") this.#cursors.set(event.room.id, event.room.last_seq);
+    if (event.type === "room_added") this.#added(event.room);
     if (event.type === "room_removed") this.#cursors.delete(event.room);
     if (event.type === "message") this.#message(event.message);
     else this.handlers.event(event);
+  }
+
+  /** What was said up to `last_seq` does not come as events; whoever shows a room for the first time reads its history. */
+  #added(room: Room): void {
+    const had = this.#cursors.get(room.id);
+    if (had === undefined) this.#cursors.set(room.id, room.last_seq);
+    else if (had < room.last_seq) void this.#fill(room.id, room.last_seq);
   }
 
   #message(message: Message): void {
