@@ -60,10 +60,7 @@ impl PasswordPool {
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..parallel.max(1) {
             let jobs = Arc::clone(&jobs);
-            thread::Builder::new()
-                .name(format!("argon2-{number}"))
-                .spawn(move || work(&jobs))
-                .map_err(|error| PasswordError::Hash(error.to_string()))?;
+            thread::Builder::new().name(format!("argon2-{number}")).spawn(move || work(&jobs)).map_err(failed)?;
         }
         Ok(Self { queue, decoy })
     }
@@ -95,7 +92,7 @@ impl PasswordPool {
         // A caller that has gone away wants no answer any more.
         let job = Box::new(move |memory: &mut [Block]| drop(answer.send(work(memory))));
         self.queue.try_send(job).map_err(|_| PasswordError::Busy { retry_after: BUSY_RETRY })?;
-        outcome.await.map_err(|error| PasswordError::Hash(error.to_string()))?
+        outcome.await.map_err(failed)?
     }
 }
 
@@ -184,7 +181,7 @@ mod tests {
     async fn a_full_pool_says_so_at_once() {
         let pool = PasswordPool::new(1).unwrap();
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let holding = pool.run(move |_| held.recv().map_err(|error| PasswordError::Hash(error.to_string())));
+        let holding = pool.run(move |_| held.recv().map_err(failed));
         let mut waiting: Vec<std::pin::Pin<Box<dyn Future<Output = bool>>>> =
             vec![Box::pin(async { holding.await.is_ok() })];
         let busy = loop {
