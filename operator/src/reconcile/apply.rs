@@ -105,7 +105,7 @@ impl Writer<'_> {
     async fn apply(&self, child: &Child) -> Result<DynamicObject, ApplyError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = self.api(&child.id).patch(&child.id.name, &params, &Patch::Apply(&child.object)).await;
-        self.metrics.writes.with_label_values(&[child.id.kind.name(), "apply"]).inc();
+        self.metrics.writes.with_label_values(&[self.namespace, child.id.kind.name(), "apply"]).inc();
         tracing::debug!(child = %child.id, "applied");
         written.map_err(|source| ApplyError::Api { verb: "apply", id: child.id.clone(), source: source.into() })
     }
@@ -115,7 +115,7 @@ impl Writer<'_> {
         let preconditions = Preconditions { uid, resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         let deleted = self.api(id).delete(&id.name, &params).await;
-        self.metrics.writes.with_label_values(&[id.kind.name(), "delete"]).inc();
+        self.metrics.writes.with_label_values(&[self.namespace, id.kind.name(), "delete"]).inc();
         tracing::info!(child = %id, "pruned");
         match deleted {
             Ok(_) => Ok(()),

@@ -152,7 +152,7 @@ pub(super) async fn write(
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    metrics.status_writes.inc();
+    metrics.status_writes.with_label_values(&[&key.namespace]).inc();
     match clusters.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(true),
         Err(source) => Err(StatusError { key, source: source.into() }),

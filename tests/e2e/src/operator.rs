@@ -46,19 +46,20 @@ impl World {
         Ok(samples.collect())
     }
 
-    /// Number of writes that the operator has made since it started: children and status together.
+    /// Number of writes that the operator has made in a namespace since it started: children and status together.
     ///
     /// # Errors
-    /// The operator does not answer or has no such counters.
-    pub async fn operator_writes(&self) -> Result<f64> {
+    /// The operator does not answer or has not written any status there.
+    pub async fn operator_writes(&self, namespace: &str) -> Result<f64> {
         let metrics = self.operator_metrics().await?;
-        ensure!(
-            metrics.contains_key("chat_operator_status_writes_total"),
-            "no counter of status writes in {metrics:?}"
-        );
-        let is_write =
-            |name: &str| name.starts_with("chat_operator_writes_total") || name == "chat_operator_status_writes_total";
-        Ok(metrics.iter().filter(|(name, _)| is_write(name)).map(|(_, value)| value).sum())
+        let label = format!("namespace=\"{namespace}\"");
+        let of = |family: &str| -> Option<f64> {
+            let samples = metrics.iter().filter(|(name, _)| name.starts_with(family) && name.contains(&label));
+            samples.map(|(_, value)| *value).reduce(|sum, value| sum + value)
+        };
+        let status = of("chat_operator_status_writes_total{")
+            .with_context(|| format!("no status written in {namespace}: {metrics:?}"))?;
+        Ok(status + of("chat_operator_writes_total{").unwrap_or_default())
     }
 
     /// Kills the operator's pod with grace period 0 and waits until another one is ready.

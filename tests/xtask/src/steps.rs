@@ -69,14 +69,14 @@ fn tests(run: &mut Run, mut command: Command) -> Result<()> {
     shell::run_watched(command, |line| run.counts.line(line))
 }
 
-/// The tests that plain `cargo test` leaves out, of the named test programs. All of the workspace is named, because cargo chooses
+/// The tests that plain `cargo test` leaves out, of the named test programs, `threads` at a time. All of the workspace is named, because cargo chooses
 /// the features of dependencies by the packages it is asked for: with another choice it would compile most of them again.
-fn ignored_tests(programs: &[&str]) -> Command {
+fn ignored_tests(programs: &[&str], threads: u8) -> Command {
     let mut command = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     for program in programs {
         command.args(["--test", program]);
     }
-    command.args(["--", "--ignored", "--test-threads=1", "--nocapture"]);
+    command.args(["--", "--ignored", &format!("--test-threads={threads}"), "--nocapture"]);
     command
 }
 
@@ -111,12 +111,12 @@ fn charts() -> Result<()> {
 
 fn images(run: &mut Run) -> Result<()> {
     backends::print(&backends::images(false)?);
-    tests(run, ignored_tests(&["roots"]))
+    tests(run, ignored_tests(&["roots"], 1))
 }
 
 fn local_kubernetes(run: &mut Run) -> Result<()> {
     Prerequisites::ensure()?;
-    tests(run, ignored_tests(&["works", "lifecycle"]))
+    tests(run, ignored_tests(&["works", "lifecycle"], 1))
 }
 
 /// Brings up the test cluster, runs every end-to-end test on it, and takes it down whatever they said.
@@ -126,17 +126,26 @@ fn e2e(run: &mut Run) -> Result<()> {
     let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
     let outcome = install::install(&kube).and_then(|()| {
-        let mut command = ignored_tests(&["e2e"]);
-        command
-            .env("CHATCLUSTER_KUBECONFIG", kube.kubeconfig())
-            .env("CHATCLUSTER_HELM", helm)
-            .env("CHATCLUSTER_KUBECTL", Binaries::build(&|line| println!("{line}"))?.kubectl)
-            .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
         if !run.long {
             println!("left out: tests named long_, variants that `--long` runs");
-            command.args(["--skip", "long_"]);
         }
-        tests(run, command)
+        // Most of these tests wait most of the time, so several go at once; those of module `alone` need the machine for themselves.
+        let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
+        let mut outcome = Ok(());
+        for (threads, choice) in [(8, ["--skip", "alone::"].as_slice()), (1, &["alone::"])] {
+            let mut command = ignored_tests(&["e2e"], threads);
+            command
+                .args(choice)
+                .env("CHATCLUSTER_KUBECONFIG", kube.kubeconfig())
+                .env("CHATCLUSTER_HELM", &helm)
+                .env("CHATCLUSTER_KUBECTL", &kubectl)
+                .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
+            if !run.long {
+                command.args(["--skip", "long_"]);
+            }
+            outcome = outcome.and(tests(run, command));
+        }
+        outcome
     });
     if outcome.is_err() {
         diagnosis::write(&kube);

@@ -1,20 +1,19 @@
-//! The whole system on a real Kubernetes. `cargo xtask test` starts one, installs the operator and runs these tests one
-//! after the other; `cargo test` alone leaves them out. One ChatCluster, made from the documented quickstart, serves all
-//! tests that do not have to destroy theirs.
+//! The whole system on a real Kubernetes. `cargo xtask test` starts one, installs the operator and runs these tests, several at
+//! a time, and those of [`alone`] one after the other; `cargo test` alone leaves them out. One ChatCluster, made from the
+//! documented quickstart, serves all tests that do not have to destroy theirs.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "functions of tests")]
 
-mod backends_away;
+mod alone;
+mod browser;
+mod idle;
+mod life;
+mod quickstart;
+mod repeats;
 mod rule_d1_refusals;
 mod rules_a_definition;
 mod rules_b_status;
 mod rules_c_children;
 mod rules_d_admission;
 mod rules_e_footprint;
-mod s1_quickstart;
-mod s2_faults;
-mod s3_repeats;
-mod s4_life;
-mod s5_idle;
-mod s6_browser;
 mod shared;

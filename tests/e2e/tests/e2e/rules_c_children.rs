@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
-    World,
     children::{CLUSTER_LABEL, title},
     pods::Part,
-    wait::{Seen, until},
-    world::{OPERATOR_NAMESPACE, is_long},
+    world::is_long,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt as _, api::DeleteParams};
@@ -38,29 +36,6 @@ async fn c1_every_child_has_one_controller() -> Result<()> {
         );
     }
     Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "runs through cargo xtask test"]
-async fn c2_nothing_waits_for_an_operator_that_is_gone() -> Result<()> {
-    let (namespace, cluster) = own("e2e-c2", "orphan").await?;
-    let finalizers = cluster.get().await?.metadata.finalizers.unwrap_or_default();
-    ensure!(finalizers.is_empty(), "finalizers without outside state to undo: {finalizers:?}");
-    scale_operator(&cluster.world, 0).await?;
-    let gone = namespace.delete(Duration::from_secs(60)).await;
-    scale_operator(&cluster.world, 1).await?;
-    println!("namespace deletion without operator: {:.1} s", gone?.as_secs_f64());
-    Ok(())
-}
-
-async fn scale_operator(world: &World, replicas: u32) -> Result<()> {
-    let count = format!("--replicas={replicas}");
-    world.kubectl(&["scale", "deployment/chat-operator", &count, "-n", OPERATOR_NAMESPACE]).await?;
-    until(format!("{replicas} operators"), Duration::from_secs(120), || async {
-        let is_there = world.operator_pod().await.is_ok();
-        Ok(if is_there == (replicas > 0) { Seen::Yes(()) } else { Seen::NotYet(format!("there: {is_there}")) })
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

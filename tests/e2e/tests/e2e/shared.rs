@@ -1,11 +1,13 @@
-//! The ChatCluster that most tests share.
+//! The ChatClusters of the tests, and who may use them at the same time.
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
 use anyhow::Result;
 use e2e::{ChatCluster, Namespace, World, manifest, pods::Part};
+use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
-/// Its namespace.
+/// Namespace of the ChatCluster that most tests share.
 pub(crate) const NAMESPACE: &str = "e2e-shared";
 
 /// From nothing to Ready, images being there: what the quickstart promises.
@@ -14,21 +16,53 @@ pub(crate) const READY_LIMIT: Duration = Duration::from_secs(120);
 /// Anything that settles by itself.
 pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(180);
 
+/// Held by the test that uses the shared cluster.
+static SHARED: Mutex<()> = Mutex::const_new(());
+
+/// Held by tests with a cluster of their own: more than two starting at once would starve each other on a small machine.
+static OWN: Semaphore = Semaphore::const_new(2);
+
+/// A ChatCluster and the right to use it, which ends when this is dropped.
+pub(crate) struct Held<T> {
+    cluster: ChatCluster,
+    _turn: T,
+}
+
+impl<T> Deref for Held<T> {
+    type Target = ChatCluster;
+
+    fn deref(&self) -> &ChatCluster {
+        &self.cluster
+    }
+}
+
 /// The shared cluster, as its manifest says and Ready, whatever the tests before did to it.
-pub(crate) async fn shared() -> Result<ChatCluster> {
+pub(crate) async fn shared() -> Result<Held<MutexGuard<'static, ()>>> {
+    let turn = SHARED.lock().await;
     let world = World::connect().await?;
     Namespace::ensure(&world, NAMESPACE).await?;
     let cluster = ChatCluster::apply(&world, NAMESPACE, &manifest::for_load()?).await?;
     cluster.wait_ready(SETTLE_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
-    Ok(cluster)
+    Ok(Held { cluster, _turn: turn })
+}
+
+/// The right to start a cluster; waits until fewer than two tests have one.
+pub(crate) async fn turn() -> Result<SemaphorePermit<'static>> {
+    Ok(OWN.acquire().await?)
 }
 
 /// A cluster of a test's own in a namespace without a past, Ready.
-pub(crate) async fn own(namespace: &str, name: &str) -> Result<(Namespace, ChatCluster)> {
+pub(crate) async fn own(namespace: &str, name: &str) -> Result<(Namespace, Held<SemaphorePermit<'static>>)> {
+    own_from(namespace, &manifest::smallest(name)).await
+}
+
+/// The same from a manifest.
+pub(crate) async fn own_from(namespace: &str, manifest: &Value) -> Result<(Namespace, Held<SemaphorePermit<'static>>)> {
+    let turn = turn().await?;
     let world = World::connect().await?;
     let namespace = Namespace::fresh(&world, namespace).await?;
-    let cluster = ChatCluster::apply(&world, &namespace.name, &manifest::smallest(name)).await?;
+    let cluster = ChatCluster::apply(&world, &namespace.name, manifest).await?;
     cluster.wait_ready(SETTLE_LIMIT).await?;
-    Ok((namespace, cluster))
+    Ok((namespace, Held { cluster, _turn: turn }))
 }

@@ -1,4 +1,4 @@
-//! Scenario 6: two people in two tabs of the real Chromium, each served by a gateway of its own, from sign-up to the read tick.
+//! Two people in two tabs of the real Chromium, each served by a gateway of its own, from sign-up to the read tick.
 
 use std::{path::Path, process::Stdio};
 

@@ -3,28 +3,29 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::world::is_long;
+use e2e::{manifest, world::is_long};
 
-use crate::shared::shared;
+use crate::shared::own_from;
 
-/// Time for counts of connections and the like to settle after the test before.
+/// Time for the counts of connections and the like to settle.
 const SETTLE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn b9_no_write_while_nothing_changes() -> Result<()> {
-    let cluster = shared().await?;
+    let (namespace, cluster) = own_from("e2e-idle", &manifest::quickstart()?).await?;
     tokio::time::sleep(SETTLE).await;
-    let (versions, writes) = (cluster.versions().await?, cluster.world.operator_writes().await?);
+    let writes = || cluster.world.operator_writes(&namespace.name);
+    let (versions, before) = (cluster.versions().await?, writes().await?);
     let generation = cluster.get().await?.metadata.generation;
     let idle = Duration::from_secs(if is_long() { 600 } else { 120 });
-    println!("idle for {} s, {} objects watched, {writes} writes so far", idle.as_secs(), versions.len());
+    println!("idle for {} s, {} objects watched, {before} writes so far", idle.as_secs(), versions.len());
     tokio::time::sleep(idle).await;
     let after = cluster.versions().await?;
     // The operator writes neither the status nor the replicas of workloads; their controllers do, and not while idle.
     assert_eq!(versions, after, "something was written");
     // Exact on purpose: a counter is whole.
-    assert!((cluster.world.operator_writes().await? - writes).abs() < 0.5, "the operator counted a write");
+    assert!((writes().await? - before).abs() < 0.5, "the operator counted a write");
     assert_eq!(cluster.get().await?.metadata.generation, generation);
-    Ok(())
+    namespace.discard().await
 }
