@@ -5,6 +5,7 @@ pub mod args;
 pub mod auth;
 pub mod broker;
 pub mod connection;
+pub mod embedded;
 pub mod http;
 pub mod hub;
 pub mod limiter;

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use chat_gateway::{
     args::{Args, Command},
-    migrate, serve, settings, shutdown, telemetry,
+    embedded, migrate, serve, settings, shutdown, telemetry,
 };
+use chat_gateway_config::Embedded;
 use clap::Parser as _;
 
 /// The configuration is wrong: repeating the start will not help.
@@ -31,15 +32,24 @@ async fn main() -> ExitCode {
 
 fn is_configuration(error: &anyhow::Error) -> bool {
     error.is::<settings::SettingsError>()
+        || error.is::<embedded::EmbeddedError>()
         || matches!(error.downcast_ref(), Some(migrate::MigrateError::Config(_)))
         || error.downcast_ref::<serve::ServeError>().is_some_and(serve::ServeError::is_configuration)
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
-        Command::Serve { config, name } => Ok(serve::run(settings::load(&config)?, name).await?),
+        Command::Serve { config: Some(config), name, .. } => Ok(serve::run(settings::load(&config)?, name).await?),
+        Command::Serve { config: None, data, listen, admin_listen, name } => {
+            let config = embedded::prepare(&data, listen, admin_listen)?;
+            Ok(serve::run(config, name).await?)
+        }
         Command::Migrate { config } => {
             let config = settings::load(&config)?;
+            if let Some(Embedded { file }) = &config.database.embedded {
+                tracing::info!(file = %file.display(), "nothing to do: an embedded database is brought up to date when it is opened");
+                return Ok(());
+            }
             let report = tokio::select! {
                 report = migrate::run(&config) => report?,
                 // As process 1 of its container it would otherwise ignore the signal until it is killed. Every step is a

@@ -16,24 +16,28 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     routing::{MethodRouter, get},
 };
-use chat_gateway_config::GatewayConfig;
-use tokio::net::TcpListener;
+use chat_gateway_config::{GatewayConfig, stats::Component};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Admin},
     auth::{Ed25519Tokens, KeyError, PasswordError, PasswordPool},
-    broker::{RabbitBroker, RabbitSettings},
+    broker,
     http::{self, Http},
     hub::Hub,
-    limiter::RedisLimiter,
+    limiter::{Limiter, LocalLimiter, RedisLimiter},
     metrics::Metrics,
-    presence::RedisPresence,
+    presence::{MemoryPresence, Presence, RedisPresence},
     redis_link::RedisLink,
     services::{Counters, Services},
     settings::{self, SettingsError},
     shutdown,
-    store::{Store, postgres::PostgresStore},
+    store::{
+        Store,
+        postgres::PostgresStore,
+        sqlite::{OpenError, SqliteStore},
+    },
     transport,
 };
 
@@ -64,6 +68,9 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The embedded database cannot be opened.
+    #[error("database.embedded: {0}")]
+    Embedded(#[from] OpenError),
     /// argon2 does not run.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
@@ -76,7 +83,10 @@ impl ServeError {
     /// Whether only another configuration helps: trying again with this one is no use.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Settings(_) | Self::Key { .. } | Self::AdminToken(_))
+        matches!(
+            self,
+            Self::Settings(_) | Self::Key { .. } | Self::AdminToken(_) | Self::Embedded(OpenError::Newer { .. })
+        )
     }
 }
 
@@ -86,7 +96,7 @@ impl ServeError {
 /// [`ServeError`], all of them before the first client is served.
 pub async fn run(config: GatewayConfig, name: String) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
-    let store = Arc::new(PostgresStore::start(&config));
+    let store = open_store(&config)?;
     let gateway = Gateway::start(config, name, store, stop).await?;
     shutdown::requested().await;
     gateway.drain().await;
@@ -122,17 +132,16 @@ impl Gateway {
         let clients = listen("listen", config.listen).await?;
         let admins = listen("adminListen", config.admin_listen).await?;
 
-        let redis = RedisLink::start(config.redis.url_file.clone(), stop.clone());
-        let chat_gateway_config::Broker::Rabbitmq(rabbitmq) = &config.broker;
-        let (broker, deliveries) = RabbitBroker::start(RabbitSettings::new(rabbitmq.uri_file.clone(), &name));
+        let shared = Shared::start(&config, &name, &stop);
+        let (broker, deliveries) = broker::start(&config.broker, &name);
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
         let services = Arc::new(Services {
-            limiter: Arc::new(RedisLimiter::new(redis.clone(), &config.cluster)),
-            presence: Arc::new(RedisPresence::start(redis.clone(), &config.cluster, &name, stop.clone())),
+            limiter: shared.limiter,
+            presence: shared.presence,
             gateway: name,
             config,
             store,
-            broker: Arc::new(broker),
+            broker,
             tokens: Arc::new(tokens),
             counters: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
@@ -149,7 +158,7 @@ impl Gateway {
         };
         let router = http::router(Arc::clone(&services), passwords, websocket(hub));
         tokio::spawn(http::serve(clients, router, stop.clone()));
-        let admin = Admin { services, metrics, redis: redis.state(), shards, token, was_ready: AtomicBool::new(false) };
+        let admin = Admin { services, metrics, redis: shared.state, shards, token, was_ready: AtomicBool::new(false) };
         tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), stop));
         tracing::info!(address = %gateway.address, admin = %gateway.admin_address, gateway = gateway.services.gateway, "serving");
         Ok(gateway)
@@ -166,6 +175,39 @@ impl Gateway {
         let left = self.services.counters.connections.load(Relaxed);
         tracing::info!(left, "drained");
         self.stop.cancel();
+    }
+}
+
+/// The store that the configuration names.
+fn open_store(config: &GatewayConfig) -> Result<Arc<dyn Store>, ServeError> {
+    Ok(match &config.database.embedded {
+        Some(embedded) => Arc::new(SqliteStore::open(&embedded.file)?),
+        None => Arc::new(PostgresStore::start(config)),
+    })
+}
+
+/// What gateways share through Redis, or keep to themselves where there is none.
+struct Shared {
+    limiter: Arc<dyn Limiter>,
+    presence: Arc<dyn Presence>,
+    state: watch::Receiver<Component>,
+}
+
+impl Shared {
+    fn start(config: &GatewayConfig, name: &str, stop: &CancellationToken) -> Self {
+        let Some(redis) = &config.redis else {
+            return Self {
+                limiter: Arc::new(LocalLimiter::default()),
+                presence: Arc::new(MemoryPresence::default()),
+                state: watch::Sender::new(broker::connected("in this process")).subscribe(),
+            };
+        };
+        let link = RedisLink::start(redis.url_file.clone(), stop.clone());
+        Self {
+            limiter: Arc::new(RedisLimiter::new(link.clone(), &config.cluster)),
+            state: link.state(),
+            presence: Arc::new(RedisPresence::start(link, &config.cluster, name, stop.clone())),
+        }
     }
 }
 

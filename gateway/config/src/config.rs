@@ -26,8 +26,9 @@ pub struct GatewayConfig {
     pub auth: Auth,
     /// How gateways reach each other.
     pub broker: Broker,
-    /// Rate limits and presence.
-    pub redis: Redis,
+    /// Rate limits and presence, shared by gateways. Absent when the broker is `inProcess`: they are kept in the process then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Redis>,
     /// The store.
     pub database: Database,
 }
@@ -71,7 +72,14 @@ pub enum Passwords {
 pub enum Broker {
     /// RabbitMQ 3.10 or newer.
     Rabbitmq(RabbitMq),
+    /// None: this gateway is the only one.
+    InProcess(InProcess),
 }
+
+/// Nothing to set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InProcess {}
 
 /// Where RabbitMQ is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,14 +97,31 @@ pub struct Redis {
     pub url_file: PathBuf,
 }
 
-/// The store: slots over PostgreSQL shards.
+/// The store: slots over PostgreSQL shards, or one SQLite file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Database {
-    /// Number of slots; never changes in the life of a cluster.
+    /// Number of slots; never changes in the life of a cluster. An embedded store has 1024 and ignores it.
+    #[serde(default = "default_slots")]
     pub slots: u32,
-    /// The shards, at least one, with distinct names.
+    /// The shards, at least one unless `embedded` is set, with distinct names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<Shard>,
+    /// One file instead of shards; for a gateway that is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<Embedded>,
+}
+
+fn default_slots() -> u32 {
+    1024
+}
+
+/// A store in the gateway itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Embedded {
+    /// The SQLite file; made when absent. Its folder must be on a local disk: SQLite's log does not work over a network.
+    pub file: PathBuf,
 }
 
 /// One PostgreSQL database.
@@ -154,8 +179,23 @@ impl GatewayConfig {
         if !(1..=65_536).contains(&self.database.slots) {
             return fail("database.slots", "must be 1 to 65536");
         }
-        if self.database.shards.is_empty() {
-            return fail("database.shards", "needs at least one shard");
+        match (&self.database.embedded, self.database.shards.is_empty()) {
+            (None, true) => {
+                return fail("database.shards", "needs at least one shard, unless database.embedded is set");
+            }
+            (Some(_), false) => {
+                return fail("database", "has both shards and embedded; remove one of them");
+            }
+            (Some(_), true) if !matches!(self.broker, Broker::InProcess(_)) => {
+                return fail(
+                    "database.embedded",
+                    "is for one gateway that is alone; set broker to {\"inProcess\": {}}, or use database.shards",
+                );
+            }
+            _ => {}
+        }
+        if self.redis.is_none() && !matches!(self.broker, Broker::InProcess(_)) {
+            return fail("redis", "is needed by gateways that share a broker; set redis.urlFile");
         }
         let mut names: Vec<&str> = self.database.shards.iter().map(|s| s.name.as_str()).collect();
         names.sort_unstable();

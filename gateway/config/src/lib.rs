@@ -6,4 +6,6 @@
 mod config;
 pub mod stats;
 
-pub use config::{Auth, Broker, ConfigError, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis, Shard};
+pub use config::{
+    Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis, Shard,
+};

@@ -9,7 +9,7 @@ use chat_gateway_config::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::Store;
+use crate::store::{Store, sqlite};
 
 /// How often the shards are asked. The operator promises a condition within 10 s, so this and its own poll stay well below.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -45,12 +45,13 @@ pub fn watch_shards(
     config: &GatewayConfig,
     stop: CancellationToken,
 ) -> watch::Receiver<Vec<ShardStats>> {
-    let unknown = |name: &String| ShardStats {
-        name: name.clone(),
+    let unknown = |name: &str| ShardStats {
+        name: name.to_owned(),
         slots: 0,
         component: Component { available: false, reason: "Starting".into(), message: "not asked yet".into() },
     };
-    let first = config.database.shards.iter().map(|shard| unknown(&shard.name)).collect();
+    let embedded = config.database.embedded.is_some().then(|| unknown(sqlite::SHARD));
+    let first = config.database.shards.iter().map(|shard| unknown(&shard.name)).chain(embedded).collect();
     let (sender, receiver) = watch::channel(first);
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(INTERVAL);

@@ -7,12 +7,12 @@
 //!   bindings stand again. The store is the truth: the hub then asks it what the broker did not bring.
 //! - A broker that is away never blocks the caller for longer than [`PUBLISH_BUDGET`]; memory stays bounded.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chat_gateway_config::stats::Component;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::model::{RoomId, UserId};
 
@@ -91,7 +91,22 @@ pub trait Broker: Send + Sync + 'static {
     fn state(&self) -> watch::Receiver<BrokerState>;
 }
 
+/// Connects to the broker that the configuration names; deliveries come out of the receiver.
+#[must_use]
+pub fn start(config: &chat_gateway_config::Broker, gateway: &str) -> (Arc<dyn Broker>, mpsc::Receiver<Delivery>) {
+    match config {
+        chat_gateway_config::Broker::Rabbitmq(rabbitmq) => {
+            let (broker, deliveries) = RabbitBroker::start(RabbitSettings::new(rabbitmq.uri_file.clone(), gateway));
+            (Arc::new(broker), deliveries)
+        }
+        chat_gateway_config::Broker::InProcess(_) => {
+            let (broker, deliveries) = MemoryExchange::new().join();
+            (Arc::new(broker), deliveries)
+        }
+    }
+}
+
 /// A component that answers.
-fn connected(message: &str) -> Component {
+pub(crate) fn connected(message: &str) -> Component {
     Component { available: true, reason: "Connected".into(), message: message.into() }
 }

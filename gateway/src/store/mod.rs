@@ -1,4 +1,4 @@
-//! Where rooms, messages and accounts are kept. [`Store`] is the contract; `postgres` keeps it on sharded PostgreSQL.
+//! Where rooms, messages and accounts are kept. [`Store`] is the contract; `postgres` keeps it on sharded PostgreSQL, `sqlite` in one file.
 //!
 //! Guarantees that every implementation gives, and that the conformance suite checks:
 //! - A write that returned `Ok` is durable. One that returned `Err` may or may not have happened; repeating it with the same ids is safe.
@@ -11,6 +11,7 @@ pub mod limits;
 mod membership;
 pub mod memory;
 pub mod postgres;
+pub mod sqlite;
 
 use std::time::Duration;
 

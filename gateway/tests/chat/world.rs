@@ -137,8 +137,8 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         limits,
         auth: Auth { passwords: Passwords::Enabled, signing_key_file: nowhere() },
         broker: Broker::Rabbitmq(RabbitMq { uri_file: nowhere() }),
-        redis: Redis { url_file: nowhere() },
-        database: Database { slots: 1_024, shards: Vec::new() },
+        redis: Some(Redis { url_file: nowhere() }),
+        database: Database { slots: 1_024, shards: Vec::new(), embedded: None },
     }
 }
 

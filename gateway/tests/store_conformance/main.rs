@@ -1,4 +1,4 @@
-//! What every store promises, run on the fake and on real PostgreSQL with two shards, and what only the sharded store
+//! What every store promises, run on the fake, on SQLite and on real PostgreSQL with two shards, and what only the sharded store
 //! promises: guards, fences, moves, outages, migrations.
 
 // The lint's exception for tests knows functions marked as tests, not what they call.
@@ -18,7 +18,7 @@ mod server;
 
 use std::sync::Arc;
 
-use chat_gateway::store::{Store, memory::MemoryStore};
+use chat_gateway::store::{Store, memory::MemoryStore, sqlite::SqliteStore};
 
 /// Runs the suite that every store passes; the name of the case stands before its failure.
 async fn suite(store: Arc<dyn Store>) {
@@ -47,6 +47,12 @@ async fn suite(store: Arc<dyn Store>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_fake_keeps_the_contract() {
     suite(Arc::new(MemoryStore::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_sqlite_file_keeps_the_contract() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    suite(Arc::new(SqliteStore::open(&folder.path().join("chat.sqlite3")).expect("open"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

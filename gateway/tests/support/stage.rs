@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 use super::{free_port, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis, write_once};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-gateway");
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-gateway");
 
 /// A key for tests only.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
@@ -85,8 +86,8 @@ impl Stage {
             },
             auth: Auth { passwords: Passwords::Enabled, signing_key_file: self.write("key.pem", KEY) },
             broker: Broker::Rabbitmq(RabbitConfig { uri_file: self.rabbitmq.uri_file() }),
-            redis: RedisConfig { url_file: self.redis.url_file("secret") },
-            database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")] },
+            redis: Some(RedisConfig { url_file: self.redis.url_file("secret") }),
+            database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")], embedded: None },
         }
     }
 

@@ -64,10 +64,11 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
             signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
         },
         broker: config::Broker::Rabbitmq(config::RabbitMq { uri_file: secret_file("rabbitmq", key::URI) }),
-        redis: config::Redis { url_file: secret_file("redis", key::URL) },
+        redis: Some(config::Redis { url_file: secret_file("redis", key::URL) }),
         database: config::Database {
             slots: cluster.slots,
             shards: cluster.shards.iter().map(|shard| shard_config(&shard.name, reader)).collect(),
+            embedded: None,
         },
     }
 }
