@@ -12,7 +12,7 @@ use crate::{
         session::{Control, Session},
     },
     model::{RoomId, Seq},
-    protocol::{ClientEvent, encode_event},
+    protocol::{ClientEvent, answer::PresenceState, encode_event},
     store::StoreError,
 };
 
@@ -105,6 +105,8 @@ impl Hub {
         view.last_seq = cursor;
         session.push(encode_event(&ClientEvent::RoomAdded { room: view.into() }), Class::Kept);
         self.join(session, room, cursor, stored).await;
+        // The members could not hear of the arrival, which was before the room.
+        self.tell_presence(session.user.id, &[room], PresenceState::Online).await;
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl Hub {
         });
     }
 
-    async fn tell_presence(&self, user: UserId, rooms: &[RoomId], state: PresenceState) {
+    pub(super) async fn tell_presence(&self, user: UserId, rooms: &[RoomId], state: PresenceState) {
         let change = rand::random();
         for room in rooms {
             self.hint(Key::Room(*room), Event::Presence { user, state, change }).await;

@@ -104,3 +104,16 @@ async fn presence_is_told_once_and_a_reconnect_is_silent() {
     let list = ada.ask(json!({ "type": "presence", "users": [user("bob").id, user("nobody").id] })).await;
     assert_eq!((&list["users"][0]["state"], &list["users"][1]["state"]), (&json!("online"), &json!("offline")));
 }
+
+#[tokio::test]
+async fn somebody_online_who_is_added_to_a_room_is_seen_in_it() {
+    let world = World::new(2);
+    for name in ["ada", "bob"] {
+        world.user(name).await;
+    }
+    let _bob = world.client(1, "bob").await;
+    let mut ada = world.client(0, "ada").await;
+    ada.group(&["bob"]).await;
+    let online = ada.event("presence").await;
+    assert_eq!((&online["state"], &online["user"]), (&json!("online"), &json!(user("bob").id)));
+}

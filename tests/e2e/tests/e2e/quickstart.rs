@@ -72,7 +72,9 @@ async fn c_typing_receipts_and_presence_cross() -> Result<()> {
 async fn presence_crosses(cluster: &ChatCluster, crowd: &Crowd) -> Result<()> {
     let (addresses, follower) = follow_gateways(cluster, 0).await?;
     let carol = sign_up(&addresses, "carol").await?;
-    crowd.bob.create_room("direct", "", std::slice::from_ref(&carol.user.name)).await?;
+    let room = crowd.bob.create_room("direct", "", std::slice::from_ref(&carol.user.name)).await?.id;
+    // Presence is told to those who follow a room, and Bob follows this one when his gateway has told him of it.
+    assert!(crowd.bob.wait_position(room, 0, EVENT_LIMIT).await, "Bob does not hear of his own room");
     let mut seen_by_bob = crowd.bob.events();
     let is = |state: &'static str| {
         let user = carol.user.id;
