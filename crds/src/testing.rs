@@ -198,9 +198,14 @@ fn backends() -> Vec<Refusal> {
         ),
         create("no broker at all", json!({ "broker": null }), "spec.broker: Required value"),
         create(
+            "two kinds of broker",
+            json!({ "broker": { "redisPubSub": {} } }),
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq and redisPubSub",
+        ),
+        create(
             "no kind of broker",
             json!({ "broker": { "rabbitmq": null } }),
-            "spec.broker: exactly one kind of broker is needed; set rabbitmq",
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq and redisPubSub",
         ),
         create(
             "RabbitMQ of neither kind",

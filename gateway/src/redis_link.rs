@@ -151,7 +151,8 @@ async fn ping(mut connection: impl ConnectionLike) -> Result<(), Component> {
     }
 }
 
-fn describe(error: &RedisError) -> Component {
+/// What an error means to a person, without credentials.
+pub(crate) fn describe(error: &RedisError) -> Component {
     if error.kind() == ErrorKind::AuthenticationFailed
         || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"))
     {

@@ -133,7 +133,7 @@ impl Gateway {
         let admins = listen("adminListen", config.admin_listen).await?;
 
         let shared = Shared::start(&config, &name, &stop);
-        let (broker, deliveries) = broker::start(&config.broker, &name);
+        let (broker, deliveries) = broker::start(&config, &name);
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
         let services = Arc::new(Services {
             limiter: shared.limiter,

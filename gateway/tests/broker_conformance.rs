@@ -1,4 +1,4 @@
-//! What every broker must do, on the one in memory and on a real RabbitMQ.
+//! What every broker must do, on the one in memory, a real RabbitMQ and a real Redis.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
@@ -13,11 +13,13 @@ use std::{
 
 use bytes::Bytes;
 use chat_gateway::{
-    broker::{Broker, Delivery, Key, MemoryExchange, RabbitBroker, RabbitSettings},
+    broker::{
+        Broker, Delivery, Key, MemoryExchange, RabbitBroker, RabbitSettings, RedisPubSubBroker, RedisPubSubSettings,
+    },
     model::{RoomId, UserId},
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use support::{eventually, rabbitmq::RabbitMq};
+use support::{eventually, rabbitmq::RabbitMq, redis::Redis};
 use tokio::{sync::mpsc::Receiver, time::timeout};
 use uuid::Uuid;
 
@@ -90,6 +92,83 @@ impl Subject for RabbitMq {
     async fn start(&mut self) {
         self.up().await;
     }
+}
+
+impl Subject for Redis {
+    fn join(&self, _name: &str, linger: Duration) -> End {
+        let mut settings = RedisPubSubSettings::new(self.url_file("secret"), "test/demo");
+        settings.linger = linger;
+        redis(settings)
+    }
+
+    async fn stop(&mut self) {
+        self.kill();
+    }
+
+    async fn start(&mut self) {
+        self.up().await;
+    }
+}
+
+/// A broker on a server of its own.
+trait Server: Subject {
+    fn freeze(&self);
+    fn thaw(&self);
+    /// A gateway's end that reads its address from this file.
+    fn end_by(&self, file: PathBuf) -> End;
+    fn address(&self, password: &str) -> String;
+    const PASSWORD: &str;
+    const NOBODY_LISTENS: &str;
+    const MALFORMED: &str;
+}
+
+impl Server for RabbitMq {
+    fn freeze(&self) {
+        RabbitMq::freeze(self);
+    }
+
+    fn thaw(&self) {
+        RabbitMq::thaw(self);
+    }
+
+    fn end_by(&self, file: PathBuf) -> End {
+        rabbit(RabbitSettings::new(file, "refused"))
+    }
+
+    fn address(&self, password: &str) -> String {
+        self.uri(password)
+    }
+
+    const PASSWORD: &str = "guest";
+    const NOBODY_LISTENS: &str = "amqp://guest:guest@127.0.0.1:1/%2f";
+    const MALFORMED: &str = "InvalidUri";
+}
+
+impl Server for Redis {
+    fn freeze(&self) {
+        Redis::freeze(self);
+    }
+
+    fn thaw(&self) {
+        Redis::thaw(self);
+    }
+
+    fn end_by(&self, file: PathBuf) -> End {
+        redis(RedisPubSubSettings::new(file, "test/demo"))
+    }
+
+    fn address(&self, password: &str) -> String {
+        std::fs::read_to_string(self.url_file(password)).unwrap()
+    }
+
+    const PASSWORD: &str = "secret";
+    const NOBODY_LISTENS: &str = "redis://:secret@127.0.0.1:1";
+    const MALFORMED: &str = "InvalidUrl";
+}
+
+fn redis(settings: RedisPubSubSettings) -> End {
+    let (broker, deliveries) = RedisPubSubBroker::start(settings);
+    End { broker: Arc::new(broker), deliveries }
 }
 
 fn rabbit(settings: RabbitSettings) -> End {
@@ -254,7 +333,52 @@ async fn an_overflowing_queue_raises_the_epoch(server: &RabbitMq) {
     assert!(small.broker.state().borrow().component.available);
 }
 
-async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &RabbitMq) {
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_pubsub_conforms_and_its_troubles_show() {
+    let mut server = Redis::start().await;
+    conforms(&mut server).await;
+    messages_that_the_hub_cannot_take_raise_the_epoch(&server).await;
+    two_clusters_on_one_redis_do_not_hear_each_other(&server).await;
+    a_frozen_broker_is_noticed_and_blocks_nobody(&server).await;
+    refused_credentials_show_and_new_ones_are_read(&server).await;
+}
+
+async fn messages_that_the_hub_cannot_take_raise_the_epoch(server: &Redis) {
+    let mut settings = RedisPubSubSettings::new(server.url_file("secret"), "test/demo");
+    settings.held_bytes = 4_096;
+    let (mut small, writer) = (redis(settings), server.join("writer", LONG));
+    small.available().await;
+    writer.available().await;
+    small.broker.bind(room(6)).await.unwrap();
+    let before = small.epoch();
+    let body = Bytes::from(vec![b'x'; 1_000]);
+    // Nobody reads: the receiver's 1024 and the four that are held fill up, the rest is dropped.
+    for _ in 0..1_700 {
+        writer.publish(room(6), body.clone()).await;
+    }
+    let mut taken = 0;
+    while timeout(Duration::from_millis(300), small.deliveries.recv()).await.is_ok() {
+        taken += 1;
+    }
+    println!("{taken} of 1700 were taken");
+    assert!(taken < 1_100, "{taken}");
+    eventually("the epoch rises", Duration::from_secs(3), async || small.epoch() > before).await;
+    assert!(small.broker.state().borrow().component.available);
+}
+
+async fn two_clusters_on_one_redis_do_not_hear_each_other(server: &Redis) {
+    let mut other = redis(RedisPubSubSettings::new(server.url_file("secret"), "test/demo-2"));
+    let mut ours = server.join("ours", LONG);
+    for end in [&ours, &other] {
+        end.available().await;
+        end.broker.bind(room(9)).await.unwrap();
+    }
+    ours.publish(room(9), "ours").await;
+    assert_eq!(ours.next().await.1, "ours");
+    other.silent().await;
+}
+
+async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &impl Server) {
     let mut end = server.join("frozen", LONG);
     end.available().await;
     end.broker.bind(room(7)).await.unwrap();
@@ -281,17 +405,17 @@ async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &RabbitMq) {
     while end.next().await != (room(8), "alive".into()) {}
 }
 
-async fn refused_credentials_show_and_new_ones_are_read(server: &RabbitMq) {
+async fn refused_credentials_show_and_new_ones_are_read<S: Server>(server: &S) {
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("uri");
-    std::fs::write(&file, server.uri("wrong")).unwrap();
-    let end = rabbit(RabbitSettings::new(file.clone(), "refused"));
+    std::fs::write(&file, server.address("wrong")).unwrap();
+    let end = server.end_by(file.clone());
     reason(&end, "AuthenticationFailed").await;
-    std::fs::write(&file, "amqp://guest:guest@127.0.0.1:1/%2f").unwrap();
+    std::fs::write(&file, S::NOBODY_LISTENS).unwrap();
     reason(&end, "ConnectionRefused").await;
     std::fs::write(&file, "no such thing").unwrap();
-    reason(&end, "InvalidUri").await;
-    std::fs::write(&file, server.uri("guest")).unwrap();
+    reason(&end, S::MALFORMED).await;
+    std::fs::write(&file, server.address(S::PASSWORD)).unwrap();
     end.available().await;
 }
 

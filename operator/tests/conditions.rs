@@ -12,8 +12,8 @@ use chat_operator::{
     names::Component,
     poll::ClusterView,
     reconcile::{
-        BackendObserved, GatewaysObserved, Inputs, MigrationObserved, Observed, Problem, Shape, Trouble, Verdict,
-        conditions,
+        BackendObserved, BrokerKind, GatewaysObserved, Inputs, MigrationObserved, Observed, Problem, Shape, Trouble,
+        Verdict, conditions,
     },
 };
 use jiff::Timestamp;
@@ -59,6 +59,7 @@ fn kstatus(generation: i64, observed_generation: i64, conditions: &[Condition]) 
 fn shape() -> Shape {
     Shape {
         broker: Some("demo-rabbitmq".to_owned()),
+        broker_kind: BrokerKind::RabbitMq,
         cache: Some("demo-redis".to_owned()),
         shards: vec![("a".to_owned(), Some("demo-shard-a".to_owned()))],
         slots: 1_024,
@@ -380,6 +381,20 @@ fn broken() -> Vec<Row> {
             InProgress,
             ("False", "CrashLoopBackOff"),
             &[("CacheAvailable", "False", "CrashLoopBackOff")],
+        ),
+        ready_row(
+            "the Redis that carries messages is away",
+            change(|world| {
+                world.shape.broker = world.shape.cache.clone();
+                world.shape.broker_kind = BrokerKind::Redis;
+                world
+                    .observed
+                    .backends
+                    .insert("demo-redis".to_owned(), BackendObserved { ready: false, current: true });
+            }),
+            InProgress,
+            ("False", "PodNotReady"),
+            &[("BrokerAvailable", "False", "PodNotReady"), ("CacheAvailable", "False", "PodNotReady")],
         ),
         ready_row(
             "one gateway does not reach an external broker",

@@ -14,5 +14,5 @@ pub use defaults::{
 };
 pub use gateways::{Gateways, Limits, PodTemplate};
 pub use references::{RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef};
-pub use spec::{Auth, Broker, ChatCluster, ChatClusterSpec, Managed, Passwords, RabbitMq, Redis};
+pub use spec::{Auth, Broker, ChatCluster, ChatClusterSpec, Managed, Passwords, RabbitMq, Redis, RedisPubSub};
 pub use status::{ChatClusterStatus, ConditionType, Effective, ShardStatus};

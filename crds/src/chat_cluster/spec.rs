@@ -92,16 +92,29 @@ pub enum Passwords {
     Disabled,
 }
 
-/// What carries messages between gateways.
+/// What carries messages between gateways. It may change: gateways are rolled, and what crosses between old and new ones meanwhile comes from the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.rabbitmq)").message(
-    "spec.broker: exactly one kind of broker is needed; set rabbitmq"
+#[x_kube(validation = Rule::new("has(self.rabbitmq) != has(self.redisPubSub)").message(
+    "spec.broker: exactly one kind of broker is needed; set one of rabbitmq and redisPubSub"
 ))]
 pub struct Broker {
     /// RabbitMQ 3.10 or newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rabbitmq: Option<RabbitMq>,
+
+    /// Redis Pub/Sub on a standalone Redis 6 or newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis_pub_sub: Option<RedisPubSub>,
+}
+
+/// Redis Pub/Sub: over the Redis of `spec.redis`, or over another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisPubSub {
+    /// A Redis of its own for messages, which runs already; the one of `spec.redis` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_secret_ref: Option<RedisSecretRef>,
 }
 
 /// RabbitMQ: made by the operator, or one that runs already.

@@ -72,8 +72,18 @@ pub enum Passwords {
 pub enum Broker {
     /// RabbitMQ 3.10 or newer.
     Rabbitmq(RabbitMq),
+    /// Redis Pub/Sub, Redis 6 or newer.
+    RedisPubSub(RedisPubSub),
     /// None: this gateway is the only one.
     InProcess(InProcess),
+}
+
+/// Which Redis brings messages from gateway to gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedisPubSub {
+    /// File with a `redis://` or `rediss://` URL; it may be the one of `redis`.
+    pub url_file: PathBuf,
 }
 
 /// Nothing to set.

@@ -7,5 +7,6 @@ mod config;
 pub mod stats;
 
 pub use config::{
-    Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis, Shard,
+    Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis,
+    RedisPubSub, Shard,
 };

@@ -90,6 +90,15 @@ impl Bindings {
         answer
     }
 
+    /// Adds a reference and returns when the binding stands, or when no connection does.
+    pub(super) async fn bound(&self, key: Key) {
+        if let Some(stands) = self.add(key) {
+            // An error means that the table was dropped, and with it everyone who could care. Unbounded waiting is not possible either:
+            // a session answers its batches within its own time limit or ends, and ending answers too.
+            let _ = stands.await;
+        }
+    }
+
     /// Drops a reference; the binding lingers.
     pub(super) fn remove(&self, key: Key) {
         if let Some(entry) = self.table().entries.get_mut(&key) {

@@ -1,4 +1,5 @@
-//! How gateways reach each other. [`Broker`] is the contract; `rabbitmq` keeps it on RabbitMQ, `memory` inside one process.
+//! How gateways reach each other. [`Broker`] is the contract; `rabbitmq` keeps it on RabbitMQ, `redis_pubsub` on Redis Pub/Sub, `memory` inside one
+//! process.
 //!
 //! Guarantees, which the conformance suite checks on every implementation:
 //! - While the connection lasts, what is published under a key reaches every gateway that has the key bound, at least once,
@@ -11,17 +12,21 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chat_gateway_config::stats::Component;
+use chat_gateway_config::{GatewayConfig, stats::Component};
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 use crate::model::{RoomId, UserId};
 
 mod bindings;
+mod link;
 mod memory;
 mod rabbitmq;
+mod redis_pubsub;
 
 pub use memory::{MemoryBroker, MemoryExchange};
 pub use rabbitmq::{RabbitBroker, RabbitSettings};
+pub use redis_pubsub::{RedisPubSubBroker, RedisPubSubSettings};
 
 /// How long one publish may wait for its confirmation before it counts as failed.
 pub const PUBLISH_BUDGET: Duration = Duration::from_secs(5);
@@ -43,6 +48,19 @@ impl std::fmt::Display for Key {
         match self {
             Self::Room(id) => write!(f, "room:{id}"),
             Self::User(id) => write!(f, "user:{id}"),
+        }
+    }
+}
+
+impl Key {
+    /// Reads a routing key back; `None` for a key of a kind that this version does not know.
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once(':')?;
+        let id = Uuid::try_parse(id).ok()?;
+        match kind {
+            "room" => Some(Self::Room(RoomId(id))),
+            "user" => Some(Self::User(UserId(id))),
+            _ => None,
         }
     }
 }
@@ -74,7 +92,7 @@ pub enum BrokerError {
 }
 
 /// The contract; see the module's documentation. Deliveries come out of the receiver that the constructor returns
-/// (bounded: an implementation stops reading from its server when it is full, it never drops).
+/// (bounded: when it is full an implementation stops reading from its server, or drops and raises the epoch).
 #[async_trait]
 pub trait Broker: Send + Sync + 'static {
     /// Publishes and returns once the broker has confirmed.
@@ -93,10 +111,16 @@ pub trait Broker: Send + Sync + 'static {
 
 /// Connects to the broker that the configuration names; deliveries come out of the receiver.
 #[must_use]
-pub fn start(config: &chat_gateway_config::Broker, gateway: &str) -> (Arc<dyn Broker>, mpsc::Receiver<Delivery>) {
-    match config {
+pub fn start(config: &GatewayConfig, gateway: &str) -> (Arc<dyn Broker>, mpsc::Receiver<Delivery>) {
+    let cluster = &config.cluster;
+    match &config.broker {
         chat_gateway_config::Broker::Rabbitmq(rabbitmq) => {
             let (broker, deliveries) = RabbitBroker::start(RabbitSettings::new(rabbitmq.uri_file.clone(), gateway));
+            (Arc::new(broker), deliveries)
+        }
+        chat_gateway_config::Broker::RedisPubSub(redis) => {
+            let settings = RedisPubSubSettings::new(redis.url_file.clone(), cluster);
+            let (broker, deliveries) = RedisPubSubBroker::start(settings);
             (Arc::new(broker), deliveries)
         }
         chat_gateway_config::Broker::InProcess(_) => {
@@ -109,4 +133,20 @@ pub fn start(config: &chat_gateway_config::Broker, gateway: &str) -> (Arc<dyn Br
 /// A component that answers.
 pub(crate) fn connected(message: &str) -> Component {
     Component { available: true, reason: "Connected".into(), message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_survives_its_way_as_text() {
+        let id = Uuid::from_u128(7);
+        for key in [Key::Room(RoomId(id)), Key::User(UserId(id))] {
+            assert_eq!(Key::parse(&key.to_string()), Some(key));
+        }
+        for bad in ["", "room", "room:", "room:x", "topic:00000000-0000-0000-0000-000000000007"] {
+            assert_eq!(Key::parse(bad), None, "{bad}");
+        }
+    }
 }

@@ -8,11 +8,12 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use super::{
     BuildError, gateway,
     meta::{self, Role},
+    secret_mounts::PUBSUB,
 };
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{SigningKey, ValidatedCluster},
+    reconcile::{Broker, SigningKey, ValidatedCluster},
 };
 
 /// Whether a configuration is for gateways or for the migration, which alone sees the owner's credentials.
@@ -63,13 +64,24 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
             passwords: cluster.passwords,
             signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
         },
-        broker: config::Broker::Rabbitmq(config::RabbitMq { uri_file: secret_file("rabbitmq", key::URI) }),
+        broker: broker_config(&cluster.broker),
         redis: Some(config::Redis { url_file: secret_file("redis", key::URL) }),
         database: config::Database {
             slots: cluster.slots,
             shards: cluster.shards.iter().map(|shard| shard_config(&shard.name, reader)).collect(),
             embedded: None,
         },
+    }
+}
+
+fn broker_config(broker: &Broker) -> config::Broker {
+    let pubsub = |folder| config::Broker::RedisPubSub(config::RedisPubSub { url_file: secret_file(folder, key::URL) });
+    match broker {
+        Broker::Managed { .. } | Broker::External(_) => {
+            config::Broker::Rabbitmq(config::RabbitMq { uri_file: secret_file("rabbitmq", key::URI) })
+        }
+        Broker::SharedRedis => pubsub("redis"),
+        Broker::Redis(_) => pubsub(PUBSUB),
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{
     reconcile::{Broker, Redis, SecretKey, Shard, ShardBackend, SigningKey, ValidatedCluster},
 };
 
+/// Folder of the URL of a Redis that only brings messages.
+pub(super) const PUBSUB: &str = "redis-pubsub";
+
 /// Volumes of a pod and where its container sees them.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
@@ -39,6 +42,9 @@ impl Mounts {
         match &cluster.broker {
             Broker::Managed { .. } => self.add("rabbitmq", &names.rabbitmq(), &[(key::URI, key::URI)]),
             Broker::External(from) => self.add_key("rabbitmq", from, key::URI),
+            Broker::Redis(from) => self.add_key(PUBSUB, from, key::URL),
+            // Mounted as `redis` below.
+            Broker::SharedRedis => {}
         }
         match &cluster.redis {
             Redis::Managed { .. } => self.add("redis", &names.redis(), &[(key::URL, key::URL)]),

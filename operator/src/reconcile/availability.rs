@@ -1,7 +1,7 @@
 //! The conditions of the parts: gateways, broker, Redis, shards, rollout. Pure.
 
 use super::{
-    conditions::{Inputs, Verdict, trouble_of},
+    conditions::{BrokerKind, Inputs, Verdict, trouble_of},
     observed::{BackendObserved, MigrationObserved},
 };
 use crate::{names::Component, poll::Opinion};
@@ -81,7 +81,11 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
 /// `BrokerAvailable`.
 pub(super) fn broker(inputs: &Inputs<'_>) -> Part {
     let opinion = inputs.view.opinion(|stats| Some(&stats.broker));
-    backend(inputs, inputs.shape.broker.as_deref(), (Component::Broker, "RabbitMQ"), opinion)
+    let what = match inputs.shape.broker_kind {
+        BrokerKind::RabbitMq => (Component::Broker, "RabbitMQ"),
+        BrokerKind::Redis => (Component::Cache, "Redis Pub/Sub"),
+    };
+    backend(inputs, inputs.shape.broker.as_deref(), what, opinion)
 }
 
 /// `CacheAvailable`.

@@ -29,11 +29,23 @@ pub enum Verdict {
     Failed(Problem),
 }
 
+/// What the broker is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BrokerKind {
+    /// RabbitMQ.
+    #[default]
+    RabbitMq,
+    /// Pub/Sub of a Redis.
+    Redis,
+}
+
 /// What the backends are, as far as the conditions depend on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// Name of managed RabbitMQ's StatefulSet.
+    /// Name of the StatefulSet of a managed broker.
     pub broker: Option<String>,
+    /// What the broker is.
+    pub broker_kind: BrokerKind,
     /// Name of managed Redis' StatefulSet.
     pub cache: Option<String>,
     /// The shards: name, and the StatefulSet of those that are managed.

@@ -125,6 +125,8 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     names.extend(
         spec.broker.rabbitmq.as_ref().and_then(|broker| broker.uri_secret_ref.as_ref()).map(|from| from.name.clone()),
     );
+    let pubsub = spec.broker.redis_pub_sub.as_ref().and_then(|broker| broker.url_secret_ref.as_ref());
+    names.extend(pubsub.map(|from| from.name.clone()));
     names.extend(spec.redis.url_secret_ref.as_ref().map(|from| from.name.clone()));
     names.sort_unstable();
     names.dedup();

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 pub use self::{
     apply::{Applied, ApplyError, Hands},
-    conditions::{Inputs, Shape, Verdict, conditions},
+    conditions::{BrokerKind, Inputs, Shape, Verdict, conditions},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
     expected::expected_children,
     live::Live,

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     availability::{self, State},
-    conditions::{Inputs, Shape, Verdict, conditions},
+    conditions::{BrokerKind, Inputs, Shape, Verdict, conditions},
     observed::Observed,
 };
 use crate::{
@@ -47,9 +47,13 @@ impl Shape {
     pub fn of(cluster: &ChatCluster, migration: Option<String>) -> Self {
         let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
         let managed_broker = spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some());
+        let cache = spec.redis.managed.as_ref().map(|_| names.redis());
+        let pubsub = spec.broker.redis_pub_sub.as_ref();
+        let shared = pubsub.is_some_and(|broker| broker.url_secret_ref.is_none());
         Self {
-            broker: managed_broker.then(|| names.rabbitmq()),
-            cache: spec.redis.managed.as_ref().map(|_| names.redis()),
+            broker: if shared { cache.clone() } else { managed_broker.then(|| names.rabbitmq()) },
+            broker_kind: if pubsub.is_some() { BrokerKind::Redis } else { BrokerKind::RabbitMq },
+            cache,
             shards: spec
                 .database
                 .shards

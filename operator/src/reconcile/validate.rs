@@ -166,7 +166,16 @@ fn broker(
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
 ) -> Result<Broker, ValidateError> {
-    let Some(rabbitmq) = &spec.broker.rabbitmq else { return Err(invalid("spec.broker: set rabbitmq")) };
+    let rabbitmq = match (&spec.broker.rabbitmq, &spec.broker.redis_pub_sub) {
+        (Some(rabbitmq), None) => rabbitmq,
+        (None, Some(redis)) => {
+            let Some(from) = &redis.url_secret_ref else { return Ok(Broker::SharedRedis) };
+            let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
+            secrets.uri("spec.broker.redisPubSub.urlSecretRef", &at, &["redis://", "rediss://"])?;
+            return Ok(Broker::Redis(at));
+        }
+        _ => return Err(invalid("spec.broker: set exactly one of rabbitmq and redisPubSub")),
+    };
     match (&rabbitmq.managed, &rabbitmq.uri_secret_ref) {
         (Some(managed), None) => {
             Ok(Broker::Managed { credentials: keeper.broker()?, resources: managed.resources.clone() })

@@ -128,6 +128,10 @@ pub enum Broker {
     },
     /// A URI of the user.
     External(SecretKey),
+    /// Pub/Sub of the same Redis that keeps limits and presence.
+    SharedRedis,
+    /// Pub/Sub of another Redis of the user.
+    Redis(SecretKey),
 }
 
 /// Credentials of managed RabbitMQ.

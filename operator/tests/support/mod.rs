@@ -17,8 +17,17 @@ use serde::Deserialize;
 use serde_json::json;
 
 /// Names of the fixture clusters.
-pub(crate) const FIXTURES: [&str; 7] =
-    ["minimal", "two-shards", "external-backends", "paused", "overlays", "everything", "scaled-to-zero"];
+pub(crate) const FIXTURES: [&str; 9] = [
+    "minimal",
+    "two-shards",
+    "external-backends",
+    "paused",
+    "overlays",
+    "everything",
+    "scaled-to-zero",
+    "redis-pubsub",
+    "redis-pubsub-apart",
+];
 
 /// Bytes that are the same in every run, and different at every call.
 #[derive(Default)]

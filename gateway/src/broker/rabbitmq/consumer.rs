@@ -11,13 +11,9 @@ use tokio::{
     sync::mpsc,
     time::{Duration, Instant, sleep_until},
 };
-use uuid::Uuid;
 
-use super::{link::Link, reason::SessionError};
-use crate::{
-    broker::{Delivery, Key},
-    model::{RoomId, UserId},
-};
+use super::{RabbitSettings, reason::SessionError};
+use crate::broker::{Delivery, Key, link::Link};
 
 /// Deliveries that one acknowledgement covers at most: well below the prefetch limit, so that the server never waits for one.
 const ACK_EVERY: u32 = 100;
@@ -49,7 +45,7 @@ pub(super) async fn forward(
         while let Some(delivery) = next {
             last = delivery.delivery_tag;
             unacknowledged += 1;
-            if let Some(key) = parse_key(delivery.routing_key.as_str())
+            if let Some(key) = Key::parse(delivery.routing_key.as_str())
                 && hub.send(Delivery { key, body: Bytes::from(delivery.data) }).await.is_err()
             {
                 return Ok(());
@@ -69,7 +65,7 @@ pub(super) async fn forward(
 }
 
 /// Raises the epoch when the queue has dropped something. The hub then finds in the store what it missed.
-pub(super) async fn watch_dropped(mut consumer: Consumer, link: &Link) -> Result<(), SessionError> {
+pub(super) async fn watch_dropped(mut consumer: Consumer, link: &Link<RabbitSettings>) -> Result<(), SessionError> {
     while let Some(first) = consumer.next().await {
         first?.acker.ack(BasicAckOptions::default()).await?;
         // What else is dropped in the same fit is covered by the same epoch.
@@ -87,31 +83,4 @@ pub(super) async fn watch_dropped(mut consumer: Consumer, link: &Link) -> Result
         link.lost_deliveries();
     }
     Err(SessionError::ConsumerEnded)
-}
-
-/// Reads a routing key back; a key of a kind that this version does not know is none of its business.
-fn parse_key(text: &str) -> Option<Key> {
-    let (kind, id) = text.split_once(':')?;
-    let id = Uuid::try_parse(id).ok()?;
-    match kind {
-        "room" => Some(Key::Room(RoomId(id))),
-        "user" => Some(Key::User(UserId(id))),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_survives_its_way_as_text() {
-        let id = Uuid::from_u128(7);
-        for key in [Key::Room(RoomId(id)), Key::User(UserId(id))] {
-            assert_eq!(parse_key(&key.to_string()), Some(key));
-        }
-        for bad in ["", "room", "room:", "room:x", "topic:00000000-0000-0000-0000-000000000007"] {
-            assert_eq!(parse_key(bad), None, "{bad}");
-        }
-    }
 }

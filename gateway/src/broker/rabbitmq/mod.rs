@@ -3,11 +3,8 @@
 //! One durable direct exchange for all gateways; one exclusive queue per gateway, bound to the keys its clients need. Bindings are the cost of
 //! this design, so they are counted by reference and linger ([`super::bindings`]). Two connections: RabbitMQ stops reading from a connection that
 //! publishes while it is short of memory, and consuming must go on then.
-//!
-//! The library's own recovery is not used: it would bring connections back before all bindings stand, and with the URI of yesterday.
 
 mod consumer;
-mod link;
 mod reason;
 mod session;
 mod topology;
@@ -17,15 +14,19 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chat_gateway_config::stats::Component;
-use lapin::{BasicProperties, Confirmation, options::BasicPublishOptions};
+use lapin::{BasicProperties, Channel, Confirmation, options::BasicPublishOptions};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use self::link::{Link, Publisher};
-use super::{Broker, BrokerError, BrokerState, DELIVERIES, Delivery, Key, PUBLISH_BUDGET, bindings::LINGER};
+use self::{reason::SessionError, session::Session};
+use super::{
+    Broker, BrokerError, BrokerState, DELIVERIES, Delivery, Key, PUBLISH_BUDGET,
+    bindings::LINGER,
+    link::{Link, Publisher, Server},
+};
 
 /// Publishes that may wait for their confirmation at once. Confirmations come in batches, so a window of this size keeps one connection busy;
 /// it also bounds the memory held for a broker that answers slowly.
@@ -58,9 +59,32 @@ impl RabbitSettings {
     }
 }
 
+impl Server for RabbitSettings {
+    const NAME: &'static str = "RabbitMQ";
+    type Channel = Channel;
+    type Session = Session;
+    type Error = SessionError;
+
+    async fn open(link: &Link<Self>) -> Result<Session, SessionError> {
+        Session::open(link.server()).await
+    }
+
+    async fn serve(
+        session: Session,
+        link: &Link<Self>,
+        deliveries: &mpsc::Sender<Delivery>,
+    ) -> Result<(), SessionError> {
+        session.serve(link, deliveries).await
+    }
+
+    fn component(error: &SessionError) -> Component {
+        error.component()
+    }
+}
+
 /// [`Broker`] on RabbitMQ.
 pub struct RabbitBroker {
-    link: Arc<Link>,
+    link: Arc<Link<RabbitSettings>>,
     window: Semaphore,
     stop: CancellationToken,
 }
@@ -70,7 +94,8 @@ impl RabbitBroker {
     #[must_use]
     pub fn start(settings: RabbitSettings) -> (Self, mpsc::Receiver<Delivery>) {
         let (sender, deliveries) = mpsc::channel(DELIVERIES);
-        let link = Arc::new(Link::new(settings));
+        let linger = settings.linger;
+        let link = Arc::new(Link::new(settings, linger));
         let stop = CancellationToken::new();
         let running = Arc::clone(&link);
         let until = stop.clone();
@@ -79,7 +104,7 @@ impl RabbitBroker {
         (broker, deliveries)
     }
 
-    async fn publish_through(&self, publisher: &Publisher, key: Key, body: &[u8]) -> Result<(), BrokerError> {
+    async fn publish_through(&self, publisher: &Publisher<Channel>, key: Key, body: &[u8]) -> Result<(), BrokerError> {
         let away = |cause: &dyn std::fmt::Display| BrokerError::Away(cause.to_string());
         let _place = self.window.acquire().await.map_err(|error| away(&error))?;
         let publish = publisher.channel.basic_publish(
@@ -121,11 +146,7 @@ impl Broker for RabbitBroker {
     }
 
     async fn bind(&self, key: Key) -> Result<(), BrokerError> {
-        if let Some(stands) = self.link.bindings().add(key) {
-            // An error means that the table was dropped, and with it everyone who could care. Unbounded waiting is not possible either:
-            // the session answers its batches within its own time limit or ends, and ending answers too.
-            let _ = stands.await;
-        }
+        self.link.bindings().bound(key).await;
         Ok(())
     }
 
@@ -135,14 +156,5 @@ impl Broker for RabbitBroker {
 
     fn state(&self) -> watch::Receiver<BrokerState> {
         self.link.state()
-    }
-}
-
-/// The component before the first connection stood.
-fn starting() -> Component {
-    Component {
-        available: false,
-        reason: "Connecting".into(),
-        message: "connecting to RabbitMQ for the first time".into(),
     }
 }

@@ -7,7 +7,7 @@ use lapin::ErrorKind;
 
 /// Why a session could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SessionError {
+pub(in crate::broker) enum SessionError {
     /// The file with the URI cannot be used.
     #[error("the broker's URI cannot be used: {0}")]
     Uri(String),

@@ -14,12 +14,15 @@ use tokio::{
 };
 
 use super::{
-    consumer,
-    link::{Link, Publisher},
+    RabbitSettings, consumer,
     reason::SessionError,
     topology::{self, Queues},
 };
-use crate::broker::{Delivery, bindings::Change};
+use crate::broker::{
+    Delivery,
+    bindings::Change,
+    link::{Link, Publisher},
+};
 
 /// Time for a connection with its topology, and for each later exchange with the server.
 const OPEN_TIME: Duration = Duration::from_secs(5);
@@ -35,7 +38,7 @@ const PREFETCH: u16 = 500;
 /// Bindings in one exchange with the server.
 const BATCH: usize = 512;
 
-pub(super) struct Session {
+pub(in crate::broker) struct Session {
     /// Held for its effect: a connection closes when it is dropped.
     _consuming: Connection,
     publishing: Connection,
@@ -49,12 +52,11 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects and declares everything.
-    pub(super) async fn open(link: &Link) -> Result<Self, SessionError> {
-        timeout(OPEN_TIME, Self::open_now(link)).await.unwrap_or(Err(SessionError::Timeout("connecting")))
+    pub(super) async fn open(settings: &RabbitSettings) -> Result<Self, SessionError> {
+        timeout(OPEN_TIME, Self::open_now(settings)).await.unwrap_or(Err(SessionError::Timeout("connecting")))
     }
 
-    async fn open_now(link: &Link) -> Result<Self, SessionError> {
-        let settings = link.settings();
+    async fn open_now(settings: &RabbitSettings) -> Result<Self, SessionError> {
         let text = tokio::fs::read_to_string(&settings.uri_file)
             .await
             .map_err(|error| SessionError::Uri(format!("{}: {error}", settings.uri_file.display())))?;
@@ -79,7 +81,11 @@ impl Session {
     }
 
     /// Serves until something fails; `Ok` means that nobody takes deliveries any more.
-    pub(super) async fn serve(self, link: &Link, deliveries: &mpsc::Sender<Delivery>) -> Result<(), SessionError> {
+    pub(super) async fn serve(
+        self,
+        link: &Link<RabbitSettings>,
+        deliveries: &mpsc::Sender<Delivery>,
+    ) -> Result<(), SessionError> {
         while !link.bindings().try_online() {
             self.settle(link).await?;
         }
@@ -96,7 +102,7 @@ impl Session {
     }
 
     /// Keeps bindings as wanted, and asks the server for signs of life.
-    async fn keep(&self, link: &Link, session: u64) -> Result<(), SessionError> {
+    async fn keep(&self, link: &Link<RabbitSettings>, session: u64) -> Result<(), SessionError> {
         let mut probe = interval(PROBE);
         let mut sweep = interval(SWEEP);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -113,7 +119,7 @@ impl Session {
     }
 
     /// Brings one batch of bindings to the server; false when there was nothing to do.
-    async fn settle(&self, link: &Link) -> Result<bool, SessionError> {
+    async fn settle(&self, link: &Link<RabbitSettings>) -> Result<bool, SessionError> {
         let changes: Vec<Change> = link.bindings().take(BATCH);
         if changes.is_empty() {
             return Ok(false);
@@ -127,7 +133,7 @@ impl Session {
 
     /// Returns when publishes go unconfirmed for no good reason. A server that is short of memory does not confirm either, but says so,
     /// and a new connection would not help.
-    async fn suspected(&self, link: &Link, session: u64) -> SessionError {
+    async fn suspected(&self, link: &Link<RabbitSettings>, session: u64) -> SessionError {
         loop {
             link.suspected(session).await;
             self.look_at_publishing(link, session);
@@ -137,9 +143,9 @@ impl Session {
         }
     }
 
-    fn look_at_publishing(&self, link: &Link, session: u64) {
+    fn look_at_publishing(&self, link: &Link<RabbitSettings>, session: u64) {
         match (self.publishing.status().blocked(), link.publisher()) {
-            (true, Some(_)) => link.blocked(),
+            (true, Some(_)) => link.blocked("it is short of memory or disk space"),
             (false, None) => link.unblocked(Publisher { channel: self.publisher.clone(), session }),
             _ => {}
         }

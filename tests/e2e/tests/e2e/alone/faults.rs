@@ -3,7 +3,7 @@
 
 use std::{future::Future, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use chat_test_client::{
     Verdict,
     load::{Load, Progress},
@@ -11,6 +11,8 @@ use chat_test_client::{
 use e2e::{
     ChatCluster, Crowd,
     breaking::{crash, freeze},
+    chat_cluster::summary,
+    children::title,
     pods::Part,
 };
 use serde_json::json;
@@ -188,6 +190,29 @@ async fn f_gateways_are_rolled_out() -> Result<()> {
     .await?;
     // A drain asks clients to leave; they resume elsewhere before their old sockets close.
     assert!(verdict.counts.connections >= 2 * DEVICES, "fewer moves than clients\n{verdict}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn g_the_broker_is_changed_and_changed_back() -> Result<()> {
+    let verdict = under_load("RabbitMQ replaced by Redis Pub/Sub, and back", FULL, |cluster| async move {
+        for broker in [
+            json!({ "rabbitmq": null, "redisPubSub": {} }),
+            json!({ "rabbitmq": { "managed": {} }, "redisPubSub": null }),
+        ] {
+            let has_rabbitmq = broker["rabbitmq"].is_object();
+            cluster.merge(json!({ "spec": { "broker": broker } })).await?;
+            let object = cluster.wait_ready(SETTLE_LIMIT).await?;
+            cluster.wait_condition("BrokerAvailable", "True", SETTLE_LIMIT).await?;
+            let sets = cluster.children().await?;
+            let there = sets.iter().any(|child| title(child) == "StatefulSet/demo-rabbitmq");
+            ensure!(there == has_rabbitmq, "RabbitMQ is there: {there}; {}", summary(&object));
+        }
+        Ok(())
+    })
+    .await?;
+    assert_somebody_moved(&verdict);
     Ok(())
 }
 

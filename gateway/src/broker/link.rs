@@ -1,4 +1,5 @@
-//! Keeps a session with the broker, for ever: connect, serve, tell why it ended, wait, again.
+//! Keeps a session with a broker's server, for ever: connect, serve, tell why it ended, wait, again. The library's own recovery is never
+//! used: it would bring connections back before all bindings stand, and with the credentials of yesterday.
 
 use std::{
     sync::{
@@ -9,14 +10,37 @@ use std::{
 };
 
 use chat_gateway_config::stats::Component;
-use lapin::Channel;
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::sleep,
 };
 
-use super::{RabbitSettings, session::Session, starting};
-use crate::broker::{BrokerState, Delivery, bindings::Bindings, connected};
+use super::{BrokerState, Delivery, bindings::Bindings, connected};
+
+/// A kind of server: how a session with it is opened and served. The value holds the settings.
+pub(super) trait Server: Sized + Send + Sync + 'static {
+    /// Name of the product, for people.
+    const NAME: &'static str;
+    /// What publishes go through.
+    type Channel: Clone + Send + 'static;
+    /// An open session.
+    type Session: Send;
+    /// Why there is none.
+    type Error: Send;
+
+    /// Connects and declares what the server must know.
+    fn open(link: &Link<Self>) -> impl Future<Output = Result<Self::Session, Self::Error>> + Send;
+
+    /// Makes all bindings, tells [`Link::stands`], and serves until something fails; `Ok` means that nobody takes deliveries any more.
+    fn serve(
+        session: Self::Session,
+        link: &Link<Self>,
+        deliveries: &mpsc::Sender<Delivery>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// An error for `/stats`, without credentials.
+    fn component(error: &Self::Error) -> Component;
+}
 
 /// First and longest pause between two tries. Two seconds is short enough that a broker's restart is not felt for longer than it takes,
 /// and with the jitter below a hundred gateways are at most about a hundred tries a second.
@@ -24,11 +48,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The connection as the rest of the gateway sees it.
-pub(super) struct Link {
-    settings: RabbitSettings,
+pub(super) struct Link<S: Server> {
+    server: S,
     bindings: Bindings,
-    /// The channel that publishes go through, while a session stands and the server takes publishes.
-    publisher: Mutex<Option<Publisher>>,
+    /// What publishes go through, while a session stands and the server takes publishes.
+    publisher: Mutex<Option<Publisher<S::Channel>>>,
     state: watch::Sender<BrokerState>,
     /// Number of the session that somebody has seen to be no use, and what wakes it.
     suspect: AtomicU64,
@@ -37,25 +61,27 @@ pub(super) struct Link {
 
 /// Where publishes go, and in which session; a session's number is the epoch it began with.
 #[derive(Clone)]
-pub(super) struct Publisher {
-    pub(super) channel: Channel,
+pub(super) struct Publisher<C> {
+    pub(super) channel: C,
     pub(super) session: u64,
 }
 
-impl Link {
-    pub(super) fn new(settings: RabbitSettings) -> Self {
+impl<S: Server> Link<S> {
+    pub(super) fn new(server: S, linger: Duration) -> Self {
+        let message = format!("connecting to {} for the first time", S::NAME);
+        let starting = Component { available: false, reason: "Connecting".into(), message };
         Self {
-            bindings: Bindings::new(settings.linger),
-            settings,
+            bindings: Bindings::new(linger),
+            server,
             publisher: Mutex::default(),
-            state: watch::Sender::new(BrokerState { epoch: 0, component: starting() }),
+            state: watch::Sender::new(BrokerState { epoch: 0, component: starting }),
             suspect: AtomicU64::new(0),
             suspicion: Notify::new(),
         }
     }
 
-    pub(super) fn settings(&self) -> &RabbitSettings {
-        &self.settings
+    pub(super) fn server(&self) -> &S {
+        &self.server
     }
 
     pub(super) fn bindings(&self) -> &Bindings {
@@ -70,11 +96,11 @@ impl Link {
         self.state.borrow().component.clone()
     }
 
-    pub(super) fn publisher(&self) -> Option<Publisher> {
+    pub(super) fn publisher(&self) -> Option<Publisher<S::Channel>> {
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_publisher(&self, publisher: Option<Publisher>) {
+    fn set_publisher(&self, publisher: Option<Publisher<S::Channel>>) {
         *self.publisher.lock().unwrap_or_else(PoisonError::into_inner) = publisher;
     }
 
@@ -95,33 +121,30 @@ impl Link {
     }
 
     /// All bindings stand: publishes may pass, and the hub must ask the store for what it missed. Returns the session's number.
-    pub(super) fn stands(&self, channel: Channel) -> u64 {
+    pub(super) fn stands(&self, channel: S::Channel) -> u64 {
         let session = self.state.borrow().epoch + 1;
         self.set_publisher(Some(Publisher { channel, session }));
         self.state.send_modify(|state| {
             state.epoch = session;
-            state.component = connected("RabbitMQ answers");
+            state.component = answers::<S>();
         });
         session
     }
 
-    /// The server takes no publishes for now, being short of memory or disk; deliveries go on.
-    pub(super) fn blocked(&self) {
+    /// The server takes no publishes for now, being short of something; deliveries go on.
+    pub(super) fn blocked(&self, cause: &str) {
         self.set_publisher(None);
-        tracing::warn!("RabbitMQ takes no messages");
+        let message = format!("{} takes no messages: {cause}", S::NAME);
+        tracing::warn!("{message}");
         self.state.send_modify(|state| {
-            state.component = Component {
-                available: false,
-                reason: "Blocked".into(),
-                message: "RabbitMQ takes no messages: it is short of memory or disk space".into(),
-            };
+            state.component = Component { available: false, reason: "Blocked".into(), message };
         });
     }
 
     /// The server takes publishes again. Nothing was lost.
-    pub(super) fn unblocked(&self, publisher: Publisher) {
+    pub(super) fn unblocked(&self, publisher: Publisher<S::Channel>) {
         self.set_publisher(Some(publisher));
-        self.state.send_modify(|state| state.component = connected("RabbitMQ answers"));
+        self.state.send_modify(|state| state.component = answers::<S>());
     }
 
     /// Deliveries were lost although the session stands.
@@ -135,7 +158,7 @@ impl Link {
         self.state.send_if_modified(|state| {
             let changed = state.component != component;
             if changed {
-                tracing::warn!(reason = component.reason, cause = component.message, "RabbitMQ is away");
+                tracing::warn!(reason = component.reason, cause = component.message, "{} is away", S::NAME);
                 state.component = component;
             }
             changed
@@ -146,19 +169,23 @@ impl Link {
         let mut pause = FIRST_PAUSE;
         loop {
             // On the heap: connecting is the larger part of this future by far, and lasts a moment.
-            let outcome = match Box::pin(Session::open(&self)).await {
+            let outcome = match Box::pin(S::open(&self)).await {
                 Ok(session) => {
                     pause = FIRST_PAUSE;
-                    Box::pin(session.serve(&self, &deliveries)).await
+                    Box::pin(S::serve(session, &self, &deliveries)).await
                 }
                 Err(error) => Err(error),
             };
             match outcome {
                 Ok(()) => return,
-                Err(error) => self.ended(error.component()),
+                Err(error) => self.ended(S::component(&error)),
             }
             sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+}
+
+fn answers<S: Server>() -> Component {
+    connected(&format!("{} answers", S::NAME))
 }
