@@ -40,6 +40,7 @@ impl Demo {
         install::install(&kube)?;
         println!("== 3/4 the example: {MANIFEST}");
         shell::run(kubectl(&kube, &["apply", "-f", &paths::root().join(MANIFEST).display().to_string()])?)?;
+        renew_gateways(&kube)?;
         wait_ready(&kube)?;
         println!(
             "== 4/4 two addresses, each served by a gateway pod of its own (ready after {} s)",
@@ -69,6 +70,17 @@ fn kubectl(kube: &Cluster, args: &[&str]) -> Result<Command> {
     let mut command = kube.kubectl(args)?;
     command.stdin(Stdio::null());
     Ok(command)
+}
+
+/// A rebuilt image keeps its tag, so the gateways of an earlier demo are replaced by hand; whoever is connected moves over.
+fn renew_gateways(kube: &Cluster) -> Result<()> {
+    const GATEWAYS: &str = "deployment/demo-gateway";
+    let found = shell::output(kubectl(kube, &["get", GATEWAYS, "--ignore-not-found", "-o", "name"])?)?;
+    if found.trim().is_empty() {
+        return Ok(());
+    }
+    shell::run(kubectl(kube, &["rollout", "restart", GATEWAYS])?)?;
+    shell::run(kubectl(kube, &["rollout", "status", GATEWAYS, "--timeout=180s"])?)
 }
 
 /// Waits for Ready and shows what is still missing meanwhile.
