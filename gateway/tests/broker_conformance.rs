@@ -13,9 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use chat_gateway::{
-    broker::{
-        Broker, Delivery, Key, MemoryExchange, RabbitBroker, RabbitSettings, RedisPubSubBroker, RedisPubSubSettings,
-    },
+    broker::{self, Broker, Delivery, Key, MemoryExchange, RabbitSettings, RedisPubSubSettings},
     model::{RoomId, UserId},
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
@@ -167,12 +165,12 @@ impl Server for Redis {
 }
 
 fn redis(settings: RedisPubSubSettings) -> End {
-    let (broker, deliveries) = RedisPubSubBroker::start(settings);
+    let (broker, deliveries) = broker::on_redis_pubsub(settings);
     End { broker: Arc::new(broker), deliveries }
 }
 
 fn rabbit(settings: RabbitSettings) -> End {
-    let (broker, deliveries) = RabbitBroker::start(settings);
+    let (broker, deliveries) = broker::on_rabbitmq(settings);
     End { broker: Arc::new(broker), deliveries }
 }
 

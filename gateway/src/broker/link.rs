@@ -15,14 +15,14 @@ use tokio::{
     time::sleep,
 };
 
-use super::{BrokerState, Delivery, bindings::Bindings, connected};
+use super::{BrokerError, BrokerState, Delivery, Key, bindings::Bindings, connected};
 
 /// A kind of server: how a session with it is opened and served. The value holds the settings.
 pub(super) trait Server: Sized + Send + Sync + 'static {
     /// Name of the product, for people.
     const NAME: &'static str;
     /// What publishes go through.
-    type Channel: Clone + Send + 'static;
+    type Channel: Clone + Send + Sync + 'static;
     /// An open session.
     type Session: Send;
     /// Why there is none.
@@ -37,6 +37,17 @@ pub(super) trait Server: Sized + Send + Sync + 'static {
         link: &Link<Self>,
         deliveries: &mpsc::Sender<Delivery>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Publishes and returns once the server has confirmed.
+    fn publish(
+        link: &Link<Self>,
+        publisher: &Publisher<Self::Channel>,
+        key: Key,
+        body: &[u8],
+    ) -> impl Future<Output = Result<(), BrokerError>> + Send;
+
+    /// How long a binding outlives its last reference.
+    fn linger(&self) -> Duration;
 
     /// An error for `/stats`, without credentials.
     fn component(error: &Self::Error) -> Component;
@@ -67,11 +78,11 @@ pub(super) struct Publisher<C> {
 }
 
 impl<S: Server> Link<S> {
-    pub(super) fn new(server: S, linger: Duration) -> Self {
+    pub(super) fn new(server: S) -> Self {
         let message = format!("connecting to {} for the first time", S::NAME);
         let starting = Component { available: false, reason: "Connecting".into(), message };
         Self {
-            bindings: Bindings::new(linger),
+            bindings: Bindings::new(server.linger()),
             server,
             publisher: Mutex::default(),
             state: watch::Sender::new(BrokerState { epoch: 0, component: starting }),

@@ -20,13 +20,14 @@ use crate::model::{RoomId, UserId};
 
 mod bindings;
 mod link;
+mod linked;
 mod memory;
 mod rabbitmq;
 mod redis_pubsub;
 
 pub use memory::{MemoryBroker, MemoryExchange};
-pub use rabbitmq::{RabbitBroker, RabbitSettings};
-pub use redis_pubsub::{RedisPubSubBroker, RedisPubSubSettings};
+pub use rabbitmq::RabbitSettings;
+pub use redis_pubsub::RedisPubSubSettings;
 
 /// How long one publish may wait for its confirmation before it counts as failed.
 pub const PUBLISH_BUDGET: Duration = Duration::from_secs(5);
@@ -115,12 +116,11 @@ pub fn start(config: &GatewayConfig, gateway: &str) -> (Arc<dyn Broker>, mpsc::R
     let cluster = &config.cluster;
     match &config.broker {
         chat_gateway_config::Broker::Rabbitmq(rabbitmq) => {
-            let (broker, deliveries) = RabbitBroker::start(RabbitSettings::new(rabbitmq.uri_file.clone(), gateway));
+            let (broker, deliveries) = on_rabbitmq(RabbitSettings::new(rabbitmq.uri_file.clone(), gateway));
             (Arc::new(broker), deliveries)
         }
         chat_gateway_config::Broker::RedisPubSub(redis) => {
-            let settings = RedisPubSubSettings::new(redis.url_file.clone(), cluster);
-            let (broker, deliveries) = RedisPubSubBroker::start(settings);
+            let (broker, deliveries) = on_redis_pubsub(RedisPubSubSettings::new(redis.url_file.clone(), cluster));
             (Arc::new(broker), deliveries)
         }
         chat_gateway_config::Broker::InProcess(_) => {
@@ -128,6 +128,18 @@ pub fn start(config: &GatewayConfig, gateway: &str) -> (Arc<dyn Broker>, mpsc::R
             (Arc::new(broker), deliveries)
         }
     }
+}
+
+/// A broker on RabbitMQ. It connects in the background and keeps at it; deliveries come out of the receiver.
+#[must_use]
+pub fn on_rabbitmq(settings: RabbitSettings) -> (impl Broker, mpsc::Receiver<Delivery>) {
+    linked::start(settings)
+}
+
+/// A broker on Redis Pub/Sub, as [`on_rabbitmq`].
+#[must_use]
+pub fn on_redis_pubsub(settings: RedisPubSubSettings) -> (impl Broker, mpsc::Receiver<Delivery>) {
+    linked::start(settings)
 }
 
 /// A component that answers.

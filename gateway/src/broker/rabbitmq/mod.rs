@@ -9,28 +9,19 @@ mod reason;
 mod session;
 mod topology;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use chat_gateway_config::stats::Component;
 use lapin::{BasicProperties, Channel, Confirmation, options::BasicPublishOptions};
-use tokio::{
-    sync::{Semaphore, mpsc, watch},
-    time::timeout,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
 use self::{reason::SessionError, session::Session};
 use super::{
-    Broker, BrokerError, BrokerState, DELIVERIES, Delivery, Key, PUBLISH_BUDGET,
+    BrokerError, Delivery, Key,
     bindings::LINGER,
     link::{Link, Publisher, Server},
+    linked::away,
 };
-
-/// Publishes that may wait for their confirmation at once. Confirmations come in batches, so a window of this size keeps one connection busy;
-/// it also bounds the memory held for a broker that answers slowly.
-const WINDOW: usize = 1_000;
 
 /// What the broker needs to know.
 #[derive(Clone, Debug)]
@@ -77,36 +68,12 @@ impl Server for RabbitSettings {
         session.serve(link, deliveries).await
     }
 
-    fn component(error: &SessionError) -> Component {
-        error.component()
-    }
-}
-
-/// [`Broker`] on RabbitMQ.
-pub struct RabbitBroker {
-    link: Arc<Link<RabbitSettings>>,
-    window: Semaphore,
-    stop: CancellationToken,
-}
-
-impl RabbitBroker {
-    /// Starts connecting in the background, and keeps at it. Deliveries come out of the receiver.
-    #[must_use]
-    pub fn start(settings: RabbitSettings) -> (Self, mpsc::Receiver<Delivery>) {
-        let (sender, deliveries) = mpsc::channel(DELIVERIES);
-        let linger = settings.linger;
-        let link = Arc::new(Link::new(settings, linger));
-        let stop = CancellationToken::new();
-        let running = Arc::clone(&link);
-        let until = stop.clone();
-        tokio::spawn(async move { until.run_until_cancelled_owned(running.run(sender)).await });
-        let broker = Self { link, window: Semaphore::new(WINDOW), stop };
-        (broker, deliveries)
-    }
-
-    async fn publish_through(&self, publisher: &Publisher<Channel>, key: Key, body: &[u8]) -> Result<(), BrokerError> {
-        let away = |cause: &dyn std::fmt::Display| BrokerError::Away(cause.to_string());
-        let _place = self.window.acquire().await.map_err(|error| away(&error))?;
+    async fn publish(
+        _link: &Link<Self>,
+        publisher: &Publisher<Channel>,
+        key: Key,
+        body: &[u8],
+    ) -> Result<(), BrokerError> {
         let publish = publisher.channel.basic_publish(
             topology::EXCHANGE.into(),
             key.to_string().into(),
@@ -115,46 +82,17 @@ impl RabbitBroker {
             // Transient: the store has what must last, and a disk write here would only slow the broker down.
             BasicProperties::default().with_delivery_mode(1),
         );
-        match publish.await.map_err(|error| away(&error))?.await.map_err(|error| away(&error))? {
+        match publish.await.map_err(away)?.await.map_err(away)? {
             Confirmation::Ack(_) | Confirmation::NotRequested => Ok(()),
-            Confirmation::Nack(_) => Err(away(&"the broker refused the message")),
-        }
-    }
-}
-
-impl Drop for RabbitBroker {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-#[async_trait]
-impl Broker for RabbitBroker {
-    async fn publish(&self, key: Key, body: Bytes) -> Result<(), BrokerError> {
-        // While it is known to be away nobody waits at all.
-        let Some(publisher) = self.link.publisher() else {
-            return Err(BrokerError::Away(self.link.component().message));
-        };
-        match timeout(PUBLISH_BUDGET, self.publish_through(&publisher, key, &body)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                // A broker that stopped confirming would cost every publisher the whole budget: have the session looked at.
-                self.link.suspect(publisher.session);
-                Err(BrokerError::Away("no confirmation in time".into()))
-            }
+            Confirmation::Nack(_) => Err(away("the broker refused the message")),
         }
     }
 
-    async fn bind(&self, key: Key) -> Result<(), BrokerError> {
-        self.link.bindings().bound(key).await;
-        Ok(())
+    fn linger(&self) -> Duration {
+        self.linger
     }
 
-    fn unbind(&self, key: Key) {
-        self.link.bindings().remove(key);
-    }
-
-    fn state(&self) -> watch::Receiver<BrokerState> {
-        self.link.state()
+    fn component(error: &SessionError) -> Component {
+        error.component()
     }
 }

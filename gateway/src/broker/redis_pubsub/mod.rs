@@ -9,27 +9,20 @@ mod inbox;
 mod reason;
 mod session;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use chat_gateway_config::stats::Component;
 use redis::aio::MultiplexedConnection;
-use tokio::{
-    sync::{Semaphore, mpsc, watch},
-    time::timeout,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
 use self::{reason::SessionError, session::Session};
 use super::{
-    Broker, BrokerError, BrokerState, DELIVERIES, Delivery, Key, PUBLISH_BUDGET,
+    BrokerError, Delivery, Key,
     bindings::LINGER,
     link::{Link, Publisher, Server},
+    linked::away,
 };
 
-/// Publishes that may wait for their answer at once: keeps one connection busy and bounds the memory held for a server that answers slowly.
-const WINDOW: usize = 1_000;
 /// Bytes of messages that were read and that the hub has not taken: several seconds of a busy gateway.
 const HELD_BYTES: usize = 32 * 1024 * 1024;
 
@@ -80,81 +73,27 @@ impl Server for RedisPubSubSettings {
         session.serve(link, deliveries).await
     }
 
-    fn component(error: &SessionError) -> Component {
-        error.component()
-    }
-}
-
-/// [`Broker`] on Redis Pub/Sub.
-pub struct RedisPubSubBroker {
-    link: Arc<Link<RedisPubSubSettings>>,
-    window: Semaphore,
-    stop: CancellationToken,
-}
-
-impl RedisPubSubBroker {
-    /// Starts connecting in the background, and keeps at it. Deliveries come out of the receiver.
-    #[must_use]
-    pub fn start(settings: RedisPubSubSettings) -> (Self, mpsc::Receiver<Delivery>) {
-        let (sender, deliveries) = mpsc::channel(DELIVERIES);
-        let linger = settings.linger;
-        let link = Arc::new(Link::new(settings, linger));
-        let stop = CancellationToken::new();
-        let running = Arc::clone(&link);
-        let until = stop.clone();
-        tokio::spawn(async move { until.run_until_cancelled_owned(running.run(sender)).await });
-        (Self { link, window: Semaphore::new(WINDOW), stop }, deliveries)
-    }
-
-    async fn publish_through(
-        &self,
+    async fn publish(
+        link: &Link<Self>,
         publisher: &Publisher<MultiplexedConnection>,
         key: Key,
         body: &[u8],
     ) -> Result<(), BrokerError> {
-        let _place = self.window.acquire().await.map_err(|error| BrokerError::Away(error.to_string()))?;
         let mut command = redis::cmd("PUBLISH");
-        command.arg(self.link.server().channel(key)).arg(body);
+        command.arg(link.server().channel(key)).arg(body);
         let mut channel = publisher.channel.clone();
         command.query_async::<u64>(&mut channel).await.map_err(|error| {
-            self.link.suspect(publisher.session);
-            BrokerError::Away(SessionError::from(error).to_string())
+            link.suspect(publisher.session);
+            away(SessionError::from(error))
         })?;
         Ok(())
     }
-}
 
-impl Drop for RedisPubSubBroker {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-#[async_trait]
-impl Broker for RedisPubSubBroker {
-    async fn publish(&self, key: Key, body: Bytes) -> Result<(), BrokerError> {
-        let Some(publisher) = self.link.publisher() else {
-            return Err(BrokerError::Away(self.link.component().message));
-        };
-        match timeout(PUBLISH_BUDGET, self.publish_through(&publisher, key, &body)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                self.link.suspect(publisher.session);
-                Err(BrokerError::Away("no answer in time".into()))
-            }
-        }
+    fn linger(&self) -> Duration {
+        self.linger
     }
 
-    async fn bind(&self, key: Key) -> Result<(), BrokerError> {
-        self.link.bindings().bound(key).await;
-        Ok(())
-    }
-
-    fn unbind(&self, key: Key) {
-        self.link.bindings().remove(key);
-    }
-
-    fn state(&self) -> watch::Receiver<BrokerState> {
-        self.link.state()
+    fn component(error: &SessionError) -> Component {
+        error.component()
     }
 }
