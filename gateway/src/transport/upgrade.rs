@@ -11,10 +11,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{handshake::server::create_response_with_body, protocol::Role},
+    tungstenite::{
+        handshake::server::create_response_with_body,
+        protocol::{Role, WebSocketConfig},
+    },
 };
 use tracing::Instrument;
 
@@ -27,7 +31,7 @@ use crate::{
 };
 
 /// The sub-protocol that this gateway speaks.
-const SUB_PROTOCOL: &str = "chatcluster.v1";
+const SUB_PROTOCOL: &str = "chat.v1";
 
 /// Seconds after which a refused client should try again, drawn from this range so that a crowd does not return as one.
 const RETRY_SECONDS: std::ops::RangeInclusive<u32> = 1..=5;
@@ -37,33 +41,52 @@ pub fn upgrade(services: Arc<Services>, hub: Arc<Hub>, peer: SocketAddr, request
     if services.draining.load(Ordering::Relaxed) {
         return refuse("this gateway stops");
     }
-    let (parts, body) = request.into_parts();
-    drop(body);
-    let mut request = Request::from_parts(parts, ());
-    let mut response = match create_response_with_body(&request, Body::empty) {
-        Ok(response) => response,
-        Err(error) => return no_upgrade(&error.to_string()),
+    let has_protocol = offers(request.headers(), SUB_PROTOCOL);
+    let (mut response, upgrade) = match handshake(request) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return *refusal,
     };
     let Some(permit) = Permit::take(&services.counters, services.config.max_connections) else {
         return refuse("this gateway has all the connections it takes");
     };
-    if offers(request.headers(), SUB_PROTOCOL) {
+    if has_protocol {
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
     }
-    let upgrade = hyper::upgrade::on(&mut request);
     let pipeline = Arc::new(Pipeline::new(services, hub));
     let serve = async move {
-        match upgrade.await {
-            Ok(upgraded) => {
-                let config = Some(connection::socket_config());
-                let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, config).await;
-                connection::serve(pipeline, socket, permit).await;
-            }
+        match socket(upgrade, connection::socket_config()).await {
+            Ok(socket) => connection::serve(pipeline, socket, permit).await,
             Err(error) => tracing::debug!(%error, "the client did not wait for its upgrade"),
         }
     };
     tokio::spawn(serve.instrument(tracing::debug_span!("connection", %peer)));
     response
+}
+
+/// The answer to an upgrade request by RFC 6455, and what becomes of the connection when it is sent.
+///
+/// # Errors
+/// The answer to what is no upgrade: 426, which names the version that would do.
+pub fn handshake(request: Request) -> Result<(Response, OnUpgrade), Box<Response>> {
+    let (parts, body) = request.into_parts();
+    drop(body);
+    let mut request = Request::from_parts(parts, ());
+    match create_response_with_body(&request, Body::empty) {
+        Ok(response) => Ok((response, hyper::upgrade::on(&mut request))),
+        Err(error) => Err(Box::new(no_upgrade(&error.to_string()))),
+    }
+}
+
+/// The WebSocket of an upgraded connection.
+///
+/// # Errors
+/// The client left before it saw the answer.
+pub async fn socket(
+    upgrade: OnUpgrade,
+    config: WebSocketConfig,
+) -> Result<WebSocketStream<TokioIo<Upgraded>>, hyper::Error> {
+    let upgraded = TokioIo::new(upgrade.await?);
+    Ok(WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await)
 }
 
 /// Whether a client lists the sub-protocol.

@@ -48,9 +48,9 @@ async fn echoes_the_sub_protocol_and_refuses_when_full_or_draining() {
     let address = serve(&world).await;
     let url = format!("ws://{address}/v1/ws");
     let mut request = url.as_str().into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", "other, chatcluster.v1".parse().unwrap());
+    request.headers_mut().insert("sec-websocket-protocol", "other, chat.v1".parse().unwrap());
     let (first, response) = connect_async(request).await.unwrap();
-    assert_eq!(response.headers()["sec-websocket-protocol"], "chatcluster.v1");
+    assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1");
     let (_second, response) = connect_async(&url).await.unwrap();
     assert!(!response.headers().contains_key("sec-websocket-protocol"));
     let full = status(connect_async(&url).await.unwrap_err());

@@ -82,7 +82,7 @@ export class ChatClient {
         this.handlers.status("connecting");
         const url = new URL("/v1/ws", this.base);
         url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-        const socket = new WebSocket(url, "chatcluster.v1");
+        const socket = new WebSocket(url, "chat.v1");
         const previous = this.#socket;
         this.#socket = socket;
         this.#attempt = Math.max(this.#attempt, 1);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// Sub-protocol of the WebSocket.
-pub const SUB_PROTOCOL: &str = "chatcluster.v1";
+pub const SUB_PROTOCOL: &str = "chat.v1";
 
 /// A frame from the gateway: an answer when `re` is there, else an event.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ mod docs;
 mod install;
 mod packages;
 mod paths;
+mod rfc6455;
 mod shell;
 mod steps;
 mod summary;

@@ -18,6 +18,7 @@ const NEEDED: &[Needed] = &[
     Needed { path: "/usr/bin/redis-server", package: "redis-server" },
     Needed { path: "/usr/lib/rabbitmq", package: "rabbitmq-server" },
     Needed { path: "/usr/bin/chromium", package: "chromium" },
+    Needed { path: "/usr/share/doc/python3-venv", package: "python3-venv" },
 ];
 
 /// Installs what is absent, without starting any service of the packages.

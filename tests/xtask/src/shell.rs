@@ -48,6 +48,17 @@ pub(crate) fn output(mut command: Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Runs to the end quietly; what the program printed, and whether it succeeded.
+pub(crate) fn captured(mut command: Command) -> Result<(String, Result<()>)> {
+    let shown = show(&command);
+    let output = command.output().with_context(|| format!("failed to start {shown}"))?;
+    let text =
+        format!("$ {shown}\n{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    let ended =
+        if output.status.success() { Ok(()) } else { Err(anyhow::anyhow!("{shown} ended with {}", output.status)) };
+    Ok((text, ended))
+}
+
 /// Runs to the end, passes what the program prints through, and shows each line to `watch` as well.
 pub(crate) fn run_watched(mut command: Command, mut watch: impl FnMut(&str)) -> Result<()> {
     let shown = show(&command);

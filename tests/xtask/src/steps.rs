@@ -5,10 +5,15 @@ use std::process::Command;
 use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
-use crate::{backends, cluster, codegen, deny, diagnosis, docs, install, packages, paths, shell, summary::Counts};
+use crate::{
+    backends, cluster, codegen, deny, diagnosis, docs, install, packages, paths, rfc6455, shell, summary::Counts,
+};
 
 /// Name and number of the cluster that tests run on, beside a demo's.
 const CLUSTER: (&str, u8) = ("test", 1);
+
+/// The test program that takes longest: two gateways through every outage.
+const LONGEST: &str = "services";
 
 /// What all steps of one run share.
 #[derive(Debug, Default)]
@@ -41,6 +46,14 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "codegen", what: "generated files are up to date", run: |_| codegen::run(true) },
     Step { name: "deny", what: "licences, sources, no second TLS stack", run: |_| deny::run() },
     Step { name: "unit", what: "units, properties, and conformance on real servers", run: unit },
+    Step {
+        name: "rfc6455",
+        what: "the transport keeps to RFC 6455",
+        run: |run| {
+            packages::ensure()?;
+            rfc6455::run(&mut run.counts)
+        },
+    },
     Step { name: "web", what: "the page's client", run: web },
     Step { name: "charts", what: "both charts lint and render", run: |_| charts() },
     Step { name: "images", what: "the images are reproducible and their servers run", run: images },
@@ -82,7 +95,39 @@ fn ignored_tests(programs: &[&str], threads: u8) -> Command {
 
 fn unit(run: &mut Run) -> Result<()> {
     packages::ensure()?;
-    tests(run, shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]))
+    shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))?;
+    // The longest program waits for servers most of the time, so the others run beside it; what it prints follows theirs.
+    let mut longest = shell::cargo(&["test", "--workspace", "--locked", "--test", LONGEST]);
+    if run.long {
+        longest.env("CHATCLUSTER_LONG", "1");
+    }
+    let beside = std::thread::spawn(move || shell::captured(longest));
+    // Named one by one, since cargo has no way to leave a program out.
+    let mut others = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
+    for program in test_programs()?.iter().filter(|program| *program != LONGEST) {
+        others.args(["--test", program]);
+    }
+    let outcome = tests(run, others);
+    let (printed, ended) = beside.join().map_err(|_| anyhow::anyhow!("the thread of {LONGEST} panicked"))??;
+    for line in printed.lines() {
+        println!("{line}");
+        run.counts.line(line);
+    }
+    outcome.and(ended)
+}
+
+/// Names of all programs under `tests/` of the workspace's packages.
+fn test_programs() -> Result<Vec<String>> {
+    let metadata = shell::output(shell::cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let targets = metadata["packages"].as_array().into_iter().flatten();
+    let targets = targets.flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    let programs = targets.filter(|target| target["kind"] == serde_json::json!(["test"]));
+    let mut names: Vec<String> = programs.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
+    names.sort();
+    names.dedup();
+    anyhow::ensure!(names.iter().any(|name| name == LONGEST), "no test program {LONGEST}: {names:?}");
+    Ok(names)
 }
 
 fn web(run: &mut Run) -> Result<()> {

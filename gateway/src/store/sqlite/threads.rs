@@ -44,9 +44,9 @@ impl Writer {
         Self { jobs: Some(jobs), failed, thread }
     }
 
-    /// Whether the last commit failed.
+    /// Whether the last commit failed, or nothing can be written any more.
     pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Relaxed)
+        self.failed.load(Relaxed) || self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Runs a write in a transaction that others may share; it counts when this returns `Ok`. An `Err` of the job undoes the job alone.

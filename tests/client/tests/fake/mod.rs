@@ -205,7 +205,7 @@ async fn say(socket: &mut WebSocketStream<TcpStream>, frame: &Value) -> Option<(
 
 #[allow(clippy::result_large_err, reason = "the signature is the library's")]
 fn choose_protocol(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    let protocol = HeaderValue::from_static("chatcluster.v1");
+    let protocol = HeaderValue::from_static("chat.v1");
     response.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
     Ok(response)
 }

@@ -21,10 +21,12 @@ use crate::shared::{SETTLE_LIMIT, shared};
 
 /// The load of the required scenarios.
 const FULL: u64 = 10_000;
+/// A load that lasts through two rollouts.
+const LONG: u64 = 15_000;
 /// The load of their variants, which would otherwise double the time of the whole run.
 const SHORT: u64 = 4_000;
 /// Paced, so that the load lasts longer than any part is away.
-const PER_SECOND: u32 = 400;
+const PER_SECOND: u32 = 500;
 /// Devices of a [`Crowd`], each with one connection unless a gateway left it.
 const DEVICES: u64 = 4;
 
@@ -196,7 +198,7 @@ async fn f_gateways_are_rolled_out() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn g_the_broker_is_changed_and_changed_back() -> Result<()> {
-    let verdict = under_load("RabbitMQ replaced by Redis Pub/Sub, and back", FULL, |cluster| async move {
+    let verdict = under_load("RabbitMQ replaced by Redis Pub/Sub, and back", LONG, |cluster| async move {
         for broker in [
             json!({ "rabbitmq": null, "redisPubSub": {} }),
             json!({ "rabbitmq": { "managed": {} }, "redisPubSub": null }),
