@@ -108,12 +108,13 @@ fn unit(run: &mut Run) -> Result<()> {
         others.args(["--test", program]);
     }
     let outcome = tests(run, others);
+    let documented = tests(run, shell::cargo(&["test", "--workspace", "--locked", "--doc", "--quiet"]));
     let (printed, ended) = beside.join().map_err(|_| anyhow::anyhow!("the thread of {LONGEST} panicked"))??;
     for line in printed.lines() {
         println!("{line}");
         run.counts.line(line);
     }
-    outcome.and(ended)
+    outcome.and(documented).and(ended)
 }
 
 /// Names of all programs under `tests/` of the workspace's packages.
