@@ -44,6 +44,13 @@ const HELM: Module = Module {
     programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
 };
 
+const CRDIFY: Module = Module {
+    folder: "crdify",
+    announcement: "building crdify (about a minute, the first time only) ...",
+    link_flags: "-s -w",
+    programs: &[("crdify", "sigs.k8s.io/crdify")],
+};
+
 /// Paths of the programs.
 #[derive(Clone, Debug)]
 pub struct Binaries {
@@ -87,13 +94,8 @@ impl Binaries {
     /// # Errors
     /// [`BinariesError`] with what the compiler said.
     pub fn build(progress: &dyn Fn(&str)) -> Result<Self, BinariesError> {
-        let cache = cache::cache_dir().join(cache::BINARIES);
-        files::make_folder(&cache)?;
         let _lock = cache::lock("binaries")?;
-        let build = |module: &Module| {
-            let built = module.build(&cache, progress);
-            built.map_err(|source| BinariesError::Module { module: module.folder, source })
-        };
+        let build = |module| build(module, progress);
         let (kubernetes, coredns, helm) = (build(&KUBERNETES)?, build(&COREDNS)?, build(&HELM)?);
 
         let kubectl = kubernetes.join("kubectl");
@@ -110,6 +112,22 @@ impl Binaries {
             images,
         })
     }
+}
+
+/// Builds crdify, which compares two versions of a CustomResourceDefinition; no cluster needs it.
+///
+/// # Errors
+/// As [`Binaries::build`].
+pub fn crdify(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
+    let _lock = cache::lock("binaries")?;
+    Ok(build(&CRDIFY, progress)?.join("crdify"))
+}
+
+/// The folder with the programs of a module.
+fn build(module: &Module, progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
+    let cache = cache::cache_dir().join(cache::BINARIES);
+    files::make_folder(&cache)?;
+    module.build(&cache, progress).map_err(|source| BinariesError::Module { module: module.folder, source })
 }
 
 fn link(target: &str, path: &Path) -> Result<(), FileError> {

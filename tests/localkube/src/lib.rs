@@ -23,7 +23,7 @@ mod process;
 mod settings;
 mod state;
 
-pub use binaries::{Binaries, BinariesError};
+pub use binaries::{Binaries, BinariesError, crdify};
 pub use cache::cache_dir;
 pub use certificates::CertificateError;
 pub use cgroup::CgroupError;

@@ -8,6 +8,7 @@ mod demo;
 mod deny;
 mod diagnosis;
 mod docs;
+mod evolution;
 mod install;
 mod packages;
 mod paths;

@@ -6,7 +6,8 @@ use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
 use crate::{
-    backends, cluster, codegen, deny, diagnosis, docs, install, packages, paths, rfc6455, shell, summary::Counts,
+    backends, cluster, codegen, deny, diagnosis, docs, evolution, install, packages, paths, rfc6455, shell,
+    summary::Counts,
 };
 
 /// Name and number of the cluster that tests run on, beside a demo's.
@@ -56,6 +57,7 @@ pub(crate) const ALL: &[Step] = &[
     },
     Step { name: "web", what: "the page's client", run: web },
     Step { name: "charts", what: "both charts lint and render", run: |_| charts() },
+    Step { name: "evolution", what: "the definition keeps what users have valid", run: |_| evolution::run() },
     Step { name: "images", what: "the images are reproducible and their servers run", run: images },
     Step { name: "localkube", what: "the local Kubernetes works and leaves nothing behind", run: local_kubernetes },
     Step { name: "e2e", what: "a ChatCluster on the real Kubernetes", run: e2e },

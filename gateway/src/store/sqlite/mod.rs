@@ -160,7 +160,7 @@ impl Store for SqliteStore {
     }
 
     async fn user_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool), StoreError> {
-        self.read(move |connection| Ok((people::rooms(connection, user)?, true))).await
+        self.read(move |connection| Ok((rooms::of_user(connection, user)?, true))).await
     }
 
     async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {

@@ -2,10 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use super::rooms;
 use crate::{
-    model::{Room, RoomId, User, UserId},
-    store::{NewUser, StoreError, limits::MAX_USER_ROOMS},
+    model::{RoomId, User, UserId},
+    store::{NewUser, StoreError},
 };
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
@@ -43,18 +42,6 @@ pub(super) fn credentials(connection: &Connection, id: UserId) -> Result<Option<
     let mut statement =
         connection.prepare_cached("select id, name, display_name, password_hash from users where id = ?1")?;
     Ok(statement.query_row([id.0], |row| Ok((user(row)?, row.get("password_hash")?))).optional()?)
-}
-
-/// The rooms a user is in, newest first.
-pub(super) fn rooms(connection: &Connection, user: UserId) -> Result<Vec<Room>, StoreError> {
-    let sql = "select r.id, r.kind, r.title, r.last_seq, r.created_ms, m.read_seq, m.delivered_seq
-        from user_rooms u
-        join members m on m.room_id = u.room_id and m.user_id = u.user_id
-        join rooms r on r.id = u.room_id
-        where u.user_id = ?1 and u.joined order by u.room_id desc limit ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map((user.0, MAX_USER_ROOMS as i64), rooms::room)?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Brings a room list up to date; an older or equal version changes nothing.

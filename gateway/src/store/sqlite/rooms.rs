@@ -5,7 +5,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use super::{now_ms, outbox, people, timestamp};
 use crate::{
     model::{Member, Role, Room, RoomId, RoomKind, Seq, User, UserId},
-    store::{Changed, Marks, NewRoom, StoreError, StoredEvent, limits::MAX_MEMBERS, membership::members_of},
+    store::{
+        Changed, Marks, NewRoom, StoreError, StoredEvent,
+        limits::{MAX_MEMBERS, MAX_USER_ROOMS},
+        membership::members_of,
+    },
 };
 
 /// A room as one member sees it, from a row with the columns of both.
@@ -32,6 +36,18 @@ pub(super) fn view(connection: &Connection, id: RoomId, user: UserId) -> Result<
         from rooms r join members m on m.room_id = r.id where r.id = ?1 and m.user_id = ?2";
     let found = connection.prepare_cached(sql)?.query_row((id.0, user.0), room).optional()?;
     found.ok_or(StoreError::RoomNotFound)
+}
+
+/// The rooms a user is in, newest first.
+pub(super) fn of_user(connection: &Connection, user: UserId) -> Result<Vec<Room>, StoreError> {
+    let sql = "select r.id, r.kind, r.title, r.last_seq, r.created_ms, m.read_seq, m.delivered_seq
+        from user_rooms u
+        join members m on m.room_id = u.room_id and m.user_id = u.user_id
+        join rooms r on r.id = u.room_id
+        where u.user_id = ?1 and u.joined order by u.room_id desc limit ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map((user.0, MAX_USER_ROOMS as i64), room)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// A member's role.
