@@ -170,9 +170,7 @@ fn broker(
         (Some(rabbitmq), None) => rabbitmq,
         (None, Some(redis)) => {
             let Some(from) = &redis.url_secret_ref else { return Ok(Broker::SharedRedis) };
-            let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
-            secrets.uri("spec.broker.redisPubSub.urlSecretRef", &at, &["redis://", "rediss://"])?;
-            return Ok(Broker::Redis(at));
+            return Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from)?));
         }
         _ => return Err(invalid("spec.broker: set exactly one of rabbitmq and redisPubSub")),
     };
@@ -198,11 +196,7 @@ fn redis(
         (Some(managed), None) => {
             Ok(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() })
         }
-        (None, Some(from)) => {
-            let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
-            secrets.uri("spec.redis.urlSecretRef", &at, &["redis://", "rediss://"])?;
-            Ok(Redis::External(at))
-        }
+        (None, Some(from)) => Ok(Redis::External(secrets.redis("spec.redis.urlSecretRef", from)?)),
         _ => Err(invalid("spec.redis: set exactly one of managed and urlSecretRef")),
     }
 }
@@ -264,6 +258,13 @@ impl References<'_> {
             schemes.join(" or ")
         );
         Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
+    }
+
+    /// Where the URL of a Redis is.
+    fn redis(&self, field: &str, from: &crd::RedisSecretRef) -> Result<SecretKey, ValidateError> {
+        let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
+        self.uri(field, &at, &["redis://", "rediss://"])?;
+        Ok(at)
     }
 
     fn signing_key(&self, secret: &str, name: &str) -> Result<SigningKey, ValidateError> {

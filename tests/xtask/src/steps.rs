@@ -25,6 +25,15 @@ pub(crate) struct Run {
     pub(crate) counts: Counts,
 }
 
+impl Run {
+    /// Lets the tests know whether the long forms are wanted.
+    fn tell_form(&self, command: &mut Command) {
+        if self.long {
+            command.env("CHATCLUSTER_LONG", "1");
+        }
+    }
+}
+
 /// One step.
 pub(crate) struct Step {
     /// Name, for `--only` and `--skip`.
@@ -78,9 +87,7 @@ fn clippy() -> Result<()> {
 
 /// Runs a test runner, adds up what it reports, and lets the tests know whether the long forms are wanted.
 fn tests(run: &mut Run, mut command: Command) -> Result<()> {
-    if run.long {
-        command.env("CHATCLUSTER_LONG", "1");
-    }
+    run.tell_form(&mut command);
     shell::run_watched(command, |line| run.counts.line(line))
 }
 
@@ -100,9 +107,7 @@ fn unit(run: &mut Run) -> Result<()> {
     shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))?;
     // The longest program waits for servers most of the time, so the others run beside it; what it prints follows theirs.
     let mut longest = shell::cargo(&["test", "--workspace", "--locked", "--test", LONGEST]);
-    if run.long {
-        longest.env("CHATCLUSTER_LONG", "1");
-    }
+    run.tell_form(&mut longest);
     let beside = std::thread::spawn(move || shell::captured(longest));
     // Named one by one, since cargo has no way to leave a program out.
     let mut others = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
