@@ -12,7 +12,8 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const ARTIFACTS = process.env.CHAT_ARTIFACTS ?? "artifacts";
 const urls = (process.env.CHAT_URLS ?? "").split(",").filter(Boolean);
 
-test("two tabs on two gateways, from sign-up to the read tick", { timeout: 120_000 }, async () => {
+// Longer than any wait inside, so that a failure names what it waited for and keeps pictures of it.
+test("two tabs on two gateways, from sign-up to the read tick", { timeout: 240_000 }, async () => {
   assert.equal(urls.length, 2, "CHAT_URLS must hold the addresses of two gateways; `cargo xtask test --only e2e` sets it");
   assert.ok(existsSync(CHROMIUM), `no browser at ${CHROMIUM}; get it with: apt-get install chromium`);
   mkdirSync(ARTIFACTS, { recursive: true });
@@ -46,8 +47,7 @@ test("two tabs on two gateways, from sign-up to the read tick", { timeout: 120_0
     await a.keyboard.press("Enter");
     await a.locator("#text:focus").waitFor();
     await a.locator("#who.online").waitFor();
-    await a.keyboard.type("Hello Bob, can you read this?");
-    await b.locator(".room-last", { hasText: "typing" }).waitFor();
+    await typeUntilSeen(a, "Hello Bob, can you read this?", b.locator(".room-last", { hasText: "typing" }));
     await a.keyboard.press("Enter");
     await a.locator('.mine .tick[aria-label="delivered"]').waitFor();
 
@@ -57,9 +57,8 @@ test("two tabs on two gateways, from sign-up to the read tick", { timeout: 120_0
     await b.locator(".theirs .text", { hasText: "can you read this?" }).waitFor();
     await a.locator('.mine .tick[aria-label="read"]').waitFor();
 
-    await b.locator("#text").pressSequentially("Yes, ", { delay: 20 });
-    await a.locator("#typing", { hasText: "is typing" }).waitFor();
-    await b.locator("#text").pressSequentially("loud and clear.");
+    await b.locator("#text").focus();
+    await typeUntilSeen(b, "Yes, loud and clear.", a.locator("#typing", { hasText: "is typing" }));
     await b.keyboard.press("Enter");
     await a.locator(".theirs .text", { hasText: "loud and clear" }).waitFor();
     await b.locator('.mine .tick[aria-label="read"]').waitFor();
@@ -96,6 +95,12 @@ test("two tabs on two gateways, from sign-up to the read tick", { timeout: 120_0
     await a.screenshot({ path: join(ARTIFACTS, "chat.png") });
     await b.screenshot({ path: join(ARTIFACTS, "chat-other.png") });
     assert.deepEqual(faults, [], "the page threw");
+  } catch (error) {
+    for (const [at, page] of browser.contexts().flatMap((context) => context.pages()).entries()) {
+      await page.screenshot({ path: join(ARTIFACTS, `chat-failed-${at}.png`) }).catch(() => {});
+      console.error(`tab ${at} at the failure:\n${await page.locator("body").innerText().catch(String)}`);
+    }
+    throw error;
   } finally {
     await browser.close();
   }
@@ -107,6 +112,20 @@ async function signUp(page, url, name) {
   await page.locator("#password").fill("correct horse battery");
   await page.locator('button[value="sign-up"]').click();
   await page.locator('#status[data-status="online"]').waitFor();
+}
+
+/** Types into the focused line and goes on, as a slow writer would, until the other side sees it: a typing notice is not repeated for who came late. */
+async function typeUntilSeen(page, text, seen) {
+  const [first, ...rest] = text.split(" ");
+  await page.keyboard.type(first);
+  const deadline = Date.now() + 30_000;
+  while (!(await seen.isVisible())) {
+    assert.ok(Date.now() < deadline, `nobody saw that "${text}" was being typed`);
+    await page.keyboard.type(" ");
+    await page.keyboard.press("Backspace");
+    await page.waitForTimeout(250);
+  }
+  await page.keyboard.type([" ", rest.join(" ")].join(""));
 }
 
 function gatewayOf(page) {
