@@ -8,6 +8,8 @@ mod client;
 mod delivery;
 #[path = "chat/drain.rs"]
 mod drain;
+#[path = "chat/entries.rs"]
+mod entries;
 #[path = "chat/ephemera.rs"]
 mod ephemera;
 #[path = "chat/faulty.rs"]

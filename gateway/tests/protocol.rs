@@ -4,10 +4,11 @@
 
 use chat_gateway::{
     hub::event::Envelope,
-    model::{MessageId, RoomId, RoomKind, UserId},
+    model::{Content, MessageId, Role, RoomId, RoomKind, UserId},
     protocol::{CloseCode, ErrorCode, Incoming, Request, WireError, event::TypingState, parse, request::Who},
-    store::Page,
+    store::{Page, View},
 };
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -39,6 +40,27 @@ fn who() -> impl Strategy<Value = Who> {
     prop_oneof![uuid().prop_map(|id| Who::Id(UserId(id))), "[a-z0-9][a-z0-9._-]{1,31}".prop_map(Who::Name)]
 }
 
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Owner), Just(Role::Admin), Just(Role::Member)]
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let target = 1..i64::MAX;
+    let emoji = "[^\\p{White_Space}\\p{Cc}]{1,16}";
+    let mentions = prop::collection::vec(uuid().prop_map(UserId), 0..5);
+    prop_oneof![
+        (text(), prop::option::of(target.clone()), mentions).prop_map(|(body, reply_to, mentions)| Content::Text {
+            body,
+            reply_to,
+            mentions
+        }),
+        (target.clone(), text()).prop_map(|(target, body)| Content::Edit { target, body }),
+        target.clone().prop_map(|target| Content::Delete { target }),
+        (target.clone(), emoji).prop_map(|(target, emoji)| Content::React { target, emoji }),
+        (target, emoji).prop_map(|(target, emoji)| Content::Unreact { target, emoji }),
+    ]
+}
+
 fn request() -> impl Strategy<Value = Request> {
     let seq = 0..i64::MAX;
     let page = prop_oneof![Just(Page::Newest), seq.clone().prop_map(Page::Before), seq.clone().prop_map(Page::After)];
@@ -50,10 +72,22 @@ fn request() -> impl Strategy<Value = Request> {
         ),
         (room(), who()).prop_map(|(room, member)| Request::AddMember { room, member }),
         (room(), who()).prop_map(|(room, member)| Request::RemoveMember { room, member }),
-        Just(Request::Rooms),
-        room().prop_map(|room| Request::Members { room }),
-        (room(), v7(), text()).prop_map(|(room, id, body)| Request::Send { room, message_id: MessageId(id), body }),
-        (room(), page, 1..=100_u32).prop_map(|(room, page, limit)| Request::History { room, page, limit }),
+        (room(), who(), role()).prop_map(|(room, member, role)| Request::SetRole { room, member, role }),
+        (room(), prop::option::of(0..=253_370_764_800_i64)).prop_map(|(room, until)| Request::Mute {
+            room,
+            until: until.map(|second| Timestamp::from_second(second).unwrap())
+        }),
+        (prop::option::of(room()), 1..=200_u32).prop_map(|(after, limit)| Request::Rooms { after, limit }),
+        (room(), seq.clone(), 1..=1_000_u32).prop_map(|(room, after, limit)| Request::Members { room, after, limit }),
+        (room(), v7(), content()).prop_map(|(room, id, content)| Request::Send {
+            room,
+            message_id: MessageId(id),
+            content
+        }),
+        (room(), page, any::<bool>(), 1..=100_u32).prop_map(|(room, page, log, limit)| {
+            let view = if log { View::Log } else { View::Texts };
+            Request::History { room, page, view, limit }
+        }),
         (room(), any::<bool>()).prop_map(|(room, start)| Request::Typing {
             room,
             state: if start { TypingState::Start } else { TypingState::Stop }
@@ -87,13 +121,32 @@ fn write(request: &Request) -> Value {
         Request::RemoveMember { room, member } => {
             json!({ "type": "remove_member", "room": room, "member": name_of(member) })
         }
-        Request::Rooms => json!({ "type": "rooms" }),
-        Request::Members { room } => json!({ "type": "members", "room": room }),
-        Request::Send { room, message_id, body } => {
-            json!({ "type": "send", "room": room, "message_id": message_id, "body": body })
+        Request::SetRole { room, member, role } => {
+            json!({ "type": "set_role", "room": room, "member": name_of(member), "role": role })
         }
-        Request::History { room, page, limit } => {
-            let mut frame = json!({ "type": "history", "room": room, "limit": limit });
+        Request::Mute { room, until: Some(until) } => json!({ "type": "mute", "room": room, "until": until }),
+        Request::Mute { room, until: None } => json!({ "type": "unmute", "room": room }),
+        Request::Rooms { after, limit } => json!({ "type": "rooms", "after": after, "limit": limit }),
+        Request::Members { room, after, limit } => {
+            json!({ "type": "members", "room": room, "after": after, "limit": limit })
+        }
+        Request::Send { room, message_id, content } => {
+            let mut frame = match content {
+                Content::Text { body, reply_to, mentions } => {
+                    json!({ "type": "send", "body": body, "reply_to": reply_to, "mentions": mentions })
+                }
+                Content::Edit { target, body } => json!({ "type": "edit", "target": target, "body": body }),
+                Content::Delete { target } => json!({ "type": "delete", "target": target }),
+                Content::React { target, emoji } => json!({ "type": "react", "target": target, "emoji": emoji }),
+                Content::Unreact { target, emoji } => json!({ "type": "unreact", "target": target, "emoji": emoji }),
+            };
+            frame["room"] = json!(room);
+            frame["message_id"] = json!(message_id);
+            frame
+        }
+        Request::History { room, page, view, limit } => {
+            let view = if *view == View::Log { "log" } else { "texts" };
+            let mut frame = json!({ "type": "history", "room": room, "view": view, "limit": limit });
             match page {
                 Page::Newest => {}
                 Page::Before(seq) => frame["before"] = json!(seq),
@@ -128,7 +181,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 23] = [
     "id",
     "token",
     "resume",
@@ -145,6 +198,13 @@ const FIELDS: [&str; 16] = [
     "limit",
     "seq",
     "users",
+    "target",
+    "emoji",
+    "reply_to",
+    "mentions",
+    "role",
+    "until",
+    "view",
 ];
 
 proptest! {
@@ -208,7 +268,7 @@ fn request_types() -> Vec<String> {
 #[test]
 fn the_page_lists_the_requests_that_are_known() {
     let types = request_types();
-    assert_eq!(types.len(), 14, "{types:?}");
+    assert_eq!(types.len(), 21, "{types:?}");
     for kind in types {
         let known = parse(&json!({ "type": kind }).to_string())
             .err()

@@ -25,16 +25,30 @@ pub enum Refusal {
     NotMember,
     /// CC103: not allowed, because only the owner may.
     OwnerOnly,
+    /// CC103: not allowed, because the room would have no owner.
+    Ownerless,
+    /// CC103: not allowed, because the member's role is too low to remove that one.
+    RoleTooLow,
+    /// CC103: not allowed, because somebody else sent the message.
+    SenderOnly,
     /// CC103: not allowed, because the members of a direct room never change.
     DirectRoom,
     /// CC104: the name is taken.
     NameTaken,
     /// CC105: over a limit.
     Limit,
-    /// CC106: no such user.
+    /// CC105: too many reactions of one member to one message.
+    TooManyReactions,
+    /// CC106: no such member.
     UserNotFound,
     /// CC107: the message id was used for another message.
     MessageIdReused,
+    /// CC108: no such message, as the target of a change.
+    TargetNotFound,
+    /// CC108: no such message, as the one that is answered.
+    ReplyToNotFound,
+    /// CC108: no such reaction.
+    ReactionNotFound,
 }
 
 #[derive(Deserialize)]
@@ -64,11 +78,18 @@ impl Refusal {
             "CC101" => Self::RoomNotFound,
             "CC102" => Self::NotMember,
             "CC103" if detail.contains("direct") => Self::DirectRoom,
+            "CC103" if detail.contains("ownerless") => Self::Ownerless,
+            "CC103" if detail.contains("role") => Self::RoleTooLow,
+            "CC103" if detail.contains("sender") => Self::SenderOnly,
             "CC103" => Self::OwnerOnly,
             "CC104" => Self::NameTaken,
+            "CC105" if detail.contains("reactions") => Self::TooManyReactions,
             "CC105" => Self::Limit,
             "CC106" => Self::UserNotFound,
             "CC107" => Self::MessageIdReused,
+            "CC108" if detail.contains("reply_to") => Self::ReplyToNotFound,
+            "CC108" if detail.contains("emoji") => Self::ReactionNotFound,
+            "CC108" => Self::TargetNotFound,
             _ => return None,
         })
     }

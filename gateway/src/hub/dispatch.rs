@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     broker::{Delivery, Key},
-    connection::session::Control,
+    connection::{queue::Class, session::Control},
     model::{RoomId, UserId},
+    protocol::{ClientEvent, encode_event},
 };
 
 /// Shared by the hub, the broker's pump and the relay.
@@ -67,6 +68,13 @@ impl Dispatch {
             let control = match event {
                 Event::RoomAdded { room } => Control::RoomAdded(*room),
                 Event::RoomRemoved { room } => Control::RoomRemoved(*room),
+                Event::Muted { room, until } => {
+                    let frame = encode_event(&ClientEvent::Muted { room: *room, until: *until });
+                    for session in &sessions {
+                        session.push(frame.clone(), Class::Kept);
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             sessions.iter().for_each(|session| session.control(control));

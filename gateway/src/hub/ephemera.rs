@@ -17,7 +17,7 @@ const VERSIONS: usize = 32;
 pub(super) struct Ephemera {
     typists: Vec<Typist>,
     receipts: Vec<Receipt>,
-    versions: VecDeque<i64>,
+    versions: VecDeque<(i64, Option<UserId>)>,
 }
 
 struct Typist {
@@ -85,13 +85,22 @@ impl Ephemera {
 
     /// Whether this membership change is new.
     pub(super) fn is_new(&mut self, version: i64) -> bool {
-        if self.versions.contains(&version) {
+        self.is_first(version, None)
+    }
+
+    /// Whether this change of a role is new; one version may give two members another role.
+    pub(super) fn is_new_role(&mut self, version: i64, user: UserId) -> bool {
+        self.is_first(version, Some(user))
+    }
+
+    fn is_first(&mut self, version: i64, user: Option<UserId>) -> bool {
+        if self.versions.contains(&(version, user)) {
             return false;
         }
         if self.versions.len() == VERSIONS {
             self.versions.pop_front();
         }
-        self.versions.push_back(version);
+        self.versions.push_back((version, user));
         true
     }
 }

@@ -4,10 +4,11 @@
 //! [`Event::Unknown`] and are ignored.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{Message, RoomId, Seq, UserId},
+    model::{Message, Role, RoomId, Seq, UserId},
     protocol::{answer::PresenceState, event::TypingState},
 };
 
@@ -71,6 +72,22 @@ pub enum Event {
         user: UserId,
         /// Counts the room's membership changes.
         version: i64,
+    },
+    /// A member of the key's room has another role.
+    RoleChanged {
+        /// Who.
+        user: UserId,
+        /// The new role.
+        role: Role,
+        /// Counts the room's membership changes; two members may change with one.
+        version: i64,
+    },
+    /// The key's user muted a room, or no longer does.
+    Muted {
+        /// The room.
+        room: RoomId,
+        /// Until when.
+        until: Option<Timestamp>,
     },
     /// The key's user became a member.
     RoomAdded {

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     connection::queue::{Next, Queue},
-    model::{MessageId, RoomId, User},
+    model::{Content, MessageId, RoomId, User},
+    store::NewMessage,
 };
 
 /// Messages in the store at the end.
@@ -42,15 +43,13 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn message(seq: Seq) -> Message {
-    Message {
+    let new = NewMessage {
         room: RoomId(Uuid::nil()),
-        seq,
         message_id: MessageId(Uuid::nil()),
         sender: UserId(Uuid::nil()),
-        sender_name: "a".into(),
-        body: format!("m{seq}"),
-        at: Timestamp::UNIX_EPOCH,
-    }
+        content: Content::text(format!("m{seq}")),
+    };
+    new.stored(seq, "a".into(), Timestamp::UNIX_EPOCH, Vec::new())
 }
 
 fn session(nth: usize) -> Arc<Session> {

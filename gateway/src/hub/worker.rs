@@ -245,7 +245,12 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
                 tell(state, Class::Kept, None, &ClientEvent::MemberRemoved { room, user });
             }
         }
-        Event::RoomAdded { .. } | Event::RoomRemoved { .. } | Event::Unknown => {}
+        Event::RoleChanged { user, role, version } => {
+            if state.ephemera.is_new_role(version, user) {
+                tell(state, Class::Kept, None, &ClientEvent::RoleChanged { room, user, role });
+            }
+        }
+        Event::RoomAdded { .. } | Event::RoomRemoved { .. } | Event::Muted { .. } | Event::Unknown => {}
     }
 }
 

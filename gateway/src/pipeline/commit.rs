@@ -1,19 +1,19 @@
-//! Stage 6: one transaction of the store makes the message durable and gives it its seq.
+//! Stage 6: one transaction of the store makes the entry durable and gives it its seq.
 
 use std::sync::atomic::Ordering;
 
 use super::{Outcome, idempotency::RecentSends};
 use crate::{
     connection::session::Session,
-    model::{MessageId, RoomId},
+    model::{Content, MessageId, RoomId},
     protocol::{Answer, WireError},
     services::Services,
     store::{NewMessage, Sent},
 };
 
-/// A message of this session's user.
-pub(super) fn new_message(session: &Session, room: RoomId, message_id: MessageId, body: String) -> NewMessage {
-    NewMessage { room, message_id, sender: session.user.id, body }
+/// An entry of this session's user.
+pub(super) fn new_message(session: &Session, room: RoomId, message_id: MessageId, content: Content) -> NewMessage {
+    NewMessage { room, message_id, sender: session.user.id, content }
 }
 
 /// Commits it.

@@ -40,7 +40,7 @@ impl Reader {
 /// Checks what depends on the cluster's limits.
 pub(super) fn check(limits: &Limits, request: &Request) -> Result<(), WireError> {
     match request {
-        Request::Send { body, .. } if body.len() > limits.message_bytes as usize => Err(WireError {
+        Request::Send { content, .. } if content.body().len() > limits.message_bytes as usize => Err(WireError {
             field: Some("body"),
             ..WireError::new(ErrorCode::TooLarge, format!("a body has at most {} bytes", limits.message_bytes))
         }),

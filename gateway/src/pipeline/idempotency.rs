@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use moka::future::Cache;
 
 use crate::{
-    model::{Message, MessageId, RoomId, Seq, UserId},
+    model::{EntryKind, Message, MessageId, RoomId, Seq, UserId},
     protocol::{Answer, WireError},
     store::{NewMessage, StoreError},
 };
@@ -28,7 +28,7 @@ pub(crate) struct RecentSends(Cache<(RoomId, MessageId), First>);
 #[derive(Clone, Copy, Debug)]
 struct First {
     sender: UserId,
-    body: u64,
+    content: u64,
     seq: Seq,
     at: Timestamp,
 }
@@ -40,7 +40,8 @@ impl RecentSends {
 
     /// Remembers a committed message.
     pub(super) async fn remember(&self, message: &Message) {
-        let first = First { sender: message.sender, body: hash(&message.body), seq: message.seq, at: message.at };
+        let content = hash(message.kind, message.target, message.reply_to, &message.body);
+        let first = First { sender: message.sender, content, seq: message.seq, at: message.at };
         self.0.insert((message.room, message.message_id), first).await;
     }
 }
@@ -51,14 +52,17 @@ impl RecentSends {
 /// `conflict` when the id was used for another message.
 pub(super) async fn repeated(recent: &RecentSends, new: &NewMessage) -> Result<Option<Answer>, WireError> {
     let Some(first) = recent.0.get(&(new.room, new.message_id)).await else { return Ok(None) };
-    if first.sender != new.sender || first.body != hash(&new.body) {
+    let content = &new.content;
+    let content = hash(content.kind(), content.target(), content.reply_to(), content.body());
+    if first.sender != new.sender || first.content != content {
         return Err(StoreError::MessageIdReused.into());
     }
     Ok(Some(Answer::Sent { room: new.room, message_id: new.message_id, seq: first.seq, at: first.at, duplicate: true }))
 }
 
-fn hash(body: &str) -> u64 {
+/// What two entries of one id must agree on. Mentions are left out: who is no member any more is left out of them.
+fn hash(kind: EntryKind, target: Option<Seq>, reply_to: Option<Seq>, body: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    body.hash(&mut hasher);
+    (kind, target, reply_to, body).hash(&mut hasher);
     hasher.finish()
 }

@@ -79,8 +79,8 @@ impl Pipeline {
         authenticate::check(session)?;
         authorize::check(&*self.services.store, session, &request).await?;
         match request {
-            Request::Send { room, message_id, body } => {
-                let new = commit::new_message(session, room, message_id, body);
+            Request::Send { room, message_id, content } => {
+                let new = commit::new_message(session, room, message_id, content);
                 if let Some(answer) = idempotency::repeated(&self.hub.recent, &new).await? {
                     return Ok(answer.into());
                 }
@@ -91,9 +91,13 @@ impl Pipeline {
             }
             Request::AddMember { room, member } => rooms::add_member(self, session, room, member).await,
             Request::RemoveMember { room, member } => rooms::remove_member(self, session, room, member).await,
-            Request::Rooms => reads::rooms(self, session).await,
-            Request::Members { room } => reads::members(self, session, room).await,
-            Request::History { room, page, limit } => reads::history(self, session, room, page, limit).await,
+            Request::SetRole { room, member, role } => rooms::set_role(self, session, room, &member, role).await,
+            Request::Mute { room, until } => rooms::mute(self, session, room, until).await,
+            Request::Rooms { after, limit } => reads::rooms(self, session, after, limit).await,
+            Request::Members { room, after, limit } => reads::members(self, session, room, after, limit).await,
+            Request::History { room, page, view, limit } => {
+                reads::history(self, session, room, reads::Wanted { page, view, limit }).await
+            }
             Request::Presence { users } => Ok(reads::presence(self, &users).await),
             Request::Typing { room, state } => Ok(typing::tell(self, session, room, state).await),
             Request::Delivered { room, seq } => marks::raise(self, session, room, Some(seq), None).await,

@@ -1,34 +1,65 @@
 //! Requests that change nothing.
 
+use std::collections::HashMap;
+
 use super::{Outcome, Pipeline};
 use crate::{
     connection::session::Session,
-    model::{Message, RoomId, UserId},
+    model::{Message, Reaction, RoomId, Seq, UserId},
     protocol::{
         Answer, WireError,
-        answer::{PresenceState, PresenceView},
+        answer::{MessageView, PresenceState, PresenceView},
         limits,
+        rooms::SummaryView,
     },
-    store::Page,
+    store::{Entries, Page, View},
 };
 
 /// Bytes of bodies in one page: a quarter of the queue, so that an answer never makes a connection count as slow.
 const HISTORY_BYTES: usize = limits::QUEUE_BYTES / 4;
 
-/// Rooms in one answer, the newest: at most some 500 bytes each.
-const ROOMS: usize = 1_000;
-
-/// The user's rooms. Those of a shard that is away are left out rather than the others withheld.
-pub(super) async fn rooms(pipeline: &Pipeline, session: &Session) -> Result<Outcome, WireError> {
-    let (mut rooms, _complete) = pipeline.services.store.user_rooms(session.user.id).await?;
-    rooms.truncate(ROOMS);
-    Ok(Answer::Rooms { rooms: rooms.into_iter().map(Into::into).collect() }.into())
+/// A page of the user's rooms. Those of a shard that is away are left out rather than the others withheld.
+pub(super) async fn rooms(
+    pipeline: &Pipeline,
+    session: &Session,
+    after: Option<RoomId>,
+    limit: u32,
+) -> Result<Outcome, WireError> {
+    let (store, user) = (&pipeline.services.store, session.user.id);
+    let mut ids = store.room_ids(user).await?;
+    if let Some(after) = after {
+        // By order and not by place: the room of the page before may have been left meanwhile.
+        ids.retain(|id| *id < after);
+    }
+    let limit = limit as usize;
+    let more = ids.len() > limit;
+    ids.truncate(limit);
+    let next = ids.last().copied().filter(|_| more);
+    let (rooms, complete) = store.summaries(user, &ids).await?;
+    let now = store.now();
+    let mut rooms = rooms;
+    rooms.sort_by_key(|summary| std::cmp::Reverse(summary.room.id));
+    let rooms = rooms.into_iter().map(|summary| SummaryView::new(summary, now)).collect();
+    Ok(Answer::Rooms { rooms, incomplete: !complete, next }.into())
 }
 
-/// A room's members.
-pub(super) async fn members(pipeline: &Pipeline, session: &Session, room: RoomId) -> Result<Outcome, WireError> {
-    let members = pipeline.services.store.members(room, session.user.id).await?;
-    Ok(Answer::Members { room, members }.into())
+/// A page of a room's members.
+pub(super) async fn members(
+    pipeline: &Pipeline,
+    session: &Session,
+    room: RoomId,
+    after: i64,
+    limit: u32,
+) -> Result<Outcome, WireError> {
+    let (members, next) = pipeline.services.store.members(room, session.user.id, after, limit).await?;
+    Ok(Answer::Members { room, members, next }.into())
+}
+
+/// What of a room's log is asked for.
+pub(super) struct Wanted {
+    pub(super) page: Page,
+    pub(super) view: View,
+    pub(super) limit: u32,
 }
 
 /// A page of messages.
@@ -36,12 +67,18 @@ pub(super) async fn history(
     pipeline: &Pipeline,
     session: &Session,
     room: RoomId,
-    page: Page,
-    limit: u32,
+    Wanted { page, view, limit }: Wanted,
 ) -> Result<Outcome, WireError> {
-    let (mut messages, mut more) = pipeline.services.store.history(room, session.user.id, page, limit).await?;
+    let found = pipeline.services.store.history(room, session.user.id, page, view, limit).await?;
+    let Entries { mut messages, reactions, mut more, last_seq } = found;
     more |= cut(&mut messages, page);
-    Ok(Answer::History { room, messages: messages.into_iter().map(Into::into).collect(), more }.into())
+    let mut reactions: HashMap<Seq, Vec<Reaction>> = reactions.into_iter().collect();
+    let view = |message: Message| {
+        let reactions = reactions.remove(&message.seq).unwrap_or_default();
+        MessageView::from(message).with_reactions(reactions)
+    };
+    let messages = messages.into_iter().map(view).collect();
+    Ok(Answer::History { room, messages, more, last_seq }.into())
 }
 
 /// Cuts a page of long messages to [`HISTORY_BYTES`], at the end that the next page goes on from; true when something was cut.

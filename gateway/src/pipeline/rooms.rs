@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Outcome, Pipeline, people};
 use crate::{
+    broker::Key,
     connection::session::Session,
-    model::{RoomId, RoomKind, UserId},
+    hub::event::Event,
+    model::{Role, RoomId, RoomKind, UserId},
     protocol::{Answer, ErrorCode, WireError, request::Who},
     store::{Changed, NewRoom, OutboxEvent, StoredEvent},
 };
@@ -73,13 +76,38 @@ pub(super) async fn remove_member(
     Ok(Outcome { answer: Answer::Ok, events })
 }
 
+/// Gives a member another role.
+pub(super) async fn set_role(
+    pipeline: &Pipeline,
+    session: &Session,
+    room: RoomId,
+    member: &Who,
+    role: Role,
+) -> Result<Outcome, WireError> {
+    let member = people::id_of(member);
+    let Changed { events, .. } = pipeline.services.store.set_role(room, session.user.id, member, role).await?;
+    Ok(Outcome { answer: Answer::Ok, events })
+}
+
+/// Notes until when the user wants no notifications of a room, and tells the user's connections.
+pub(super) async fn mute(
+    pipeline: &Pipeline,
+    session: &Session,
+    room: RoomId,
+    until: Option<Timestamp>,
+) -> Result<Outcome, WireError> {
+    pipeline.services.store.mute(room, session.user.id, until).await?;
+    pipeline.hub.hint(Key::User(session.user.id), Event::Muted { room, until }).await;
+    Ok(Answer::Ok.into())
+}
+
 /// Brings the asking user's own room list up to date before the answer, so that a `rooms` right after it is right. What fails here
 /// the relay does later.
 async fn apply_for(pipeline: &Pipeline, user: UserId, events: &[OutboxEvent]) {
     for OutboxEvent { event, .. } in events {
         let concerns = match event {
             StoredEvent::Joined { user: whom, .. } | StoredEvent::Left { user: whom, .. } => *whom == user,
-            StoredEvent::Message { .. } => false,
+            StoredEvent::Message { .. } | StoredEvent::Role { .. } => false,
         };
         if concerns && let Err(error) = pipeline.services.store.apply_membership(event).await {
             tracing::debug!(%error, "a room list is brought up to date later");

@@ -5,8 +5,13 @@ use serde::Serialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
-use super::{error::WireError, event::encode, time::milliseconds};
-use crate::model::{Member, Message, MessageId, Room, RoomId, RoomKind, Seq, User, UserId};
+use super::{
+    error::WireError,
+    event::encode,
+    rooms::{RoomView, SummaryView},
+    time::{milliseconds, optional},
+};
+use crate::model::{EntryKind, Member, Message, MessageId, Reaction, RoomId, Seq, User, UserId};
 
 /// Answers by their `type`.
 #[derive(Clone, Debug, Serialize)]
@@ -23,17 +28,25 @@ pub enum Answer {
     },
     /// To `rooms`.
     Rooms {
-        /// The user's rooms.
-        rooms: Vec<RoomView>,
+        /// A page of the user's rooms, newest id first.
+        rooms: Vec<SummaryView>,
+        /// Rooms are left out because their shard is away.
+        incomplete: bool,
+        /// `after` of the next page, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<RoomId>,
     },
     /// To `members`.
     Members {
         /// The room.
         room: RoomId,
-        /// Its members.
+        /// A page of its members, longest-standing first.
         members: Vec<Member>,
+        /// `after` of the next page, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<i64>,
     },
-    /// To `send`: it is committed.
+    /// To `send`, `edit`, `delete`, `react` and `unreact`: it is committed.
     Sent {
         /// The room.
         room: RoomId,
@@ -55,6 +68,8 @@ pub enum Answer {
         messages: Vec<MessageView>,
         /// Whether there are more in that direction.
         more: bool,
+        /// Newest seq of the room at that moment: what changes texts after it is not yet in them.
+        last_seq: Seq,
     },
     /// To `presence`.
     PresenceList {
@@ -125,33 +140,6 @@ pub struct Resumed {
     pub recovered: bool,
 }
 
-/// A room on the wire.
-#[derive(Clone, Debug, Serialize)]
-pub struct RoomView {
-    id: RoomId,
-    kind: RoomKind,
-    title: String,
-    last_seq: Seq,
-    read_seq: Seq,
-    delivered_seq: Seq,
-    #[serde(serialize_with = "milliseconds")]
-    created_at: Timestamp,
-}
-
-impl From<Room> for RoomView {
-    fn from(room: Room) -> Self {
-        Self {
-            id: room.id,
-            kind: room.kind,
-            title: room.title,
-            last_seq: room.last_seq,
-            read_seq: room.read_seq,
-            delivered_seq: room.delivered_seq,
-            created_at: room.created_at,
-        }
-    }
-}
-
 /// A message on the wire.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageView {
@@ -163,11 +151,40 @@ pub struct MessageView {
     body: String,
     #[serde(serialize_with = "milliseconds")]
     at: Timestamp,
+    #[serde(skip_serializing_if = "EntryKind::is_text")]
+    kind: EntryKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<Seq>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mentions: Vec<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional")]
+    edited_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<Reaction>,
+}
+
+impl MessageView {
+    /// The same with the reactions to it.
+    #[must_use]
+    pub fn with_reactions(self, reactions: Vec<Reaction>) -> Self {
+        Self { reactions, ..self }
+    }
 }
 
 impl From<Message> for MessageView {
     fn from(message: Message) -> Self {
         Self {
+            kind: message.kind,
+            target: message.target,
+            reply_to: message.reply_to,
+            mentions: message.mentions,
+            edited_at: message.edited_at,
+            deleted: message.deleted,
+            reactions: Vec::new(),
             room: message.room,
             seq: message.seq,
             message_id: message.message_id,

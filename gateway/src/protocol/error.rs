@@ -113,6 +113,10 @@ impl From<StoreError> for WireError {
         match error {
             StoreError::RoomNotFound => Self::no_room(),
             StoreError::UserNotFound(who) => Self::new(ErrorCode::NotFound, format!("no such user: {who}")),
+            StoreError::MessageNotFound(field) => {
+                let what = if field == "emoji" { "no such reaction of yours" } else { "no such message in this room" };
+                Self { field: Some(field), ..Self::new(ErrorCode::NotFound, what) }
+            }
             StoreError::Forbidden(what) => Self::new(ErrorCode::Forbidden, what),
             StoreError::NameTaken => Self::new(ErrorCode::Conflict, "the name is taken"),
             StoreError::MessageIdReused => Self {

@@ -1,10 +1,15 @@
 //! What the gateway tells without being asked.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::answer::{MessageView, PresenceState, RoomView};
-use crate::model::{RoomId, Seq, UserId};
+use super::{
+    answer::{MessageView, PresenceState},
+    rooms::RoomView,
+    time::optional,
+};
+use crate::model::{Role, RoomId, Seq, UserId};
 
 /// Events by their `type`.
 #[derive(Clone, Debug, Serialize)]
@@ -69,6 +74,23 @@ pub enum ClientEvent {
         room: RoomId,
         /// Who.
         user: UserId,
+    },
+    /// A member has another role.
+    RoleChanged {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        user: UserId,
+        /// The new role.
+        role: Role,
+    },
+    /// The user muted a room on another connection, or wants its notifications again.
+    Muted {
+        /// The room.
+        room: RoomId,
+        /// Until when; absent: wants them.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional")]
+        until: Option<Timestamp>,
     },
     /// This gateway wants to be left.
     Reconnect {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Bytes of one frame. A body of 48 KiB (the greatest `messageBytes`) fits with its JSON around it when few characters are escaped.
 pub const FRAME_BYTES: usize = 64 * 1024;
 
@@ -53,3 +55,21 @@ pub const TYPING_LAPSE: Duration = Duration::from_secs(6);
 
 /// Times the message rate at which sending is flooding.
 pub const FLOOD_FACTOR: u32 = 10;
+
+/// Rooms of a `rooms` page: at most some 1,200 bytes each, so that an answer stays far below half of the queue.
+pub const ROOMS_MAX: u32 = 200;
+
+/// Members of a `members` page when the client does not say.
+pub const MEMBERS_DEFAULT: u32 = 200;
+
+/// Members of a `members` page at most.
+pub const MEMBERS_MAX: u32 = 1_000;
+
+/// Members whom one message addresses.
+pub const MENTIONS: usize = 50;
+
+/// Bytes of a reaction: the longest emoji of Unicode 16 has 35, a short name seldom more.
+pub const EMOJI_BYTES: usize = 64;
+
+/// Until when a room is muted that is muted for ever: the first second of the year 9999.
+pub const FOR_EVER: Timestamp = Timestamp::constant(253_370_764_800, 0);

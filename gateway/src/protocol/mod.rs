@@ -4,11 +4,14 @@
 
 pub mod answer;
 pub mod close;
+mod contents;
 pub mod error;
 pub mod event;
 mod fields;
 pub mod limits;
+mod pages;
 pub mod request;
+pub mod rooms;
 mod time;
 
 pub use answer::{Answer, encode_answer};

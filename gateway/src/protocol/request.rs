@@ -1,14 +1,19 @@
 //! What clients ask, and how a frame becomes a request.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
+    contents,
     error::{ErrorCode, WireError},
     fields::{Fields, seq_of, text_of, uuid_of},
-    limits,
+    limits, pages,
 };
-use crate::model::{MessageId, RoomId, RoomKind, Seq, UserId};
+use crate::{
+    model::{Content, MessageId, Role, RoomId, RoomKind, Seq, UserId},
+    store::{Page, View},
+};
 
 /// A request with its number, if an answer is wanted.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,28 +59,55 @@ pub enum Request {
         /// Who.
         member: Who,
     },
+    /// Gives a member of a group another role.
+    SetRole {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        member: Who,
+        /// The new role.
+        role: Role,
+    },
+    /// Wants no notifications of a room for a time, or wants them again.
+    Mute {
+        /// The room.
+        room: RoomId,
+        /// Until when; `None`: wants them.
+        until: Option<Timestamp>,
+    },
     /// Lists the user's rooms.
-    Rooms,
+    Rooms {
+        /// The last room of the page before.
+        after: Option<RoomId>,
+        /// How many.
+        limit: u32,
+    },
     /// Lists a room's members.
     Members {
         /// The room.
         room: RoomId,
+        /// Cursor of the page before; 0 for the first.
+        after: i64,
+        /// How many.
+        limit: u32,
     },
-    /// Sends a message.
+    /// Sends, edits or deletes a message, or reacts to one.
     Send {
         /// The room.
         room: RoomId,
         /// Idempotency key.
         message_id: MessageId,
-        /// Text.
-        body: String,
+        /// What it says or changes.
+        content: Content,
     },
     /// Pages through messages.
     History {
         /// The room.
         room: RoomId,
         /// Where.
-        page: crate::store::Page,
+        page: Page,
+        /// What of it.
+        view: View,
         /// How many.
         limit: u32,
     },
@@ -125,13 +157,17 @@ impl Request {
         match self {
             Self::AddMember { room, .. }
             | Self::RemoveMember { room, .. }
-            | Self::Members { room }
+            | Self::SetRole { room, .. }
+            | Self::Mute { room, .. }
+            | Self::Members { room, .. }
             | Self::Send { room, .. }
             | Self::History { room, .. }
             | Self::Typing { room, .. }
             | Self::Delivered { room, .. }
             | Self::Read { room, .. } => Some(*room),
-            Self::Hello { .. } | Self::CreateRoom { .. } | Self::Rooms | Self::Presence { .. } | Self::Ping => None,
+            Self::Hello { .. } | Self::CreateRoom { .. } | Self::Rooms { .. } | Self::Presence { .. } | Self::Ping => {
+                None
+            }
         }
     }
 }
@@ -178,10 +214,17 @@ fn request(kind: &str, fields: &mut Fields) -> Result<Request, WireError> {
         "create_room" => create_room(fields)?,
         "add_member" => Request::AddMember { room: room(fields)?, member: member(fields)? },
         "remove_member" => Request::RemoveMember { room: room(fields)?, member: member(fields)? },
-        "rooms" => Request::Rooms,
-        "members" => Request::Members { room: room(fields)? },
-        "send" => Request::Send { room: room(fields)?, message_id: message_id(fields)?, body: fields.text("body")? },
-        "history" => history(fields)?,
+        "set_role" => Request::SetRole { room: room(fields)?, member: member(fields)?, role: role(fields)? },
+        "mute" => Request::Mute { room: room(fields)?, until: Some(pages::until(fields)?) },
+        "unmute" => Request::Mute { room: room(fields)?, until: None },
+        "rooms" => pages::rooms(fields)?,
+        "members" => pages::members(fields)?,
+        "history" => pages::history(fields)?,
+        "send" | "edit" | "delete" | "react" | "unreact" => Request::Send {
+            room: room(fields)?,
+            message_id: message_id(fields)?,
+            content: contents::content(kind, fields)?,
+        },
         "typing_start" => Request::Typing { room: room(fields)?, state: Start },
         "typing_stop" => Request::Typing { room: room(fields)?, state: Stop },
         "delivered" => Request::Delivered { room: room(fields)?, seq: fields.seq("seq")? },
@@ -198,7 +241,7 @@ fn request(kind: &str, fields: &mut Fields) -> Result<Request, WireError> {
     })
 }
 
-fn room(fields: &mut Fields) -> Result<RoomId, WireError> {
+pub(super) fn room(fields: &mut Fields) -> Result<RoomId, WireError> {
     fields.uuid("room").map(RoomId)
 }
 
@@ -254,6 +297,15 @@ fn member(fields: &mut Fields) -> Result<Who, WireError> {
     who("member", &value)
 }
 
+fn role(fields: &mut Fields) -> Result<Role, WireError> {
+    match fields.text("role")?.as_str() {
+        "owner" => Ok(Role::Owner),
+        "admin" => Ok(Role::Admin),
+        "member" => Ok(Role::Member),
+        _ => Err(WireError::field("role", "role must be owner, admin or member")),
+    }
+}
+
 fn who(field: &'static str, value: &Value) -> Result<Who, WireError> {
     let text = value.as_str().ok_or_else(|| WireError::field(field, format!("{field} takes names or ids")))?;
     if let Ok(id) = uuid_of(field, value) {
@@ -264,26 +316,4 @@ fn who(field: &'static str, value: &Value) -> Result<Who, WireError> {
         return Err(WireError::field(field, format!("{field} takes names or ids")));
     }
     Ok(Who::Name(text.to_ascii_lowercase()))
-}
-
-fn history(fields: &mut Fields) -> Result<Request, WireError> {
-    use crate::store::Page;
-    let room = room(fields)?;
-    let before = fields.take("before").map(|value| seq_of("before", &value)).transpose()?;
-    let after = fields.take("after").map(|value| seq_of("after", &value)).transpose()?;
-    let page = match (before, after) {
-        (None, None) => Page::Newest,
-        (Some(seq), None) => Page::Before(seq),
-        (None, Some(seq)) => Page::After(seq),
-        (Some(_), Some(_)) => return Err(WireError::field("after", "before and after exclude each other")),
-    };
-    let limit = match fields.take("limit") {
-        None => limits::HISTORY_DEFAULT,
-        Some(value) => value
-            .as_u64()
-            .and_then(|limit| u32::try_from(limit).ok())
-            .filter(|limit| (1..=limits::HISTORY_MAX).contains(limit))
-            .ok_or_else(|| WireError::field("limit", "limit must be an integer from 1 to 100"))?,
-    };
-    Ok(Request::History { room, page, limit })
 }

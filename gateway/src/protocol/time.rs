@@ -8,3 +8,11 @@ pub(super) fn milliseconds<S: Serializer>(at: &Timestamp, serializer: S) -> Resu
     let at = at.round(Unit::Millisecond).unwrap_or(*at);
     format!("{at:.3}").serialize(serializer)
 }
+
+/// The same for times that may be absent.
+pub(super) fn optional<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => milliseconds(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     broker::Key,
     hub::{Dispatch, event::Event},
-    model::RoomId,
+    model::{Role, RoomId},
     services::Services,
     store::{OutboxEvent, StoredEvent},
 };
@@ -84,7 +84,7 @@ impl Lanes {
 fn room_of(event: &StoredEvent) -> RoomId {
     match event {
         StoredEvent::Message { message } => message.room,
-        StoredEvent::Joined { room, .. } | StoredEvent::Left { room, .. } => *room,
+        StoredEvent::Joined { room, .. } | StoredEvent::Left { room, .. } | StoredEvent::Role { room, .. } => *room,
     }
 }
 
@@ -102,6 +102,11 @@ fn heard_by(event: &StoredEvent) -> Vec<(Key, Event)> {
             (Key::User(*user), Event::RoomRemoved { room: *room }),
             (Key::Room(*room), Event::MemberRemoved { user: *user, version: *version }),
         ],
+        StoredEvent::Role { room, user, role, former_owner, version } => {
+            let changed = |user, role| (Key::Room(*room), Event::RoleChanged { user, role, version: *version });
+            let former = former_owner.map(|former| changed(former, Role::Admin));
+            former.into_iter().chain([changed(*user, *role)]).collect()
+        }
     }
 }
 

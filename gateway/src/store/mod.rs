@@ -7,6 +7,7 @@
 //! - A write that others must hear of leaves its [`OutboxEvent`]s in the same transaction. They stay until [`Store::finish_outbox`], so a
 //!   crash after the commit loses nothing: somebody's sweeper claims them later. An event may therefore be relayed more than once.
 
+mod changes;
 pub mod limits;
 mod membership;
 pub mod memory;
@@ -21,7 +22,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Member, Message, MessageId, Role, Room, RoomId, RoomKind, Seq, User, UserId};
+use crate::model::{
+    Content, Member, Message, MessageId, Reaction, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId,
+};
 
 /// An account to be made.
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ pub struct NewRoom {
     pub members: Vec<User>,
 }
 
-/// A message to be stored.
+/// An entry to be stored.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
     /// Room.
@@ -56,16 +59,43 @@ pub struct NewMessage {
     pub message_id: MessageId,
     /// Sender; must be a member.
     pub sender: UserId,
-    /// Text.
-    pub body: String,
+    /// What it says or changes.
+    pub content: Content,
+}
+
+impl NewMessage {
+    /// The entry as it is stored first; `mentions` are those that are members.
+    pub(crate) fn stored(self, seq: Seq, sender_name: String, at: Timestamp, mentions: Vec<UserId>) -> Message {
+        let (kind, target, reply_to) = (self.content.kind(), self.content.target(), self.content.reply_to());
+        let body = match self.content {
+            Content::Text { body, .. } | Content::Edit { body, .. } => body,
+            Content::React { emoji, .. } | Content::Unreact { emoji, .. } => emoji,
+            Content::Delete { .. } => String::new(),
+        };
+        Message {
+            room: self.room,
+            seq,
+            message_id: self.message_id,
+            sender: self.sender,
+            sender_name,
+            body,
+            at,
+            kind,
+            target,
+            reply_to,
+            mentions,
+            edited_at: None,
+            deleted: false,
+        }
+    }
 }
 
 /// What a send came to.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// The message as stored; on a repeat, as it was stored first.
+    /// The entry as stored; on a repeat, as it was stored first.
     pub message: Message,
-    /// Whether it had been stored before.
+    /// Whether it had been stored before; a reaction that is there already counts as stored, with the entry that made it.
     pub duplicate: bool,
     /// To be relayed and then finished; empty on a repeat.
     pub events: Vec<OutboxEvent>,
@@ -127,6 +157,41 @@ pub enum StoredEvent {
         /// As in `Joined`.
         version: i64,
     },
+    /// A member has another role.
+    Role {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+        /// The new role.
+        role: Role,
+        /// Who was owner before and is admin now, if the member became owner in place of somebody who stays.
+        former_owner: Option<UserId>,
+        /// As in `Joined`.
+        version: i64,
+    },
+}
+
+/// Which entries of a room to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// All of them, as they were written.
+    Log,
+    /// Texts only, with their reactions.
+    Texts,
+}
+
+/// A page of a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// In ascending seq.
+    pub messages: Vec<Message>,
+    /// Reactions to these texts, each with the seq of its text; oldest reaction first. Only for [`View::Texts`].
+    pub reactions: Vec<(Seq, Vec<Reaction>)>,
+    /// Whether there are more in that direction.
+    pub more: bool,
+    /// Newest seq of the room at the same moment: changes after it are not yet in the texts.
+    pub last_seq: Seq,
 }
 
 /// Which messages of a room to read. Both bounds are exclusive.
@@ -160,6 +225,9 @@ pub enum StoreError {
     /// No such user.
     #[error("no such user: {0}")]
     UserNotFound(String),
+    /// No such text, or no such reaction of the user; carries the field that named it.
+    #[error("no such message: {0}")]
+    MessageNotFound(&'static str),
     /// The user's role does not allow it.
     #[error("not allowed: {0}")]
     Forbidden(&'static str),
@@ -201,6 +269,13 @@ pub trait Store: Send + Sync + 'static {
     /// that is away are left out and the second value is false.
     async fn user_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool), StoreError>;
 
+    /// Ids of the rooms a user is in, by the projection in the user's slot, newest id first; at most [`limits::MAX_USER_ROOMS`].
+    async fn room_ids(&self, user: UserId) -> Result<Vec<RoomId>, StoreError>;
+
+    /// Rooms with what is new in them for a user; those that the user is not in are left out. At most 200 rooms. Rooms of a shard
+    /// that is away are left out and the second value is false.
+    async fn summaries(&self, user: UserId, rooms: &[RoomId]) -> Result<(Vec<RoomSummary>, bool), StoreError>;
+
     /// Makes a room, or returns the one that is there under this id (`value.1` is false) if the creator is a member of it.
     async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError>;
 
@@ -210,28 +285,49 @@ pub trait Store: Send + Sync + 'static {
     /// The user's role in a room; `None` when there is no such room or the user is not in it.
     async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Role>, StoreError>;
 
-    /// Members of a room, the asking user being one of them.
-    async fn members(&self, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError>;
+    /// Members of a room in the order in which they joined, the asking user being one of them: those after the cursor `after` (0: from
+    /// the first), at most `limit`. The second value is the cursor of the next page, if there is one.
+    async fn members(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: i64,
+        limit: u32,
+    ) -> Result<(Vec<Member>, Option<i64>), StoreError>;
 
     /// Adds a member to a group; no event when they were one already.
     async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError>;
 
-    /// Removes a member; no event when they were none.
+    /// Removes a member; no event when they were none. When the owner goes, the longest-standing admin becomes owner, or else the
+    /// longest-standing member; that event may be left to the outbox.
     async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError>;
 
-    /// Stores a message: seq, message, idempotency key and outbox row in one transaction.
+    /// Gives a member of a group another role, for its owner; no event when they have it. Making somebody owner makes the actor admin.
+    async fn set_role(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+        role: Role,
+    ) -> Result<Changed<()>, StoreError>;
+
+    /// Notes until when a member wants no notifications of a room; `None`: wants them.
+    async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<(), StoreError>;
+
+    /// Stores an entry: seq, entry, what it changes, idempotency key and outbox row in one transaction.
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError>;
 
-    /// A page of messages in ascending seq, for a member; the second value says that there are more in that direction.
+    /// A page of a room, for a member.
     async fn history(
         &self,
         room: RoomId,
         user: UserId,
         page: Page,
+        view: View,
         limit: u32,
-    ) -> Result<(Vec<Message>, bool), StoreError>;
+    ) -> Result<Entries, StoreError>;
 
-    /// Messages after `after` in ascending seq, at most `limit`, without a membership check: the hub fills gaps with it.
+    /// Entries after `after` in ascending seq, at most `limit`, without a membership check: the hub fills gaps with it.
     async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError>;
 
     /// `last_seq` of each room; absent rooms and rooms of shards that are away are left out.

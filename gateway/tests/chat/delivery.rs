@@ -165,7 +165,7 @@ async fn what_a_dead_gateway_committed_is_swept() {
         room: RoomId(room.parse().unwrap()),
         message_id: MessageId(uuid::Uuid::now_v7()),
         sender: crate::world::user("ada").id,
-        body: "left behind".into(),
+        content: chat_gateway::model::Content::text("left behind"),
     };
     world.store.send(new).await.unwrap();
     assert_eq!(bob.messages(&room, 0, 1).await, ["left behind"]);

@@ -1,7 +1,7 @@
 //! People and rooms to test with.
 
 use chat_gateway::{
-    model::{MessageId, RoomId, RoomKind, User, UserId},
+    model::{Content, MessageId, RoomId, RoomKind, User, UserId},
     store::{NewMessage, NewRoom, NewUser, Sent, Store, StoreError},
 };
 use uuid::Uuid;
@@ -45,7 +45,11 @@ pub(crate) async fn group_as(store: &dyn Store, id: RoomId, people: &[User]) -> 
 }
 
 pub(crate) fn message(room: RoomId, sender: UserId, body: &str) -> NewMessage {
-    NewMessage { room, message_id: MessageId(Uuid::now_v7()), sender, body: body.to_owned() }
+    entry(room, sender, Content::text(body))
+}
+
+pub(crate) fn entry(room: RoomId, sender: UserId, content: Content) -> NewMessage {
+    NewMessage { room, message_id: MessageId(Uuid::now_v7()), sender, content }
 }
 
 pub(crate) async fn say(store: &dyn Store, room: RoomId, sender: UserId, body: &str) -> Result<Sent, StoreError> {

@@ -5,14 +5,18 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod cluster;
+mod entries;
 mod fixtures;
 mod guards;
+mod lists;
 mod messages;
 mod migration;
 mod moves;
+mod oracle;
 mod outages;
 mod outbox;
 mod paging;
+mod roles;
 mod rooms;
 mod server;
 
@@ -41,6 +45,18 @@ async fn suite(store: Arc<dyn Store>) {
         outbox::events_survive_their_journey_through_the_store,
         paging::pages_are_what_a_model_says,
         paging::marks_are_what_a_model_says,
+        entries::an_edit_changes_the_text_and_keeps_its_place_in_the_log,
+        entries::a_deletion_leaves_nothing_to_read,
+        entries::only_those_who_may_change_a_text,
+        entries::reactions_are_counted_once_each,
+        entries::repeats_of_changes_get_the_first_answer,
+        entries::replies_and_mentions_are_kept,
+        roles::the_owner_gives_roles_and_hands_the_room_over,
+        roles::admins_remove_members_and_inherit,
+        lists::members_come_page_by_page,
+        lists::what_is_unread_is_counted_in_the_log,
+        lists::a_muted_room_is_muted_for_its_member_only,
+        oracle::any_course_of_entries_is_what_the_fake_says,
     ];
 }
 
@@ -65,6 +81,7 @@ async fn two_postgresql_shards_keep_the_contract() {
     guards::the_same_call_again_gets_the_same_answer(&cluster, &*store).await;
     guards::health_counts_slots_and_notices_an_old_schema(&cluster, &*store).await;
     moves::a_fence_holds_writers_and_lapses(&cluster, &*store).await;
+    moves::every_row_that_a_change_touches_is_logged(&cluster, &*store).await;
     moves::a_fence_of_another_timeline_does_not_lapse(&cluster, &*store).await;
     moves::a_writer_that_waited_sees_what_the_mover_decided(&cluster, store.clone()).await;
     moves::a_moved_slot_is_followed(&cluster, store.clone()).await;

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use chat_gateway::{
-    model::RoomId,
-    store::{Page, Store, StoreError, StoredEvent},
+    model::{Content, RoomId},
+    store::{Entries, Page, Store, StoreError, StoredEvent, View},
 };
 use uuid::Uuid;
 
@@ -51,7 +51,7 @@ pub(crate) async fn a_repeat_gets_the_first_answer(store: Arc<dyn Store>) {
     assert_eq!(tries.iter().filter(|sent| !sent.duplicate).count(), 1);
     assert_eq!(tries.iter().map(|sent| sent.events.len()).sum::<usize>(), 1);
     let mut other = new.clone();
-    other.body = "something else".to_owned();
+    other.content = Content::text("something else");
     assert!(matches!(store.send(other).await, Err(StoreError::MessageIdReused)));
     let mut stolen = new.clone();
     stolen.sender = bob.id;
@@ -66,13 +66,17 @@ pub(crate) async fn only_members_send_and_read(store: Arc<dyn Store>) {
     let (ann, eve) = (sign_up(&*store).await, sign_up(&*store).await);
     let room = group(&*store, std::slice::from_ref(&ann)).await;
     assert!(matches!(say(&*store, room, eve.id, "let me in").await, Err(StoreError::RoomNotFound)));
-    assert!(matches!(store.history(room, eve.id, Page::Newest, 10).await, Err(StoreError::RoomNotFound)));
+    assert!(matches!(store.history(room, eve.id, Page::Newest, View::Texts, 10).await, Err(StoreError::RoomNotFound)));
     let absent = RoomId(Uuid::now_v7());
     assert!(matches!(say(&*store, absent, ann.id, "hello?").await, Err(StoreError::RoomNotFound)));
-    assert!(matches!(store.history(absent, ann.id, Page::Newest, 10).await, Err(StoreError::RoomNotFound)));
+    assert!(matches!(
+        store.history(absent, ann.id, Page::Newest, View::Texts, 10).await,
+        Err(StoreError::RoomNotFound)
+    ));
     assert!(store.replay(absent, 0, 10).await.unwrap().is_empty());
-    assert_eq!(store.history(room, ann.id, Page::Newest, 10).await.unwrap(), (vec![], false));
+    assert_eq!(store.history(room, ann.id, Page::Newest, View::Texts, 10).await.unwrap(), Entries::default());
     let sent = say(&*store, room, ann.id, "quotes ' \" \\ and 🙂\u{0301}").await.unwrap();
     assert_eq!((sent.message.seq, sent.message.sender_name.as_str()), (1, ann.display_name.as_str()));
-    assert_eq!(store.history(room, ann.id, Page::Newest, 10).await.unwrap(), (vec![sent.message], false));
+    let page = store.history(room, ann.id, Page::Newest, View::Texts, 10).await.unwrap();
+    assert_eq!(page, Entries { messages: vec![sent.message], last_seq: 1, ..Entries::default() });
 }

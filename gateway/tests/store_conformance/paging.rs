@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chat_gateway::store::{Page, Store};
+use chat_gateway::store::{Page, Store, View};
 use proptest::{
     option,
     prelude::{Just, Strategy, prop_oneof},
@@ -36,7 +36,8 @@ pub(crate) async fn pages_are_what_a_model_says(store: Arc<dyn Store>) {
         let size = matching.len().min(limit as usize);
         let expected =
             if matches!(page, Page::After(_)) { &matching[..size] } else { &matching[matching.len() - size..] };
-        let (messages, more) = store.history(room, ann.id, page, limit).await.unwrap();
+        let found = store.history(room, ann.id, page, View::Log, limit).await.unwrap();
+        let (messages, more) = (found.messages, found.more);
         let got: Vec<i64> = messages.iter().map(|m| m.seq).collect();
         assert_eq!((got.as_slice(), more), (expected, matching.len() > size), "{page:?} limit {limit}");
         if let Page::After(after) = page {

@@ -55,7 +55,7 @@ pub(crate) async fn a_room_is_made_once_and_seen_by_its_members_only(store: Arc<
     assert!(matches!(store.create_room(nobody).await, Err(StoreError::UserNotFound(_))));
     assert_eq!(store.room(direct.id, bob.id).await.unwrap(), made.value.0);
     assert!(matches!(store.room(direct.id, eve.id).await, Err(StoreError::RoomNotFound)));
-    assert!(matches!(store.members(direct.id, eve.id).await, Err(StoreError::RoomNotFound)));
+    assert!(matches!(store.members(direct.id, eve.id, 0, 10).await, Err(StoreError::RoomNotFound)));
     assert_eq!(store.membership(direct.id, ann.id).await.unwrap(), Some(Role::Owner));
     assert_eq!(store.membership(direct.id, bob.id).await.unwrap(), Some(Role::Member));
     assert_eq!(store.membership(direct.id, eve.id).await.unwrap(), None);
@@ -78,7 +78,7 @@ pub(crate) async fn members_come_and_go_by_the_rules(store: Arc<dyn Store>) {
     assert!(matches!(store.remove_member(room, bob.id, eve.id).await, Err(StoreError::Forbidden(_))));
     assert!(store.remove_member(room, bob.id, bob.id).await.unwrap().events.len() == 1);
     assert!(store.remove_member(room, ann.id, tom.id).await.unwrap().events.is_empty());
-    let members = store.members(room, ann.id).await.unwrap();
+    let (members, _) = store.members(room, ann.id, 0, 10).await.unwrap();
     let seen: Vec<_> = members.iter().map(|m| (m.user, m.name.as_str(), m.role)).collect();
     assert_eq!(seen, [(ann.id, ann.name.as_str(), Role::Owner), (eve.id, eve.name.as_str(), Role::Member)]);
     let left = store.remove_member(room, ann.id, ann.id).await.unwrap();

@@ -215,7 +215,7 @@ impl Client {
     /// # Errors
     /// See [`RequestError`].
     pub async fn history(&self, room: Uuid, range: HistoryRange) -> Result<(Vec<Message>, bool), RequestError> {
-        let mut request = json!({ "type": "history", "room": room, "limit": 100 });
+        let mut request = json!({ "type": "history", "room": room, "limit": 100, "view": "log" });
         match range {
             HistoryRange::After(seq) => request["after"] = json!(seq),
             HistoryRange::Before(seq) => request["before"] = json!(seq),

@@ -2,7 +2,11 @@
 
 use chat_shards::Refusal;
 
-use crate::store::StoreError;
+use crate::store::{
+    StoreError,
+    changes::{REACTIONS, SENDER_ONLY},
+    membership::{DIRECT, GIVES_ROLES, OWNERLESS, REMOVES},
+};
 
 /// A failure by what is to be done about it.
 #[derive(Debug)]
@@ -52,12 +56,19 @@ fn refused(refusal: Refusal) -> Failure {
         Refusal::NotOwned => return Failure::NotOwned,
         Refusal::WrongIsolation => StoreError::Internal("the session is not READ COMMITTED".to_owned()),
         Refusal::RoomNotFound | Refusal::NotMember => StoreError::RoomNotFound,
-        Refusal::OwnerOnly => StoreError::Forbidden("only the owner removes others"),
-        Refusal::DirectRoom => StoreError::Forbidden("the members of a direct room never change"),
+        Refusal::OwnerOnly => StoreError::Forbidden(GIVES_ROLES),
+        Refusal::RoleTooLow => StoreError::Forbidden(REMOVES),
+        Refusal::Ownerless => StoreError::Forbidden(OWNERLESS),
+        Refusal::SenderOnly => StoreError::Forbidden(SENDER_ONLY),
+        Refusal::DirectRoom => StoreError::Forbidden(DIRECT),
         Refusal::NameTaken => StoreError::NameTaken,
         Refusal::Limit => StoreError::Limit("members of a room"),
-        Refusal::UserNotFound => StoreError::UserNotFound(String::new()),
+        Refusal::TooManyReactions => StoreError::Limit(REACTIONS),
+        Refusal::UserNotFound => StoreError::UserNotFound("not a member of the room".to_owned()),
         Refusal::MessageIdReused => StoreError::MessageIdReused,
+        Refusal::TargetNotFound => StoreError::MessageNotFound("target"),
+        Refusal::ReplyToNotFound => StoreError::MessageNotFound("reply_to"),
+        Refusal::ReactionNotFound => StoreError::MessageNotFound("emoji"),
     })
 }
 

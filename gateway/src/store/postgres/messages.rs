@@ -1,43 +1,36 @@
-//! Messages, in the room's slot.
+//! Entries of rooms' logs, in the room's slot.
 
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{PostgresStore, timestamp};
+use super::{PostgresStore, entry_row::EntryRow, timestamp};
 use crate::{
-    model::{Message, MessageId, RoomId, Seq, UserId},
-    store::{NewMessage, OutboxEvent, OutboxKey, Page, Sent, StoreError, StoredEvent, limits::MAX_PAGE},
+    model::{Content, Reaction, RoomId, Seq, UserId},
+    store::{
+        Entries, NewMessage, OutboxEvent, OutboxKey, Page, Sent, StoreError, StoredEvent, View,
+        limits::{MAX_PAGE, MAX_REACTIONS},
+    },
 };
 
+/// seq, sender_name, at_ms, duplicate, mentions
+type Stored = (Seq, String, i64, bool, Vec<Uuid>);
+
 impl PostgresStore {
-    pub(super) async fn insert_message(&self, new: NewMessage) -> Result<Sent, StoreError> {
+    pub(super) async fn insert_entry(&self, new: NewMessage) -> Result<Sent, StoreError> {
         let (slot, outbox) = (self.slot(new.room.0), Uuid::now_v7());
-        let (seq, sender_name, at, duplicate): (Seq, String, i64, bool) = self
+        let (seq, sender_name, at, duplicate, mentions) = self
             .on_slot(slot, |pool| {
                 let new = &new;
                 async move {
-                    sqlx::query_as(
-                        "select seq, sender_name, at_ms, duplicate from chat.send_message($1, $2, $3, $4, $5, $6)",
-                    )
-                    .bind(slot)
-                    .bind(new.room.0)
-                    .bind(new.message_id.0)
-                    .bind(new.sender.0)
-                    .bind(&new.body)
-                    .bind(outbox)
-                    .fetch_one(&pool)
-                    .await
+                    match &new.content {
+                        Content::Text { .. } => insert_text(&pool, slot, new, outbox).await,
+                        _ => insert_change(&pool, slot, new, outbox).await,
+                    }
                 }
             })
             .await?;
-        let message = Message {
-            room: new.room,
-            seq,
-            message_id: new.message_id,
-            sender: new.sender,
-            sender_name,
-            body: new.body,
-            at: timestamp(at),
-        };
+        let mentions = mentions.into_iter().map(UserId).collect();
+        let message = new.stored(seq, sender_name, timestamp(at), mentions);
         let event = || OutboxEvent {
             key: OutboxKey { slot, id: outbox },
             event: StoredEvent::Message { message: message.clone() },
@@ -52,17 +45,16 @@ impl PostgresStore {
         room: RoomId,
         user: Option<UserId>,
         page: Page,
+        view: View,
         limit: u32,
-    ) -> Result<(Vec<Message>, bool), StoreError> {
+    ) -> Result<Entries, StoreError> {
         #[derive(sqlx::FromRow)]
         struct Row {
             member: bool,
-            seq: Option<Seq>,
-            message_id: Option<Uuid>,
-            sender: Option<Uuid>,
-            sender_name: Option<String>,
-            body: Option<String>,
-            at_ms: Option<i64>,
+            last_seq: Option<Seq>,
+            #[sqlx(flatten)]
+            entry: EntryRow,
+            reactions: Option<sqlx::types::Json<Vec<(String, u32, bool)>>>,
         }
         let slot = self.slot(room.0);
         let limit = i32::try_from(limit.clamp(1, MAX_PAGE)).unwrap_or(1);
@@ -71,16 +63,17 @@ impl PostgresStore {
             Page::Before(seq) => (Some(seq), None),
             Page::After(seq) => (None, Some(seq)),
         };
-        let rows: Vec<Row> = self
+        let mut rows: Vec<Row> = self
             .on_slot(slot, |pool| async move {
                 // One more than asked for tells whether there are more.
-                sqlx::query_as("select * from chat.history($1, $2, $3, $4, $5, $6)")
+                sqlx::query_as("select * from chat.entries($1, $2, $3, $4, $5, $6, $7)")
                     .bind(slot)
                     .bind(room.0)
                     .bind(user.map(|user| user.0))
                     .bind(before)
                     .bind(after)
                     .bind(limit + 1)
+                    .bind(view == View::Texts)
                     .fetch_all(&pool)
                     .await
             })
@@ -88,24 +81,58 @@ impl PostgresStore {
         if rows.iter().any(|row| !row.member) {
             return Err(StoreError::RoomNotFound);
         }
-        let message = |row: Row| {
-            Some(Message {
-                room,
-                seq: row.seq?,
-                message_id: MessageId(row.message_id?),
-                sender: UserId(row.sender?),
-                sender_name: row.sender_name?,
-                body: row.body?,
-                at: timestamp(row.at_ms?),
-            })
-        };
-        let mut messages: Vec<Message> = rows.into_iter().filter_map(message).collect();
+        let last_seq = rows.iter().find_map(|row| row.last_seq).unwrap_or(0);
+        rows.retain(|row| row.entry.seq.is_some());
+        rows.sort_by_key(|row| row.entry.seq);
         let limit = usize::try_from(limit).unwrap_or(1);
-        let more = messages.len() > limit;
-        messages.truncate(limit);
-        if after.is_none() {
-            messages.reverse();
+        let more = rows.len() > limit;
+        if more && after.is_none() {
+            rows.remove(0);
         }
-        Ok((messages, more))
+        rows.truncate(limit);
+        let mut found = Entries { more, last_seq, ..Entries::default() };
+        for Row { entry, reactions, .. } in rows {
+            let reaction = |(emoji, count, mine)| Reaction { emoji, count, mine };
+            let Some(message) = entry.message(room) else { continue };
+            if let Some(sqlx::types::Json(reactions)) = reactions {
+                found.reactions.push((message.seq, reactions.into_iter().map(reaction).collect()));
+            }
+            found.messages.push(message);
+        }
+        Ok(found)
     }
+}
+
+async fn insert_text(pool: &PgPool, slot: i32, new: &NewMessage, outbox: Uuid) -> Result<Stored, sqlx::Error> {
+    let mentions: Vec<Uuid> = new.content.mentions().iter().map(|user| user.0).collect();
+    sqlx::query_as(
+        "select seq, sender_name, at_ms, duplicate, mentions from chat.send_message($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(slot)
+    .bind(new.room.0)
+    .bind(new.message_id.0)
+    .bind(new.sender.0)
+    .bind(new.content.body())
+    .bind(new.content.reply_to())
+    .bind(mentions)
+    .bind(outbox)
+    .fetch_one(pool)
+    .await
+}
+
+async fn insert_change(pool: &PgPool, slot: i32, new: &NewMessage, outbox: Uuid) -> Result<Stored, sqlx::Error> {
+    sqlx::query_as(
+        "select seq, sender_name, at_ms, duplicate, '{}'::uuid[] from chat.change_message($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(slot)
+    .bind(new.room.0)
+    .bind(new.message_id.0)
+    .bind(new.sender.0)
+    .bind(new.content.kind().name())
+    .bind(new.content.target())
+    .bind(new.content.body())
+    .bind(outbox)
+    .bind(i32::try_from(MAX_REACTIONS).unwrap_or(i32::MAX))
+    .fetch_one(pool)
+    .await
 }

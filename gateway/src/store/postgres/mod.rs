@@ -6,7 +6,9 @@
 
 mod connect;
 mod directory;
+mod entry_row;
 mod failure;
+mod members;
 mod messages;
 mod outbox;
 mod probe;
@@ -28,9 +30,10 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
-    Changed, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError, StoredEvent,
+    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
+    StoredEvent, View,
 };
-use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, Seq, User, UserId};
+use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
 
 /// How long `health` waits for the probers.
 const HEALTH_BUDGET: Duration = Duration::from_secs(2);
@@ -76,10 +79,6 @@ fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn role(name: &str) -> Role {
-    if name == "owner" { Role::Owner } else { Role::Member }
-}
-
 fn kind(name: &str) -> RoomKind {
     if name == "direct" { RoomKind::Direct } else { RoomKind::Group }
 }
@@ -102,6 +101,14 @@ impl Store for PostgresStore {
         self.list_rooms(user).await
     }
 
+    async fn room_ids(&self, user: UserId) -> Result<Vec<RoomId>, StoreError> {
+        Ok(self.list_ids(user).await?.into_iter().map(RoomId).collect())
+    }
+
+    async fn summaries(&self, user: UserId, rooms: &[RoomId]) -> Result<(Vec<RoomSummary>, bool), StoreError> {
+        self.list_summaries(user, rooms).await
+    }
+
     async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
         self.insert_room(new).await
     }
@@ -114,8 +121,14 @@ impl Store for PostgresStore {
         self.find_role(room, user).await
     }
 
-    async fn members(&self, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError> {
-        self.list_members(room, user).await
+    async fn members(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: i64,
+        limit: u32,
+    ) -> Result<(Vec<Member>, Option<i64>), StoreError> {
+        self.list_members(room, user, after, limit).await
     }
 
     async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
@@ -126,8 +139,22 @@ impl Store for PostgresStore {
         self.delete_member(room, actor, member).await
     }
 
+    async fn set_role(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+        role: Role,
+    ) -> Result<Changed<()>, StoreError> {
+        self.change_role(room, actor, member, role).await
+    }
+
+    async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<(), StoreError> {
+        self.set_muted(room, user, until).await
+    }
+
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {
-        self.insert_message(new).await
+        self.insert_entry(new).await
     }
 
     async fn history(
@@ -135,13 +162,14 @@ impl Store for PostgresStore {
         room: RoomId,
         user: UserId,
         page: Page,
+        view: View,
         limit: u32,
-    ) -> Result<(Vec<Message>, bool), StoreError> {
-        self.page(room, Some(user), page, limit).await
+    ) -> Result<Entries, StoreError> {
+        self.page(room, Some(user), page, view, limit).await
     }
 
     async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError> {
-        Ok(self.page(room, None, Page::After(after), limit).await?.0)
+        Ok(self.page(room, None, Page::After(after), View::Log, limit).await?.messages)
     }
 
     async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {

@@ -7,9 +7,9 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{PostgresStore, failure::Failure, timestamp};
+use super::{PostgresStore, entry_row::EntryRow, failure::Failure};
 use crate::{
-    model::{Message, MessageId, RoomId, Seq, UserId},
+    model::RoomId,
     store::{OutboxEvent, OutboxKey, StoreError, StoredEvent, limits::CLAIM_HOLD},
 };
 
@@ -20,12 +20,8 @@ struct Row {
     created_ms: i64,
     event: Option<serde_json::Value>,
     room_id: Uuid,
-    seq: Option<Seq>,
-    message_id: Option<Uuid>,
-    sender: Option<Uuid>,
-    sender_name: Option<String>,
-    body: Option<String>,
-    at_ms: Option<i64>,
+    #[sqlx(flatten)]
+    entry: EntryRow,
 }
 
 impl Row {
@@ -41,15 +37,7 @@ impl Row {
                 }
             };
         }
-        let message = Message {
-            room: RoomId(self.room_id),
-            seq: self.seq?,
-            message_id: MessageId(self.message_id?),
-            sender: UserId(self.sender?),
-            sender_name: self.sender_name?,
-            body: self.body?,
-            at: timestamp(self.at_ms?),
-        };
+        let message = self.entry.message(RoomId(self.room_id))?;
         Some(OutboxEvent { key, event: StoredEvent::Message { message } })
     }
 }
@@ -67,7 +55,7 @@ impl PostgresStore {
             }
             let op = |pool: PgPool| async move {
                 sqlx::query_as(
-                    "select * from chat.claim_outbox(make_interval(secs => $1), make_interval(secs => $2), $3)",
+                    "select * from chat.claim_entries(make_interval(secs => $1), make_interval(secs => $2), $3)",
                 )
                 .bind(min_age.as_secs_f64())
                 .bind(CLAIM_HOLD.as_secs_f64())

@@ -1,20 +1,20 @@
-//! Rooms and members, in the room's slot.
+//! Rooms, in their slots.
 
 use uuid::Uuid;
 
-use super::{PostgresStore, kind, role, timestamp};
+use super::{PostgresStore, kind, members::max_members, timestamp};
 use crate::{
-    model::{Member, Role, Room, RoomId, RoomKind, Seq, User, UserId},
+    model::{Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId},
     store::{
-        Changed, Marks, NewRoom, OutboxEvent, OutboxKey, StoreError, StoredEvent, limits::MAX_MEMBERS,
+        Changed, NewRoom, OutboxEvent, OutboxKey, StoreError, StoredEvent, limits::UNREAD_WINDOW,
         membership::members_of,
     },
 };
 
 /// kind, title, last_seq, delivered_seq, read_seq, created_ms
-type RoomColumns = (Option<String>, Option<String>, Option<Seq>, Option<Seq>, Option<Seq>, Option<i64>);
+pub(super) type RoomColumns = (Option<String>, Option<String>, Option<Seq>, Option<Seq>, Option<Seq>, Option<i64>);
 
-fn room_view(id: RoomId, columns: RoomColumns) -> Option<Room> {
+pub(super) fn room_view(id: RoomId, columns: RoomColumns) -> Option<Room> {
     let (kind_name, title, last_seq, delivered_seq, read_seq, created) = columns;
     Some(Room {
         id,
@@ -25,10 +25,6 @@ fn room_view(id: RoomId, columns: RoomColumns) -> Option<Room> {
         delivered_seq: delivered_seq?,
         created_at: timestamp(created?),
     })
-}
-
-fn max_members() -> i32 {
-    i32::try_from(MAX_MEMBERS).unwrap_or(i32::MAX)
 }
 
 impl PostgresStore {
@@ -109,117 +105,7 @@ impl PostgresStore {
                     .await
             })
             .await?;
-        Ok(name.as_deref().map(role))
-    }
-
-    pub(super) async fn list_members(&self, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError> {
-        type Row = (Option<Uuid>, Option<String>, Option<String>, Option<String>, Option<Seq>, Option<Seq>);
-        let slot = self.slot(room.0);
-        let rows: Vec<Row> = self
-            .on_slot(slot, |pool| async move {
-                sqlx::query_as(
-                    "select user_id, name, display_name, role, delivered_seq, read_seq from chat.members($1, $2, $3)",
-                )
-                .bind(slot)
-                .bind(room.0)
-                .bind(user.0)
-                .fetch_all(&pool)
-                .await
-            })
-            .await?;
-        let member = |(user, name, display_name, role_name, delivered_seq, read_seq): Row| {
-            Some(Member {
-                user: UserId(user?),
-                name: name?,
-                display_name: display_name?,
-                role: role(&role_name?),
-                delivered_seq: delivered_seq?,
-                read_seq: read_seq?,
-            })
-        };
-        let members: Vec<Member> = rows.into_iter().filter_map(member).collect();
-        if members.is_empty() { Err(StoreError::RoomNotFound) } else { Ok(members) }
-    }
-
-    pub(super) async fn insert_member(
-        &self,
-        room: RoomId,
-        actor: UserId,
-        member: User,
-    ) -> Result<Changed<()>, StoreError> {
-        let (slot, outbox) = (self.slot(room.0), Uuid::now_v7());
-        let version: Option<i64> = self
-            .on_slot(slot, |pool| {
-                let member = &member;
-                async move {
-                    sqlx::query_scalar("select chat.add_member($1, $2, $3, $4, $5, $6, $7, $8)")
-                        .bind(slot)
-                        .bind(room.0)
-                        .bind(actor.0)
-                        .bind(member.id.0)
-                        .bind(&member.name)
-                        .bind(&member.display_name)
-                        .bind(outbox)
-                        .bind(max_members())
-                        .fetch_one(&pool)
-                        .await
-                }
-            })
-            .await?;
-        let event = version.map(|version| OutboxEvent {
-            key: OutboxKey { slot, id: outbox },
-            event: StoredEvent::Joined { room, user: member.id, name: member.name, version },
-        });
-        Ok(Changed { value: (), events: event.into_iter().collect() })
-    }
-
-    pub(super) async fn delete_member(
-        &self,
-        room: RoomId,
-        actor: UserId,
-        member: UserId,
-    ) -> Result<Changed<()>, StoreError> {
-        let (slot, outbox) = (self.slot(room.0), Uuid::now_v7());
-        let version: Option<i64> = self
-            .on_slot(slot, |pool| async move {
-                sqlx::query_scalar("select chat.remove_member($1, $2, $3, $4, $5)")
-                    .bind(slot)
-                    .bind(room.0)
-                    .bind(actor.0)
-                    .bind(member.0)
-                    .bind(outbox)
-                    .fetch_one(&pool)
-                    .await
-            })
-            .await?;
-        let event = version.map(|version| OutboxEvent {
-            key: OutboxKey { slot, id: outbox },
-            event: StoredEvent::Left { room, user: member, version },
-        });
-        Ok(Changed { value: (), events: event.into_iter().collect() })
-    }
-
-    pub(super) async fn raise_marks(
-        &self,
-        room: RoomId,
-        user: UserId,
-        delivered: Option<Seq>,
-        read: Option<Seq>,
-    ) -> Result<Marks, StoreError> {
-        let slot = self.slot(room.0);
-        let (delivered_seq, read_seq, changed): (Seq, Seq, bool) = self
-            .on_slot(slot, |pool| async move {
-                sqlx::query_as("select delivered_seq, read_seq, changed from chat.mark($1, $2, $3, $4, $5)")
-                    .bind(slot)
-                    .bind(room.0)
-                    .bind(user.0)
-                    .bind(delivered)
-                    .bind(read)
-                    .fetch_one(&pool)
-                    .await
-            })
-            .await?;
-        Ok(Marks { delivered_seq, read_seq, changed })
+        Ok(name.as_deref().map(Role::of_name))
     }
 
     /// Rooms as a user sees them; those the user is not in are left out.
@@ -253,6 +139,28 @@ impl PostgresStore {
         Ok((rows.into_iter().filter_map(view).collect(), complete))
     }
 
+    /// Rooms as their list shows them; those the user is not in are left out.
+    pub(super) async fn list_summaries(
+        &self,
+        user: UserId,
+        rooms: &[RoomId],
+    ) -> Result<(Vec<RoomSummary>, bool), StoreError> {
+        let ids: Vec<Uuid> = rooms.iter().map(|room| room.0).collect();
+        let (rows, complete) = self
+            .gather(&ids, |pool, slots, ids| async move {
+                let rows: Vec<SummaryRow> = sqlx::query_as("select * from chat.summaries($1, $2, $3, $4)")
+                    .bind(user.0)
+                    .bind(slots)
+                    .bind(ids)
+                    .bind(i32::try_from(UNREAD_WINDOW).unwrap_or(i32::MAX))
+                    .fetch_all(&pool)
+                    .await?;
+                Ok(rows.into_iter().map(|row| (row.room_id, row.readable, row)).collect())
+            })
+            .await?;
+        Ok((rows.into_iter().filter_map(SummaryRow::summary).collect(), complete))
+    }
+
     pub(super) async fn last_seqs(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
         let ids: Vec<Uuid> = rooms.iter().map(|room| room.0).collect();
         let (rows, _) = self
@@ -267,5 +175,55 @@ impl PostgresStore {
             })
             .await?;
         Ok(rows.into_iter().filter_map(|(room, seq)| Some((room, seq?))).collect())
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct SummaryRow {
+    room_id: Uuid,
+    readable: bool,
+    kind: Option<String>,
+    title: Option<String>,
+    last_seq: Option<Seq>,
+    delivered_seq: Option<Seq>,
+    read_seq: Option<Seq>,
+    created_ms: Option<i64>,
+    role: Option<String>,
+    muted_ms: Option<i64>,
+    member_count: Option<i32>,
+    unread: Option<i64>,
+    mentioned: Option<i64>,
+    newest_seq: Option<Seq>,
+    newest_sender: Option<Uuid>,
+    newest_name: Option<String>,
+    newest_body: Option<String>,
+    newest_ms: Option<i64>,
+    newest_deleted: Option<bool>,
+}
+
+impl SummaryRow {
+    /// The summary, if the user is in the room.
+    fn summary(self) -> Option<RoomSummary> {
+        let columns = (self.kind, self.title, self.last_seq, self.delivered_seq, self.read_seq, self.created_ms);
+        let newest = || {
+            Some(Newest {
+                seq: self.newest_seq?,
+                sender: UserId(self.newest_sender?),
+                sender_name: self.newest_name?,
+                body: self.newest_body?,
+                at: timestamp(self.newest_ms?),
+                deleted: self.newest_deleted?,
+            })
+        };
+        let count = |number: Option<i64>| u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX);
+        Some(RoomSummary {
+            role: Role::of_name(&self.role?),
+            muted_until: self.muted_ms.map(timestamp),
+            members: count(self.member_count.map(i64::from)),
+            unread: count(self.unread),
+            mentioned: count(self.mentioned),
+            newest: newest(),
+            room: room_view(RoomId(self.room_id), columns)?,
+        })
     }
 }

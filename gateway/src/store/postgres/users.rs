@@ -67,7 +67,8 @@ impl PostgresStore {
         Ok(Some((User { id, name, display_name }, hash)))
     }
 
-    pub(super) async fn list_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool), StoreError> {
+    /// Ids of a user's rooms.
+    pub(super) async fn list_ids(&self, user: UserId) -> Result<Vec<Uuid>, StoreError> {
         let slot = self.slot(user.0);
         let limit = i32::try_from(MAX_USER_ROOMS).unwrap_or(i32::MAX);
         let ids: Vec<Option<Uuid>> = self
@@ -80,7 +81,11 @@ impl PostgresStore {
                     .await
             })
             .await?;
-        let ids: Vec<Uuid> = ids.into_iter().flatten().collect();
+        Ok(ids.into_iter().flatten().collect())
+    }
+
+    pub(super) async fn list_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool), StoreError> {
+        let ids = self.list_ids(user).await?;
         self.rooms_of(user, &ids).await
     }
 

@@ -1,16 +1,20 @@
-//! Messages.
+//! Entries of rooms' logs: storing texts, and reading.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use uuid::Uuid;
 
-use super::{now_ms, outbox, timestamp};
+use super::{changes, members, now_ms, outbox, timestamp};
 use crate::{
-    model::{Message, MessageId, RoomId, UserId},
-    store::{NewMessage, Page, Sent, StoreError, StoredEvent, limits::MAX_PAGE},
+    model::{Content, EntryKind, Message, MessageId, Reaction, RoomId, Seq, UserId},
+    store::{Entries, NewMessage, Page, Sent, StoreError, StoredEvent, View, changes::is_repeat, limits::MAX_PAGE},
 };
 
-const COLUMNS: &str = "room_id, seq, message_id, sender, sender_name, body, at_ms";
+const COLUMNS: &str = "room_id, seq, message_id, sender, sender_name, body, at_ms, kind, target, reply_to, mentions,
+    edited_ms, deleted, first_body";
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+    let kind: String = row.get("kind")?;
+    let mentions: Vec<u8> = row.get("mentions")?;
     Ok(Message {
         room: RoomId(row.get("room_id")?),
         seq: row.get("seq")?,
@@ -19,10 +23,22 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         sender_name: row.get("sender_name")?,
         body: row.get("body")?,
         at: timestamp(row.get("at_ms")?),
+        kind: EntryKind::of_name(&kind),
+        target: row.get("target")?,
+        reply_to: row.get("reply_to")?,
+        mentions: mentions.chunks(16).filter_map(|id| Uuid::from_slice(id).ok()).map(UserId).collect(),
+        edited_at: row.get::<_, Option<i64>>("edited_ms")?.map(timestamp),
+        deleted: row.get("deleted")?,
     })
 }
 
-/// Stores a message under the next seq of its room, or finds the one that was stored under this id.
+/// The entry at a place of a room.
+pub(super) fn at(connection: &Connection, room: RoomId, seq: Seq) -> Result<Option<Message>, StoreError> {
+    let sql = format!("select {COLUMNS} from messages where room_id = ?1 and seq = ?2");
+    Ok(connection.prepare_cached(&sql)?.query_row((room.0, seq), message).optional()?)
+}
+
+/// Stores an entry under the next seq of its room, or finds the one that was stored under this id.
 pub(super) fn send(connection: &Connection, new: NewMessage) -> Result<Sent, StoreError> {
     let sql = "select display_name from members where room_id = ?1 and user_id = ?2";
     let name: Option<String> =
@@ -30,59 +46,110 @@ pub(super) fn send(connection: &Connection, new: NewMessage) -> Result<Sent, Sto
     let sender_name = name.ok_or(StoreError::RoomNotFound)?;
 
     let sql = format!("select {COLUMNS} from messages where room_id = ?1 and message_id = ?2");
-    let first = connection.prepare_cached(&sql)?.query_row((new.room.0, new.message_id.0), message).optional()?;
-    if let Some(first) = first {
-        if first.sender != new.sender || first.body != new.body {
+    let read = |row: &Row<'_>| Ok((message(row)?, row.get::<_, Option<Vec<u8>>>("first_body")?));
+    let first = connection.prepare_cached(&sql)?.query_row((new.room.0, new.message_id.0), read).optional()?;
+    if let Some((first, first_body)) = first {
+        if !is_repeat(&first, first_body.as_deref(), &new) {
             return Err(StoreError::MessageIdReused);
         }
+        // As it was stored first, whatever has become of it.
+        let first = new.stored(first.seq, first.sender_name, first.at, first.mentions);
         return Ok(Sent { message: first, duplicate: true, events: Vec::new() });
     }
 
     let sql = "update rooms set last_seq = last_seq + 1 where id = ?1 returning last_seq";
     let seq = connection.prepare_cached(sql)?.query_row([new.room.0], |row| row.get(0))?;
     let at_ms = now_ms();
-    let sql = "insert into messages (room_id, seq, message_id, sender, sender_name, body, at_ms)
-        values (:room, :seq, :id, :sender, :name, :body, :at)";
-    connection.prepare_cached(sql)?.execute(named_params! {
-        ":room": new.room.0, ":seq": seq, ":id": new.message_id.0, ":sender": new.sender.0,
-        ":name": sender_name, ":body": new.body, ":at": at_ms,
-    })?;
-    let message = Message {
-        room: new.room,
-        seq,
-        message_id: new.message_id,
-        sender: new.sender,
-        sender_name,
-        body: new.body,
-        at: timestamp(at_ms),
+    let mentions = match &new.content {
+        Content::Text { reply_to, mentions, .. } => {
+            if let Some(reply_to) = reply_to {
+                at(connection, new.room, *reply_to)?
+                    .filter(|text| text.kind == EntryKind::Text)
+                    .ok_or(StoreError::MessageNotFound("reply_to"))?;
+            }
+            members::among(connection, new.room, mentions)?
+        }
+        _ => {
+            if let Some(there) = changes::apply(connection, &new, seq, at_ms)? {
+                let message = new.stored(there.seq, there.sender_name, there.at, Vec::new());
+                return Ok(Sent { message, duplicate: true, events: Vec::new() });
+            }
+            Vec::new()
+        }
     };
-    let event = outbox::push(connection, new.room, StoredEvent::Message { message: message.clone() })?;
+    let message = new.stored(seq, sender_name, timestamp(at_ms), mentions);
+    insert(connection, &message)?;
+    let event = outbox::push(connection, message.room, StoredEvent::Message { message: message.clone() })?;
     Ok(Sent { message, duplicate: false, events: vec![event] })
 }
 
-/// A page in ascending seq, and whether there are more in its direction.
+fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> {
+    let mentions: Vec<u8> = message.mentions.iter().flat_map(|user| *user.0.as_bytes()).collect();
+    let sql = "insert into messages
+        (room_id, seq, message_id, sender, sender_name, body, at_ms, kind, target, reply_to, mentions)
+        values (:room, :seq, :id, :sender, :name, :body, :at, :kind, :target, :reply_to, :mentions)";
+    connection.prepare_cached(sql)?.execute(named_params! {
+        ":room": message.room.0, ":seq": message.seq, ":id": message.message_id.0, ":sender": message.sender.0,
+        ":name": message.sender_name, ":body": message.body, ":at": message.at.as_millisecond(),
+        ":kind": message.kind.name(), ":target": message.target, ":reply_to": message.reply_to, ":mentions": mentions,
+    })?;
+    Ok(())
+}
+
+/// A page; `user` decides which reactions are the reader's own.
 pub(super) fn page(
     connection: &Connection,
     room: RoomId,
+    user: Option<UserId>,
     page: Page,
+    view: View,
     limit: u32,
-) -> Result<(Vec<Message>, bool), StoreError> {
+) -> Result<Entries, StoreError> {
     let limit = limit.clamp(1, MAX_PAGE) as usize;
     let (condition, order, bound) = match page {
         Page::After(seq) => ("seq > ?2", "asc", seq),
         Page::Before(seq) => ("seq < ?2", "desc", seq),
         Page::Newest => ("seq < ?2", "desc", i64::MAX),
     };
+    let texts = if view == View::Texts { "and kind = 'text'" } else { "" };
+    let sql = "select last_seq from rooms where id = ?1";
+    let last_seq = connection.prepare_cached(sql)?.query_row([room.0], |row| row.get(0)).optional()?.unwrap_or(0);
     // One more than asked for tells whether there are more.
-    let sql =
-        format!("select {COLUMNS} from messages where room_id = ?1 and {condition} order by seq {order} limit ?3");
+    let sql = format!(
+        "select {COLUMNS} from messages where room_id = ?1 and {condition} {texts} order by seq {order} limit ?3"
+    );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map((room.0, bound, limit as i64 + 1), message)?;
-    let mut found: Vec<Message> = rows.collect::<Result<_, _>>()?;
-    let more = found.len() > limit;
-    found.truncate(limit);
+    let mut messages: Vec<Message> = rows.collect::<Result<_, _>>()?;
+    let more = messages.len() > limit;
+    messages.truncate(limit);
     if order == "desc" {
-        found.reverse();
+        messages.reverse();
     }
-    Ok((found, more))
+    let mut reactions = Vec::new();
+    if view == View::Texts {
+        for text in &messages {
+            let found = reactions_to(connection, room, text.seq, user)?;
+            if !found.is_empty() {
+                reactions.push((text.seq, found));
+            }
+        }
+    }
+    Ok(Entries { messages, reactions, more, last_seq })
+}
+
+fn reactions_to(
+    connection: &Connection,
+    room: RoomId,
+    text: Seq,
+    user: Option<UserId>,
+) -> Result<Vec<Reaction>, StoreError> {
+    let sql = "select emoji, count(*), max(user_id = ?3) from reactions where room_id = ?1 and target = ?2
+        group by emoji order by min(seq)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let user = user.map_or(Uuid::nil(), |user| user.0);
+    let rows = statement.query_map((room.0, text, user), |row| {
+        Ok(Reaction { emoji: row.get(0)?, count: row.get(1)?, mine: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

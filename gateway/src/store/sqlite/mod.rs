@@ -4,7 +4,9 @@
 //! (`synchronous = FULL`): a kill at any moment loses nothing that was acknowledged, and many writers share one `fsync`. Reads go to two
 //! more threads and never wait for a writer. A file belongs to one process at a time, held by a lock beside it.
 
+mod changes;
 mod failure;
+mod members;
 mod messages;
 mod outbox;
 mod people;
@@ -25,9 +27,10 @@ use rusqlite::Connection;
 
 use self::threads::{Readers, Writer};
 use super::{
-    Changed, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError, StoredEvent,
+    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
+    StoredEvent, View,
 };
-use crate::model::{Member, Message, Role, Room, RoomId, Seq, User, UserId};
+use crate::model::{Member, Message, Role, Room, RoomId, RoomSummary, Seq, User, UserId};
 
 /// Name of the only shard, in statistics and errors.
 pub const SHARD: &str = "embedded";
@@ -163,6 +166,15 @@ impl Store for SqliteStore {
         self.read(move |connection| Ok((rooms::of_user(connection, user)?, true))).await
     }
 
+    async fn room_ids(&self, user: UserId) -> Result<Vec<RoomId>, StoreError> {
+        self.read(move |connection| rooms::ids_of_user(connection, user)).await
+    }
+
+    async fn summaries(&self, user: UserId, rooms: &[RoomId]) -> Result<(Vec<RoomSummary>, bool), StoreError> {
+        let rooms = rooms.to_vec();
+        self.read(move |connection| Ok((rooms::summaries(connection, user, &rooms)?, true))).await
+    }
+
     async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
         self.write(move |connection| rooms::create(connection, &new)).await
     }
@@ -172,19 +184,39 @@ impl Store for SqliteStore {
     }
 
     async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Role>, StoreError> {
-        self.read(move |connection| rooms::role(connection, room, user)).await
+        self.read(move |connection| members::role(connection, room, user)).await
     }
 
-    async fn members(&self, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError> {
-        self.read(move |connection| rooms::members(connection, room, user)).await
+    async fn members(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: i64,
+        limit: u32,
+    ) -> Result<(Vec<Member>, Option<i64>), StoreError> {
+        self.read(move |connection| members::page(connection, room, user, after, limit)).await
     }
 
     async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
-        self.write(move |connection| rooms::add_member(connection, room, actor, &member)).await
+        self.write(move |connection| members::add_member(connection, room, actor, &member)).await
     }
 
     async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError> {
-        self.write(move |connection| rooms::remove_member(connection, room, actor, member)).await
+        self.write(move |connection| members::remove_member(connection, room, actor, member)).await
+    }
+
+    async fn set_role(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+        role: Role,
+    ) -> Result<Changed<()>, StoreError> {
+        self.write(move |connection| members::set_role(connection, room, actor, member, role)).await
+    }
+
+    async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<(), StoreError> {
+        self.write(move |connection| members::mute(connection, room, user, until)).await
     }
 
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {
@@ -196,17 +228,21 @@ impl Store for SqliteStore {
         room: RoomId,
         user: UserId,
         page: Page,
+        view: View,
         limit: u32,
-    ) -> Result<(Vec<Message>, bool), StoreError> {
+    ) -> Result<Entries, StoreError> {
         self.read(move |connection| {
-            rooms::role(connection, room, user)?.ok_or(StoreError::RoomNotFound)?;
-            messages::page(connection, room, page, limit)
+            members::role(connection, room, user)?.ok_or(StoreError::RoomNotFound)?;
+            messages::page(connection, room, Some(user), page, view, limit)
         })
         .await
     }
 
     async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError> {
-        self.read(move |connection| Ok(messages::page(connection, room, Page::After(after), limit)?.0)).await
+        self.read(move |connection| {
+            Ok(messages::page(connection, room, None, Page::After(after), View::Log, limit)?.messages)
+        })
+        .await
     }
 
     async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
@@ -221,7 +257,7 @@ impl Store for SqliteStore {
         delivered: Option<Seq>,
         read: Option<Seq>,
     ) -> Result<Marks, StoreError> {
-        self.write(move |connection| rooms::mark(connection, room, user, delivered, read)).await
+        self.write(move |connection| members::mark(connection, room, user, delivered, read)).await
     }
 
     async fn apply_membership(&self, event: &StoredEvent) -> Result<(), StoreError> {

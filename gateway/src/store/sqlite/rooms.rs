@@ -1,23 +1,25 @@
-//! Rooms and their members.
+//! Rooms, and their list as a user sees it.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use super::{now_ms, outbox, people, timestamp};
+use super::{
+    members::{NewMember, insert_member},
+    now_ms, outbox, people, timestamp,
+};
 use crate::{
-    model::{Member, Role, Room, RoomId, RoomKind, Seq, User, UserId},
+    model::{Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, UserId},
     store::{
-        Changed, Marks, NewRoom, StoreError, StoredEvent,
-        limits::{MAX_MEMBERS, MAX_USER_ROOMS},
+        Changed, NewRoom, StoreError, StoredEvent,
+        limits::{MAX_USER_ROOMS, PREVIEW_CHARS, UNREAD_WINDOW},
         membership::members_of,
     },
 };
 
 /// A room as one member sees it, from a row with the columns of both.
 pub(super) fn room(row: &Row<'_>) -> rusqlite::Result<Room> {
-    let kind: String = row.get("kind")?;
     Ok(Room {
         id: RoomId(row.get("id")?),
-        kind: if kind == "direct" { RoomKind::Direct } else { RoomKind::Group },
+        kind: kind_of(&row.get::<_, String>("kind")?),
         title: row.get("title")?,
         last_seq: row.get("last_seq")?,
         read_seq: row.get("read_seq")?,
@@ -26,8 +28,15 @@ pub(super) fn room(row: &Row<'_>) -> rusqlite::Result<Room> {
     })
 }
 
-fn role_of(name: &str) -> Role {
-    if name == "owner" { Role::Owner } else { Role::Member }
+fn kind_of(name: &str) -> RoomKind {
+    if name == "direct" { RoomKind::Direct } else { RoomKind::Group }
+}
+
+/// A room's kind.
+pub(super) fn kind(connection: &Connection, room: RoomId) -> Result<RoomKind, StoreError> {
+    let sql = "select kind from rooms where id = ?1";
+    let name: Option<String> = connection.prepare_cached(sql)?.query_row([room.0], |row| row.get(0)).optional()?;
+    Ok(kind_of(&name.ok_or(StoreError::RoomNotFound)?))
 }
 
 /// One room as its member sees it.
@@ -50,32 +59,76 @@ pub(super) fn of_user(connection: &Connection, user: UserId) -> Result<Vec<Room>
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// A member's role.
-pub(super) fn role(connection: &Connection, room: RoomId, user: UserId) -> Result<Option<Role>, StoreError> {
-    let sql = "select role from members where room_id = ?1 and user_id = ?2";
-    let name: Option<String> =
-        connection.prepare_cached(sql)?.query_row((room.0, user.0), |row| row.get(0)).optional()?;
-    Ok(name.as_deref().map(role_of))
+/// Ids of the rooms a user is in, newest id first.
+pub(super) fn ids_of_user(connection: &Connection, user: UserId) -> Result<Vec<RoomId>, StoreError> {
+    let sql = "select room_id from user_rooms where user_id = ?1 and joined order by room_id desc limit ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map((user.0, MAX_USER_ROOMS as i64), |row| Ok(RoomId(row.get(0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// All members, for one of them, those who are there longest first.
-pub(super) fn members(connection: &Connection, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError> {
-    role(connection, room, user)?.ok_or(StoreError::RoomNotFound)?;
-    let sql = "select user_id, name, display_name, role, delivered_seq, read_seq
-        from members where room_id = ?1 order by version";
+/// Rooms as their list shows them; those the user is not in are left out.
+pub(super) fn summaries(
+    connection: &Connection,
+    user: UserId,
+    rooms: &[RoomId],
+) -> Result<Vec<RoomSummary>, StoreError> {
+    let sql =
+        "select r.id, r.kind, r.title, r.last_seq, r.created_ms, r.member_count, m.read_seq, m.delivered_seq, m.role,
+            m.muted_ms
+        from rooms r join members m on m.room_id = r.id where r.id = ?1 and m.user_id = ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([room.0], |row| {
-        let role: String = row.get("role")?;
-        Ok(Member {
-            user: UserId(row.get("user_id")?),
-            name: row.get("name")?,
-            display_name: row.get("display_name")?,
-            role: role_of(&role),
-            delivered_seq: row.get("delivered_seq")?,
-            read_seq: row.get("read_seq")?,
+    let mut found = Vec::new();
+    for id in rooms {
+        let summary = statement.query_row((id.0, user.0), |row| {
+            Ok(RoomSummary {
+                room: room(row)?,
+                role: Role::of_name(&row.get::<_, String>("role")?),
+                muted_until: row.get::<_, Option<i64>>("muted_ms")?.map(timestamp),
+                members: row.get("member_count")?,
+                unread: 0,
+                mentioned: 0,
+                newest: None,
+            })
+        });
+        let Some(mut summary) = summary.optional()? else { continue };
+        (summary.unread, summary.mentioned) = unread(connection, *id, user, summary.room.read_seq)?;
+        summary.newest = newest(connection, *id)?;
+        found.push(summary);
+    }
+    Ok(found)
+}
+
+/// Texts of others after a read mark, and those of them that mention the user.
+fn unread(connection: &Connection, room: RoomId, user: UserId, read_seq: Seq) -> Result<(u32, u32), StoreError> {
+    let sql = "select mentions from (
+            select * from messages where room_id = ?1 and seq > ?2 order by seq limit ?3
+        ) where kind = 'text' and sender <> ?4 and not deleted";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map((room.0, read_seq, UNREAD_WINDOW, user.0), |row| row.get::<_, Vec<u8>>(0))?;
+    let (mut unread, mut mentioned) = (0, 0);
+    for mentions in rows {
+        unread += 1;
+        mentioned += u32::from(mentions?.chunks(16).any(|id| id == user.0.as_bytes()));
+    }
+    Ok((unread, mentioned))
+}
+
+fn newest(connection: &Connection, room: RoomId) -> Result<Option<Newest>, StoreError> {
+    let sql = "select seq, sender, sender_name, substr(body, 1, ?3), at_ms, deleted from (
+            select * from messages where room_id = ?1 order by seq desc limit ?2
+        ) where kind = 'text' order by seq desc limit 1";
+    let newest = connection.prepare_cached(sql)?.query_row((room.0, UNREAD_WINDOW, PREVIEW_CHARS as i64), |row| {
+        Ok(Newest {
+            seq: row.get(0)?,
+            sender: UserId(row.get(1)?),
+            sender_name: row.get(2)?,
+            body: row.get(3)?,
+            at: timestamp(row.get(4)?),
+            deleted: row.get(5)?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    });
+    Ok(newest.optional()?)
 }
 
 /// Newest seq of those of the rooms that are there.
@@ -87,23 +140,6 @@ pub(super) fn positions(connection: &Connection, rooms: &[RoomId]) -> Result<Vec
         found.extend(seq.map(|seq| (*id, seq)));
     }
     Ok(found)
-}
-
-struct NewMember<'a> {
-    user: &'a User,
-    role: &'static str,
-    version: i64,
-    seq: Seq,
-}
-
-fn insert_member(connection: &Connection, room: RoomId, new: &NewMember<'_>) -> Result<(), StoreError> {
-    let sql = "insert into members (room_id, user_id, name, display_name, role, version, delivered_seq, read_seq)
-        values (:room, :user, :name, :display, :role, :version, :seq, :seq)";
-    connection.prepare_cached(sql)?.execute(named_params! {
-        ":room": room.0, ":user": new.user.id.0, ":name": new.user.name, ":display": new.user.display_name,
-        ":role": new.role, ":version": new.version, ":seq": new.seq,
-    })?;
-    Ok(())
 }
 
 /// Makes a room with its first members, or finds it.
@@ -119,106 +155,10 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Changed<(
     })? == 1;
     let mut events = Vec::new();
     for (version, user) in (1..).zip(&users).filter(|_| made) {
-        let role = if version == 1 { "owner" } else { "member" };
+        let role = if version == 1 { Role::Owner } else { Role::Member };
         insert_member(connection, new.id, &NewMember { user, role, version, seq: 0 })?;
         let event = StoredEvent::Joined { room: new.id, user: user.id, name: user.name.clone(), version };
         events.push(outbox::push(connection, new.id, event)?);
     }
     Ok(Changed { value: (view(connection, new.id, new.creator)?, made), events })
-}
-
-/// What a change of members must know of its group.
-struct Group {
-    last_seq: Seq,
-    version: i64,
-    count: i64,
-    actor: Role,
-}
-
-fn group(connection: &Connection, room: RoomId, actor: UserId) -> Result<Group, StoreError> {
-    let actor = role(connection, room, actor)?.ok_or(StoreError::RoomNotFound)?;
-    let sql = "select kind, last_seq, member_version, member_count from rooms where id = ?1";
-    let read = |row: &Row<'_>| {
-        let kind: String = row.get(0)?;
-        Ok((kind, Group { last_seq: row.get(1)?, version: row.get(2)?, count: row.get(3)?, actor }))
-    };
-    let (kind, group) = connection.prepare_cached(sql)?.query_row([room.0], read)?;
-    if kind == "direct" {
-        return Err(StoreError::Forbidden("the members of a direct room never change"));
-    }
-    Ok(group)
-}
-
-fn count_members(connection: &Connection, room: RoomId, version: i64, more: i64) -> Result<(), StoreError> {
-    let sql = "update rooms set member_version = ?2, member_count = member_count + ?3 where id = ?1";
-    connection.prepare_cached(sql)?.execute((room.0, version, more))?;
-    Ok(())
-}
-
-/// Adds a member; their marks begin at the newest message, so that what was said before is there to read and not unread.
-pub(super) fn add_member(
-    connection: &Connection,
-    room: RoomId,
-    actor: UserId,
-    member: &User,
-) -> Result<Changed<()>, StoreError> {
-    let group = group(connection, room, actor)?;
-    if role(connection, room, member.id)?.is_some() {
-        return Ok(Changed { value: (), events: Vec::new() });
-    }
-    if group.count >= MAX_MEMBERS as i64 {
-        return Err(StoreError::Limit("members of a room"));
-    }
-    let version = group.version + 1;
-    insert_member(connection, room, &NewMember { user: member, role: "member", version, seq: group.last_seq })?;
-    count_members(connection, room, version, 1)?;
-    let event = StoredEvent::Joined { room, user: member.id, name: member.name.clone(), version };
-    Ok(Changed { value: (), events: vec![outbox::push(connection, room, event)?] })
-}
-
-/// Removes a member; when the owner goes, who is in the room longest becomes owner.
-pub(super) fn remove_member(
-    connection: &Connection,
-    room: RoomId,
-    actor: UserId,
-    member: UserId,
-) -> Result<Changed<()>, StoreError> {
-    let group = group(connection, room, actor)?;
-    if actor != member && group.actor != Role::Owner {
-        return Err(StoreError::Forbidden("only the owner removes others"));
-    }
-    let Some(gone) = role(connection, room, member)? else {
-        return Ok(Changed { value: (), events: Vec::new() });
-    };
-    let sql = "delete from members where room_id = ?1 and user_id = ?2";
-    connection.prepare_cached(sql)?.execute((room.0, member.0))?;
-    if gone == Role::Owner {
-        let sql = "update members set role = 'owner' where room_id = ?1 and user_id =
-            (select user_id from members where room_id = ?1 order by version limit 1)";
-        connection.prepare_cached(sql)?.execute([room.0])?;
-    }
-    let version = group.version + 1;
-    count_members(connection, room, version, -1)?;
-    let event = StoredEvent::Left { room, user: member, version };
-    Ok(Changed { value: (), events: vec![outbox::push(connection, room, event)?] })
-}
-
-/// Raises a member's marks; what was read was delivered.
-pub(super) fn mark(
-    connection: &Connection,
-    room: RoomId,
-    user: UserId,
-    delivered: Option<Seq>,
-    read: Option<Seq>,
-) -> Result<Marks, StoreError> {
-    let before = view(connection, room, user)?;
-    let read = read.unwrap_or(0).min(before.last_seq);
-    let delivered = delivered.unwrap_or(0).min(before.last_seq).max(read);
-    let after = (before.delivered_seq.max(delivered), before.read_seq.max(read));
-    let changed = after != (before.delivered_seq, before.read_seq);
-    if changed {
-        let sql = "update members set delivered_seq = ?3, read_seq = ?4 where room_id = ?1 and user_id = ?2";
-        connection.prepare_cached(sql)?.execute((room.0, user.0, after.0, after.1))?;
-    }
-    Ok(Marks { delivered_seq: after.0, read_seq: after.1, changed })
 }

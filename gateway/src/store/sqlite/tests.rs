@@ -5,7 +5,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::*;
-use crate::{model::MessageId, model::RoomKind, store::NewUser};
+use crate::{
+    model::{Content, MessageId, RoomKind},
+    store::NewUser,
+};
 
 async fn room(store: &SqliteStore) -> (RoomId, UserId) {
     let user = User { id: UserId(Uuid::now_v7()), name: "ann".into(), display_name: "Ann".into() };
@@ -17,7 +20,7 @@ async fn room(store: &SqliteStore) -> (RoomId, UserId) {
 }
 
 fn message(room: RoomId, sender: UserId) -> NewMessage {
-    NewMessage { room, message_id: MessageId(Uuid::now_v7()), sender, body: "x".into() }
+    NewMessage { room, message_id: MessageId(Uuid::now_v7()), sender, content: Content::text("x") }
 }
 
 #[tokio::test]
@@ -55,6 +58,27 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up_to_date_with_what_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("chat.sqlite3");
+    let (ann, room, message) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(include_str!("schema.sql")).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute("insert into rooms values (?1, 'group', 'old', 0, 1, 1, 1)", [room]).unwrap();
+    old.execute("insert into members values (?1, ?2, 'ann', 'Ann', 'owner', 1, 1, 1)", [room, ann]).unwrap();
+    old.execute("insert into messages values (?1, 1, ?2, ?3, 'Ann', 'from before', 0)", [room, message, ann]).unwrap();
+    drop(old);
+    let store = SqliteStore::open(&file).unwrap();
+    let (room, ann) = (RoomId(room), UserId(ann));
+    assert_eq!(store.replay(room, 0, 10).await.unwrap()[0].body, "from before");
+    assert_eq!(store.membership(room, ann).await.unwrap(), Some(Role::Owner));
+    let content = Content::Edit { target: 1, body: "changed".into() };
+    let new = NewMessage { content, ..super::tests::message(room, ann) };
+    assert_eq!(store.send(new).await.unwrap().message.seq, 2);
+}
+
+#[tokio::test]
 async fn no_database_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("chat.sqlite3");
@@ -85,7 +109,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else_and_passes() {
         let sends = (0..20).map(|_| {
             let body = "x".repeat(8_000);
             let store = Arc::clone(&store);
-            async move { store.send(NewMessage { body, ..message(room, ann) }).await }
+            async move { store.send(NewMessage { content: Content::text(body), ..message(room, ann) }).await }
         });
         let results = futures::future::join_all(sends).await;
         acknowledged += results.iter().filter(|result| result.is_ok()).count();

@@ -207,7 +207,7 @@ impl Actor {
         let mut after = from;
         while after < to {
             let limit = HISTORY_PAGE.min(to - after);
-            let request = json!({ "type": "history", "room": room, "after": after, "limit": limit });
+            let request = json!({ "type": "history", "room": room, "after": after, "limit": limit, "view": "log" });
             self.pending.add_own(request);
             after += limit;
         }

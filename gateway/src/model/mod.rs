@@ -1,8 +1,12 @@
 //! The domain's types: what a user, a room and a message are, apart from how they travel or where they are kept.
 
+mod entry;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use self::entry::{Content, EntryKind, Message, Reaction};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -60,10 +64,34 @@ pub enum RoomKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Made the room; removes members.
+    /// Made the room, or was made its owner: gives roles, removes anybody.
     Owner,
+    /// Removes members, deletes anybody's messages.
+    Admin,
     /// Everyone else.
     Member,
+}
+
+impl Role {
+    /// The role as stores and the wire call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+
+    /// The role of this name; a name that a newer program wrote counts as the least one.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        match name {
+            "owner" => Self::Owner,
+            "admin" => Self::Admin,
+            _ => Self::Member,
+        }
+    }
 }
 
 /// A room as one of its members sees it.
@@ -85,6 +113,42 @@ pub struct Room {
     pub created_at: Timestamp,
 }
 
+/// A room in the list of one of its members, with what is new in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomSummary {
+    /// The room.
+    pub room: Room,
+    /// The member's role.
+    pub role: Role,
+    /// Until when the member wants no notifications, if that is so.
+    pub muted_until: Option<Timestamp>,
+    /// Members.
+    pub members: u32,
+    /// Texts of others after the read mark, counted over the next [`crate::store::limits::UNREAD_WINDOW`] entries.
+    pub unread: u32,
+    /// Those of them that mention the member.
+    pub mentioned: u32,
+    /// The newest text, cut to [`crate::store::limits::PREVIEW_CHARS`]; `None` when there is none among the newest entries.
+    pub newest: Option<Newest>,
+}
+
+/// The newest text of a room, as its list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// Its place.
+    pub seq: Seq,
+    /// Who sent it.
+    pub sender: UserId,
+    /// The sender's display name when it was sent.
+    pub sender_name: String,
+    /// The beginning of its body.
+    pub body: String,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// Whether it was deleted.
+    pub deleted: bool,
+}
+
 /// A member of a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
@@ -100,23 +164,4 @@ pub struct Member {
     pub delivered_seq: Seq,
     /// Newest seq that the member has read.
     pub read_seq: Seq,
-}
-
-/// A stored message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// Room.
-    pub room: RoomId,
-    /// Position in the room.
-    pub seq: Seq,
-    /// Id given by the client.
-    pub message_id: MessageId,
-    /// Who sent it.
-    pub sender: UserId,
-    /// The sender's display name when it was sent.
-    pub sender_name: String,
-    /// Text.
-    pub body: String,
-    /// When it was committed.
-    pub at: Timestamp,
 }

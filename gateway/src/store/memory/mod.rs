@@ -1,5 +1,8 @@
 //! The fake: everything in one process, nothing durable. It keeps the same contract and passes the same conformance suite.
 
+mod entries;
+mod room;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
@@ -14,11 +17,14 @@ use chat_gateway_config::stats::{Component, ShardStats};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use self::room::RoomState;
 use super::{
-    Changed, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError, StoredEvent,
+    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
+    StoredEvent, View,
     limits::{CLAIM_HOLD, MAX_MEMBERS, MAX_PAGE, MAX_USER_ROOMS},
+    membership::{DIRECT, RoleChange, may_remove, members_page, role_change},
 };
-use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, Seq, User, UserId};
+use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
 
 /// Slots of the fake; any number does.
 const SLOTS: u32 = 1024;
@@ -40,42 +46,11 @@ struct State {
     outbox: BTreeMap<Uuid, OutboxRow>,
 }
 
-struct RoomState {
-    kind: RoomKind,
-    title: String,
-    created_at: Timestamp,
-    version: i64,
-    members: Vec<Member>,
-    messages: Vec<Message>,
-}
-
 struct OutboxRow {
     slot: i32,
     event: StoredEvent,
     created_at: Timestamp,
     claimed_until: Option<Timestamp>,
-}
-
-impl RoomState {
-    fn last_seq(&self) -> Seq {
-        Seq::try_from(self.messages.len()).unwrap_or(Seq::MAX)
-    }
-
-    fn member(&self, user: UserId) -> Option<&Member> {
-        self.members.iter().find(|m| m.user == user)
-    }
-
-    fn view(&self, id: RoomId, member: &Member) -> Room {
-        Room {
-            id,
-            kind: self.kind,
-            title: self.title.clone(),
-            last_seq: self.last_seq(),
-            read_seq: member.read_seq,
-            delivered_seq: member.delivered_seq,
-            created_at: self.created_at,
-        }
-    }
 }
 
 impl State {
@@ -90,7 +65,7 @@ impl State {
     fn group_of(&mut self, room: RoomId, actor: UserId) -> Result<&mut RoomState, StoreError> {
         let state = self.room_of(room, actor)?;
         if state.kind == RoomKind::Direct {
-            return Err(StoreError::Forbidden("the members of a direct room never change"));
+            return Err(StoreError::Forbidden(DIRECT));
         }
         Ok(state)
     }
@@ -161,6 +136,19 @@ impl Store for MemoryStore {
         Ok((ids.filter_map(view).collect(), true))
     }
 
+    async fn room_ids(&self, user: UserId) -> Result<Vec<RoomId>, StoreError> {
+        let state = self.lock()?;
+        let ids = state.lists.range((user, RoomId(Uuid::nil()))..=(user, RoomId(Uuid::max()))).rev();
+        let ids = ids.filter(|(_, (joined, _))| *joined).map(|((_, room), _)| *room);
+        Ok(ids.take(MAX_USER_ROOMS).collect())
+    }
+
+    async fn summaries(&self, user: UserId, rooms: &[RoomId]) -> Result<(Vec<RoomSummary>, bool), StoreError> {
+        let state = self.lock()?;
+        let summary = |id: &RoomId| state.rooms.get(id)?.summary(*id, user);
+        Ok((rooms.iter().filter_map(summary).collect(), true))
+    }
+
     async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
         let mut state = self.lock()?;
         let creator = state.users.get(&new.creator).map(|(user, _)| user.clone());
@@ -169,22 +157,10 @@ impl Store for MemoryStore {
         let mut events = Vec::new();
         let created = !state.rooms.contains_key(&new.id);
         if created {
-            let member = |(n, user): (usize, &User)| Member {
-                user: user.id,
-                name: user.name.clone(),
-                display_name: user.display_name.clone(),
-                role: if n == 0 { Role::Owner } else { Role::Member },
-                delivered_seq: 0,
-                read_seq: 0,
-            };
-            let room = RoomState {
-                kind: new.kind,
-                title: new.title,
-                created_at: now(),
-                version: i64::try_from(users.len()).unwrap_or(i64::MAX),
-                members: users.iter().enumerate().map(member).collect(),
-                messages: Vec::new(),
-            };
+            let mut room = RoomState::new(new.kind, new.title, now());
+            for (n, user) in users.iter().enumerate() {
+                room.join(user, if n == 0 { Role::Owner } else { Role::Member });
+            }
             state.rooms.insert(new.id, room);
             for (version, user) in (1..).zip(users) {
                 let event = StoredEvent::Joined { room: new.id, user: user.id, name: user.name, version };
@@ -204,11 +180,21 @@ impl Store for MemoryStore {
     }
 
     async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Role>, StoreError> {
-        Ok(self.lock()?.rooms.get(&room).and_then(|r| r.member(user)).map(|m| m.role))
+        Ok(self.lock()?.rooms.get(&room).and_then(|room| room.role(user)))
     }
 
-    async fn members(&self, room: RoomId, user: UserId) -> Result<Vec<Member>, StoreError> {
-        Ok(self.lock()?.room_of(room, user)?.members.clone())
+    async fn members(
+        &self,
+        room: RoomId,
+        user: UserId,
+        after: i64,
+        limit: u32,
+    ) -> Result<(Vec<Member>, Option<i64>), StoreError> {
+        let mut state = self.lock()?;
+        let seats = state.room_of(room, user)?.seats.iter().filter(|seat| seat.version > after);
+        let limit = limit.clamp(1, MAX_PAGE) as usize;
+        let found = seats.take(limit + 1).map(|seat| (seat.member.clone(), seat.version)).collect();
+        Ok(members_page(found, limit))
     }
 
     async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
@@ -217,19 +203,10 @@ impl Store for MemoryStore {
         if found.member(member.id).is_some() {
             return Ok(Changed { value: (), events: Vec::new() });
         }
-        if found.members.len() >= MAX_MEMBERS {
+        if found.seats.len() >= MAX_MEMBERS {
             return Err(StoreError::Limit("members of a room"));
         }
-        found.version += 1;
-        let (version, last) = (found.version, found.last_seq());
-        found.members.push(Member {
-            user: member.id,
-            name: member.name.clone(),
-            display_name: member.display_name,
-            role: Role::Member,
-            delivered_seq: last,
-            read_seq: last,
-        });
+        let version = found.join(&member, Role::Member);
         let event = StoredEvent::Joined { room, user: member.id, name: member.name, version };
         Ok(Changed { value: (), events: vec![state.push(room, event)] })
     }
@@ -237,44 +214,68 @@ impl Store for MemoryStore {
     async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError> {
         let mut state = self.lock()?;
         let found = state.group_of(room, actor)?;
-        if actor != member && found.member(actor).map(|m| m.role) != Some(Role::Owner) {
-            return Err(StoreError::Forbidden("only the owner removes others"));
+        if actor != member {
+            may_remove(found.role(actor).ok_or(StoreError::RoomNotFound)?, found.role(member))?;
         }
-        let Some(index) = found.members.iter().position(|m| m.user == member) else {
+        let Some(index) = found.seats.iter().position(|seat| seat.member.user == member) else {
             return Ok(Changed { value: (), events: Vec::new() });
         };
-        let gone = found.members.remove(index);
+        let gone = found.seats.remove(index).member;
+        found.version += 1;
+        let mut happened = vec![StoredEvent::Left { room, user: member, version: found.version }];
+        let heir = found.seats.iter_mut().min_by_key(|seat| (seat.member.role != Role::Admin, seat.version));
         if gone.role == Role::Owner
-            && let Some(heir) = found.members.first_mut()
+            && let Some(heir) = heir
         {
-            heir.role = Role::Owner;
+            heir.member.role = Role::Owner;
+            found.version += 1;
+            let (user, version) = (heir.member.user, found.version);
+            happened.push(StoredEvent::Role { room, user, role: Role::Owner, former_owner: None, version });
+        }
+        Ok(Changed { value: (), events: happened.into_iter().map(|event| state.push(room, event)).collect() })
+    }
+
+    async fn set_role(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+        role: Role,
+    ) -> Result<Changed<()>, StoreError> {
+        let mut state = self.lock()?;
+        let found = state.group_of(room, actor)?;
+        let acting = found.role(actor).ok_or(StoreError::RoomNotFound)?;
+        let change = role_change(acting, found.role(member), role)?;
+        if change == RoleChange::Nothing {
+            return Ok(Changed { value: (), events: Vec::new() });
+        }
+        let former_owner = (change == RoleChange::HandedOver).then_some(actor);
+        for seat in &mut found.seats {
+            if seat.member.user == member {
+                seat.member.role = role;
+            } else if Some(seat.member.user) == former_owner {
+                seat.member.role = Role::Admin;
+            }
         }
         found.version += 1;
-        let event = StoredEvent::Left { room, user: member, version: found.version };
+        let event = StoredEvent::Role { room, user: member, role, former_owner, version: found.version };
         Ok(Changed { value: (), events: vec![state.push(room, event)] })
+    }
+
+    async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<(), StoreError> {
+        let mut state = self.lock()?;
+        let seats = &mut state.room_of(room, user)?.seats;
+        seats.iter_mut().filter(|seat| seat.member.user == user).for_each(|seat| seat.muted_until = until);
+        Ok(())
     }
 
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {
         let mut state = self.lock()?;
-        let found = state.room_of(new.room, new.sender)?;
-        if let Some(first) = found.messages.iter().find(|m| m.message_id == new.message_id) {
-            if first.sender != new.sender || first.body != new.body {
-                return Err(StoreError::MessageIdReused);
-            }
-            return Ok(Sent { message: first.clone(), duplicate: true, events: Vec::new() });
-        }
-        let message = Message {
-            room: new.room,
-            seq: found.last_seq() + 1,
-            message_id: new.message_id,
-            sender: new.sender,
-            sender_name: found.member(new.sender).map(|m| m.display_name.clone()).unwrap_or_default(),
-            body: new.body,
-            at: now(),
-        };
-        found.messages.push(message.clone());
-        let event = state.push(new.room, StoredEvent::Message { message: message.clone() });
-        Ok(Sent { message, duplicate: false, events: vec![event] })
+        let (message, duplicate) = state.room_of(new.room, new.sender)?.send(new, now())?;
+        let room = message.room;
+        let event = || StoredEvent::Message { message: message.clone() };
+        let events = if duplicate { Vec::new() } else { vec![state.push(room, event())] };
+        Ok(Sent { message, duplicate, events })
     }
 
     async fn history(
@@ -282,23 +283,10 @@ impl Store for MemoryStore {
         room: RoomId,
         user: UserId,
         page: Page,
+        view: View,
         limit: u32,
-    ) -> Result<(Vec<Message>, bool), StoreError> {
-        let mut state = self.lock()?;
-        let all = &state.room_of(room, user)?.messages;
-        let limit = limit.clamp(1, MAX_PAGE) as usize;
-        let index = |seq: Seq| usize::try_from(seq).unwrap_or(0).min(all.len());
-        Ok(match page {
-            Page::After(seq) => {
-                let rest = &all[index(seq)..];
-                (rest.iter().take(limit).cloned().collect(), rest.len() > limit)
-            }
-            Page::Newest | Page::Before(_) => {
-                let end = if let Page::Before(seq) = page { index(seq.saturating_sub(1)) } else { all.len() };
-                let start = end.saturating_sub(limit);
-                (all[start..end].to_vec(), start > 0)
-            }
-        })
+    ) -> Result<Entries, StoreError> {
+        Ok(self.lock()?.room_of(room, user)?.page(user, page, view, limit.clamp(1, MAX_PAGE) as usize))
     }
 
     async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError> {
@@ -323,7 +311,8 @@ impl Store for MemoryStore {
         let mut state = self.lock()?;
         let found = state.room_of(room, user)?;
         let last = found.last_seq();
-        let member = found.members.iter_mut().find(|m| m.user == user).ok_or(StoreError::RoomNotFound)?;
+        let mut members = found.seats.iter_mut().map(|seat| &mut seat.member);
+        let member = members.find(|member| member.user == user).ok_or(StoreError::RoomNotFound)?;
         let before = (member.delivered_seq, member.read_seq);
         let read = read.unwrap_or(0).min(last);
         member.read_seq = member.read_seq.max(read);

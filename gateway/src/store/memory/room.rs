@@ -1,0 +1,127 @@
+//! One room of the fake: its members, and what its list shows.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::{
+    model::{EntryKind, Member, Message, Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId},
+    store::limits::{PREVIEW_CHARS, UNREAD_WINDOW},
+};
+
+pub(super) struct RoomState {
+    pub(super) kind: RoomKind,
+    title: String,
+    created_at: Timestamp,
+    /// Counts changes of members.
+    pub(super) version: i64,
+    /// In the order of joining.
+    pub(super) seats: Vec<Seat>,
+    /// Each at its seq less one.
+    pub(super) messages: Vec<Message>,
+    /// Digests of first bodies that are gone.
+    pub(super) first_bodies: HashMap<Seq, [u8; 32]>,
+    pub(super) reactions: Vec<Given>,
+}
+
+/// A member and what only the store knows of them.
+pub(super) struct Seat {
+    pub(super) member: Member,
+    /// The room's version at which they joined.
+    pub(super) version: i64,
+    pub(super) muted_until: Option<Timestamp>,
+}
+
+/// A reaction that somebody gave.
+pub(super) struct Given {
+    pub(super) target: Seq,
+    pub(super) user: UserId,
+    pub(super) emoji: String,
+    /// The entry that made it.
+    pub(super) seq: Seq,
+}
+
+impl RoomState {
+    pub(super) fn new(kind: RoomKind, title: String, created_at: Timestamp) -> Self {
+        Self {
+            kind,
+            title,
+            created_at,
+            version: 0,
+            seats: Vec::new(),
+            messages: Vec::new(),
+            first_bodies: HashMap::new(),
+            reactions: Vec::new(),
+        }
+    }
+
+    /// Adds a member; their marks begin at the newest entry.
+    pub(super) fn join(&mut self, user: &User, role: Role) -> i64 {
+        self.version += 1;
+        let last = self.last_seq();
+        let member = Member {
+            user: user.id,
+            name: user.name.clone(),
+            display_name: user.display_name.clone(),
+            role,
+            delivered_seq: last,
+            read_seq: last,
+        };
+        self.seats.push(Seat { member, version: self.version, muted_until: None });
+        self.version
+    }
+
+    pub(super) fn last_seq(&self) -> Seq {
+        Seq::try_from(self.messages.len()).unwrap_or(Seq::MAX)
+    }
+
+    pub(super) fn member(&self, user: UserId) -> Option<&Member> {
+        self.seat(user).map(|seat| &seat.member)
+    }
+
+    pub(super) fn role(&self, user: UserId) -> Option<Role> {
+        self.member(user).map(|member| member.role)
+    }
+
+    fn seat(&self, user: UserId) -> Option<&Seat> {
+        self.seats.iter().find(|seat| seat.member.user == user)
+    }
+
+    pub(super) fn view(&self, id: RoomId, member: &Member) -> Room {
+        Room {
+            id,
+            kind: self.kind,
+            title: self.title.clone(),
+            last_seq: self.last_seq(),
+            read_seq: member.read_seq,
+            delivered_seq: member.delivered_seq,
+            created_at: self.created_at,
+        }
+    }
+
+    pub(super) fn summary(&self, id: RoomId, user: UserId) -> Option<RoomSummary> {
+        let seat = self.seat(user)?;
+        let window = UNREAD_WINDOW as usize;
+        let after = self.messages.iter().filter(|entry| entry.seq > seat.member.read_seq).take(window);
+        let unread: Vec<&Message> =
+            after.filter(|e| e.kind == EntryKind::Text && e.sender != user && !e.deleted).collect();
+        let mentioned = unread.iter().filter(|entry| entry.mentions.contains(&user)).count();
+        let newest = self.messages.iter().rev().take(window).find(|entry| entry.kind == EntryKind::Text);
+        Some(RoomSummary {
+            room: self.view(id, &seat.member),
+            role: seat.member.role,
+            muted_until: seat.muted_until,
+            members: u32::try_from(self.seats.len()).unwrap_or(u32::MAX),
+            unread: u32::try_from(unread.len()).unwrap_or(u32::MAX),
+            mentioned: u32::try_from(mentioned).unwrap_or(u32::MAX),
+            newest: newest.map(|entry| Newest {
+                seq: entry.seq,
+                sender: entry.sender,
+                sender_name: entry.sender_name.clone(),
+                body: entry.body.chars().take(PREVIEW_CHARS).collect(),
+                at: entry.at,
+                deleted: entry.deleted,
+            }),
+        })
+    }
+}
