@@ -4,6 +4,8 @@ pub mod admin;
 pub mod args;
 pub mod auth;
 pub mod broker;
+mod centrifuge;
+pub mod codec;
 pub mod connection;
 pub mod embedded;
 pub mod http;

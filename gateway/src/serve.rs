@@ -24,7 +24,7 @@ use crate::{
     admin::{self, Admin},
     auth::{Ed25519Tokens, KeyError, PasswordError, PasswordPool},
     broker,
-    http::{self, Http},
+    http::{self, Doors, Http},
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
     metrics::Metrics,
@@ -38,7 +38,7 @@ use crate::{
         postgres::PostgresStore,
         sqlite::{OpenError, SqliteStore},
     },
-    transport,
+    transport::{self, Door},
 };
 
 /// Why a gateway cannot serve.
@@ -156,7 +156,9 @@ impl Gateway {
             hub: Arc::clone(&hub),
             stop: stop.clone(),
         };
-        let router = http::router(Arc::clone(&services), passwords, websocket(hub));
+        let doors =
+            Doors { chat: websocket(Arc::clone(&hub), Door::Chat), centrifuge: websocket(hub, Door::Centrifuge) };
+        let router = http::router(Arc::clone(&services), passwords, doors);
         tokio::spawn(http::serve(clients, router, stop.clone()));
         let admin = Admin { services, metrics, redis: shared.state, shards, token, was_ready: AtomicBool::new(false) };
         tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), stop));
@@ -211,10 +213,10 @@ impl Shared {
     }
 }
 
-/// `GET /v1/ws`.
-fn websocket(hub: Arc<Hub>) -> MethodRouter<Http> {
+/// A way in for WebSockets.
+fn websocket(hub: Arc<Hub>, door: Door) -> MethodRouter<Http> {
     get(move |State(http): State<Http>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
-        let response = transport::upgrade(http.services, Arc::clone(&hub), peer, request);
+        let response = transport::upgrade(http.services, Arc::clone(&hub), peer, door, request);
         async move { response }
     })
 }

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by failing")]
 
+#[path = "chat/centrifuge.rs"]
+mod centrifuge;
+#[path = "chat/centrifuge_client.rs"]
+mod centrifuge_client;
 #[path = "chat/client.rs"]
 mod client;
 #[path = "chat/delivery.rs"]

@@ -160,6 +160,12 @@ fn write(request: &Request) -> Value {
         Request::Read { room, seq } => json!({ "type": "read", "room": room, "seq": seq }),
         Request::Presence { users } => json!({ "type": "presence", "users": users }),
         Request::Ping => json!({ "type": "ping" }),
+        Request::Subscribe(_)
+        | Request::Unsubscribe { .. }
+        | Request::RoomPresence { .. }
+        | Request::Refresh { .. } => {
+            unreachable!("these come in by the other door")
+        }
     }
 }
 

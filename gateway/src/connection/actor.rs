@@ -15,11 +15,10 @@ use super::{
     socket::{Inbound, Socket},
 };
 use crate::{
-    pipeline::{
-        Pipeline,
-        frame::{Frame, Reader},
-    },
-    protocol::{Answer, CloseCode, encode_answer},
+    codec::Read,
+    hub::Hub,
+    pipeline::{Pipeline, frame::Reader},
+    protocol::{Answer, CloseCode},
 };
 
 /// A signed-in connection.
@@ -27,6 +26,8 @@ pub(super) struct Actor<S> {
     pub(super) socket: Socket<S>,
     pub(super) session: Arc<Session>,
     pub(super) pipeline: Arc<Pipeline>,
+    /// What came in one frame with the request that signed in.
+    pub(super) early: Vec<Read>,
 }
 
 /// How a connection ends.
@@ -48,10 +49,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
     }
 
     async fn end(self, end: End, lanes: Lanes, finding_out: Option<JoinHandle<()>>) {
-        let Self { socket, session, pipeline } = self;
+        let Self { socket, session, pipeline, .. } = self;
         if let End::Close(code) = end {
             tracing::debug!(session = %session.id, code = code.code(), "closing a connection");
-            pipeline.services.counters.closed.add(code.name());
+            pipeline.services.counters.closed.add(session.codec.goodbye(code).name);
             socket.close(code).await;
         } else {
             drop(socket);
@@ -62,14 +63,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         if let Some(task) = finding_out {
             let _ = task.await;
         }
-        let rooms = session.rooms();
+        let rooms = Hub::known_rooms(&session);
         pipeline.hub.forget(&session).await;
         pipeline.hub.departed(session.user.id, rooms);
     }
 
     async fn serve(&mut self, lanes: &mut Lanes, finding_out: &mut Option<JoinHandle<()>>) -> End {
-        let mut reader = Reader::default();
         let session = Arc::clone(&self.session);
+        let mut reader = Reader::new(session.codec);
+        for read in std::mem::take(&mut self.early) {
+            self.accept(read, lanes);
+        }
         loop {
             tokio::select! {
                 next = session.queue.next() => match next {
@@ -99,8 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
 
     /// Takes a frame in.
     fn take(&mut self, inbound: Inbound, reader: &mut Reader, lanes: &mut Lanes) -> Option<End> {
-        let text = match inbound {
-            Inbound::Text(text) => text,
+        let frame = match inbound {
+            Inbound::Frame(frame) => frame,
             Inbound::Alive => {
                 self.session.see(self.pipeline.hub.second());
                 return None;
@@ -109,15 +113,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
             Inbound::Gone => return Some(End::Gone),
         };
         self.session.see(self.pipeline.hub.second());
-        match reader.read(&text) {
-            Frame::Request(incoming) => lanes.admit(incoming, &self.session, &self.pipeline),
-            Frame::Refused(refusal) => {
-                self.pipeline.services.counters.refused.add(refusal.error.code.name());
-                self.session.push(encode_answer(refusal.id, &Answer::Error(refusal.error)), Class::Kept);
-            }
-            Frame::Hopeless => return Some(End::Close(CloseCode::NotJson)),
+        let Some(reads) = reader.read(&frame) else { return Some(End::Close(CloseCode::NotJson)) };
+        for read in reads {
+            self.accept(read, lanes);
         }
         None
+    }
+
+    fn accept(&self, read: Read, lanes: &mut Lanes) {
+        match read {
+            Read::Request { tag, request } => lanes.admit(tag, request, &self.session, &self.pipeline),
+            Read::Refused { tag, error } => {
+                self.pipeline.services.counters.refused.add(error.code.name());
+                self.session.push(self.session.codec.answer(tag, &Answer::Error(error)), Class::Kept);
+            }
+        }
     }
 
     /// Looks into what the hub wants to be found out, in a task of its own.

@@ -2,31 +2,33 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use jiff::Timestamp;
 
 use super::{
     queue::{Class, Queue},
     session::{Control, Session},
 };
 use crate::{
-    auth::Claims,
+    auth::{Claims, TokenError},
+    codec::{Codec, Frame, Tag},
     model::{Room, RoomId, Seq},
     pipeline::Pipeline,
     protocol::{
-        Answer, CloseCode, Incoming, Request, WireError,
+        Answer, CloseCode, Request, WireError,
         answer::{Resumed, Welcome},
-        encode_answer, limits,
+        limits,
     },
 };
 
 /// Why there is no session: what to say, and the code to close with.
 #[derive(Debug)]
 pub(super) struct Refused {
-    pub(super) frame: Utf8Bytes,
+    pub(super) frame: Option<Frame>,
     pub(super) code: CloseCode,
 }
 
 /// Where a session starts in its rooms.
+#[derive(Default)]
 struct Start {
     rooms: Vec<Room>,
     cursors: Vec<(RoomId, Seq)>,
@@ -37,36 +39,53 @@ struct Start {
 pub(super) async fn hello(
     pipeline: &Pipeline,
     queue: &Arc<Queue>,
-    incoming: Incoming,
+    codec: Codec,
+    (tag, request): (Option<Tag>, Request),
 ) -> Result<Arc<Session>, Refused> {
-    let Incoming { id, request } = incoming;
-    let refuse = |error: WireError, code| Refused { frame: encode_answer(id, &Answer::Error(error)), code };
+    let refuse = |error: WireError, code| {
+        // Clients of Centrifuge tell a false token by the code of the close, and take an answer for something else.
+        let told = codec == Codec::Chat || code != CloseCode::Unauthenticated;
+        Refused { frame: told.then(|| codec.answer(tag, &Answer::Error(error))), code }
+    };
     let Request::Hello { token, resume } = request else {
         let error = WireError::new(crate::protocol::ErrorCode::Unauthenticated, "the first frame must be hello");
         return Err(refuse(error, CloseCode::Unauthenticated));
     };
     let services = &pipeline.services;
     let Claims { user, expires_at } =
-        services.tokens.verify(&token).map_err(|error| refuse(error.into(), CloseCode::Unauthenticated))?;
-    let session = Arc::new(Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters)));
+        services.tokens.verify(&token).map_err(|error| refuse(error.into(), close_code(error)))?;
+    let session = Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters));
+    let session = Arc::new(session.speaking(codec));
     // Known before its rooms are read: a change in between reaches it as a control and is looked into after this.
     pipeline.hub.register(&session).await;
-    let listed = services.store.user_rooms(session.user.id).await;
-    let (rooms, complete) = match listed {
-        Ok(listed) => listed,
-        Err(error) => {
-            pipeline.hub.forget(&session).await;
-            return Err(refuse(error.into(), CloseCode::Stopping));
+    let start = if codec.follows_all() {
+        let listed = services.store.user_rooms(session.user.id).await;
+        let (rooms, complete) = match listed {
+            Ok(listed) => listed,
+            Err(error) => {
+                pipeline.hub.forget(&session).await;
+                return Err(refuse(error.into(), CloseCode::Stopping));
+            }
+        };
+        let start = start(rooms, &resume, services.config.limits.rooms_per_connection as usize);
+        if !complete {
+            keep_unlisted(&session, &resume, &start);
         }
+        start
+    } else {
+        Start::default()
     };
-    let start = start(rooms, &resume, services.config.limits.rooms_per_connection as usize);
-    if !complete {
-        keep_unlisted(&session, &resume, &start);
-    }
-    welcome(pipeline, &session, id, start.rooms, start.resumed);
+    welcome(pipeline, &session, tag, start.rooms, start.resumed);
     pipeline.hub.follow(&session, &start.cursors).await;
     pipeline.hub.arrived(&session).await;
     Ok(session)
+}
+
+fn close_code(error: TokenError) -> CloseCode {
+    match error {
+        TokenError::Invalid => CloseCode::Unauthenticated,
+        TokenError::Expired => CloseCode::Expired,
+    }
 }
 
 /// Decides where each room goes on.
@@ -103,7 +122,7 @@ fn keep_unlisted(session: &Session, resume: &[(RoomId, Seq)], start: &Start) {
     session.control(Control::Recheck);
 }
 
-fn welcome(pipeline: &Pipeline, session: &Session, re: Option<u64>, rooms: Vec<Room>, resumed: Vec<Resumed>) {
+fn welcome(pipeline: &Pipeline, session: &Session, tag: Option<Tag>, rooms: Vec<Room>, resumed: Vec<Resumed>) {
     let services = &pipeline.services;
     let welcome = Welcome {
         session: session.id,
@@ -113,6 +132,7 @@ fn welcome(pipeline: &Pipeline, session: &Session, re: Option<u64>, rooms: Vec<R
         limits: services.config.limits.into(),
         rooms: rooms.into_iter().map(Into::into).collect(),
         resumed,
+        expires_in: session.expires_at() - Timestamp::now().as_second(),
     };
-    session.push(encode_answer(re, &Answer::Welcome(Box::new(welcome))), Class::Kept);
+    session.push(session.codec.answer(tag, &Answer::Welcome(Box::new(welcome))), Class::Kept);
 }

@@ -7,11 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 use tokio::task::{Id, JoinSet};
 
 use super::session::Session;
-use crate::{
-    model::RoomId,
-    pipeline::Pipeline,
-    protocol::{Incoming, Request},
-};
+use crate::{codec::Tag, model::RoomId, pipeline::Pipeline, protocol::Request};
 
 /// Requests that wait or run; with more the connection is not read, which slows the client down.
 const REQUESTS: usize = 32;
@@ -19,12 +15,14 @@ const REQUESTS: usize = 32;
 /// Requests that run at once.
 const RUNNING: usize = 8;
 
-/// Numbers that one merged mark answers.
+/// Tags that one merged mark answers.
 const MERGED: usize = 64;
 
 /// The requests of one connection.
 #[derive(Default)]
 pub(super) struct Lanes {
+    /// Requests of a frame that held more than may wait; bounded by what fits in one frame.
+    held: VecDeque<(Option<Tag>, Request)>,
     waiting: VecDeque<Job>,
     running: JoinSet<()>,
     busy: Vec<(Id, Lane)>,
@@ -42,12 +40,16 @@ enum Lane {
 struct Job {
     lane: Lane,
     request: Request,
-    ids: Vec<u64>,
+    tags: Vec<Tag>,
 }
 
 impl Lanes {
     /// Whether another request may be read.
     pub(super) fn has_room(&self) -> bool {
+        self.held.is_empty() && self.takes_more()
+    }
+
+    fn takes_more(&self) -> bool {
         self.waiting.len() + self.busy.len() < REQUESTS
     }
 
@@ -57,12 +59,14 @@ impl Lanes {
     }
 
     /// Takes a request in, and starts it if its turn is now.
-    pub(super) fn admit(&mut self, incoming: Incoming, session: &Arc<Session>, pipeline: &Arc<Pipeline>) {
-        let Incoming { id, request } = incoming;
-        if !self.merge(id, &request) {
-            let lane = lane_of(&request);
-            self.waiting.push_back(Job { lane, request, ids: id.into_iter().collect() });
-        }
+    pub(super) fn admit(
+        &mut self,
+        tag: Option<Tag>,
+        request: Request,
+        session: &Arc<Session>,
+        pipeline: &Arc<Pipeline>,
+    ) {
+        self.held.push_back((tag, request));
         self.start(session, pipeline);
     }
 
@@ -82,19 +86,20 @@ impl Lanes {
 
     /// Waits until all that run have ended, and forgets those that wait.
     pub(super) async fn finish(mut self) {
+        self.held.clear();
         self.waiting.clear();
         while self.running.join_next().await.is_some() {}
     }
 
     /// Merges a mark into one that waits: marks are cumulative.
-    fn merge(&mut self, id: Option<u64>, request: &Request) -> bool {
+    fn merge(&mut self, tag: Option<Tag>, request: &Request) -> bool {
         let Some(last) = self.waiting.iter_mut().rev().find(|job| job.request.room() == request.room()) else {
             return false;
         };
         let seq = match (&mut last.request, request) {
             (Request::Delivered { seq, .. }, Request::Delivered { seq: new, .. })
             | (Request::Read { seq, .. }, Request::Read { seq: new, .. })
-                if last.ids.len() < MERGED =>
+                if last.tags.len() < MERGED =>
             {
                 (*seq).max(*new)
             }
@@ -103,17 +108,25 @@ impl Lanes {
         if let Request::Delivered { seq: kept, .. } | Request::Read { seq: kept, .. } = &mut last.request {
             *kept = seq;
         }
-        last.ids.extend(id);
+        last.tags.extend(tag);
         true
     }
 
     fn start(&mut self, session: &Arc<Session>, pipeline: &Arc<Pipeline>) {
+        while self.takes_more()
+            && let Some((tag, request)) = self.held.pop_front()
+        {
+            if !self.merge(tag, &request) {
+                let lane = lane_of(&request);
+                self.waiting.push_back(Job { lane, request, tags: tag.into_iter().collect() });
+            }
+        }
         while self.busy.len() < RUNNING {
             let Some(job) = self.next_free().and_then(|at| self.waiting.remove(at)) else { return };
             let (session, pipeline) = (Arc::clone(session), Arc::clone(pipeline));
-            let Job { lane, request, ids } = job;
+            let Job { lane, request, tags } = job;
             // A task of its own, so that a client that takes no answers never holds a connection of the store's pool.
-            let task = self.running.spawn(async move { pipeline.process(&session, &ids, request).await });
+            let task = self.running.spawn(async move { pipeline.process(&session, &tags, request).await });
             self.busy.push((task.id(), lane));
         }
     }

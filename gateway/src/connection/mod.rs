@@ -27,11 +27,9 @@ use self::{
     socket::{Inbound, Socket},
 };
 use crate::{
-    pipeline::{
-        Pipeline,
-        frame::{Frame, Reader},
-    },
-    protocol::{Answer, CloseCode, encode_answer, limits},
+    codec::{Codec, Read},
+    pipeline::{Pipeline, frame::Reader},
+    protocol::{Answer, CloseCode, limits},
     services::Counters,
 };
 
@@ -58,57 +56,61 @@ impl Drop for Permit {
     }
 }
 
-/// Serves an accepted WebSocket: `hello`, then a task of its own until the connection ends.
-pub async fn serve<S>(pipeline: Arc<Pipeline>, socket: WebSocketStream<S>, permit: Permit)
+/// Serves an accepted WebSocket in its language: `hello`, then a task of its own until the connection ends.
+pub async fn serve<S>(pipeline: Arc<Pipeline>, socket: WebSocketStream<S>, codec: Codec, permit: Permit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut socket = Socket(socket);
+    let mut socket = Socket { stream: socket, codec };
     let greeted = Box::pin(greet(&pipeline, &mut socket)).await;
     match greeted {
-        Ok(session) => {
+        Ok((session, early)) => {
             if pipeline.services.draining.load(Ordering::Relaxed) {
                 pipeline.hub.ask_to_leave(&session);
             }
-            let actor = Actor { socket, session, pipeline };
+            let actor = Actor { socket, session, pipeline, early };
             tokio::spawn(async move {
                 actor.run().await;
                 drop(permit);
             });
         }
         Err(Some(code)) => {
-            pipeline.services.counters.closed.add(code.name());
+            pipeline.services.counters.closed.add(codec.goodbye(code).name);
             socket.close(code).await;
         }
         Err(None) => {}
     }
 }
 
-/// Reads frames until `hello`. `Err` carries the code to close with, if there is still somebody to tell.
-async fn greet<S>(pipeline: &Pipeline, socket: &mut Socket<S>) -> Result<Arc<Session>, Option<CloseCode>>
+/// Reads frames until `hello`; returns what came in one frame with it, too. `Err` carries the code to close with, if there is still
+/// somebody to tell.
+async fn greet<S>(pipeline: &Pipeline, socket: &mut Socket<S>) -> Result<(Arc<Session>, Vec<Read>), Option<CloseCode>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let deadline = Instant::now() + limits::HELLO_TIMEOUT;
     let queue = Arc::new(Queue::default());
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(socket.codec);
     loop {
         let inbound = timeout_at(deadline, socket.read()).await.map_err(|_| Some(CloseCode::Silent))?;
-        let text = match inbound {
-            Inbound::Text(text) => text,
+        let frame = match inbound {
+            Inbound::Frame(frame) => frame,
             Inbound::Alive => continue,
             Inbound::Bad(code) => return Err(Some(code)),
             Inbound::Gone => return Err(None),
         };
-        let (frame, code) = match reader.read(&text) {
-            Frame::Request(incoming) => match handshake::hello(pipeline, &queue, incoming).await {
-                Ok(session) => return Ok(session),
-                Err(refused) => (refused.frame, Some(refused.code)),
-            },
-            Frame::Refused(refusal) => (encode_answer(refusal.id, &Answer::Error(refusal.error)), None),
-            Frame::Hopeless => return Err(Some(CloseCode::NotJson)),
+        let mut reads = reader.read(&frame).ok_or(Some(CloseCode::NotJson))?.into_iter();
+        let Some(first) = reads.next() else { continue };
+        let (frame, code) = match first {
+            Read::Request { tag, request } => {
+                match handshake::hello(pipeline, &queue, socket.codec, (tag, request)).await {
+                    Ok(session) => return Ok((session, reads.collect())),
+                    Err(refused) => (refused.frame, Some(refused.code)),
+                }
+            }
+            Read::Refused { tag, error } => (Some(socket.codec.answer(tag, &Answer::Error(error))), None),
         };
-        let batch = Batch { frames: [frame].into(), ping: false };
+        let batch = Batch { frames: frame.into_iter().collect(), ping: false };
         timeout_at(deadline, socket.write(batch, &queue))
             .await
             .map_err(|_| Some(CloseCode::Silent))?

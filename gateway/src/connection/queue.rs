@@ -8,9 +8,11 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::protocol::{CloseCode, limits};
+use crate::{
+    codec::Frame,
+    protocol::{CloseCode, limits},
+};
 
 /// Whether a frame must arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub enum Next {
 #[derive(Debug, Default)]
 pub struct Batch {
     /// In order.
-    pub frames: VecDeque<Utf8Bytes>,
-    /// A WebSocket ping is due.
+    pub frames: VecDeque<Frame>,
+    /// A ping is due.
     pub ping: bool,
 }
 
@@ -61,7 +63,7 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    frames: VecDeque<Utf8Bytes>,
+    frames: VecDeque<Frame>,
     /// Bytes queued or taken and not yet handed to the socket.
     bytes: usize,
     ping: bool,
@@ -78,7 +80,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 
 impl Queue {
     /// Puts a frame at the end, unless it does not fit.
-    pub fn push(&self, frame: Utf8Bytes, class: Class) -> Pushed {
+    pub fn push(&self, frame: Frame, class: Class) -> Pushed {
         let mut state = self.lock();
         if state.closing.is_some() {
             return Pushed::Closed;
@@ -104,7 +106,7 @@ impl Queue {
     }
 
     /// As [`Queue::push`] for a presence change, which several rooms may bring; `change` is its number.
-    pub fn push_presence(&self, frame: Utf8Bytes, change: u64) -> Pushed {
+    pub fn push_presence(&self, frame: Frame, change: u64) -> Pushed {
         {
             let mut state = self.lock();
             if state.presence.contains(&change) {
@@ -130,7 +132,7 @@ impl Queue {
         self.lock().bytes <= limits::QUEUE_BYTES / 8
     }
 
-    /// Asks the writer for a WebSocket ping.
+    /// Asks the writer for a ping.
     pub fn ping(&self) {
         self.lock().ping = true;
         self.wake.notify_one();
@@ -193,7 +195,7 @@ impl Queue {
 }
 
 /// The first frames, as many as one batch holds; all of them nearly always.
-fn take_batch(frames: &mut VecDeque<Utf8Bytes>) -> VecDeque<Utf8Bytes> {
+fn take_batch(frames: &mut VecDeque<Frame>) -> VecDeque<Frame> {
     let mut bytes = 0;
     let over = frames.iter().position(|frame| {
         bytes += frame.len();
@@ -224,7 +226,7 @@ fn gives_up(code: CloseCode) -> bool {
 mod tests {
     use super::*;
 
-    fn frame(bytes: usize) -> Utf8Bytes {
+    fn frame(bytes: usize) -> Frame {
         "x".repeat(bytes).into()
     }
 

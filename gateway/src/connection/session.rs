@@ -4,18 +4,18 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
 };
 
 use tokio::sync::Notify;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
 use super::queue::{Class, Pushed, Queue};
 use crate::{
+    codec::{Codec, Frame},
     model::{RoomId, Seq, User},
-    protocol::CloseCode,
+    protocol::{ClientEvent, CloseCode},
     services::Counters,
 };
 
@@ -41,8 +41,10 @@ pub struct Session {
     pub id: Uuid,
     /// Who it is.
     pub user: User,
+    /// What its frames look like, and whether it follows all rooms of its user.
+    pub codec: Codec,
     /// When the token ends, seconds since the Unix epoch.
-    pub expires_at: i64,
+    expires_at: AtomicI64,
     /// What waits to be sent.
     pub queue: Arc<Queue>,
     counters: Arc<Counters>,
@@ -64,7 +66,8 @@ impl Session {
         Self {
             id: Uuid::now_v7(),
             user,
-            expires_at,
+            codec: Codec::default(),
+            expires_at: AtomicI64::new(expires_at),
             queue,
             counters,
             seen: AtomicU32::new(0),
@@ -76,13 +79,35 @@ impl Session {
         }
     }
 
+    /// The same with another codec than `chat.v1`'s.
+    #[must_use]
+    pub fn speaking(self, codec: Codec) -> Self {
+        Self { codec, ..self }
+    }
+
+    /// When the token ends, seconds since the Unix epoch.
+    #[must_use]
+    pub fn expires_at(&self) -> i64 {
+        self.expires_at.load(Ordering::Relaxed)
+    }
+
+    /// Goes on under another token of the same user, which ends at this second of the Unix epoch.
+    pub(crate) fn renew(&self, expires_at: i64) {
+        self.expires_at.store(expires_at, Ordering::Relaxed);
+    }
+
+    /// Queues an event for this connection alone.
+    pub fn tell(&self, event: &ClientEvent, class: Class) -> Pushed {
+        self.push(self.codec.event(event), class)
+    }
+
     /// Queues a frame and counts what is shed.
-    pub fn push(&self, frame: Utf8Bytes, class: Class) -> Pushed {
+    pub fn push(&self, frame: Frame, class: Class) -> Pushed {
         self.count(self.queue.push(frame, class))
     }
 
     /// Queues a message event.
-    pub fn push_message(&self, frame: Utf8Bytes) -> Pushed {
+    pub fn push_message(&self, frame: Frame) -> Pushed {
         let pushed = self.push(frame, Class::Kept);
         if pushed == Pushed::Queued {
             self.counters.delivered.fetch_add(1, Ordering::Relaxed);
@@ -91,7 +116,7 @@ impl Session {
     }
 
     /// Queues a presence event unless another room brought the same change.
-    pub fn push_presence(&self, frame: Utf8Bytes, change: u64) -> Pushed {
+    pub fn push_presence(&self, frame: Frame, change: u64) -> Pushed {
         self.count(self.queue.push_presence(frame, change))
     }
 

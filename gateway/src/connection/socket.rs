@@ -10,14 +10,17 @@ use tokio::{
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Bytes, Error, Message, Utf8Bytes,
+        Error, Message, Utf8Bytes,
         error::CapacityError,
         protocol::{CloseFrame, WebSocketConfig},
     },
 };
 
 use super::queue::{Batch, Queue};
-use crate::protocol::{CloseCode, limits};
+use crate::{
+    codec::{Codec, Frame, Goodbye},
+    protocol::{CloseCode, limits},
+};
 
 /// Time for a close frame to go out and for the client's to come in.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -29,8 +32,8 @@ const LEFTOVER_BYTES: usize = 1024 * 1024;
 /// What came in.
 #[derive(Debug)]
 pub(super) enum Inbound {
-    /// A text frame.
-    Text(Utf8Bytes),
+    /// A frame of the kind that the codec takes.
+    Frame(Frame),
     /// Ping or pong: a sign of life.
     Alive,
     /// Something to close for.
@@ -53,14 +56,18 @@ pub fn config() -> WebSocketConfig {
 }
 
 /// The WebSocket of one connection.
-pub(super) struct Socket<S>(pub(super) WebSocketStream<S>);
+pub(super) struct Socket<S> {
+    pub(super) stream: WebSocketStream<S>,
+    pub(super) codec: Codec,
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Waits for a frame. Safe to abandon.
     pub(super) async fn read(&mut self) -> Inbound {
-        match self.0.next().await {
-            Some(Ok(Message::Text(text))) => Inbound::Text(text),
-            Some(Ok(Message::Binary(_))) => Inbound::Bad(CloseCode::Binary),
+        match self.stream.next().await {
+            Some(Ok(Message::Text(text))) if !self.codec.is_binary() => Inbound::Frame(Frame::Text(text)),
+            Some(Ok(Message::Binary(bytes))) if self.codec.is_binary() => Inbound::Frame(Frame::Binary(bytes)),
+            Some(Ok(Message::Text(_) | Message::Binary(_))) => Inbound::Bad(CloseCode::Binary),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Inbound::Alive,
             Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => Inbound::Bad(CloseCode::TooLarge),
             Some(Ok(Message::Close(_)) | Err(_)) | None => Inbound::Gone,
@@ -70,22 +77,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Writes everything, then flushes once. Waits as long as the client's window is closed.
     pub(super) async fn write(&mut self, batch: Batch, queue: &Queue) -> Result<(), Error> {
         if batch.ping {
-            self.0.feed(Message::Ping(Bytes::new())).await?;
+            self.stream.feed(self.codec.ping()).await?;
         }
         for frame in batch.frames {
             let bytes = frame.len();
-            self.0.feed(Message::Text(frame)).await?;
+            self.stream.feed(frame.into()).await?;
             queue.written(bytes);
         }
-        self.0.flush().await
+        self.stream.flush().await
     }
 
     /// Sends a close frame and waits a moment for the client to have seen it.
     pub(super) async fn close(mut self, code: CloseCode) {
-        let frame = CloseFrame { code: code.code().into(), reason: Utf8Bytes::from_static(code.reason()) };
+        let Goodbye { code, reason, .. } = self.codec.goodbye(code);
+        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(reason) };
         let goodbye = async {
-            self.0.close(Some(frame)).await?;
-            let stream = self.0.get_mut();
+            self.stream.close(Some(frame)).await?;
+            let stream = self.stream.get_mut();
             let mut scratch = [0; 1024];
             let mut left = LEFTOVER_BYTES;
             while left > 0 {

@@ -34,15 +34,24 @@ pub struct Http {
     pub(crate) passwords: Arc<PasswordPool>,
 }
 
-/// The routes of the client port. `websocket` serves `GET /v1/ws`.
-pub fn router(services: Arc<Services>, passwords: Arc<PasswordPool>, websocket: MethodRouter<Http>) -> Router {
+/// The ways in for WebSockets.
+pub struct Doors {
+    /// Serves `GET /v1/ws`.
+    pub chat: MethodRouter<Http>,
+    /// Serves `GET /connection/websocket`.
+    pub centrifuge: MethodRouter<Http>,
+}
+
+/// The routes of the client port.
+pub fn router(services: Arc<Services>, passwords: Arc<PasswordPool>, doors: Doors) -> Router {
     let http = Http { services, passwords };
     Router::new()
         .route("/v1/sign-up", post(accounts::sign_up))
         .route("/v1/sign-in", post(accounts::sign_in))
         .route("/v1/token", post(accounts::renew))
         .route("/v1/config", get(config))
-        .route("/v1/ws", websocket)
+        .route("/v1/ws", doors.chat)
+        .route("/connection/websocket", doors.centrifuge)
         .route("/", get(page::index))
         .route("/{file}", get(page::file))
         .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "not_found", "nothing is served under this path") })

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     broker::{Delivery, Key},
+    codec::Shared,
     connection::{queue::Class, session::Control},
     model::{RoomId, UserId},
-    protocol::{ClientEvent, encode_event},
+    protocol::ClientEvent,
 };
 
 /// Shared by the hub, the broker's pump and the relay.
@@ -69,9 +70,9 @@ impl Dispatch {
                 Event::RoomAdded { room } => Control::RoomAdded(*room),
                 Event::RoomRemoved { room } => Control::RoomRemoved(*room),
                 Event::Muted { room, until } => {
-                    let frame = encode_event(&ClientEvent::Muted { room: *room, until: *until });
+                    let event = Shared::new(ClientEvent::Muted { room: *room, until: *until });
                     for session in &sessions {
-                        session.push(frame.clone(), Class::Kept);
+                        session.push(event.frame(session.codec).clone(), Class::Kept);
                     }
                     continue;
                 }

@@ -9,8 +9,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Hub;
 use crate::{
+    codec::Codec,
     connection::{queue::Class, session::Session},
-    protocol::{ClientEvent, CloseCode, encode_event},
+    protocol::{ClientEvent, CloseCode},
 };
 
 /// Longest wait that one `reconnect` asks for: breaks up those who got it in the same moment.
@@ -45,9 +46,14 @@ impl Hub {
         }
     }
 
-    /// Asks one client to reconnect within the next second.
+    /// Asks one client to reconnect within the next second. In the Centrifuge protocol closing is the way to ask, and clients spread
+    /// themselves.
     pub(crate) fn ask_to_leave(&self, session: &Arc<Session>) {
+        if session.codec != Codec::Chat {
+            session.close(CloseCode::Stopping);
+            return;
+        }
         let after_ms = rand::random_range(0..=JITTER_MS);
-        session.push(encode_event(&ClientEvent::Reconnect { after_ms, reason: "drain" }), Class::Kept);
+        session.tell(&ClientEvent::Reconnect { after_ms, reason: "drain" }, Class::Kept);
     }
 }

@@ -11,8 +11,8 @@ use crate::{
         queue::Class,
         session::{Control, Session},
     },
-    model::{RoomId, Seq},
-    protocol::{ClientEvent, answer::PresenceState, encode_event},
+    model::{Room, RoomId, Seq},
+    protocol::{ClientEvent, answer::PresenceState},
     store::StoreError,
 };
 
@@ -40,6 +40,34 @@ impl Hub {
             if !session.follows(room) {
                 self.leave(session, room).await;
             }
+        }
+    }
+
+    /// Notes that a session wants to follow one room, and finds out where the room stands; `None` when it follows it already. Unless
+    /// it fails, [`Hub::enter`] or [`Hub::unfollow`] must come next.
+    ///
+    /// # Errors
+    /// The store's, as when the user is no member. The room is then not followed.
+    pub(crate) async fn open(&self, session: &Session, room: RoomId) -> Result<Option<Room>, StoreError> {
+        // Before the store is asked, so that a removal meanwhile finds the room among those that are followed.
+        if !session.note_room(room) {
+            return Ok(None);
+        }
+        self.bind(room).await;
+        let found = self.services.store.room(room, session.user.id).await;
+        if found.is_err() && session.forget_room(room) {
+            self.services.broker.unbind(Key::Room(room));
+        }
+        found.map(Some)
+    }
+
+    /// Begins delivery in a room that [`Hub::open`] found at `stored`; the session has everything up to `cursor`.
+    pub(crate) async fn enter(&self, session: &Arc<Session>, room: RoomId, cursor: Seq, stored: Seq) {
+        self.join(session, room, cursor, stored).await;
+        if !session.follows(room) {
+            // Removed meanwhile, when there was nothing to leave yet. What told the client so came before the answer.
+            self.dispatch.worker(room).tell(Command::Leave { room, session: session.id }).await;
+            session.tell(&ClientEvent::RoomRemoved { room }, Class::Kept);
         }
     }
 
@@ -83,6 +111,9 @@ impl Hub {
     }
 
     async fn maybe_added(&self, session: &Arc<Session>, room: RoomId) -> Result<(), StoreError> {
+        if !session.codec.follows_all() {
+            return self.tell_added(session, room).await;
+        }
         let limit = self.services.config.limits.rooms_per_connection as usize;
         if session.follows(room) || session.room_count() >= limit {
             return Ok(());
@@ -103,11 +134,23 @@ impl Hub {
         let stored = view.last_seq;
         let cursor = session.kept_cursor(room).map_or(stored, |kept| kept.min(stored));
         view.last_seq = cursor;
-        session.push(encode_event(&ClientEvent::RoomAdded { room: view.into() }), Class::Kept);
+        session.tell(&ClientEvent::RoomAdded { room: view.into() }, Class::Kept);
         self.join(session, room, cursor, stored).await;
         // The members could not hear of the arrival, which was before the room.
         self.tell_presence(session.user.id, &[room], PresenceState::Online).await;
         Ok(())
+    }
+
+    /// Tells of a room that the user is in and that this connection follows only if it asks for it.
+    async fn tell_added(&self, session: &Session, room: RoomId) -> Result<(), StoreError> {
+        match self.services.store.room(room, session.user.id).await {
+            Ok(view) => {
+                session.tell(&ClientEvent::RoomAdded { room: view.into() }, Class::Kept);
+                Ok(())
+            }
+            Err(StoreError::RoomNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn maybe_removed(&self, session: &Arc<Session>, room: RoomId) -> Result<(), StoreError> {
@@ -117,7 +160,7 @@ impl Hub {
         match self.services.store.membership(room, session.user.id).await? {
             None => {
                 if self.unfollow(session, room).await {
-                    session.push(encode_event(&ClientEvent::RoomRemoved { room }), Class::Kept);
+                    session.tell(&ClientEvent::RoomRemoved { room }, Class::Kept);
                 }
             }
             Some(_) => self.dispatch.worker(room).tell(Command::Resume { room, session: session.id }).await,
@@ -127,6 +170,12 @@ impl Hub {
 
     /// Compares all rooms: the broker may have lost a change.
     async fn recheck(&self, session: &Arc<Session>) -> Result<(), StoreError> {
+        if !session.codec.follows_all() {
+            for room in session.rooms() {
+                self.maybe_removed(session, room).await?;
+            }
+            return Ok(());
+        }
         let (rooms, complete) = self.services.store.user_rooms(session.user.id).await?;
         for room in &rooms {
             self.maybe_added(session, room.id).await?;

@@ -21,8 +21,8 @@ pub(super) async fn run(hub: Arc<Hub>) {
 fn beat(hub: &Hub, second: u32, now: i64) {
     let slot = second % limits::PING_SECONDS;
     hub.dispatch.registry.for_each(|session| {
-        if session.expires_at <= now {
-            session.close(CloseCode::Unauthenticated);
+        if session.expires_at() <= now {
+            session.close(CloseCode::Expired);
         } else if second.saturating_sub(session.seen()) > limits::PING_SECONDS * limits::SILENT_PERIODS {
             session.close(CloseCode::Silent);
         } else if u32::from(session.id.as_bytes()[15]) % limits::PING_SECONDS == slot {

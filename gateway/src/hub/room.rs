@@ -8,14 +8,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
 use super::ephemera::Ephemera;
 use crate::{
+    codec::Shared,
     connection::session::{Control, Session},
     model::{Message, Seq, UserId},
-    protocol::{ClientEvent, encode_event},
+    protocol::ClientEvent,
 };
 
 /// How long a gap may stay open before the store is asked: two gateways that commit at once publish in either order, and the
@@ -41,7 +41,7 @@ pub(super) struct Room {
     /// Up to here the store is known to have everything and the broker will not bring it: no grace.
     stored: Seq,
     /// Messages that came ahead of what some follower lacks.
-    ahead: BTreeMap<Seq, Utf8Bytes>,
+    ahead: BTreeMap<Seq, Shared>,
     filling: bool,
     /// The seq before the oldest gap, and since when it is one.
     gap: Option<(Seq, Instant)>,
@@ -149,12 +149,12 @@ impl Room {
             tally.duplicates += u64::from(!own);
             return;
         }
-        let frame = message_frame(message);
+        let event = shared(message);
         let mut lacking = false;
         for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
             if follower.cursor == seq - 1 {
                 // Live frames are never held back: a client that cannot take them is closed and resumes.
-                follower.session.push_message(frame.clone());
+                follower.session.push_message(event.frame(follower.session.codec).clone());
                 follower.cursor = seq;
                 self.head = self.head.max(seq);
             } else {
@@ -162,7 +162,7 @@ impl Room {
             }
         }
         if lacking && self.ahead.len() < AHEAD {
-            self.ahead.insert(seq, frame);
+            self.ahead.insert(seq, event);
         }
         if !self.ahead.is_empty() {
             self.pull();
@@ -190,9 +190,10 @@ impl Room {
             let seq = message.seq;
             tally.backfilled += u64::from(seq > self.head);
             self.target = self.target.max(seq);
-            let frame = message_frame(message);
+            let event = shared(message);
             let mut lacking = false;
             for follower in self.followers.iter_mut().filter(|f| !f.suspended && f.cursor < seq) {
+                let frame = event.frame(follower.session.codec);
                 if follower.cursor == seq - 1 && follower.session.queue.takes_replay(frame.len()) {
                     follower.session.push_message(frame.clone());
                     follower.cursor = seq;
@@ -202,7 +203,7 @@ impl Room {
                 }
             }
             if lacking && self.ahead.len() < AHEAD {
-                self.ahead.insert(seq, frame);
+                self.ahead.insert(seq, event);
             }
         }
         self.pull();
@@ -225,7 +226,8 @@ impl Room {
             return;
         }
         for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
-            while let Some(frame) = self.ahead.get(&(follower.cursor + 1)) {
+            while let Some(event) = self.ahead.get(&(follower.cursor + 1)) {
+                let frame = event.frame(follower.session.codec);
                 if !follower.session.queue.takes_replay(frame.len()) {
                     break;
                 }
@@ -295,6 +297,6 @@ impl Room {
 #[path = "room_tests.rs"]
 mod tests;
 
-fn message_frame(message: Message) -> Utf8Bytes {
-    encode_event(&ClientEvent::Message { message: message.into() })
+fn shared(message: Message) -> Shared {
+    Shared::new(ClientEvent::Message { message: message.into() })
 }

@@ -109,7 +109,8 @@ async fn received(session: &Session) -> Vec<Seq> {
     session.queue.close(crate::protocol::CloseCode::Normal);
     while let Next::Frames(batch) = session.queue.next().await {
         for frame in batch.frames {
-            let event: serde_json::Value = serde_json::from_str(&frame).unwrap();
+            let crate::codec::Frame::Text(text) = frame else { panic!("{frame:?}") };
+            let event: serde_json::Value = serde_json::from_str(&text).unwrap();
             seqs.push(event["message"]["seq"].as_i64().unwrap());
         }
     }

@@ -19,9 +19,10 @@ use super::{
     room::{Fill, Room, Tally},
 };
 use crate::{
+    codec::Shared,
     connection::{queue::Class, session::Session},
     model::{Message, RoomId, Seq, UserId},
-    protocol::{ClientEvent, encode_event, event::TypingState},
+    protocol::{ClientEvent, event::TypingState},
     services::Services,
 };
 
@@ -229,25 +230,25 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
             }
         }
         Event::Presence { user, state: presence, change } => {
-            let frame = encode_event(&ClientEvent::Presence { user, state: presence });
+            let event = Shared::new(ClientEvent::Presence { user, state: presence });
             for session in state.sessions().filter(|session| session.user.id != user) {
-                session.push_presence(frame.clone(), change);
+                session.push_presence(event.frame(session.codec).clone(), change);
             }
         }
         Event::MemberAdded { user, name, version } => {
             if state.ephemera.is_new(version) {
-                tell(state, Class::Kept, None, &ClientEvent::MemberAdded { room, user, name });
+                tell(state, Class::Kept, None, ClientEvent::MemberAdded { room, user, name });
             }
         }
         Event::MemberRemoved { user, version } => {
             state.suspend(user, room);
             if state.ephemera.is_new(version) {
-                tell(state, Class::Kept, None, &ClientEvent::MemberRemoved { room, user });
+                tell(state, Class::Kept, None, ClientEvent::MemberRemoved { room, user });
             }
         }
         Event::RoleChanged { user, role, version } => {
             if state.ephemera.is_new_role(version, user) {
-                tell(state, Class::Kept, None, &ClientEvent::RoleChanged { room, user, role });
+                tell(state, Class::Kept, None, ClientEvent::RoleChanged { room, user, role });
             }
         }
         Event::RoomAdded { .. } | Event::RoomRemoved { .. } | Event::Muted { .. } | Event::Unknown => {}
@@ -255,17 +256,17 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
 }
 
 fn tell_typing(state: &Room, room: RoomId, user: UserId, name: String, typing: TypingState) {
-    tell(state, Class::Ephemeral, Some(user), &ClientEvent::Typing { room, user, name, state: typing });
+    tell(state, Class::Ephemeral, Some(user), ClientEvent::Typing { room, user, name, state: typing });
 }
 
 fn tell_receipt(state: &Room, room: RoomId, Receipt { user, delivered_seq, read_seq }: Receipt) {
-    tell(state, Class::Ephemeral, None, &ClientEvent::Receipt { room, user, delivered_seq, read_seq });
+    tell(state, Class::Ephemeral, None, ClientEvent::Receipt { room, user, delivered_seq, read_seq });
 }
 
-/// Queues an event for everyone in the room but one user; encoded once.
-fn tell(state: &Room, class: Class, but: Option<UserId>, event: &ClientEvent) {
-    let frame = encode_event(event);
+/// Queues an event for everyone in the room but one user; encoded once for each codec.
+fn tell(state: &Room, class: Class, but: Option<UserId>, event: ClientEvent) {
+    let event = Shared::new(event);
     for session in state.sessions().filter(|session| Some(session.user.id) != but) {
-        session.push(frame.clone(), class);
+        session.push(event.frame(session.codec).clone(), class);
     }
 }

@@ -10,9 +10,9 @@ use crate::{
 
 /// Refuses and closes when the token has ended since `hello`.
 pub(super) fn check(session: &Session) -> Result<(), WireError> {
-    if session.expires_at > Timestamp::now().as_second() {
+    if session.expires_at() > Timestamp::now().as_second() {
         return Ok(());
     }
-    session.close(CloseCode::Unauthenticated);
+    session.close(CloseCode::Expired);
     Err(TokenError::Expired.into())
 }

@@ -30,5 +30,5 @@ pub(super) async fn commit(services: &Services, recent: &RecentSends, new: NewMe
         at: message.at,
         duplicate,
     };
-    Ok(Outcome { answer, events })
+    Ok(Outcome { answer, events, entry: None })
 }

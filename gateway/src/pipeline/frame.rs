@@ -1,39 +1,32 @@
-//! Stage 1: a text frame becomes a request that keeps to the protocol and to the cluster's limits.
+//! Stage 1: a frame becomes requests that keep to the protocol and to the cluster's limits.
 
 use chat_gateway_config::Limits;
 
-use crate::protocol::{ErrorCode, Incoming, Refusal, Request, WireError, limits, parse};
+use crate::{
+    codec::{Codec, Frame, Read},
+    protocol::{ErrorCode, Request, WireError, limits},
+};
 
-/// Counts frames in a row that are no JSON.
-#[derive(Debug, Default)]
+/// Reads a connection's frames, and counts those in a row that are no JSON.
+#[derive(Debug)]
 pub struct Reader {
+    codec: Codec,
     bad: u32,
 }
 
-/// What a text frame is.
-#[derive(Debug)]
-pub enum Frame {
-    /// A request.
-    Request(Incoming),
-    /// Something to answer with an error.
-    Refused(Refusal),
-    /// No JSON once too often.
-    Hopeless,
-}
-
 impl Reader {
-    /// Reads a frame.
-    pub fn read(&mut self, text: &str) -> Frame {
-        match parse(text) {
-            Ok(incoming) => {
-                self.bad = 0;
-                Frame::Request(incoming)
-            }
-            Err(refusal) => {
-                self.bad = if refusal.error.code == ErrorCode::BadJson { self.bad + 1 } else { 0 };
-                if self.bad >= limits::BAD_FRAMES { Frame::Hopeless } else { Frame::Refused(refusal) }
-            }
-        }
+    /// A reader of frames in this codec.
+    #[must_use]
+    pub fn new(codec: Codec) -> Self {
+        Self { codec, bad: 0 }
+    }
+
+    /// Reads a frame; `None` when there is no use in reading on.
+    pub fn read(&mut self, frame: &Frame) -> Option<Vec<Read>> {
+        let reads = self.codec.read(frame).ok()?;
+        let bad = |read: &Read| matches!(read, Read::Refused { error, .. } if error.code == ErrorCode::BadJson);
+        self.bad = if reads.iter().any(bad) { self.bad + 1 } else { 0 };
+        (self.bad < limits::BAD_FRAMES).then_some(reads)
     }
 }
 

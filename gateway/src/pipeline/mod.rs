@@ -18,11 +18,13 @@ mod publish;
 mod rate_limit;
 mod reads;
 mod rooms;
+mod subscribe;
 mod typing;
 
 use std::sync::Arc;
 
 use crate::{
+    codec::Tag,
     connection::session::Session,
     hub::Hub,
     protocol::{Answer, Request, WireError},
@@ -43,11 +45,13 @@ struct Outcome {
     answer: Answer,
     /// To be published after the answer is on its way.
     events: Vec<OutboxEvent>,
+    /// Delivery that begins after the answer is on its way.
+    entry: Option<subscribe::Entry>,
 }
 
 impl From<Answer> for Outcome {
     fn from(answer: Answer) -> Self {
-        Self { answer, events: Vec::new() }
+        Self { answer, events: Vec::new(), entry: None }
     }
 }
 
@@ -58,17 +62,20 @@ impl Pipeline {
         Self { services, hub }
     }
 
-    /// Carries out one request. `ids` are the numbers to answer under: more than one when requests were merged, none when no answer
+    /// Carries out one request. `tags` are what to answer under: more than one when requests were merged, none when no answer
     /// is wanted.
-    pub async fn process(&self, session: &Arc<Session>, ids: &[u64], request: Request) {
+    pub async fn process(&self, session: &Arc<Session>, tags: &[Tag], request: Request) {
         match self.carry_out(session, request).await {
-            Ok(Outcome { answer, events }) => {
-                ack::answer(session, ids, &answer);
+            Ok(Outcome { answer, events, entry }) => {
+                ack::answer(session, tags, &answer);
                 publish::announce(&self.hub, events).await;
+                if let Some(entry) = entry {
+                    entry.enter(self, session).await;
+                }
             }
             Err(error) => {
                 self.services.counters.refused.add(error.code.name());
-                ack::answer(session, ids, &Answer::Error(error));
+                ack::answer(session, tags, &Answer::Error(error));
             }
         }
     }
@@ -102,6 +109,10 @@ impl Pipeline {
             Request::Typing { room, state } => Ok(typing::tell(self, session, room, state).await),
             Request::Delivered { room, seq } => marks::raise(self, session, room, Some(seq), None).await,
             Request::Read { room, seq } => marks::raise(self, session, room, None, Some(seq)).await,
+            Request::Subscribe(wanted) => subscribe::subscribe(self, session, wanted).await,
+            Request::Unsubscribe { room } => Ok(subscribe::unsubscribe(self, session, room).await),
+            Request::RoomPresence { room } => subscribe::presence(self, session, room).await,
+            Request::Refresh { token } => subscribe::refresh(self, session, &token),
             Request::Ping => Ok(Answer::Pong.into()),
             Request::Hello { .. } => Err(WireError::field("type", "hello is the first frame of a connection only")),
         }

@@ -36,15 +36,18 @@ pub(super) async fn create(pipeline: &Pipeline, session: &Arc<Session>, wanted: 
         (RoomKind::Group, _) => wanted.room_key.map_or_else(|| RoomId(Uuid::now_v7()), |key| keyed_room(creator, key)),
     };
     let limit = pipeline.services.config.limits.rooms_per_connection as usize;
-    if session.room_count() >= limit && !session.follows(id) {
+    let follows_all = session.codec.follows_all();
+    if follows_all && session.room_count() >= limit && !session.follows(id) {
         return Err(WireError::new(ErrorCode::Limit, format!("a connection follows at most {limit} rooms")));
     }
     let title = if wanted.kind == RoomKind::Direct { String::new() } else { wanted.title };
     let new = NewRoom { id, kind: wanted.kind, title, creator, members };
     let Changed { value: (room, created), events } = store.create_room(new).await?;
     apply_for(pipeline, creator, &events).await;
-    pipeline.hub.follow(session, &[(room.id, room.last_seq)]).await;
-    Ok(Outcome { answer: Answer::Room { room: room.into(), created }, events })
+    if follows_all {
+        pipeline.hub.follow(session, &[(room.id, room.last_seq)]).await;
+    }
+    Ok(Outcome { answer: Answer::Room { room: room.into(), created }, events, entry: None })
 }
 
 /// Adds a member.
@@ -60,7 +63,7 @@ pub(super) async fn add_member(
         return Err(WireError::new(ErrorCode::NotFound, "no such user"));
     };
     let Changed { events, .. } = store.add_member(room, session.user.id, member).await?;
-    Ok(Outcome { answer: Answer::Ok, events })
+    Ok(Outcome { answer: Answer::Ok, events, entry: None })
 }
 
 /// Removes a member.
@@ -73,7 +76,7 @@ pub(super) async fn remove_member(
     let member = people::id_of(&member);
     let Changed { events, .. } = pipeline.services.store.remove_member(room, session.user.id, member).await?;
     apply_for(pipeline, session.user.id, &events).await;
-    Ok(Outcome { answer: Answer::Ok, events })
+    Ok(Outcome { answer: Answer::Ok, events, entry: None })
 }
 
 /// Gives a member another role.
@@ -86,7 +89,7 @@ pub(super) async fn set_role(
 ) -> Result<Outcome, WireError> {
     let member = people::id_of(member);
     let Changed { events, .. } = pipeline.services.store.set_role(room, session.user.id, member, role).await?;
-    Ok(Outcome { answer: Answer::Ok, events })
+    Ok(Outcome { answer: Answer::Ok, events, entry: None })
 }
 
 /// Notes until when the user wants no notifications of a room, and tells the user's connections.

@@ -78,6 +78,23 @@ pub enum Answer {
     },
     /// Done.
     Ok,
+    /// To `subscribe` of the Centrifuge door.
+    Subscribed {
+        /// Where publications go on from.
+        position: Seq,
+        /// Whether all since the client's position follow; `None` when it did not ask for them.
+        recovered: Option<bool>,
+    },
+    /// To `presence` and `presence_stats` of the Centrifuge door.
+    RoomPresence {
+        /// The members who are online.
+        online: Vec<User>,
+    },
+    /// To `refresh` of the Centrifuge door.
+    Refreshed {
+        /// Seconds until the new token ends.
+        expires_in: i64,
+    },
     /// To `ping`.
     Pong,
     /// Not done.
@@ -101,6 +118,9 @@ pub struct Welcome {
     pub rooms: Vec<RoomView>,
     /// What became of the rooms that `hello` named.
     pub resumed: Vec<Resumed>,
+    /// Seconds until the token ends.
+    #[serde(skip)]
+    pub expires_in: i64,
 }
 
 /// Limits as clients see them.
@@ -168,6 +188,18 @@ pub struct MessageView {
 }
 
 impl MessageView {
+    /// The room.
+    #[must_use]
+    pub fn room(&self) -> RoomId {
+        self.room
+    }
+
+    /// The place in the room.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
     /// The same with the reactions to it.
     #[must_use]
     pub fn with_reactions(self, reactions: Vec<Reaction>) -> Self {

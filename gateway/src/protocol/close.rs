@@ -15,6 +15,8 @@ pub enum CloseCode {
     NotJson,
     /// The token is missing, invalid or expired.
     Unauthenticated,
+    /// The token ended while the connection was open.
+    Expired,
     /// No `hello` in time, or no sign of life.
     Silent,
     /// Far over the message rate.
@@ -33,7 +35,7 @@ impl CloseCode {
             Self::TooLarge => 1009,
             Self::Stopping => 1012,
             Self::NotJson => 4400,
-            Self::Unauthenticated => 4401,
+            Self::Unauthenticated | Self::Expired => 4401,
             Self::Silent => 4408,
             Self::Flooding => 4429,
             Self::TooSlow => 4503,
@@ -49,7 +51,7 @@ impl CloseCode {
             Self::TooLarge => "1009",
             Self::Stopping => "1012",
             Self::NotJson => "4400",
-            Self::Unauthenticated => "4401",
+            Self::Unauthenticated | Self::Expired => "4401",
             Self::Silent => "4408",
             Self::Flooding => "4429",
             Self::TooSlow => "4503",
@@ -65,7 +67,7 @@ impl CloseCode {
             Self::TooLarge => "a frame has at most 64 KiB",
             Self::Stopping => "this gateway stops; connect again",
             Self::NotJson => "the frames are no JSON",
-            Self::Unauthenticated => "sign in again",
+            Self::Unauthenticated | Self::Expired => "sign in again",
             Self::Silent => "no sign of life",
             Self::Flooding => "far over the message rate",
             Self::TooSlow => "the connection does not take what it is sent",

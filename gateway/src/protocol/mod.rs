@@ -18,4 +18,5 @@ pub use answer::{Answer, encode_answer};
 pub use close::CloseCode;
 pub use error::{ErrorCode, WireError};
 pub use event::{ClientEvent, encode_event};
+pub(crate) use request::read_request;
 pub use request::{Incoming, Refusal, Request, parse};

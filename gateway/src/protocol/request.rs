@@ -1,7 +1,7 @@
 //! What clients ask, and how a frame becomes a request.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
@@ -137,8 +137,47 @@ pub enum Request {
         /// Whom to ask for.
         users: Vec<UserId>,
     },
+    /// Follows a room, from a connection of the Centrifuge door.
+    Subscribe(Subscribe),
+    /// Ceases to follow a room, from a connection of the Centrifuge door.
+    Unsubscribe {
+        /// The room.
+        room: RoomId,
+    },
+    /// Asks which members of a room are there, from a connection of the Centrifuge door.
+    RoomPresence {
+        /// The room.
+        room: RoomId,
+    },
+    /// Goes on under a new token, from a connection of the Centrifuge door.
+    Refresh {
+        /// Of the same user.
+        token: String,
+    },
     /// Asks whether the connection lives.
     Ping,
+}
+
+/// A wish to follow one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscribe {
+    /// The room.
+    pub room: RoomId,
+    /// Where to go on.
+    pub recover: Recover,
+    /// Whether to refuse rather than go on live when there is no way to go on there.
+    pub strict: bool,
+}
+
+/// Where a subscription goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recover {
+    /// Live.
+    No,
+    /// After this seq.
+    From(Seq),
+    /// At a position of another history, where nothing can go on.
+    Elsewhere,
 }
 
 /// A user by id or by sign-in name.
@@ -163,11 +202,17 @@ impl Request {
             | Self::Send { room, .. }
             | Self::History { room, .. }
             | Self::Typing { room, .. }
+            | Self::Subscribe(Subscribe { room, .. })
+            | Self::Unsubscribe { room }
+            | Self::RoomPresence { room }
             | Self::Delivered { room, .. }
             | Self::Read { room, .. } => Some(*room),
-            Self::Hello { .. } | Self::CreateRoom { .. } | Self::Rooms { .. } | Self::Presence { .. } | Self::Ping => {
-                None
-            }
+            Self::Hello { .. }
+            | Self::CreateRoom { .. }
+            | Self::Rooms { .. }
+            | Self::Presence { .. }
+            | Self::Refresh { .. }
+            | Self::Ping => None,
         }
     }
 }
@@ -205,6 +250,14 @@ pub fn parse(text: &str) -> Result<Incoming, Refusal> {
         Ok(request) => Ok(Incoming { id, request }),
         Err(error) => Err(refuse(id, error)),
     }
+}
+
+/// Reads a request of this `type` out of its other fields.
+///
+/// # Errors
+/// `unknown_type`, or `bad_request` with the field at fault.
+pub(crate) fn read_request(kind: &str, fields: Map<String, Value>) -> Result<Request, WireError> {
+    request(kind, &mut Fields(fields))
 }
 
 fn request(kind: &str, fields: &mut Fields) -> Result<Request, WireError> {

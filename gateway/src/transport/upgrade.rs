@@ -23,6 +23,7 @@ use tokio_tungstenite::{
 use tracing::Instrument;
 
 use crate::{
+    codec::Codec,
     connection::{self, Permit},
     hub::Hub,
     pipeline::Pipeline,
@@ -30,18 +31,44 @@ use crate::{
     services::Services,
 };
 
-/// The sub-protocol that this gateway speaks.
-const SUB_PROTOCOL: &str = "chat.v1";
+/// A path through which WebSockets come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// `GET /v1/ws`: the sub-protocol `chat.v1`, or none.
+    Chat,
+    /// `GET /connection/websocket`: `centrifuge-protobuf`, or else JSON.
+    Centrifuge,
+}
+
+impl Door {
+    /// The sub-protocols of this door, the preferred one first, each with its codec.
+    fn sub_protocols(self) -> &'static [(&'static str, Codec)] {
+        match self {
+            Self::Chat => &[("chat.v1", Codec::Chat)],
+            Self::Centrifuge => {
+                &[("centrifuge-protobuf", Codec::CentrifugeProtobuf), ("centrifuge-json", Codec::CentrifugeJson)]
+            }
+        }
+    }
+
+    /// The codec of clients that ask for none.
+    fn default_codec(self) -> Codec {
+        match self {
+            Self::Chat => Codec::Chat,
+            Self::Centrifuge => Codec::CentrifugeJson,
+        }
+    }
+}
 
 /// Seconds after which a refused client should try again, drawn from this range so that a crowd does not return as one.
 const RETRY_SECONDS: std::ops::RangeInclusive<u32> = 1..=5;
 
-/// Answers `GET /v1/ws`: 101 and a connection, 503 when the gateway is full or draining, 426 for what is no upgrade.
-pub fn upgrade(services: Arc<Services>, hub: Arc<Hub>, peer: SocketAddr, request: Request) -> Response {
+/// Answers an upgrade request at a door: 101 and a connection, 503 when the gateway is full or draining, 426 for what is no upgrade.
+pub fn upgrade(services: Arc<Services>, hub: Arc<Hub>, peer: SocketAddr, door: Door, request: Request) -> Response {
     if services.draining.load(Ordering::Relaxed) {
         return refuse("this gateway stops");
     }
-    let has_protocol = offers(request.headers(), SUB_PROTOCOL);
+    let chosen = door.sub_protocols().iter().find(|(name, _)| offers(request.headers(), name));
     let (mut response, upgrade) = match handshake(request) {
         Ok(accepted) => accepted,
         Err(refusal) => return *refusal,
@@ -49,13 +76,14 @@ pub fn upgrade(services: Arc<Services>, hub: Arc<Hub>, peer: SocketAddr, request
     let Some(permit) = Permit::take(&services.counters, services.config.max_connections) else {
         return refuse("this gateway has all the connections it takes");
     };
-    if has_protocol {
-        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
+    if let Some((name, _)) = chosen {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
     }
+    let codec = chosen.map_or(door.default_codec(), |(_, codec)| *codec);
     let pipeline = Arc::new(Pipeline::new(services, hub));
     let serve = async move {
         match socket(upgrade, connection::socket_config()).await {
-            Ok(socket) => connection::serve(pipeline, socket, permit).await,
+            Ok(socket) => connection::serve(pipeline, socket, codec, permit).await,
             Err(error) => tracing::debug!(%error, "the client did not wait for its upgrade"),
         }
     };

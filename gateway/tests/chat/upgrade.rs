@@ -10,7 +10,7 @@ use axum::{
     extract::{ConnectInfo, Request},
     routing::get,
 };
-use chat_gateway::transport;
+use chat_gateway::transport::{self, Door};
 use tokio_tungstenite::{
     connect_async,
     tungstenite::{
@@ -28,7 +28,7 @@ async fn serve(world: &World) -> SocketAddr {
     let (services, hub) = (Arc::clone(&world.gateways[0].services), Arc::clone(&world.gateways[0].hub));
     let upgrade = get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
         let (services, hub) = (Arc::clone(&services), Arc::clone(&hub));
-        async move { transport::upgrade(services, hub, peer, request) }
+        async move { transport::upgrade(services, hub, peer, Door::Chat, request) }
     });
     let app = Router::new().route("/v1/ws", upgrade).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });

@@ -8,6 +8,7 @@ use std::{
 use chat_gateway::{
     auth::{Claims, TokenError, Tokens, names},
     broker::MemoryExchange,
+    codec::Codec,
     connection::{self, Permit},
     hub::Hub,
     limiter::LocalLimiter,
@@ -23,6 +24,7 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    centrifuge_client::Centrifuge,
     client::Client,
     faulty::{Faults, FaultyBroker, Switches},
 };
@@ -93,19 +95,29 @@ impl World {
 
     /// A client that has said nothing yet.
     pub(crate) fn socket(&self, gateway: usize) -> Client {
-        let (near, far) = duplex(PIPE);
-        self.serve(gateway, far);
-        Client::new(near)
+        Client::new(self.pipe(gateway, Codec::Chat))
     }
 
-    fn serve(&self, gateway: usize, stream: DuplexStream) {
+    /// A client of the Centrifuge door that has said nothing yet.
+    pub(crate) async fn centrifuge(&self, gateway: usize) -> Centrifuge {
+        Centrifuge::new(self.pipe(gateway, Codec::CentrifugeJson)).await
+    }
+
+    /// The client's end of a connection in this language.
+    pub(crate) fn pipe(&self, gateway: usize, codec: Codec) -> DuplexStream {
+        let (near, far) = duplex(PIPE);
+        self.serve(gateway, far, codec);
+        near
+    }
+
+    fn serve(&self, gateway: usize, stream: DuplexStream, codec: Codec) {
         let Gateway { services, hub, .. } = &self.gateways[gateway];
         let permit = Permit::take(&services.counters, 10_000).unwrap();
         let pipeline = Arc::new(Pipeline::new(Arc::clone(services), Arc::clone(hub)));
         tokio::spawn(async move {
             let config = Some(connection::socket_config());
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
-            connection::serve(pipeline, socket, permit).await;
+            connection::serve(pipeline, socket, codec, permit).await;
         });
     }
 }
