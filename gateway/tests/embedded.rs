@@ -4,29 +4,16 @@
 
 mod support;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
+use std::{process::Command, time::Duration};
+
+use chat_test_client::{Account, Addresses, Client, ClientConfig, HistoryRange, Ledger, accounts, load};
+use support::{
+    lone::{Lone, local, wait_ready},
+    process::Process,
+    stage::PROGRAM,
 };
 
-use chat_gateway::embedded;
-use chat_test_client::{Account, Addresses, Client, ClientConfig, HistoryRange, Ledger, accounts, load};
-use support::{eventually, free_port, process::Process, stage::PROGRAM};
-
 const MINUTE: Duration = Duration::from_secs(60);
-
-fn local() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], free_port()))
-}
-
-async fn wait_ready(admin: SocketAddr, log: &Path) {
-    eventually(&format!("ready, see {}", log.display()), MINUTE, async || {
-        accounts::get(&admin.to_string(), "/readyz", None).await.is_ok_and(|(status, _)| status.is_success())
-    })
-    .await;
-}
 
 async fn account(addresses: &Addresses, name: &str) -> Account {
     accounts::enter(addresses, name, "a good password", MINUTE).await.unwrap()
@@ -71,37 +58,6 @@ async fn one_command_without_configuration_serves_people_and_remembers_them() {
     assert_eq!(again.account().user.id, ann.user.id, "the same person by the same password");
     let (messages, _) = again.history(room, HistoryRange::After(0)).await.unwrap();
     assert_eq!(messages.iter().map(|m| m.body.as_str()).collect::<Vec<_>>(), ["hello"]);
-}
-
-/// A gateway on the embedded store whose limits no load meets.
-struct Lone {
-    config: PathBuf,
-    log: PathBuf,
-    admin: SocketAddr,
-    process: Process,
-}
-
-impl Lone {
-    fn start(dir: &Path, listen: SocketAddr) -> Self {
-        let admin = local();
-        let mut config = embedded::prepare(&dir.join("data"), listen, admin).unwrap();
-        config.limits.messages_per_second = 100_000;
-        config.limits.message_burst = 100_000;
-        let file = dir.join("config.json");
-        std::fs::write(&file, serde_json::to_string(&config).unwrap()).unwrap();
-        let log = dir.join("log");
-        let process = Self::serve(&file, &log);
-        Self { config: file, log, admin, process }
-    }
-
-    fn serve(config: &Path, log: &Path) -> Process {
-        Process::start(Command::new(PROGRAM).arg("serve").arg("--config").arg(config), log)
-    }
-
-    fn kill_and_start(&mut self) {
-        self.process.kill();
-        self.process = Self::serve(&self.config, &self.log);
-    }
 }
 
 /// 200 kills in the long form. Every one falls into a stream of messages of which some are on their way.
