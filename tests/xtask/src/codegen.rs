@@ -1,8 +1,8 @@
 //! Generated files: the CRDs out of the Rust types, and the page out of its TypeScript.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::{paths, shell};
+use crate::{packages, paths, shell};
 
 /// Writes the generated files, or compares them with what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
@@ -31,13 +31,7 @@ fn page(check: bool) -> Result<()> {
 
 /// Installs the page's development packages as the lock file says, once.
 pub(crate) fn npm_ci() -> Result<()> {
-    let web = paths::root().join("gateway/web");
-    if web.join("node_modules/.package-lock.json").exists() {
-        return Ok(());
-    }
-    let mut install = shell::command("npm", &["ci", "--silent", "--no-audit", "--no-fund"]);
-    install.current_dir(&web);
-    shell::run(install).context("the page needs Node.js 20 or newer with npm; on Debian: apt-get install nodejs npm")
+    packages::npm_ci("gateway/web")
 }
 
 fn files(folder: &std::path::Path) -> Result<Vec<(std::ffi::OsString, Vec<u8>)>> {

@@ -1,10 +1,10 @@
-//! Debian packages that tests need: installed when absent and possible, otherwise named with the command that gets them.
+//! Packages that tests need, of Debian, npm and Go: installed when absent and possible, otherwise named with the command that gets them.
 
 use std::{path::Path, process::Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
-use crate::shell;
+use crate::{paths, shell};
 
 /// A program and the package that brings it.
 struct Needed {
@@ -51,6 +51,25 @@ pub(crate) fn ensure() -> Result<()> {
         std::fs::remove_file(policy)?;
     }
     installed.map_err(|error| error.context(format!("install them by hand as root: {by_hand}")))
+}
+
+/// Installs the npm packages of a folder as its lock file says, once.
+pub(crate) fn npm_ci(folder: &str) -> Result<()> {
+    let folder = paths::root().join(folder);
+    if folder.join("node_modules/.package-lock.json").exists() {
+        return Ok(());
+    }
+    let mut install = shell::command("npm", &["ci", "--silent", "--no-audit", "--no-fund"]);
+    install.current_dir(&folder);
+    shell::run(install).context("Node.js 20 or newer with npm is needed; on Debian: apt-get install nodejs npm")
+}
+
+/// Gets the clients that `gateway/tests/centrifuge_sdks.rs` runs, as their lock files say.
+pub(crate) fn ensure_sdks() -> Result<()> {
+    npm_ci("gateway/tests/sdks/js")?;
+    let mut download = shell::command("go", &["mod", "download"]);
+    download.current_dir(paths::root().join("gateway/tests/sdks/go"));
+    shell::run(download).context("Go 1.24 or newer is needed; get it from https://go.dev/dl and put `go` in PATH")
 }
 
 fn write_executable(path: &Path, text: &str) -> Result<()> {
