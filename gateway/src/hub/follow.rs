@@ -170,14 +170,12 @@ impl Hub {
 
     /// Compares all rooms: the broker may have lost a change.
     async fn recheck(&self, session: &Arc<Session>) -> Result<(), StoreError> {
-        if !session.codec.follows_all() {
-            for room in session.rooms() {
-                self.maybe_removed(session, room).await?;
-            }
+        let follows_all = session.codec.follows_all();
+        if !follows_all && session.room_count() == 0 {
             return Ok(());
         }
         let (rooms, complete) = self.services.store.user_rooms(session.user.id).await?;
-        for room in &rooms {
+        for room in rooms.iter().filter(|_| follows_all) {
             self.maybe_added(session, room.id).await?;
         }
         for room in session.rooms() {
@@ -186,7 +184,7 @@ impl Hub {
                 self.maybe_removed(session, room).await?;
             }
         }
-        if complete {
+        if complete || !follows_all {
             return Ok(());
         }
         Err(StoreError::Unavailable { shard: "some".to_owned(), cause: "rooms are missing in the list".to_owned() })

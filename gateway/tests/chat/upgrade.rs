@@ -11,10 +11,11 @@ use axum::{
     routing::get,
 };
 use chat_gateway::transport::{self, Door};
+use futures::{SinkExt, StreamExt};
 use tokio_tungstenite::{
     connect_async,
     tungstenite::{
-        Error,
+        Error, Message,
         client::IntoClientRequest,
         http::{Response, StatusCode},
     },
@@ -23,12 +24,16 @@ use tokio_tungstenite::{
 use crate::world::World;
 
 async fn serve(world: &World) -> SocketAddr {
+    serve_door(world, Door::Chat).await
+}
+
+async fn serve_door(world: &World, door: Door) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (services, hub) = (Arc::clone(&world.gateways[0].services), Arc::clone(&world.gateways[0].hub));
     let upgrade = get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
         let (services, hub) = (Arc::clone(&services), Arc::clone(&hub));
-        async move { transport::upgrade(services, hub, peer, Door::Chat, request) }
+        async move { transport::upgrade(services, hub, peer, door, request) }
     });
     let app = Router::new().route("/v1/ws", upgrade).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -65,6 +70,36 @@ async fn echoes_the_sub_protocol_and_refuses_when_full_or_draining() {
     world.gateways[0].services.draining.store(true, Ordering::Relaxed);
     let draining = status(connect_async(&url).await.unwrap_err());
     assert_eq!(draining.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn the_other_door_speaks_protobuf_to_who_offers_it_and_json_to_everyone_else() {
+    let world = World::new(1);
+    let address = serve_door(&world, Door::Centrifuge).await;
+    let url = format!("ws://{address}/v1/ws");
+    let chosen =
+        [("centrifuge-json, centrifuge-protobuf", "centrifuge-protobuf"), ("centrifuge-json", "centrifuge-json")];
+    for (offered, chosen) in chosen {
+        let mut request = url.as_str().into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
+        let (mut socket, response) = connect_async(request).await.unwrap();
+        assert_eq!(response.headers()["sec-websocket-protocol"], chosen);
+        // An invalid token is answered in the close frame's words of this door, after a frame of the right kind.
+        let connect = match chosen {
+            "centrifuge-json" => Message::text(r#"{"id":1,"connect":{"token":"a:b"}}"#),
+            _ => Message::binary(vec![9, 8, 1, 0x22, 5, 0x0a, 3, b'a', b':', b'b']),
+        };
+        socket.send(connect).await.unwrap();
+        let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else { panic!("{chosen}: no close") };
+        assert_eq!(u16::from(frame.code), 3500);
+        while socket.next().await.is_some() {}
+        let counters = &world.gateways[0].services.counters;
+        while counters.connections.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let (_socket, response) = connect_async(&url).await.unwrap();
+    assert!(!response.headers().contains_key("sec-websocket-protocol"));
 }
 
 #[tokio::test]
