@@ -83,7 +83,7 @@ fn request(command: Command) -> (Form, Result<Request, WireError>) {
     }
     if let Some(wanted) = command.history {
         let form = Form::History { reverse: wanted.reverse, position_only: wanted.limit == 0 };
-        return (form, history(wanted));
+        return (form, history(&wanted));
     }
     if let Some(wanted) = command.rpc {
         return (Form::Rpc, rpc(&wanted));
@@ -121,7 +121,7 @@ fn publish(wanted: &PublishRequest) -> Result<Request, WireError> {
     read_request("send", fields)
 }
 
-fn history(wanted: HistoryRequest) -> Result<Request, WireError> {
+fn history(wanted: &HistoryRequest) -> Result<Request, WireError> {
     let room = channel::room(&wanted.channel)?;
     let since = match &wanted.since {
         None => None,

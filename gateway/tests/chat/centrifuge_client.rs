@@ -66,13 +66,11 @@ impl Centrifuge {
 
     /// The next frame; `Err` carries the close code and reason.
     pub(crate) async fn frame(&mut self) -> Result<Value, (u16, String)> {
-        loop {
-            match timeout(PATIENCE, self.socket.next()).await.expect("nothing came") {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Close(Some(frame)))) => return Err((frame.code.into(), frame.reason.to_string())),
-                Some(Ok(Message::Close(None)) | Err(_)) | None => return Err((1006, String::new())),
-                Some(Ok(other)) => panic!("{other:?}"),
-            }
+        match timeout(PATIENCE, self.socket.next()).await.expect("nothing came") {
+            Some(Ok(Message::Text(text))) => Ok(serde_json::from_str(&text).unwrap()),
+            Some(Ok(Message::Close(Some(frame)))) => Err((frame.code.into(), frame.reason.to_string())),
+            Some(Ok(Message::Close(None)) | Err(_)) | None => Err((1006, String::new())),
+            Some(Ok(other)) => panic!("{other:?}"),
         }
     }
 
