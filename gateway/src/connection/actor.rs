@@ -74,13 +74,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         for read in std::mem::take(&mut self.early) {
             self.accept(read, lanes);
         }
+        let mut leaving = None;
         loop {
+            if let Some(code) = leaving
+                && !lanes.is_busy()
+            {
+                session.close(code);
+            }
             tokio::select! {
                 next = session.queue.next() => match next {
                     Next::Frames(batch) => if let Some(end) = self.write(batch).await { return end },
+                    Next::Leave(code) => leaving = Some(code),
                     Next::Close(code) => return End::Close(code),
                 },
-                inbound = self.socket.read(), if lanes.has_room() => {
+                inbound = self.socket.read(), if lanes.has_room() && leaving.is_none() => {
                     if let Some(end) = self.take(inbound, &mut reader, lanes) {
                         return end;
                     }

@@ -41,6 +41,8 @@ pub enum Pushed {
 pub enum Next {
     /// Write these, then flush once.
     Frames(Batch),
+    /// Take no more requests, and close when those that came have been answered.
+    Leave(CloseCode),
     /// Send a close frame and stop.
     Close(CloseCode),
 }
@@ -67,6 +69,7 @@ struct State {
     /// Bytes queued or taken and not yet handed to the socket.
     bytes: usize,
     ping: bool,
+    leaving: Option<CloseCode>,
     closing: Option<CloseCode>,
     /// Numbers of presence changes that went through, newest last: a user in five shared rooms is announced once.
     presence: [u64; RECENT_PRESENCE],
@@ -148,6 +151,12 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Has the connection close once what was asked over it has been answered.
+    pub fn leave(&self, code: CloseCode) {
+        self.lock().leaving = Some(code);
+        self.wake.notify_one();
+    }
+
     /// The code that the connection closes with, if it does.
     #[must_use]
     pub fn closing(&self) -> Option<CloseCode> {
@@ -186,7 +195,7 @@ impl Queue {
             let ping = std::mem::take(&mut state.ping);
             return Some(Next::Frames(Batch { frames: take_batch(&mut state.frames), ping }));
         }
-        state.closing.map(Next::Close)
+        state.closing.map(Next::Close).or_else(|| state.leaving.take().map(Next::Leave))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -258,6 +267,16 @@ mod tests {
         queue.close(CloseCode::Stopping);
         assert!(matches!(queue.next().await, Next::Frames(batch) if batch.frames.len() == 1));
         assert!(matches!(queue.next().await, Next::Close(CloseCode::Stopping)));
+    }
+
+    #[tokio::test]
+    async fn leaving_is_told_once_and_still_takes_answers() {
+        let queue = Queue::default();
+        queue.leave(CloseCode::Stopping);
+        assert!(matches!(queue.next().await, Next::Leave(CloseCode::Stopping)));
+        assert_eq!(queue.push(frame(1), Class::Kept), Pushed::Queued);
+        assert!(matches!(queue.next().await, Next::Frames(_)));
+        assert!(queue.take().is_none());
     }
 
     #[test]

@@ -46,11 +46,11 @@ impl Hub {
         }
     }
 
-    /// Asks one client to reconnect within the next second. In the Centrifuge protocol closing is the way to ask, and clients spread
-    /// themselves.
+    /// Asks one client to reconnect within the next second. In the Centrifuge protocol closing is the way to ask, so it waits for
+    /// the answers that are due, and clients spread themselves.
     pub(crate) fn ask_to_leave(&self, session: &Arc<Session>) {
         if session.codec != Codec::Chat {
-            session.close(CloseCode::Stopping);
+            session.queue.leave(CloseCode::Stopping);
             return;
         }
         let after_ms = rand::random_range(0..=JITTER_MS);

@@ -418,3 +418,38 @@ async fn a_drain_closes_with_the_code_to_connect_again() {
     gateway.hub.drain(Duration::from_millis(200)).await;
     assert_eq!(ada.closed().await, (3001, "shutdown".into()));
 }
+
+#[tokio::test]
+async fn a_drain_answers_what_it_carried_out() {
+    let world = World::new(2);
+    people(&world, &["ada"]).await;
+    let mut chat = world.client(1, "ada").await;
+    let room = chat.group(&[]).await;
+    let mut ada = door(&world, 0, "ada").await;
+    let publish = json!({ "publish": { "channel": format!("room:{room}"), "data": { "body": "x" } } });
+    let lines: Vec<_> = (100..400_u64)
+        .map(|id| {
+            let mut command = publish.clone();
+            command["id"] = json!(id);
+            command.to_string()
+        })
+        .collect();
+    ada.raw(Message::text(lines.join("\n"))).await;
+    assert_eq!(ada.reply(100).await["publish"], json!({}));
+    let gateway = &world.gateways[0];
+    gateway.services.draining.store(true, Ordering::Relaxed);
+    let drain = gateway.hub.drain(Duration::from_secs(60));
+    let mut answered = 1;
+    let read = async {
+        loop {
+            match ada.frame().await {
+                Ok(reply) => answered += u64::from(reply["publish"].is_object()),
+                Err((code, _)) => return code,
+            }
+        }
+    };
+    let ((), code) = tokio::join!(drain, read);
+    assert_eq!(code, 3001);
+    let newest = chat.ask(json!({ "type": "history", "room": room, "limit": 1 })).await;
+    assert_eq!((&newest["last_seq"], answered), (&json!(300), 300), "none is cut off in the middle");
+}
