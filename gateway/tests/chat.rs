@@ -6,6 +6,8 @@
 mod centrifuge;
 #[path = "chat/centrifuge_client.rs"]
 mod centrifuge_client;
+#[path = "chat/centrifuge_wire.rs"]
+mod centrifuge_wire;
 #[path = "chat/client.rs"]
 mod client;
 #[path = "chat/delivery.rs"]

@@ -9,7 +9,6 @@ mod command;
 mod framing;
 mod messages;
 mod push;
-mod raw;
 mod reply;
 
 pub(crate) use self::{
