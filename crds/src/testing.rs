@@ -1,14 +1,20 @@
 //! Fixtures for tests: what the API server must refuse, and in which words. Behind the feature `testing`.
 
+mod embedded;
+
 use serde_json::{Value, json};
+
+pub use embedded::embedded_base;
 
 /// One object that must be refused.
 pub struct Refusal {
     /// What it is about.
     pub name: &'static str,
-    /// Whether [`base`] exists already and is changed, or is created like this.
+    /// Whether the ground exists already and is changed, or is created like this.
     pub kind: Attempt,
-    /// A JSON merge patch (RFC 7386) on [`base`].
+    /// The accepted object that `patch` makes wrong; one of [`grounds`].
+    pub ground: fn() -> Value,
+    /// A JSON merge patch (RFC 7386) on the ground.
     pub patch: Value,
     /// Must stand in the refusal: the field, or the sentence that names it and the way out.
     pub message: &'static str,
@@ -19,11 +25,17 @@ pub struct Refusal {
 pub enum Attempt {
     /// As a new object.
     Create,
-    /// As a change of [`base`].
+    /// As a change of its ground.
     Update,
 }
 
-/// A ChatCluster that is accepted: the ground of every [`Refusal`].
+/// The ChatClusters that are accepted, on which every [`Refusal`] builds; their names differ.
+#[must_use]
+pub fn grounds() -> Vec<Value> {
+    vec![base(), embedded_base()]
+}
+
+/// A ChatCluster that is accepted, with shards.
 #[must_use]
 pub fn base() -> Value {
     json!({
@@ -46,10 +58,10 @@ pub fn base() -> Value {
     })
 }
 
-/// [`base`] with a refusal's patch.
+/// A refusal's ground with its patch.
 #[must_use]
 pub fn patched(refusal: &Refusal) -> Value {
-    let mut object = base();
+    let mut object = (refusal.ground)();
     merge(&mut object, &refusal.patch);
     object
 }
@@ -72,6 +84,7 @@ fn create(name: &'static str, spec: Value, message: &'static str) -> Refusal {
     Refusal {
         name,
         kind: Attempt::Create,
+        ground: base,
         patch: Value::Object(std::iter::once(("spec".to_owned(), spec)).collect()),
         message,
     }
@@ -89,6 +102,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(backends());
     all.extend(database());
     all.extend(changes());
+    all.extend(embedded::refusals());
     all
 }
 
@@ -96,6 +110,7 @@ fn identity() -> Vec<Refusal> {
     let named = |name: &'static str, value: &str, message| Refusal {
         name,
         kind: Attempt::Create,
+        ground: base,
         patch: json!({ "metadata": { "name": value } }),
         message,
     };
@@ -106,6 +121,7 @@ fn identity() -> Vec<Refusal> {
         Refusal {
             name: "no spec",
             kind: Attempt::Create,
+            ground: base,
             patch: json!({ "spec": null }),
             message: "spec: Required value",
         },
@@ -200,12 +216,12 @@ fn backends() -> Vec<Refusal> {
         create(
             "two kinds of broker",
             json!({ "broker": { "redisPubSub": {} } }),
-            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq and redisPubSub",
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub and inProcess",
         ),
         create(
             "no kind of broker",
             json!({ "broker": { "rabbitmq": null } }),
-            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq and redisPubSub",
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub and inProcess",
         ),
         create(
             "RabbitMQ of neither kind",
@@ -217,7 +233,11 @@ fn backends() -> Vec<Refusal> {
             json!({ "broker": { "rabbitmq": { "uriSecretRef": { "name": "x" } } } }),
             "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef",
         ),
-        create("no Redis at all", json!({ "redis": null }), "spec.redis: Required value"),
+        create(
+            "no Redis at all",
+            json!({ "redis": null }),
+            "spec.redis: gateways that share a broker share limits and presence, too; set managed or urlSecretRef",
+        ),
         create(
             "Redis of neither kind",
             json!({ "redis": { "managed": null } }),
@@ -271,6 +291,7 @@ fn database() -> Vec<Refusal> {
         Refusal {
             name: "names that are too long together",
             kind: Attempt::Create,
+            ground: base,
             patch: json!({
                 "metadata": { "name": "n".repeat(40) },
                 "spec": { "database": { "shards": [{ "name": "sixsix", "managed": { "storage": { "size": "1Gi" } } }] } }

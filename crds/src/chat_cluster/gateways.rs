@@ -25,7 +25,7 @@ pub struct Gateways {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
 
-    /// Seconds that a stopping gateway gives its clients to move; 30 if absent.
+    /// Seconds that a stopping gateway gives its clients to move; 30 if absent, 5 with `broker.inProcess`, where there is no other gateway to move to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600))]
     pub drain_seconds: Option<i32>,

@@ -7,12 +7,14 @@ mod references;
 mod spec;
 mod status;
 
-pub use database::{Database, DeletionPolicy, ManagedShard, Shard, Storage};
+pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Storage};
 pub use defaults::{
-    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_LIMITS, DEFAULT_REPLICAS, DEFAULT_SLOTS,
-    EffectiveLimits,
+    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS,
+    DEFAULT_REPLICAS, DEFAULT_SLOTS, EffectiveLimits,
 };
 pub use gateways::{Gateways, Limits, PodTemplate};
 pub use references::{RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef};
-pub use spec::{Auth, Broker, ChatCluster, ChatClusterSpec, Managed, Passwords, RabbitMq, Redis, RedisPubSub};
+pub use spec::{
+    Auth, Broker, ChatCluster, ChatClusterSpec, InProcess, Managed, Passwords, RabbitMq, Redis, RedisPubSub,
+};
 pub use status::{ChatClusterStatus, ConditionType, Effective, ShardStatus};

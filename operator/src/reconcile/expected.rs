@@ -36,10 +36,10 @@ pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     if spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some()) {
         backend(names.rabbitmq());
     }
-    if spec.redis.managed.is_some() {
+    if spec.redis.as_ref().is_some_and(|redis| redis.managed.is_some()) {
         backend(names.redis());
     }
-    for shard in spec.database.shards.iter().filter(|shard| shard.managed.is_some()) {
+    for shard in spec.database.shards().iter().filter(|shard| shard.managed.is_some()) {
         backend(names.shard(&shard.name));
     }
     children

@@ -47,7 +47,7 @@ impl Shape {
     pub fn of(cluster: &ChatCluster, migration: Option<String>) -> Self {
         let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
         let managed_broker = spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some());
-        let cache = spec.redis.managed.as_ref().map(|_| names.redis());
+        let cache = spec.redis.as_ref().and_then(|redis| redis.managed.as_ref()).map(|_| names.redis());
         let pubsub = spec.broker.redis_pub_sub.as_ref();
         let shared = pubsub.is_some_and(|broker| broker.url_secret_ref.is_none());
         Self {
@@ -56,7 +56,7 @@ impl Shape {
             cache,
             shards: spec
                 .database
-                .shards
+                .shards()
                 .iter()
                 .map(|shard| (shard.name.clone(), shard.managed.as_ref().map(|_| names.shard(&shard.name))))
                 .collect(),

@@ -192,7 +192,10 @@ fn redis(
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
 ) -> Result<Redis, ValidateError> {
-    match (&spec.redis.managed, &spec.redis.url_secret_ref) {
+    let Some(redis) = &spec.redis else {
+        return Err(invalid("spec.redis: set exactly one of managed and urlSecretRef"));
+    };
+    match (&redis.managed, &redis.url_secret_ref) {
         (Some(managed), None) => {
             Ok(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() })
         }
@@ -206,7 +209,7 @@ fn shards(
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
 ) -> Result<Vec<Shard>, ValidateError> {
-    if spec.database.shards.is_empty() {
+    if spec.database.shards().is_empty() {
         return Err(invalid("spec.database.shards: name at least one shard"));
     }
     let one = |shard: &crd::Shard| {
@@ -224,7 +227,7 @@ fn shards(
         };
         Ok(Shard { name: shard.name.clone(), backend })
     };
-    spec.database.shards.iter().map(one).collect()
+    spec.database.shards().iter().map(one).collect()
 }
 
 /// The Secrets that the spec refers to.
