@@ -73,7 +73,7 @@ pub fn prepare(data: &Path, listen: SocketAddr, admin_listen: SocketAddr) -> Res
         database: Database {
             slots: 1024,
             shards: Vec::new(),
-            embedded: Some(Embedded { file: data.join("chat.sqlite3") }),
+            embedded: Some(Embedded { file: data.join("chat.sqlite3"), wait_seconds: 0 }),
         },
     })
 }

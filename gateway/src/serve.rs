@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     num::NonZero,
     path::{Path, PathBuf},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -16,7 +17,7 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     routing::{MethodRouter, get},
 };
-use chat_gateway_config::{GatewayConfig, stats::Component};
+use chat_gateway_config::{Embedded, GatewayConfig, stats::Component};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -96,9 +97,16 @@ impl ServeError {
 /// [`ServeError`], all of them before the first client is served.
 pub async fn run(config: GatewayConfig, name: String) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
-    let store = open_store(&config)?;
+    // Listened to from the very first: as process 1 of its container it would otherwise ignore the signal.
+    let mut asked_to_stop = pin!(shutdown::requested());
+    let store = tokio::select! {
+        biased;
+        // While it waits for a predecessor there is nothing to drain.
+        () = &mut asked_to_stop => return Ok(()),
+        store = open_store(&config) => store?,
+    };
     let gateway = Gateway::start(config, name, store, stop).await?;
-    shutdown::requested().await;
+    asked_to_stop.await;
     gateway.drain().await;
     Ok(())
 }
@@ -179,9 +187,11 @@ impl Gateway {
 }
 
 /// The store that the configuration names.
-fn open_store(config: &GatewayConfig) -> Result<Arc<dyn Store>, ServeError> {
+async fn open_store(config: &GatewayConfig) -> Result<Arc<dyn Store>, ServeError> {
     Ok(match &config.database.embedded {
-        Some(embedded) => Arc::new(SqliteStore::open(&embedded.file)?),
+        Some(Embedded { file, wait_seconds }) => {
+            Arc::new(SqliteStore::open_within(file, Duration::from_secs((*wait_seconds).into())).await?)
+        }
         None => Arc::new(PostgresStore::start(config)),
     })
 }

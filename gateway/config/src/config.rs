@@ -132,6 +132,14 @@ fn default_slots() -> u32 {
 pub struct Embedded {
     /// The SQLite file; made when absent. Its folder must be on a local disk: SQLite's log does not work over a network.
     pub file: PathBuf,
+    /// Seconds to wait at the start for another process that still has the file, such as a predecessor that drains; 0 if absent.
+    #[serde(default)]
+    pub wait_seconds: u32,
+}
+
+impl Embedded {
+    /// Name under which the file stands among the shards of the statistics.
+    pub const SHARD: &str = "embedded";
 }
 
 /// One PostgreSQL database.

@@ -45,7 +45,8 @@ pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(2))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(())
+    // In a container there may be no folder that files could be put into for a moment.
+    connection.pragma_update(None, "temp_store", "memory")
 }
 
 /// Writes something that changes nothing, to learn whether writing works.
