@@ -57,6 +57,10 @@ pub mod path {
     pub const CONFIG_FILE: &str = "config.json";
     /// Folder that holds one folder for each Secret.
     pub const SECRETS_DIR: &str = "/etc/chatcluster/secrets";
+    /// Where the volume of an embedded database is mounted.
+    pub const DATA_DIR: &str = "/var/lib/chatcluster";
+    /// Name of an embedded database in [`DATA_DIR`], as the gateway itself calls it.
+    pub const DATA_FILE: &str = "chat.sqlite3";
 }
 
 /// Keys in Secrets, generated or given, and names of the projected files.
@@ -167,6 +171,12 @@ impl Names {
     #[must_use]
     pub fn shard_claim(&self, shard: &str) -> String {
         format!("data-{}-0", self.shard(shard))
+    }
+
+    /// PersistentVolumeClaim of an embedded database.
+    #[must_use]
+    pub fn data_claim(&self) -> String {
+        format!("{}-data", self.0)
     }
 
     /// Job and ConfigMap of the migration with this hash.

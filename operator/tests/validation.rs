@@ -110,6 +110,41 @@ fn a_volume_without_its_password_is_never_given_a_new_one() {
 }
 
 #[test]
+fn parts_that_do_not_go_together_are_refused_even_where_an_older_schema_lets_them_in() {
+    let with = |name: &str, edit: &dyn Fn(&mut chat_crds::ChatClusterSpec)| {
+        let mut cluster = support::cluster(name);
+        edit(&mut cluster.spec);
+        problem(&support::fetched(cluster))
+    };
+    let shards = support::cluster("minimal").spec.database.shards;
+    let redis = support::cluster("minimal").spec.redis;
+    let refused = [
+        (
+            with("embedded", &|spec| spec.gateways.get_or_insert_default().replicas = Some(2)),
+            "spec.gateways.replicas: spec.broker.inProcess reaches one gateway only",
+        ),
+        (with("embedded", &|spec| spec.gateways = None), "spec.gateways.replicas"),
+        (with("embedded", &|spec| spec.redis.clone_from(&redis)), "spec.redis"),
+        (with("minimal", &|spec| spec.redis = None), "spec.redis"),
+        (with("minimal", &|spec| spec.broker.in_process = Some(chat_crds::chat_cluster::InProcess {})), "spec.broker"),
+        (with("minimal", &|spec| spec.database.shards = None), "spec.database.shards"),
+        (with("embedded", &|spec| spec.database.shards.clone_from(&shards)), "spec.database: set exactly one"),
+        (
+            with("minimal", &|spec| {
+                spec.database = support::cluster("embedded").spec.database;
+            }),
+            "spec.database.embedded",
+        ),
+    ];
+    for ((terminal, reason, message), expected) in refused {
+        assert!(
+            terminal && reason == "InvalidSpec" && message.starts_with(expected),
+            "{expected}: {reason}: {message}"
+        );
+    }
+}
+
+#[test]
 fn no_secret_value_is_in_any_debug_text() {
     for name in support::FIXTURES {
         let fetched = settled(name);

@@ -13,8 +13,11 @@ use super::{
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{Broker, SigningKey, ValidatedCluster},
+    reconcile::{Broker, Database, SigningKey, ValidatedCluster},
 };
+
+/// Slots of an embedded database, always.
+const EMBEDDED_SLOTS: u32 = 1_024;
 
 /// Whether a configuration is for gateways or for the migration, which alone sees the owner's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +68,26 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
             signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
         },
         broker: broker_config(&cluster.broker),
-        redis: Some(config::Redis { url_file: secret_file("redis", key::URL) }),
-        database: config::Database {
-            slots: cluster.slots,
-            shards: cluster.shards.iter().map(|shard| shard_config(&shard.name, reader)).collect(),
+        redis: cluster.redis.as_ref().map(|_| config::Redis { url_file: secret_file("redis", key::URL) }),
+        database: database_config(cluster, reader),
+    }
+}
+
+fn database_config(cluster: &ValidatedCluster, reader: Reader) -> config::Database {
+    match &cluster.database {
+        Database::Shards { slots, shards } => config::Database {
+            slots: *slots,
+            shards: shards.iter().map(|shard| shard_config(&shard.name, reader)).collect(),
             embedded: None,
+        },
+        Database::Embedded(_) => config::Database {
+            slots: EMBEDDED_SLOTS,
+            shards: Vec::new(),
+            embedded: Some(config::Embedded {
+                file: [path::DATA_DIR, path::DATA_FILE].iter().collect(),
+                // As long as the pod before it may take to end.
+                wait_seconds: cluster.gateways.drain_seconds.saturating_add(gateway::GRACE_AFTER_DRAIN.unsigned_abs()),
+            }),
         },
     }
 }
@@ -82,6 +100,7 @@ fn broker_config(broker: &Broker) -> config::Broker {
         }
         Broker::SharedRedis => pubsub("redis"),
         Broker::Redis(_) => pubsub(PUBSUB),
+        Broker::InProcess => config::Broker::InProcess(config::InProcess {}),
     }
 }
 

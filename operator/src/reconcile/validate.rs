@@ -9,8 +9,8 @@ use super::{
     dereference::Dereferenced,
     observed,
     validated::{
-        Broker, DeletionPolicy, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard, ShardBackend, SigningKey,
-        ValidatedCluster,
+        Broker, Database, DeletionPolicy, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard, ShardBackend,
+        SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{
@@ -97,8 +97,7 @@ pub fn validate(
         admin_token: keeper.admin_token()?,
         broker: broker(spec, &secrets, &mut keeper)?,
         redis: redis(spec, &secrets, &mut keeper)?,
-        slots: unsigned("spec.database.slots", spec.effective_slots())?,
-        shards: shards(spec, &secrets, &mut keeper)?,
+        database: database(spec, &secrets, &mut keeper)?,
         completed_migrations: fetched
             .live
             .all_typed::<Job>(Kind::Job)
@@ -166,14 +165,27 @@ fn broker(
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
 ) -> Result<Broker, ValidateError> {
-    let rabbitmq = match (&spec.broker.rabbitmq, &spec.broker.redis_pub_sub) {
-        (Some(rabbitmq), None) => rabbitmq,
-        (None, Some(redis)) => {
-            let Some(from) = &redis.url_secret_ref else { return Ok(Broker::SharedRedis) };
-            return Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from)?));
+    // No rest pattern: a new kind of broker must not be accepted and then ignored.
+    let crd::Broker { rabbitmq, redis_pub_sub, in_process } = &spec.broker;
+    match (rabbitmq, redis_pub_sub, in_process) {
+        (Some(rabbitmq), None, None) => on_rabbitmq(rabbitmq, secrets, keeper),
+        (None, Some(redis), None) => match &redis.url_secret_ref {
+            None => Ok(Broker::SharedRedis),
+            Some(from) => Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from)?)),
+        },
+        (None, None, Some(crd::InProcess {})) if spec.effective_replicas() > 1 => {
+            Err(invalid("spec.gateways.replicas: spec.broker.inProcess reaches one gateway only; set replicas to 1"))
         }
-        _ => return Err(invalid("spec.broker: set exactly one of rabbitmq and redisPubSub")),
-    };
+        (None, None, Some(crd::InProcess {})) => Ok(Broker::InProcess),
+        _ => Err(invalid("spec.broker: set exactly one of rabbitmq, redisPubSub and inProcess")),
+    }
+}
+
+fn on_rabbitmq(
+    rabbitmq: &crd::RabbitMq,
+    secrets: &References<'_>,
+    keeper: &mut Keeper<'_>,
+) -> Result<Broker, ValidateError> {
     match (&rabbitmq.managed, &rabbitmq.uri_secret_ref) {
         (Some(managed), None) => {
             Ok(Broker::Managed { credentials: keeper.broker()?, resources: managed.resources.clone() })
@@ -191,43 +203,60 @@ fn redis(
     spec: &crd::ChatClusterSpec,
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
-) -> Result<Redis, ValidateError> {
-    let Some(redis) = &spec.redis else {
-        return Err(invalid("spec.redis: set exactly one of managed and urlSecretRef"));
+) -> Result<Option<Redis>, ValidateError> {
+    let redis = match (&spec.redis, &spec.broker.in_process) {
+        (Some(redis), None) => redis,
+        (None, Some(_)) => return Ok(None),
+        (None, None) => {
+            return Err(invalid("spec.redis: gateways that share a broker need it; set managed or urlSecretRef"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(invalid("spec.redis: is of no use with spec.broker.inProcess; remove redis"));
+        }
     };
     match (&redis.managed, &redis.url_secret_ref) {
         (Some(managed), None) => {
-            Ok(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() })
+            Ok(Some(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() }))
         }
-        (None, Some(from)) => Ok(Redis::External(secrets.redis("spec.redis.urlSecretRef", from)?)),
+        (None, Some(from)) => Ok(Some(Redis::External(secrets.redis("spec.redis.urlSecretRef", from)?))),
         _ => Err(invalid("spec.redis: set exactly one of managed and urlSecretRef")),
     }
 }
 
-fn shards(
+fn database(
     spec: &crd::ChatClusterSpec,
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
-) -> Result<Vec<Shard>, ValidateError> {
-    if spec.database.shards().is_empty() {
-        return Err(invalid("spec.database.shards: name at least one shard"));
+) -> Result<Database, ValidateError> {
+    match (spec.database.shards(), &spec.database.embedded) {
+        ([], None) => Err(invalid("spec.database.shards: name at least one shard, or set embedded")),
+        ([], Some(_)) if spec.broker.in_process.is_none() => Err(invalid(
+            "spec.database.embedded: the file belongs to one gateway; set spec.broker to inProcess: {}, or use shards",
+        )),
+        ([], Some(embedded)) => Ok(Database::Embedded(volume(&embedded.storage))),
+        (_, Some(_)) => Err(invalid("spec.database: set exactly one of shards and embedded")),
+        (list, None) => Ok(Database::Shards {
+            slots: unsigned("spec.database.slots", spec.effective_slots())?,
+            shards: list.iter().map(|one| shard(one, secrets, keeper)).collect::<Result<_, _>>()?,
+        }),
     }
-    let one = |shard: &crd::Shard| {
-        let backend = match (&shard.managed, &shard.url_secret_ref) {
-            (Some(managed), None) => ShardBackend::Managed(Box::new(ManagedShard {
-                credentials: keeper.shard(&shard.name)?,
-                storage: managed.storage.size.clone(),
-                storage_class: managed.storage.storage_class_name.clone(),
-                resources: managed.resources.clone(),
-            })),
-            (None, Some(from)) => secrets.shard(from)?,
-            _ => {
-                return Err(invalid("spec.database.shards: each shard has exactly one of managed and urlSecretRef"));
-            }
-        };
-        Ok(Shard { name: shard.name.clone(), backend })
+}
+
+fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) -> Result<Shard, ValidateError> {
+    let backend = match (&shard.managed, &shard.url_secret_ref) {
+        (Some(managed), None) => ShardBackend::Managed(Box::new(ManagedShard {
+            credentials: keeper.shard(&shard.name)?,
+            volume: volume(&managed.storage),
+            resources: managed.resources.clone(),
+        })),
+        (None, Some(from)) => secrets.shard(from)?,
+        _ => return Err(invalid("spec.database.shards: each shard has exactly one of managed and urlSecretRef")),
     };
-    spec.database.shards().iter().map(one).collect()
+    Ok(Shard { name: shard.name.clone(), backend })
+}
+
+fn volume(storage: &crd::Storage) -> Volume {
+    Volume { size: storage.size.clone(), storage_class: storage.storage_class_name.clone() }
 }
 
 /// The Secrets that the spec refers to.

@@ -38,12 +38,10 @@ pub struct ValidatedCluster {
     pub admin_token: Sensitive,
     /// The broker.
     pub broker: Broker,
-    /// Redis.
-    pub redis: Redis,
-    /// Number of slots.
-    pub slots: u32,
-    /// The shards, at least one, in the order of the spec.
-    pub shards: Vec<Shard>,
+    /// Redis; `None` where the gateway keeps limits and presence in its own process.
+    pub redis: Option<Redis>,
+    /// The store.
+    pub database: Database,
     /// Names of this cluster's migration Jobs that have completed.
     pub completed_migrations: BTreeSet<String>,
 }
@@ -132,6 +130,8 @@ pub enum Broker {
     SharedRedis,
     /// Pub/Sub of another Redis of the user.
     Redis(SecretKey),
+    /// None: the only gateway brings messages to itself.
+    InProcess,
 }
 
 /// Credentials of managed RabbitMQ.
@@ -168,6 +168,29 @@ pub struct RedisCredentials {
     pub url: Sensitive,
 }
 
+/// The store.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// PostgreSQL.
+    Shards {
+        /// Number of slots.
+        slots: u32,
+        /// At least one, in the order of the spec.
+        shards: Vec<Shard>,
+    },
+    /// One SQLite file of the only gateway, on this volume.
+    Embedded(Volume),
+}
+
+/// A volume that the operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its size, a Kubernetes quantity.
+    pub size: String,
+    /// Storage class; `None` for the default of the Kubernetes cluster.
+    pub storage_class: Option<String>,
+}
+
 /// One shard.
 #[derive(Clone, Debug)]
 pub struct Shard {
@@ -198,10 +221,8 @@ pub enum ShardBackend {
 pub struct ManagedShard {
     /// Its credentials.
     pub credentials: ShardCredentials,
-    /// Size of its volume, a Kubernetes quantity.
-    pub storage: String,
-    /// Storage class; `None` for the default of the Kubernetes cluster.
-    pub storage_class: Option<String>,
+    /// Its volume.
+    pub volume: Volume,
     /// Requests and limits; `None` for the defaults.
     pub resources: Option<ResourceRequirements>,
 }
@@ -217,6 +238,38 @@ pub struct ShardCredentials {
     pub uri: Sensitive,
     /// URI for the migration.
     pub migration_uri: Sensitive,
+}
+
+impl ValidatedCluster {
+    /// The shards; none with an embedded database.
+    #[must_use]
+    pub fn shards(&self) -> &[Shard] {
+        match &self.database {
+            Database::Shards { shards, .. } => shards,
+            Database::Embedded(_) => &[],
+        }
+    }
+
+    /// The volume of an embedded database.
+    #[must_use]
+    pub const fn embedded(&self) -> Option<&Volume> {
+        match &self.database {
+            Database::Shards { .. } => None,
+            Database::Embedded(volume) => Some(volume),
+        }
+    }
+
+    /// Whether there is one gateway only, which no other may ever run beside.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        matches!(self.broker, Broker::InProcess)
+    }
+
+    /// Whether the operator runs Redis.
+    #[must_use]
+    pub fn has_managed_redis(&self) -> bool {
+        self.redis.as_ref().is_some_and(Redis::is_managed)
+    }
 }
 
 impl Broker {
