@@ -80,16 +80,7 @@ fn alone(edit: impl FnOnce(&mut GatewayStats)) -> World {
     edit(&mut gateway);
     World {
         verdict: Verdict::Applied,
-        shape: Shape {
-            broker: None,
-            broker_kind: BrokerKind::InProcess,
-            cache: None,
-            database_kind: DatabaseKind::Embedded,
-            shards: vec![("embedded".to_owned(), None)],
-            replicas: 1,
-            migration: None,
-            ..shape()
-        },
+        shape: Shape::of(&support::cluster("embedded"), None),
         observed: Observed {
             gateways: Some(GatewaysObserved { desired: 1, replicas: 1, ..gateways(1, true) }),
             ..Observed::default()
@@ -551,6 +542,23 @@ fn embedded() -> Vec<Row> {
 
 fn every_row() -> Vec<Row> {
     on_the_way().into_iter().chain(broken()).chain(embedded()).collect()
+}
+
+#[test]
+fn shapes_of_a_gateway_that_is_alone() {
+    let nothing = Shape { replicas: 1, slots: 1_024, broker_kind: BrokerKind::InProcess, ..Shape::default() };
+    let embedded = Shape {
+        database_kind: DatabaseKind::Embedded,
+        shards: vec![(chat_gateway_config::Embedded::SHARD.to_owned(), None)],
+        ..nothing.clone()
+    };
+    assert_eq!(Shape::of(&support::cluster("embedded"), None), embedded);
+    let over_shards = Shape {
+        shards: vec![("a".to_owned(), Some("demo-shard-a".to_owned()))],
+        migration: Some(JOB.to_owned()),
+        ..nothing
+    };
+    assert_eq!(Shape::of(&support::cluster("in-process"), Some(JOB.to_owned())), over_shards);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! One gateway with its database in a file on a volume: the documented example, people who chat through it while its pod is
-//! killed, and what is left when it is deleted.
+//! Gateways that are alone. With the database in a file on a volume: the documented example, people who chat through it while
+//! its pod is killed, and what is left when it is deleted. Over a shard: it takes up a broker and gives it back.
 
 use anyhow::{Context as _, Result, ensure};
 use chat_test_client::{
@@ -15,8 +15,9 @@ use e2e::{
     pods::Part,
     wait::{Seen, until},
 };
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    ResourceExt as _,
+    Api, ResourceExt as _,
     api::{DeleteParams, DynamicObject},
 };
 use serde_json::json;
@@ -82,6 +83,55 @@ async fn one_gateway_with_a_volume_keeps_its_promises_through_a_kill_and_a_delet
     again.delete(&DeleteParams::background(), DELETE_LIMIT).await?;
     wait_remains(&again, &[]).await?;
     namespace.discard().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn one_gateway_over_a_shard_takes_up_a_broker_and_gives_it_back() -> Result<()> {
+    let mut manifest = manifest::smallest("lone");
+    manifest["spec"]["broker"] = json!({ "inProcess": {} });
+    manifest["spec"].as_object_mut().context("a manifest without a spec")?.remove("redis");
+    let (namespace, cluster) = own_from("e2e-in-process", &manifest).await?;
+    ensure!(strategy(&cluster).await? == "Recreate", "two gateways would run side by side");
+    let (addresses, follower) = follow_gateways(&cluster, 0).await?;
+    let ann = sign_up(&addresses, "ann").await?;
+    let device = Client::start(ClientConfig::new(ann.clone(), addresses, Ledger::new())).await?;
+    let room = device.create_room("group", "stays", &[]).await?.id;
+    device.send(room, "said alone").await?;
+
+    let gateways = |count: u32| json!({ "replicas": count });
+    let shared = json!({
+        "broker": { "inProcess": null, "redisPubSub": {} }, "redis": { "managed": {} }, "gateways": gateways(2),
+    });
+    cluster.merge(json!({ "spec": shared })).await?;
+    cluster.wait_ready(SETTLE_LIMIT).await?;
+    cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
+    ensure!(strategy(&cluster).await? == "RollingUpdate", "a rollout would leave nobody to serve");
+    device.send(room, "said over Redis").await?;
+
+    let alone = json!({
+        "broker": { "inProcess": {}, "redisPubSub": null }, "redis": null, "gateways": gateways(1),
+    });
+    cluster.merge(json!({ "spec": alone })).await?;
+    cluster.wait_ready(SETTLE_LIMIT).await?;
+    cluster.wait_pods(Part::Gateway, 1, SETTLE_LIMIT).await?;
+    ensure!(strategy(&cluster).await? == "Recreate", "two gateways would run side by side");
+    let left: Vec<String> =
+        cluster.children().await?.iter().map(title).filter(|child| child.contains("-redis")).collect();
+    ensure!(left.is_empty(), "{left:?} is of no use any more");
+    device.send(room, "alone again").await?;
+    let (messages, _) = device.history(room, HistoryRange::After(0)).await?;
+    let said: Vec<&str> = messages.iter().map(|message| message.body.as_str()).collect();
+    ensure!(said == ["said alone", "said over Redis", "alone again"], "{said:?}");
+    follower.abort();
+    namespace.discard().await
+}
+
+/// How the gateways' Deployment replaces pods.
+async fn strategy(cluster: &ChatCluster) -> Result<String> {
+    let deployments: Api<Deployment> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+    let spec = deployments.get(&format!("{}-gateway", cluster.name)).await?.spec;
+    spec.and_then(|spec| spec.strategy?.type_).context("a Deployment without a strategy")
 }
 
 /// Takes the pod away at once, in the middle of the load, and waits for its successor.
