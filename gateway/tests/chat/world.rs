@@ -7,18 +7,21 @@ use std::{
 
 use chat_gateway::{
     auth::{Claims, TokenError, Tokens, names},
-    broker::MemoryExchange,
+    broker::{Broker, Delivery, MemoryExchange},
     connection::{self, Permit},
     hub::Hub,
     limiter::LocalLimiter,
     model::User,
     pipeline::Pipeline,
-    presence::MemoryPresence,
+    presence::{MemoryPresence, Presence},
     services::{Counters, Services},
     store::{NewUser, Store, memory::MemoryStore},
 };
-use chat_gateway_config::{Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis};
-use tokio::io::{DuplexStream, duplex};
+use chat_gateway_config::{Auth, Broker as BrokerConfig, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis};
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::mpsc,
+};
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 use tokio_util::sync::CancellationToken;
 
@@ -58,20 +61,12 @@ impl World {
             .map(|nth| {
                 let (broker, deliveries) = exchange.join();
                 let broker = FaultyBroker { inner: Arc::new(broker), faults, switches: Arc::clone(&switches) };
-                let services = Arc::new(Services {
-                    gateway: format!("gateway-{nth}"),
-                    config: config(limits),
-                    store: Arc::clone(&store) as Arc<dyn Store>,
+                let parts = Parts {
+                    store: Arc::clone(&store) as _,
                     broker: Arc::new(broker),
-                    limiter: Arc::new(LocalLimiter::default()),
                     presence: Arc::clone(&presence) as _,
-                    tokens: Arc::new(NameTokens),
-                    counters: Arc::new(Counters::default()),
-                    draining: AtomicBool::new(false),
-                });
-                let stop = CancellationToken::new();
-                let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
-                Gateway { services, hub, stop }
+                };
+                Gateway::start(nth, parts, deliveries, limits)
             })
             .collect();
         Self { store, exchange, gateways, switches }
@@ -99,9 +94,39 @@ impl World {
     }
 
     fn serve(&self, gateway: usize, stream: DuplexStream) {
-        let Gateway { services, hub, .. } = &self.gateways[gateway];
-        let permit = Permit::take(&services.counters, 10_000).unwrap();
-        let pipeline = Arc::new(Pipeline::new(Arc::clone(services), Arc::clone(hub)));
+        self.gateways[gateway].serve(stream);
+    }
+}
+
+/// What a gateway is made of, but for what all have alike.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) presence: Arc<dyn Presence>,
+}
+
+impl Gateway {
+    pub(crate) fn start(nth: usize, parts: Parts, deliveries: mpsc::Receiver<Delivery>, limits: Limits) -> Self {
+        let services = Arc::new(Services {
+            gateway: format!("gateway-{nth}"),
+            config: config(limits),
+            store: parts.store,
+            broker: parts.broker,
+            limiter: Arc::new(LocalLimiter::default()),
+            presence: parts.presence,
+            tokens: Arc::new(NameTokens),
+            counters: Arc::new(Counters::default()),
+            draining: AtomicBool::new(false),
+        });
+        let stop = CancellationToken::new();
+        let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
+        Self { services, hub, stop }
+    }
+
+    /// Serves the far end of a client's pipe.
+    pub(crate) fn serve(&self, stream: DuplexStream) {
+        let permit = Permit::take(&self.services.counters, 10_000).unwrap();
+        let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.services), Arc::clone(&self.hub)));
         tokio::spawn(async move {
             let config = Some(connection::socket_config());
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
@@ -136,7 +161,7 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         max_connections: 2,
         limits,
         auth: Auth { passwords: Passwords::Enabled, signing_key_file: nowhere() },
-        broker: Broker::Rabbitmq(RabbitMq { uri_file: nowhere() }),
+        broker: BrokerConfig::Rabbitmq(RabbitMq { uri_file: nowhere() }),
         redis: Some(Redis { url_file: nowhere() }),
         database: Database { slots: 1_024, shards: Vec::new(), embedded: None },
     }
