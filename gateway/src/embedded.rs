@@ -9,7 +9,9 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chat_gateway_config::{Auth, Broker, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords};
+use chat_gateway_config::{
+    Auth, Broker, Database, Embedded, GatewayConfig, Http, InProcess, Limits, Passwords, SessionLimits,
+};
 use ring::{
     rand::{SecureRandom as _, SystemRandom},
     signature::Ed25519KeyPair,
@@ -67,7 +69,13 @@ pub fn prepare(data: &Path, listen: SocketAddr, admin_listen: SocketAddr) -> Res
         max_connections: MAX_CONNECTIONS,
         // Those of a ChatCluster without `spec.gateways.limits`.
         limits: Limits { messages_per_second: 10, message_burst: 50, message_bytes: 16_384, rooms_per_connection: 500 },
-        auth: Auth { passwords: Passwords::Enabled, signing_key_file },
+        auth: Auth {
+            passwords: Passwords::Enabled,
+            signing_key_file,
+            sessions: SessionLimits::default(),
+            oidc: Vec::new(),
+        },
+        http: Http::default(),
         broker: Broker::InProcess(InProcess {}),
         redis: None,
         database: Database {

@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Version of the newest migration; a gateway works with a schema of this version or a newer one.
-pub const SCHEMA_VERSION: i32 = 5;
+pub const SCHEMA_VERSION: i32 = 6;
 
 /// First key of the advisory lock of a slot, `CHAT`; the second key is the slot. Writers hold it shared, a mover exclusive.
 pub const SLOT_LOCK_CLASS: i32 = 1_128_808_788;
@@ -20,6 +20,7 @@ const FILES: [(i64, &str, &str); SCHEMA_VERSION as usize] = [
     (3, "rooms", include_str!("../migrations/0003_rooms.sql")),
     (4, "messages", include_str!("../migrations/0004_messages.sql")),
     (5, "users", include_str!("../migrations/0005_users.sql")),
+    (6, "sessions", include_str!("../migrations/0006_sessions.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer

@@ -1,5 +1,7 @@
 //! The fake: everything in one process, nothing durable. It keeps the same contract and passes the same conformance suite.
 
+mod sessions;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
@@ -18,7 +20,7 @@ use super::{
     Changed, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError, StoredEvent,
     limits::{CLAIM_HOLD, MAX_MEMBERS, MAX_PAGE, MAX_USER_ROOMS},
 };
-use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, Seq, User, UserId};
+use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, Seq, SessionId, User, UserId};
 
 /// Slots of the fake; any number does.
 const SLOTS: u32 = 1024;
@@ -38,6 +40,7 @@ struct State {
     lists: BTreeMap<(UserId, RoomId), (bool, i64)>,
     rooms: HashMap<RoomId, RoomState>,
     outbox: BTreeMap<Uuid, OutboxRow>,
+    sessions: HashMap<(UserId, SessionId), sessions::Row>,
 }
 
 struct RoomState {

@@ -17,7 +17,9 @@ use chat_gateway::{
     services::{Counters, Services},
     store::{NewUser, Store, memory::MemoryStore},
 };
-use chat_gateway_config::{Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis};
+use chat_gateway_config::{
+    Auth, Broker, Database, GatewayConfig, Http, Limits, Passwords, RabbitMq, Redis, SessionLimits,
+};
 use tokio::io::{DuplexStream, duplex};
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 use tokio_util::sync::CancellationToken;
@@ -135,7 +137,13 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         drain_seconds: 10,
         max_connections: 2,
         limits,
-        auth: Auth { passwords: Passwords::Enabled, signing_key_file: nowhere() },
+        auth: Auth {
+            passwords: Passwords::Enabled,
+            signing_key_file: nowhere(),
+            sessions: SessionLimits::default(),
+            oidc: Vec::new(),
+        },
+        http: Http::default(),
         broker: Broker::Rabbitmq(RabbitMq { uri_file: nowhere() }),
         redis: Some(Redis { url_file: nowhere() }),
         database: Database { slots: 1_024, shards: Vec::new(), embedded: None },

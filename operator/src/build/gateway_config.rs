@@ -63,7 +63,10 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         auth: config::Auth {
             passwords: cluster.passwords,
             signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
+            sessions: config::SessionLimits::default(),
+            oidc: Vec::new(),
         },
+        http: config::Http::default(),
         broker: broker_config(&cluster.broker),
         redis: Some(config::Redis { url_file: secret_file("redis", key::URL) }),
         database: config::Database {

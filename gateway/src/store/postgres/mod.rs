@@ -12,6 +12,7 @@ mod outbox;
 mod probe;
 mod rooms;
 mod route;
+mod sessions;
 mod shard;
 mod users;
 

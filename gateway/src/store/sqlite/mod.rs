@@ -10,6 +10,7 @@ mod outbox;
 mod people;
 mod rooms;
 mod schema;
+mod sessions;
 mod threads;
 
 use std::{

@@ -8,7 +8,7 @@ use super::OpenError;
 use crate::store::StoreError;
 
 /// Steps from an empty file to the newest schema; the number of those done stands in `user_version`. Steps are only ever added.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("sessions.sql")];
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
