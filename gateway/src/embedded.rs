@@ -163,7 +163,7 @@ mod tests {
             })
         };
         let first = read();
-        Ed25519Tokens::new(first[0].as_bytes(), "local/chat").unwrap();
+        Ed25519Tokens::new(first[0].as_bytes(), "local/chat", 60).unwrap();
         assert_eq!(first[1].trim().len(), 2 * TOKEN_BYTES);
         assert_eq!(prepared(&data), config);
         assert_eq!(read(), first);
@@ -175,7 +175,7 @@ mod tests {
         fs::write(dir.path().join("signing-key.new"), "half a k").unwrap();
         let config = prepared(dir.path());
         let key = fs::read(config.auth.signing_key_file).unwrap();
-        Ed25519Tokens::new(&key, "local/chat").unwrap();
+        Ed25519Tokens::new(&key, "local/chat", 60).unwrap();
     }
 
     #[test]

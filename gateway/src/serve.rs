@@ -14,6 +14,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, Request, State},
+    response::IntoResponse as _,
     routing::{MethodRouter, get},
 };
 use chat_gateway_config::{GatewayConfig, stats::Component};
@@ -22,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Admin},
-    auth::{Ed25519Tokens, KeyError, PasswordError, PasswordPool},
+    auth::{Ed25519Tokens, KeyError, PasswordError, PasswordPool, RefreshTokens},
     broker,
-    http::{self, Http},
+    http::{self, ClientAddress, Http},
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
     metrics::Metrics,
@@ -125,7 +126,7 @@ impl Gateway {
         store: Arc<dyn Store>,
         stop: CancellationToken,
     ) -> Result<Self, ServeError> {
-        let tokens = load_key(&config)?;
+        let (tokens, refresh) = load_key(&config)?;
         let token = load_admin_token(&config.admin_token_file)?;
         let metrics = Metrics::new()?;
         let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
@@ -156,7 +157,8 @@ impl Gateway {
             hub: Arc::clone(&hub),
             stop: stop.clone(),
         };
-        let router = http::router(Arc::clone(&services), passwords, websocket(hub));
+        let http = Http { services: Arc::clone(&services), passwords, refresh: Arc::new(refresh), hub };
+        let router = http::router(http, websocket());
         tokio::spawn(http::serve(clients, router, stop.clone()));
         let admin = Admin { services, metrics, redis: shared.state, shards, token, was_ready: AtomicBool::new(false) };
         tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), stop));
@@ -212,17 +214,27 @@ impl Shared {
 }
 
 /// `GET /v1/ws`.
-fn websocket(hub: Arc<Hub>) -> MethodRouter<Http> {
-    get(move |State(http): State<Http>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
-        let response = transport::upgrade(http.services, Arc::clone(&hub), peer, request);
-        async move { response }
-    })
+fn websocket() -> MethodRouter<Http> {
+    get(
+        |State(http): State<Http>,
+         ConnectInfo(peer): ConnectInfo<SocketAddr>,
+         address: ClientAddress,
+         request: Request| async move {
+            match http.admit_handshake(address).await {
+                Ok(()) => transport::upgrade(http.services, http.hub, peer, request),
+                Err(refused) => refused.into_response(),
+            }
+        },
+    )
 }
 
-fn load_key(config: &GatewayConfig) -> Result<Ed25519Tokens, ServeError> {
+fn load_key(config: &GatewayConfig) -> Result<(Ed25519Tokens, RefreshTokens), ServeError> {
     let path = &config.auth.signing_key_file;
     let pem = settings::read(path)?;
-    Ed25519Tokens::new(pem.as_bytes(), &config.cluster).map_err(|source| ServeError::Key { path: path.clone(), source })
+    let failed = |source| ServeError::Key { path: path.clone(), source };
+    let life = config.auth.sessions.access_seconds;
+    let tokens = Ed25519Tokens::new(pem.as_bytes(), &config.cluster, life).map_err(failed)?;
+    Ok((tokens, RefreshTokens::new(pem.as_bytes()).map_err(failed)?))
 }
 
 fn load_admin_token(path: &Path) -> Result<String, ServeError> {

@@ -54,6 +54,8 @@ pub struct Counters {
     pub closed: Tally,
     /// Requests over WebSockets that were refused, by error code.
     pub refused: Tally,
+    /// Sessions ended because a used refresh token came back.
+    pub reused: AtomicU64,
     /// Answers over HTTP, by status.
     pub http: Tally,
 }

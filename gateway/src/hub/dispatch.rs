@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     event::{Envelope, Event},
     registry::Registry,
+    revocation::Suspects,
     worker::{Command, WorkerHandle},
 };
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
 /// Shared by the hub, the broker's pump and the relay.
 pub(crate) struct Dispatch {
     pub(super) registry: Registry,
+    /// Users of whom sessions may have ended.
+    pub(super) suspects: Suspects,
     pub(super) workers: Vec<WorkerHandle>,
     /// Number of this process among all gateways, drawn at start: a restarted gateway keeps its name but not its number.
     pub(super) origin: u64,
@@ -67,6 +70,12 @@ impl Dispatch {
             let control = match event {
                 Event::RoomAdded { room } => Control::RoomAdded(*room),
                 Event::RoomRemoved { room } => Control::RoomRemoved(*room),
+                Event::SessionsEnded => {
+                    if !sessions.is_empty() {
+                        self.suspects.add(user);
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             sessions.iter().for_each(|session| session.control(control));

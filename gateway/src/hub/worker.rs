@@ -245,7 +245,7 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
                 tell(state, Class::Kept, None, &ClientEvent::MemberRemoved { room, user });
             }
         }
-        Event::RoomAdded { .. } | Event::RoomRemoved { .. } | Event::Unknown => {}
+        Event::RoomAdded { .. } | Event::RoomRemoved { .. } | Event::SessionsEnded | Event::Unknown => {}
     }
 }
 

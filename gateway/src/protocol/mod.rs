@@ -9,7 +9,7 @@ pub mod event;
 mod fields;
 pub mod limits;
 pub mod request;
-mod time;
+pub(crate) mod time;
 
 pub use answer::{Answer, encode_answer};
 pub use close::CloseCode;

@@ -5,13 +5,14 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use async_trait::async_trait;
 use chat_gateway::{
     auth::{Claims, TokenError, Tokens, names},
     broker::MemoryExchange,
     connection::{self, Permit},
     hub::Hub,
     limiter::LocalLimiter,
-    model::User,
+    model::{SessionId, User},
     pipeline::Pipeline,
     presence::MemoryPresence,
     services::{Counters, Services},
@@ -150,21 +151,25 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
     }
 }
 
-/// The name is the token; `old:` in front has expired, `soon:` ends two seconds from now.
+/// The name is the token; `old:` in front has expired, `soon:` ends two seconds from now, and a session's id in front is of that session.
 struct NameTokens;
 
+#[async_trait]
 impl Tokens for NameTokens {
-    fn issue(&self, user: &User) -> (String, u32) {
-        (user.name.clone(), 3_600)
+    fn issue(&self, user: &User, session: SessionId) -> (String, u32) {
+        (format!("{session}:{}", user.name), 3_600)
     }
 
-    fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+    async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let now = jiff::Timestamp::now().as_second();
         match token.split_once(':') {
             Some(("old", _)) => Err(TokenError::Expired),
-            Some(("soon", name)) => Ok(Claims { user: user(name), expires_at: now + 2 }),
-            Some(_) => Err(TokenError::Invalid),
-            None => Ok(Claims { user: user(token), expires_at: now + 3_600 }),
+            Some(("soon", name)) => Ok(Claims { user: user(name), session: None, expires_at: now + 2 }),
+            Some((session, name)) => match session.parse() {
+                Ok(id) => Ok(Claims { user: user(name), session: Some(SessionId(id)), expires_at: now + 3_600 }),
+                Err(_) => Err(TokenError::Invalid),
+            },
+            None => Ok(Claims { user: user(token), session: None, expires_at: now + 3_600 }),
         }
     }
 }
