@@ -105,6 +105,11 @@ impl Metrics {
                 .with_label_values(&[&format!("shard:{}", shard.name)])
                 .set(i64::from(shard.component.available));
         }
+        for issuer in &stats.issuers {
+            self.available
+                .with_label_values(&[&format!("issuer:{}", issuer.issuer)])
+                .set(i64::from(issuer.component.available));
+        }
         for (metric, value) in [
             (&self.accepted, &counters.accepted),
             (&self.delivered, &counters.delivered),

@@ -23,7 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Admin},
-    auth::{Ed25519Tokens, KeyError, PasswordError, PasswordPool, RefreshTokens},
+    auth::{
+        Accounts, Authenticator, Ed25519Tokens, KeyError, PasswordError, PasswordPool, RefreshTokens,
+        oidc::{Issuers, RootsError},
+    },
     broker,
     http::{self, ClientAddress, Http},
     hub::Hub,
@@ -56,6 +59,9 @@ pub enum ServeError {
         /// Why.
         source: KeyError,
     },
+    /// The roots of an issuer cannot be used.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
     /// The administrator's token is empty: anyone could guess it.
     #[error("adminTokenFile {0} is empty; write a random token into it")]
     AdminToken(PathBuf),
@@ -86,7 +92,11 @@ impl ServeError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Settings(_) | Self::Key { .. } | Self::AdminToken(_) | Self::Embedded(OpenError::Newer { .. })
+            Self::Settings(_)
+                | Self::Key { .. }
+                | Self::Roots(_)
+                | Self::AdminToken(_)
+                | Self::Embedded(OpenError::Newer { .. })
         )
     }
 }
@@ -126,13 +136,16 @@ impl Gateway {
         store: Arc<dyn Store>,
         stop: CancellationToken,
     ) -> Result<Self, ServeError> {
-        let (tokens, refresh) = load_key(&config)?;
+        let (own, refresh) = load_key(&config)?;
         let token = load_admin_token(&config.admin_token_file)?;
         let metrics = Metrics::new()?;
         let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
         let clients = listen("listen", config.listen).await?;
         let admins = listen("adminListen", config.admin_listen).await?;
 
+        let issuers = Issuers::start(&config.auth.oidc, &stop)?;
+        let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
+        let tokens = Authenticator::new(own, issuers.clone(), Arc::clone(&accounts));
         let shared = Shared::start(&config, &name, &stop);
         let (broker, deliveries) = broker::start(&config, &name);
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
@@ -144,6 +157,7 @@ impl Gateway {
             store,
             broker,
             tokens: Arc::new(tokens),
+            issuers,
             counters: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
         });
@@ -157,7 +171,7 @@ impl Gateway {
             hub: Arc::clone(&hub),
             stop: stop.clone(),
         };
-        let http = Http { services: Arc::clone(&services), passwords, refresh: Arc::new(refresh), hub };
+        let http = Http { services: Arc::clone(&services), passwords, refresh: Arc::new(refresh), accounts, hub };
         let router = http::router(http, websocket());
         tokio::spawn(http::serve(clients, router, stop.clone()));
         let admin = Admin { services, metrics, redis: shared.state, shards, token, was_ready: AtomicBool::new(false) };

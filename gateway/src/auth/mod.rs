@@ -4,11 +4,14 @@ use async_trait::async_trait;
 
 use crate::model::{SessionId, User};
 
+mod authenticator;
 pub mod names;
+pub mod oidc;
 mod passwords;
 mod refresh;
 mod tokens;
 
+pub use authenticator::{Accounts, Authenticator};
 pub use passwords::{PasswordError, PasswordPool};
 pub use refresh::{Presented, RefreshTokens};
 pub use tokens::{Ed25519Tokens, KeyError};

@@ -17,6 +17,11 @@ impl Limits<'_> {
         self.take(format!("{what}:{name}"), self.rates().sign_in_per_name).await
     }
 
+    /// A sign-in whose name is not known yet.
+    pub(super) async fn sign_in_from(self, address: ClientAddress) -> Result<(), ApiError> {
+        self.take(format!("sign-in-from:{address}"), self.rates().sign_in_per_address).await
+    }
+
     /// Anything that comes with a token, before the token is looked at.
     pub(super) async fn token_from(self, address: ClientAddress) -> Result<(), ApiError> {
         self.take(format!("token-from:{address}"), self.rates().refresh_per_address).await

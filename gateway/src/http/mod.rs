@@ -7,6 +7,7 @@ mod address;
 mod error;
 mod limits;
 mod listener;
+mod oidc;
 mod page;
 mod sessions;
 
@@ -27,7 +28,7 @@ pub use error::ApiError;
 pub use listener::serve;
 
 use crate::{
-    auth::{PasswordPool, RefreshTokens},
+    auth::{Accounts, PasswordPool, RefreshTokens},
     hub::Hub,
     services::Services,
 };
@@ -41,6 +42,7 @@ pub struct Http {
     pub(crate) services: Arc<Services>,
     pub(crate) passwords: Arc<PasswordPool>,
     pub(crate) refresh: Arc<RefreshTokens>,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) hub: Arc<Hub>,
 }
 
@@ -59,6 +61,7 @@ pub fn router(http: Http, websocket: MethodRouter<Http>) -> Router {
     Router::new()
         .route("/v1/sign-up", post(accounts::sign_up))
         .route("/v1/sign-in", post(accounts::sign_in))
+        .route("/v1/sign-in/oidc", post(oidc::sign_in))
         .route("/v1/password", post(accounts::change_password))
         .route("/v1/refresh", post(sessions::refresh))
         .route("/v1/sign-out", post(sessions::sign_out))
@@ -83,6 +86,7 @@ async fn config(State(http): State<Http>) -> Json<Value> {
     let limits = &http.services.config.limits;
     Json(json!({
         "passwords": http.services.config.auth.passwords,
+        "oidc": http.services.issuers.login_pages(),
         "limits": {
             "message_bytes": limits.message_bytes,
             "messages_per_second": limits.messages_per_second,

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use chat_gateway::{
-    auth::{Claims, TokenError, Tokens, names},
+    auth::{Claims, TokenError, Tokens, names, oidc::Issuers},
     broker::MemoryExchange,
     connection::{self, Permit},
     hub::Hub,
@@ -69,6 +69,7 @@ impl World {
                     limiter: Arc::new(LocalLimiter::default()),
                     presence: Arc::clone(&presence) as _,
                     tokens: Arc::new(NameTokens),
+                    issuers: Issuers::default(),
                     counters: Arc::new(Counters::default()),
                     draining: AtomicBool::new(false),
                 });
