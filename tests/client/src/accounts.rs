@@ -182,7 +182,7 @@ fn bearer(token: Option<&str>) -> Vec<(&'static str, String)> {
     token.map(|token| ("authorization", format!("Bearer {token}"))).into_iter().collect()
 }
 
-/// Sends any request, with these headers besides those that belong to its body, and returns status and body, whatever they are.
+/// Sends any request, with these headers (the body is JSON unless they say otherwise), and returns status and body, whatever they are.
 ///
 /// # Errors
 /// [`AccountError::Unreachable`] only.
@@ -200,7 +200,7 @@ pub async fn request(
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         tokio::spawn(connection);
         let mut builder = Request::builder().method(method).uri(path).header(header::HOST, address);
-        if !body.is_empty() {
+        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
             builder = builder.header(header::CONTENT_TYPE, "application/json");
         }
         for (name, value) in headers {
