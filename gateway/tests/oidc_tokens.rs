@@ -5,6 +5,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -126,6 +127,10 @@ impl Issuer {
 }
 
 async fn serve_issuer(listener: tokio::net::TcpListener, published: Arc<Published>) {
+    axum::serve(listener, router(published)).await.unwrap();
+}
+
+fn router(published: Arc<Published>) -> Router {
     let metadata = async |State(published): State<Arc<Published>>| {
         let issuer = published.issuer.lock().unwrap().clone();
         Json(json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/jwks") }))
@@ -134,11 +139,10 @@ async fn serve_issuer(listener: tokio::net::TcpListener, published: Arc<Publishe
         published.fetches.fetch_add(1, Ordering::SeqCst);
         Json(json!({ "keys": *published.keys.lock().unwrap() }))
     };
-    let router = Router::new()
+    Router::new()
         .route("/realm/.well-known/openid-configuration", get(metadata))
         .route("/realm/jwks", get(keys))
-        .with_state(published);
-    axum::serve(listener, router).await.unwrap();
+        .with_state(published)
 }
 
 fn now() -> i64 {
@@ -162,11 +166,15 @@ impl Drop for Place {
 
 impl Place {
     async fn open(issuers: &[&str]) -> Self {
+        Self::open_with(issuers, None).await
+    }
+
+    async fn open_with(issuers: &[&str], ca_file: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let local = "127.0.0.1:0".parse().unwrap();
         let mut config = embedded::prepare(folder.path(), local, local).unwrap();
         let oidc = |issuer: &&str| -> Oidc {
-            serde_json::from_value(json!({ "issuer": issuer, "audience": AUDIENCE })).unwrap()
+            serde_json::from_value(json!({ "issuer": issuer, "audience": AUDIENCE, "caFile": ca_file })).unwrap()
         };
         config.auth.oidc = issuers.iter().map(oidc).collect();
         config.validate().unwrap();
@@ -427,4 +435,59 @@ async fn metadata_of_another_issuer_is_not_believed() {
     assert_eq!(place.ask(&issuer.token(&key, |_, _| {})).await, (503, "unavailable".to_owned()));
     let stats = place.stats().await;
     assert!(stats.issuers[0].component.message.contains("another issuer"), "{stats:?}");
+}
+
+/// Serves the issuer over TLS with a certificate that nobody but this test trusts; the certificate's PEM text.
+async fn serve_tls(listener: tokio::net::TcpListener, published: Arc<Published>) -> String {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (acceptor, router) = (acceptor.clone(), router(Arc::clone(&published)));
+            tokio::spawn(async move {
+                // Who does not trust the certificate hangs up here.
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = hyper_util::service::TowerToHyperService::new(router);
+                let io = hyper_util::rt::TokioIo::new(stream);
+                drop(hyper::server::conn::http1::Builder::new().serve_connection(io, service).await);
+            });
+        }
+    });
+    cert.pem()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_come_over_tls_that_is_verified() {
+    let key = p256("a");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/realm", listener.local_addr().unwrap());
+    let published = Arc::new(Published::default());
+    url.clone_into(&mut published.issuer.lock().unwrap());
+    published.keys.lock().unwrap().push(key.jwk.clone());
+    let pem = serve_tls(listener, published).await;
+    let mut header = Header::new(key.algorithm);
+    header.kid = Some("a".to_owned());
+    let claims = json!({ "iss": url, "sub": "s", "aud": AUDIENCE, "exp": now() + 300 });
+    let token = jsonwebtoken::encode(&header, &claims, &key.signing).unwrap();
+
+    let public = Place::open(&[&url]).await;
+    assert_eq!(public.ask(&token).await, (503, "unavailable".to_owned()), "nobody vouches for the certificate");
+    let message = public.stats().await.issuers[0].component.message.clone();
+    assert!(message.contains("certificate"), "{message}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roots.pem");
+    std::fs::write(&file, pem).unwrap();
+    let private = Place::open_with(&[&url], Some(file)).await;
+    private.accepts("over TLS that leads to a root of the file", &token).await;
 }
