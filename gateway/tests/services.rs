@@ -272,7 +272,7 @@ async fn accounts_are_refused_with_reasons(gateway: &Gateway) {
     assert_eq!(session["user"]["name"], "carol", "folded");
     assert_eq!(accounts::post(at, "/v1/sign-up", None, &good).await.unwrap().0.as_u16(), 409);
     assert_eq!(accounts::post(at, "/v1/sign-in", None, &good).await.unwrap().0.as_u16(), 200);
-    let carol = account(&gateway, "carol").await;
+    let carol = account(gateway, "carol").await;
     assert!(accounts::refresh(at, &carol).await.is_ok());
     let (status, page) = accounts::get(at, "/", None).await.unwrap();
     assert!(status.is_success() && page.starts_with(b"<!doctype html>"));

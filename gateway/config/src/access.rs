@@ -61,7 +61,7 @@ pub struct Oidc {
     /// What the claim `aud` must name.
     pub audience: String,
     /// Claim that holds the name to show others.
-    #[serde(default = "default_name_claim")]
+    #[serde(default = "Oidc::default_name_claim")]
     pub name_claim: String,
     /// Client id for a sign-in on the page (authorization code with PKCE, a public client). Absent: the page offers none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,14 +71,26 @@ pub struct Oidc {
     pub ca_file: Option<PathBuf>,
 }
 
-fn default_name_claim() -> String {
-    "name".to_owned()
-}
-
 /// Issuers that one gateway believes at most.
 pub const MAX_ISSUERS: usize = 16;
 
-pub(crate) fn validate_issuers(cluster: &str, issuers: &[Oidc]) -> Result<(), ConfigError> {
+impl Oidc {
+    /// The claim that holds the name to show others, where nothing else is said.
+    #[must_use]
+    pub fn default_name_claim() -> String {
+        "name".to_owned()
+    }
+
+    /// Checks the issuers of one cluster.
+    ///
+    /// # Errors
+    /// The first field that is out of its range.
+    pub fn check(issuers: &[Self]) -> Result<(), ConfigError> {
+        validate_issuers(issuers)
+    }
+}
+
+fn validate_issuers(issuers: &[Oidc]) -> Result<(), ConfigError> {
     if issuers.len() > MAX_ISSUERS {
         return fail("auth.oidc", "has at most 16 issuers");
     }
@@ -89,7 +101,7 @@ pub(crate) fn validate_issuers(cluster: &str, issuers: &[Oidc]) -> Result<(), Co
                 "must be an https URL without query, fragment and user, or an http URL on a loopback address",
             );
         }
-        if issuer.issuer == cluster || issuers.iter().skip(nth + 1).any(|other| other.issuer == issuer.issuer) {
+        if issuers.iter().skip(nth + 1).any(|other| other.issuer == issuer.issuer) {
             return fail("auth.oidc[].issuer", "two entries have the same issuer; issuers must be distinct");
         }
         if issuer.audience.is_empty() {
@@ -142,7 +154,7 @@ mod tests {
         for good in
             ["https://id.example.org", "https://id.example.org/realms/a", "http://127.0.0.1:99", "http://[::1]:99/a"]
         {
-            validate_issuers("a/b", &[issuer(good)]).unwrap();
+            validate_issuers(&[issuer(good)]).unwrap();
         }
         for bad in [
             "id.example.org",
@@ -153,10 +165,10 @@ mod tests {
             "ftp://a",
             "https://a b",
         ] {
-            assert_eq!(validate_issuers("a/b", &[issuer(bad)]).unwrap_err().field, "auth.oidc[].issuer", "{bad}");
+            assert_eq!(validate_issuers(&[issuer(bad)]).unwrap_err().field, "auth.oidc[].issuer", "{bad}");
         }
         let twice = [issuer("https://a"), issuer("https://a")];
-        assert!(validate_issuers("a/b", &twice).unwrap_err().message.contains("distinct"));
+        assert!(validate_issuers(&twice).unwrap_err().message.contains("distinct"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Http, Oidc, SessionLimits, access};
+use crate::{Http, Oidc, SessionLimits};
 
 /// The whole configuration file (JSON, camelCase).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,7 +198,7 @@ impl GatewayConfig {
             return fail("limits.roomsPerConnection", "must be at least 1");
         }
         self.auth.sessions.validate()?;
-        access::validate_issuers(&self.cluster, &self.auth.oidc)?;
+        Oidc::check(&self.auth.oidc)?;
         if let Some((field, _)) = self.http.rates.all().into_iter().find(|(_, bucket)| bucket.burst == 0) {
             return fail(field, "burst must be at least 1; for no limit set perMinute to 0");
         }

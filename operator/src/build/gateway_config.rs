@@ -64,7 +64,7 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
             passwords: cluster.passwords,
             signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
             sessions: config::SessionLimits::default(),
-            oidc: Vec::new(),
+            oidc: cluster.oidc.clone(),
         },
         http: config::Http::default(),
         broker: broker_config(&cluster.broker),
