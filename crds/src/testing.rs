@@ -206,6 +206,29 @@ fn backends() -> Vec<Refusal> {
             json!({ "auth": { "signingKeySecretRef": { "name": "x", "key": "../x" } } }),
             "spec.auth.signingKeySecretRef.key",
         ),
+        create(
+            "an issuer over plain HTTP",
+            json!({ "auth": { "oidc": [{ "issuer": "http://id.example.org", "audience": "chat" }] } }),
+            "spec.auth.oidc[0].issuer",
+        ),
+        create(
+            "an issuer with a query",
+            json!({ "auth": { "oidc": [{ "issuer": "https://id.example.org/?a=b", "audience": "chat" }] } }),
+            "spec.auth.oidc[0].issuer",
+        ),
+        create(
+            "an issuer for any audience",
+            json!({ "auth": { "oidc": [{ "issuer": "https://id.example.org" }] } }),
+            "spec.auth.oidc[0].audience",
+        ),
+        create(
+            "an issuer twice",
+            json!({ "auth": { "oidc": [
+                { "issuer": "https://id.example.org", "audience": "chat" },
+                { "issuer": "https://id.example.org", "audience": "shop" },
+            ] } }),
+            "spec.auth.oidc[1]",
+        ),
         create("passwords maybe", json!({ "auth": { "passwords": "Maybe" } }), "spec.auth.passwords"),
         create(
             "a signing key without a name",

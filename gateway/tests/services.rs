@@ -257,7 +257,7 @@ async fn accounts_are_refused_with_reasons(gateway: &Gateway) {
         ("/v1/sign-up", json!({ "name": 7 }), 422, "bad_request"),
         ("/v1/sign-up", json!({ "name": "x".repeat(20_000) }), 413, "too_large"),
         ("/v1/sign-in", json!({ "name": "nobody", "password": "long enough" }), 401, "unauthenticated"),
-        ("/v1/token", json!({}), 401, "unauthenticated"),
+        ("/v1/refresh", json!({ "refresh_token": "none" }), 401, "unauthenticated"),
         ("/v1/config", json!({}), 405, "bad_request"),
         ("/v2", json!({}), 405, "bad_request"),
     ];
@@ -272,8 +272,8 @@ async fn accounts_are_refused_with_reasons(gateway: &Gateway) {
     assert_eq!(session["user"]["name"], "carol", "folded");
     assert_eq!(accounts::post(at, "/v1/sign-up", None, &good).await.unwrap().0.as_u16(), 409);
     assert_eq!(accounts::post(at, "/v1/sign-in", None, &good).await.unwrap().0.as_u16(), 200);
-    let token = session["token"].as_str().unwrap();
-    assert!(accounts::refresh(at, token).await.is_ok());
+    let refresh = json!({ "refresh_token": session["refresh_token"] });
+    assert_eq!(accounts::post(at, "/v1/refresh", None, &refresh).await.unwrap().0.as_u16(), 200);
     let (status, page) = accounts::get(at, "/", None).await.unwrap();
     assert!(status.is_success() && page.starts_with(b"<!doctype html>"));
     assert_eq!(accounts::get(at, "/nothing.js", None).await.unwrap().0.as_u16(), 404);

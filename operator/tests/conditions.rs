@@ -108,6 +108,7 @@ fn stats(name: &str) -> GatewayStats {
         messages: MessageCounters::default(),
         broker: seen(true),
         redis: seen(true),
+        issuers: Vec::new(),
         shards: vec![ShardStats { name: "a".to_owned(), slots: 1_024, component: seen(true) }],
     }
 }

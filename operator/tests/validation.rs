@@ -54,6 +54,17 @@ fn a_missing_key_and_a_wrong_scheme_are_named_without_the_value() {
 }
 
 #[test]
+fn an_issuer_that_no_gateway_would_ask_is_refused_with_its_field() {
+    let mut cluster = support::cluster("everything");
+    let auth = cluster.spec.auth.as_mut().unwrap();
+    // The schema refuses it as well; an operator that is newer than the schema must not pass it on.
+    auth.oidc[0].issuer = "http://id.example.org".to_owned();
+    let (terminal, reason, message) = problem(&support::fetched(cluster));
+    assert!(terminal && reason == "InvalidSpec");
+    assert!(message.contains("spec.auth.oidc[].issuer") && message.contains("https"), "{message}");
+}
+
+#[test]
 fn a_shard_without_a_migration_key_is_used_with_one_uri() {
     let cluster = support::migrated("external-backends");
     let job = build::build(&cluster).unwrap().jobs.remove(0);

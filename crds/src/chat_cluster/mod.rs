@@ -1,5 +1,6 @@
 //! The ChatCluster resource, version v1alpha1.
 
+mod auth;
 mod database;
 mod defaults;
 mod gateways;
@@ -7,6 +8,7 @@ mod references;
 mod spec;
 mod status;
 
+pub use auth::Oidc;
 pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Storage};
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS,

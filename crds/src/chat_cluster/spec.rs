@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{ChatClusterStatus, Database, Gateways, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef};
+use super::{ChatClusterStatus, Database, Gateways, Oidc, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef};
 
 /// A chat backend: gateways, the broker between them, Redis, and database shards; or one gateway that needs none of these.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,21 +89,27 @@ pub struct ChatClusterSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
-    /// Whether people may sign up and in with a password; Enabled if absent. With Disabled, your own sign-in makes tokens with the signing key.
+    /// Whether people may sign up and in with a password; Enabled if absent. With Disabled, an issuer of `oidc` makes tokens, or your own sign-in with the signing key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passwords: Option<Passwords>,
 
     /// The Ed25519 key that signs tokens; the operator makes one if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key_secret_ref: Option<SigningKeySecretRef>,
+
+    /// OpenID Connect issuers whose access tokens are accepted beside the cluster's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["issuer".into()]))]
+    pub oidc: Vec<Oidc>,
 }
 
-/// Whether people may sign up and in with a password; Enabled if absent. With Disabled, your own sign-in makes tokens with the signing key.
+/// Whether people may sign up and in with a password; Enabled if absent. With Disabled, an issuer of `oidc` makes tokens, or your own sign-in with the signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Passwords {
     /// Sign-up and sign-in are served.
     Enabled,
-    /// Only tokens signed with the cluster's key are accepted.
+    /// Only tokens of the issuers of `oidc`, and tokens signed with the cluster's key, are accepted.
     Disabled,
 }
 

@@ -9,7 +9,7 @@ use super::{
     session::{Control, Session},
 };
 use crate::{
-    auth::Claims,
+    auth::{Claims, TokenError},
     model::{Room, RoomId, Seq},
     pipeline::Pipeline,
     protocol::{
@@ -46,14 +46,27 @@ pub(super) async fn hello(
         return Err(refuse(error, CloseCode::Unauthenticated));
     };
     let services = &pipeline.services;
-    let Claims { user, expires_at } =
-        services.tokens.verify(&token).map_err(|error| refuse(error.into(), CloseCode::Unauthenticated))?;
-    let session = Arc::new(Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters)));
-    // Known before its rooms are read: a change in between reaches it as a control and is looked into after this.
+    let Claims { user, session: sign_in, expires_at } =
+        services.tokens.verify(&token).await.map_err(|error| refuse(error.into(), close_code(error)))?;
+    let session = Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters));
+    let session = Arc::new(session.of_sign_in(sign_in));
+    // Known before its sign-in and its rooms are read: a change in between reaches it and is looked into after this.
     pipeline.hub.register(&session).await;
-    let listed = services.store.user_rooms(session.user.id).await;
-    let (rooms, complete) = match listed {
-        Ok(listed) => listed,
+    let user = session.user.id;
+    let lives = async {
+        match sign_in {
+            Some(sign_in) => services.store.session_lives(user, sign_in).await,
+            None => Ok(true),
+        }
+    };
+    // Both are in the user's slot and go there at once, so the check adds a read to the shard's work and nothing to the time.
+    let found = tokio::try_join!(lives, services.store.user_rooms(user));
+    let (rooms, complete) = match found {
+        Ok((true, listed)) => listed,
+        Ok((false, _)) => {
+            pipeline.hub.forget(&session).await;
+            return Err(refuse(TokenError::Ended.into(), CloseCode::SessionEnded));
+        }
         Err(error) => {
             pipeline.hub.forget(&session).await;
             return Err(refuse(error.into(), CloseCode::Stopping));
@@ -67,6 +80,15 @@ pub(super) async fn hello(
     pipeline.hub.follow(&session, &start.cursors).await;
     pipeline.hub.arrived(&session).await;
     Ok(session)
+}
+
+/// What a client is to do about a token that was refused.
+fn close_code(error: TokenError) -> CloseCode {
+    match error {
+        TokenError::Invalid | TokenError::Expired => CloseCode::Unauthenticated,
+        TokenError::Ended => CloseCode::SessionEnded,
+        TokenError::Unavailable => CloseCode::Stopping,
+    }
 }
 
 /// Decides where each room goes on.

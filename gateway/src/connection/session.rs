@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::queue::{Class, Pushed, Queue};
 use crate::{
-    model::{RoomId, Seq, User},
+    model::{RoomId, Seq, SessionId, User},
     protocol::CloseCode,
     services::Counters,
 };
@@ -41,6 +41,8 @@ pub struct Session {
     pub id: Uuid,
     /// Who it is.
     pub user: User,
+    /// The sign-in that its token belongs to; none when the token was signed elsewhere.
+    pub sign_in: Option<SessionId>,
     /// When the token ends, seconds since the Unix epoch.
     pub expires_at: i64,
     /// What waits to be sent.
@@ -64,6 +66,7 @@ impl Session {
         Self {
             id: Uuid::now_v7(),
             user,
+            sign_in: None,
             expires_at,
             queue,
             counters,
@@ -74,6 +77,12 @@ impl Session {
             controls: Mutex::default(),
             controls_wake: Notify::new(),
         }
+    }
+
+    /// The same, closed when this sign-in ends.
+    #[must_use]
+    pub fn of_sign_in(self, sign_in: Option<SessionId>) -> Self {
+        Self { sign_in, ..self }
     }
 
     /// Queues a frame and counts what is shed.

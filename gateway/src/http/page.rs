@@ -40,6 +40,7 @@ const ASSETS: &[Asset] = assets! {
     "dist" / "dialogs.js": SCRIPT,
     "dist" / "dom.js": SCRIPT,
     "dist" / "main.js": SCRIPT,
+    "dist" / "oidc.js": SCRIPT,
     "dist" / "protocol.js": SCRIPT,
     "dist" / "room-list.js": SCRIPT,
     "dist" / "sign-in.js": SCRIPT,

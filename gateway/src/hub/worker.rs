@@ -250,7 +250,11 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
                 tell(state, Class::Kept, None, &ClientEvent::RoleChanged { room, user, role });
             }
         }
-        Event::RoomAdded { .. } | Event::RoomRemoved { .. } | Event::Muted { .. } | Event::Unknown => {}
+        Event::RoomAdded { .. }
+        | Event::RoomRemoved { .. }
+        | Event::Muted { .. }
+        | Event::SessionsEnded
+        | Event::Unknown => {}
     }
 }
 

@@ -17,6 +17,8 @@ pub enum CloseCode {
     Unauthenticated,
     /// No `hello` in time, or no sign of life.
     Silent,
+    /// The session that the token belongs to was ended.
+    SessionEnded,
     /// Far over the message rate.
     Flooding,
     /// The send queue was full.
@@ -35,6 +37,7 @@ impl CloseCode {
             Self::NotJson => 4400,
             Self::Unauthenticated => 4401,
             Self::Silent => 4408,
+            Self::SessionEnded => 4410,
             Self::Flooding => 4429,
             Self::TooSlow => 4503,
         }
@@ -51,6 +54,7 @@ impl CloseCode {
             Self::NotJson => "4400",
             Self::Unauthenticated => "4401",
             Self::Silent => "4408",
+            Self::SessionEnded => "4410",
             Self::Flooding => "4429",
             Self::TooSlow => "4503",
         }
@@ -67,6 +71,7 @@ impl CloseCode {
             Self::NotJson => "the frames are no JSON",
             Self::Unauthenticated => "sign in again",
             Self::Silent => "no sign of life",
+            Self::SessionEnded => "this session was ended; sign in again",
             Self::Flooding => "far over the message rate",
             Self::TooSlow => "the connection does not take what it is sent",
         }

@@ -5,19 +5,22 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use async_trait::async_trait;
 use chat_gateway::{
-    auth::{Claims, TokenError, Tokens, names},
+    auth::{Claims, TokenError, Tokens, names, oidc::Issuers},
     broker::{Broker, Delivery, MemoryExchange},
     connection::{self, Permit},
     hub::Hub,
     limiter::LocalLimiter,
-    model::User,
+    model::{SessionId, User},
     pipeline::Pipeline,
     presence::{MemoryPresence, Presence},
     services::{Counters, Services},
     store::{NewUser, Store, memory::MemoryStore},
 };
-use chat_gateway_config::{Auth, Broker as BrokerConfig, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis};
+use chat_gateway_config::{
+    Auth, Broker as BrokerConfig, Database, GatewayConfig, Http, Limits, Passwords, RabbitMq, Redis, SessionLimits,
+};
 use tokio::{
     io::{DuplexStream, duplex},
     sync::mpsc,
@@ -115,6 +118,7 @@ impl Gateway {
             limiter: Arc::new(LocalLimiter::default()),
             presence: parts.presence,
             tokens: Arc::new(NameTokens),
+            issuers: Issuers::default(),
             counters: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
         });
@@ -160,28 +164,38 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         drain_seconds: 10,
         max_connections: 2,
         limits,
-        auth: Auth { passwords: Passwords::Enabled, signing_key_file: nowhere() },
+        auth: Auth {
+            passwords: Passwords::Enabled,
+            signing_key_file: nowhere(),
+            sessions: SessionLimits::default(),
+            oidc: Vec::new(),
+        },
+        http: Http::default(),
         broker: BrokerConfig::Rabbitmq(RabbitMq { uri_file: nowhere() }),
         redis: Some(Redis { url_file: nowhere() }),
         database: Database { slots: 1_024, shards: Vec::new(), embedded: None },
     }
 }
 
-/// The name is the token; `old:` in front has expired, `soon:` ends two seconds from now.
+/// The name is the token; `old:` in front has expired, `soon:` ends two seconds from now, and a session's id in front is of that session.
 struct NameTokens;
 
+#[async_trait]
 impl Tokens for NameTokens {
-    fn issue(&self, user: &User) -> (String, u32) {
-        (user.name.clone(), 3_600)
+    fn issue(&self, user: &User, session: SessionId) -> (String, u32) {
+        (format!("{session}:{}", user.name), 3_600)
     }
 
-    fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+    async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let now = jiff::Timestamp::now().as_second();
         match token.split_once(':') {
             Some(("old", _)) => Err(TokenError::Expired),
-            Some(("soon", name)) => Ok(Claims { user: user(name), expires_at: now + 2 }),
-            Some(_) => Err(TokenError::Invalid),
-            None => Ok(Claims { user: user(token), expires_at: now + 3_600 }),
+            Some(("soon", name)) => Ok(Claims { user: user(name), session: None, expires_at: now + 2 }),
+            Some((session, name)) => match session.parse() {
+                Ok(id) => Ok(Claims { user: user(name), session: Some(SessionId(id)), expires_at: now + 3_600 }),
+                Err(_) => Err(TokenError::Invalid),
+            },
+            None => Ok(Claims { user: user(token), session: None, expires_at: now + 3_600 }),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use chat_gateway_config::{
-    Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig, Shard,
-    stats::GatewayStats,
+    Auth, Broker, Database, GatewayConfig, Http, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig,
+    SessionLimits, Shard, stats::GatewayStats,
 };
 use chat_test_client::accounts;
 use tempfile::TempDir;
@@ -84,7 +84,13 @@ impl Stage {
                 message_bytes: 8_192,
                 rooms_per_connection: 200,
             },
-            auth: Auth { passwords: Passwords::Enabled, signing_key_file: self.write("key.pem", KEY) },
+            auth: Auth {
+                passwords: Passwords::Enabled,
+                signing_key_file: self.write("key.pem", KEY),
+                sessions: SessionLimits::default(),
+                oidc: Vec::new(),
+            },
+            http: Http::default(),
             broker: Broker::Rabbitmq(RabbitConfig { uri_file: self.rabbitmq.uri_file() }),
             redis: Some(RedisConfig { url_file: self.redis.url_file("secret") }),
             database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")], embedded: None },

@@ -2,14 +2,22 @@
  * The client: one WebSocket at a time, kept alive. It reconnects by itself with full-jitter backoff, resumes every room where it
  * stood, repeats what was not acknowledged under the same message id, and hands each message on exactly once and in order.
  */
-import { renew } from "./accounts.js";
+import { refresh } from "./accounts.js";
 import { GatewayError } from "./protocol.js";
 import { uuid7 } from "./uuid.js";
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
 const PAGE = 100;
-const NO_RECONNECT = new Set([1003, 1009, 4400, 4401]);
+/** Share of an access token's life that is left when it is exchanged, and the wait after an exchange that failed. */
+const RENEW_AT = 0.25;
+const RENEW_AGAIN_MS = 30_000;
+/** The token ran out: a fresh one may help. */
+const TOKEN_REFUSED = 4401;
+/** The session was ended: nothing but a sign-in helps. */
+const SESSION_ENDED = 4410;
+const NO_RECONNECT = new Set([1003, 1009, 4400, SESSION_ENDED]);
+const PLEASE_SIGN_IN = "Your session has ended. Please sign in again.";
 export class ChatClient {
     base;
     session;
@@ -24,6 +32,7 @@ export class ChatClient {
     #closed = false;
     #timer;
     #renewal;
+    #renewing;
     constructor(base, session, handlers) {
         this.base = base;
         this.session = session;
@@ -41,6 +50,10 @@ export class ChatClient {
         for (const pending of this.#pending.values())
             pending.reject(new GatewayError("unavailable", "signed out"));
         this.#pending.clear();
+    }
+    /** Where the tokens stand now. */
+    get current() {
+        return this.session;
     }
     /** Sends a request and waits for its answer, over reconnects if need be. */
     request(type, fields = {}) {
@@ -106,7 +119,7 @@ export class ChatClient {
             this.#welcomed(frame);
         }
         else if (frame.re === 0 && frame.type === "error") {
-            this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? 4401 : 1012, String(frame["message"]));
+            this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? TOKEN_REFUSED : 1012, String(frame["message"]));
         }
         else if (frame.re !== undefined) {
             const pending = this.#pending.get(frame.re);
@@ -190,11 +203,29 @@ export class ChatClient {
         if (this.#closed)
             return;
         this.#socket = undefined;
-        if (NO_RECONNECT.has(code)) {
-            this.#closed = true;
-            this.handlers.status("signed-out", code === 4401 ? "Please sign in again." : reason);
+        if (NO_RECONNECT.has(code))
+            return this.#end(code === SESSION_ENDED ? PLEASE_SIGN_IN : reason);
+        if (code === TOKEN_REFUSED) {
+            this.handlers.status("connecting");
+            void this.#renew().then((outcome) => {
+                if (outcome === "fresh")
+                    this.#connect();
+                else if (outcome === "later")
+                    this.#again(code, reason);
+            });
             return;
         }
+        this.#again(code, reason);
+    }
+    #end(detail) {
+        this.#closed = true;
+        clearTimeout(this.#timer);
+        clearTimeout(this.#renewal);
+        this.handlers.status("signed-out", detail);
+    }
+    #again(code, reason) {
+        if (this.#closed)
+            return;
         this.#attempt += 1;
         const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#attempt - 1, 6));
         const least = code === 4429 ? 5_000 : 0;
@@ -202,17 +233,39 @@ export class ChatClient {
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.#connect(), least + Math.random() * ceiling);
     }
-    /** A token lives an hour; it is exchanged after three quarters of its life, and again soon after a failure. */
-    #scheduleRenewal(seconds = this.session.expires_in_seconds * 0.75) {
+    /** Exchanges the refresh token. Once at a time: a token that is used twice looks stolen. */
+    #renew() {
+        this.#renewing ??= refresh(this.base, this.session.refresh_token)
+            .then((fresh) => {
+            this.session = fresh;
+            this.handlers.renewed(fresh);
+            this.#scheduleRenewal();
+            return "fresh";
+        }, (error) => {
+            const ended = error instanceof GatewayError && error.code === "unauthenticated";
+            if (ended && !this.#closed)
+                this.#end(PLEASE_SIGN_IN);
+            return ended ? "ended" : "later";
+        })
+            .finally(() => {
+            this.#renewing = undefined;
+        });
+        return this.#renewing;
+    }
+    /**
+     * Fresh tokens in good time, then a connection with them: the gateway closes each connection at the end of its token's life, so a new
+     * one takes over before that, as in a drain.
+     */
+    #scheduleRenewal(after = this.session.expires_at - this.session.expires_in_seconds * 1000 * RENEW_AT - Date.now()) {
+        clearTimeout(this.#renewal);
+        if (this.#closed)
+            return;
         this.#renewal = setTimeout(async () => {
-            try {
-                this.session = await renew(this.base, this.session.token);
-                this.handlers.renewed(this.session);
-                this.#scheduleRenewal();
-            }
-            catch {
-                this.#scheduleRenewal(30);
-            }
-        }, seconds * 1000);
+            const outcome = await this.#renew();
+            if (outcome === "later")
+                this.#scheduleRenewal(RENEW_AGAIN_MS);
+            if (outcome === "fresh" && this.#socket?.readyState === WebSocket.OPEN && this.#attempt === 0)
+                this.#connect();
+        }, Math.max(after, 0));
     }
 }

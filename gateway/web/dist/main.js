@@ -1,10 +1,12 @@
 /** The page: one session, one client, one state; events go in, views are drawn anew at most once a frame. */
+import { signOut } from "./accounts.js";
 import { ChatClient } from "./client.js";
 import { wireComposer } from "./composer.js";
 import { drawConversation } from "./conversation.js";
 import { wireInvite, wireNewRoom } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { GatewayError } from "./protocol.js";
+import * as oidc from "./oidc.js";
 import { drawRooms } from "./room-list.js";
 import { showSignIn } from "./sign-in.js";
 import { State, TYPING_LAPSE_MS } from "./state.js";
@@ -14,6 +16,7 @@ const PAGE = 50;
 /** In the tab's own storage: two tabs can be two people, and closing the tab signs out. */
 const KEY = "chatcluster.session";
 function run(session) {
+    hold(session);
     sessionStorage.setItem(KEY, JSON.stringify(session));
     const state = new State(session.user);
     byId("chat").hidden = false;
@@ -211,7 +214,11 @@ function run(session) {
         state.open = undefined;
         draw();
     };
-    byId("sign-out").onclick = () => leave("");
+    byId("sign-out").onclick = () => {
+        // Without an answer the session lasts until it has been unused for long; this tab forgets its tokens in any case.
+        signOut(BASE, client.current.refresh_token).catch(() => undefined);
+        leave("");
+    };
     document.onkeydown = (event) => {
         if (!event.altKey || !["ArrowUp", "ArrowDown"].includes(event.key))
             return;
@@ -232,8 +239,42 @@ function run(session) {
     client.start();
     draw();
 }
-const kept = sessionStorage.getItem(KEY);
-if (kept)
-    run(JSON.parse(kept));
-else
+/** What this tab kept; nothing when it is of an older page. */
+function kept() {
+    const session = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+    return session?.refresh_token && session.expires_at ? session : undefined;
+}
+/** How long a reloaded page waits for its former self to be gone. */
+const HANDOVER_MS = 3_000;
+/**
+ * A tab that was duplicated has a copy of the session, and two tabs that use one refresh token look like a theft. So each session is
+ * held by one tab, where the browser can tell.
+ */
+async function isFree(session) {
+    if (!navigator.locks)
+        return true;
+    const signal = AbortSignal.timeout(HANDOVER_MS);
+    return navigator.locks.request(lockOf(session), { signal }, () => true).catch(() => false);
+}
+function hold(session) {
+    void navigator.locks?.request(lockOf(session), () => new Promise(() => undefined));
+}
+function lockOf(session) {
+    return `chatcluster.${session.session}`;
+}
+async function begin() {
+    try {
+        const arrived = await oidc.finish(BASE);
+        if (arrived)
+            return run(arrived);
+    }
+    catch (cause) {
+        return showSignIn(BASE, cause instanceof GatewayError ? cause.message : String(cause), run);
+    }
+    const session = kept();
+    if (session && (await isFree(session)))
+        return run(session);
+    sessionStorage.removeItem(KEY);
     showSignIn(BASE, "", run);
+}
+void begin();

@@ -1,11 +1,13 @@
 /** The page: one session, one client, one state; events go in, views are drawn anew at most once a frame. */
 
+import { signOut } from "./accounts.js";
 import { ChatClient, type Status } from "./client.js";
 import { wireComposer } from "./composer.js";
 import { drawConversation } from "./conversation.js";
 import { wireInvite, wireNewRoom } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { GatewayError, type Event, type Member, type Message, type Room, type Session, type Welcome } from "./protocol.js";
+import * as oidc from "./oidc.js";
 import { drawRooms } from "./room-list.js";
 import { showSignIn } from "./sign-in.js";
 import { State, TYPING_LAPSE_MS } from "./state.js";
@@ -17,6 +19,7 @@ const PAGE = 50;
 const KEY = "chatcluster.session";
 
 function run(session: Session): void {
+  hold(session);
   sessionStorage.setItem(KEY, JSON.stringify(session));
   const state = new State(session.user);
   byId("chat").hidden = false;
@@ -206,7 +209,11 @@ function run(session: Session): void {
     state.open = undefined;
     draw();
   };
-  byId("sign-out").onclick = () => leave("");
+  byId("sign-out").onclick = () => {
+    // Without an answer the session lasts until it has been unused for long; this tab forgets its tokens in any case.
+    signOut(BASE, client.current.refresh_token).catch(() => undefined);
+    leave("");
+  };
   document.onkeydown = (event) => {
     if (!event.altKey || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
     const ids = [...document.querySelectorAll<HTMLElement>("#rooms [data-room]")].map((button) => button.dataset["room"]!);
@@ -228,6 +235,44 @@ function run(session: Session): void {
   draw();
 }
 
-const kept = sessionStorage.getItem(KEY);
-if (kept) run(JSON.parse(kept) as Session);
-else showSignIn(BASE, "", run);
+/** What this tab kept; nothing when it is of an older page. */
+function kept(): Session | undefined {
+  const session = JSON.parse(sessionStorage.getItem(KEY) ?? "null") as Session | null;
+  return session?.refresh_token && session.expires_at ? session : undefined;
+}
+
+/** How long a reloaded page waits for its former self to be gone. */
+const HANDOVER_MS = 3_000;
+
+/**
+ * A tab that was duplicated has a copy of the session, and two tabs that use one refresh token look like a theft. So each session is
+ * held by one tab, where the browser can tell.
+ */
+async function isFree(session: Session): Promise<boolean> {
+  if (!navigator.locks) return true;
+  const signal = AbortSignal.timeout(HANDOVER_MS);
+  return navigator.locks.request(lockOf(session), { signal }, () => true).catch(() => false);
+}
+
+function hold(session: Session): void {
+  void navigator.locks?.request(lockOf(session), () => new Promise(() => undefined));
+}
+
+function lockOf(session: Session): string {
+  return `chatcluster.${session.session}`;
+}
+
+async function begin(): Promise<void> {
+  try {
+    const arrived = await oidc.finish(BASE);
+    if (arrived) return run(arrived);
+  } catch (cause) {
+    return showSignIn(BASE, cause instanceof GatewayError ? cause.message : String(cause), run);
+  }
+  const session = kept();
+  if (session && (await isFree(session))) return run(session);
+  sessionStorage.removeItem(KEY);
+  showSignIn(BASE, "", run);
+}
+
+void begin();

@@ -35,10 +35,29 @@ export interface Member {
   read_seq: number;
 }
 
+/** What a way in answers: an access token, and the refresh token that is exchanged for the next ones, each once. */
 export interface Session {
   token: string;
   expires_in_seconds: number;
+  refresh_token: string;
+  refresh_expires_in_seconds: number;
+  session: string;
   user: User;
+  /** When the access token ends by this browser's clock; added on arrival. */
+  expires_at: number;
+}
+
+/** What the gateway tells before anyone signs in. */
+export interface Config {
+  passwords: "Enabled" | "Disabled";
+  oidc: LoginPage[];
+}
+
+/** An issuer at which people sign in. */
+export interface LoginPage {
+  issuer: string;
+  client_id: string;
+  authorization_endpoint: string;
 }
 
 export interface Welcome {

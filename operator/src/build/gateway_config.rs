@@ -66,7 +66,10 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         auth: config::Auth {
             passwords: cluster.passwords,
             signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
+            sessions: config::SessionLimits::default(),
+            oidc: cluster.oidc.clone(),
         },
+        http: config::Http::default(),
         broker: broker_config(&cluster.broker),
         redis: cluster.redis.as_ref().map(|_| config::Redis { url_file: secret_file("redis", key::URL) }),
         database: database_config(cluster, reader),

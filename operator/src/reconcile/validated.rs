@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_gateway_config::{Limits, Passwords};
+use chat_gateway_config::{Limits, Oidc, Passwords};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
 use crate::{
@@ -32,6 +32,8 @@ pub struct ValidatedCluster {
     pub gateways: Gateways,
     /// Whether passwords are a way in.
     pub passwords: Passwords,
+    /// Other issuers of tokens.
+    pub oidc: Vec<Oidc>,
     /// The key that signs tokens.
     pub signing_key: SigningKey,
     /// The token of the gateways' admin port.

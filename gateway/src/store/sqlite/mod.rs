@@ -12,6 +12,7 @@ mod outbox;
 mod people;
 mod rooms;
 mod schema;
+mod sessions;
 mod threads;
 mod wait;
 
