@@ -139,6 +139,16 @@ fn gateways() -> Vec<Refusal> {
             json!({ "gateways": { "connectionsPerGateway": 0 } }),
             "spec.gateways.connectionsPerGateway",
         ),
+        create(
+            "a proxy by name",
+            json!({ "gateways": { "trustedProxies": ["proxy.example.org"] } }),
+            "spec.gateways.trustedProxies[0]",
+        ),
+        create(
+            "a proxy twice",
+            json!({ "gateways": { "trustedProxies": ["10.0.0.0/8", "10.0.0.0/8"] } }),
+            "spec.gateways.trustedProxies[1]",
+        ),
         create("no time to drain", json!({ "gateways": { "drainSeconds": 0 } }), "spec.gateways.drainSeconds"),
         create(
             "a rate of zero",

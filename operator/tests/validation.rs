@@ -65,6 +65,16 @@ fn an_issuer_that_no_gateway_would_ask_is_refused_with_its_field() {
 }
 
 #[test]
+fn a_network_that_is_none_is_refused_with_an_example() {
+    let mut cluster = support::cluster("everything");
+    // It passes the schema's pattern.
+    cluster.spec.gateways.as_mut().unwrap().trusted_proxies = vec!["10.0.0.0/64".to_owned()];
+    let (terminal, reason, message) = problem(&support::fetched(cluster));
+    assert!(terminal && reason == "InvalidSpec");
+    assert!(message.contains("spec.gateways.trustedProxies") && message.contains("10.0.0.0/8"), "{message}");
+}
+
+#[test]
 fn a_shard_without_a_migration_key_is_used_with_one_uri() {
     let cluster = support::migrated("external-backends");
     let job = build::build(&cluster).unwrap().jobs.remove(0);

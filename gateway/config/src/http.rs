@@ -59,7 +59,7 @@ impl Default for Rates {
             sign_in_per_name: Bucket { per_minute: 10, burst: 10 },
             refresh_per_address: Bucket { per_minute: 6_000, burst: 2_000 },
             refresh_per_user: Bucket { per_minute: 60, burst: 60 },
-            handshake_per_address: Bucket { per_minute: 12_000, burst: 10_000 },
+            handshake_per_address: Bucket { per_minute: 30_000, burst: 20_000 },
         }
     }
 }

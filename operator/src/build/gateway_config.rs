@@ -69,7 +69,10 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
             sessions: config::SessionLimits::default(),
             oidc: cluster.oidc.clone(),
         },
-        http: config::Http::default(),
+        http: config::Http {
+            trusted_proxies: cluster.gateways.trusted_proxies.clone(),
+            rates: config::Rates::default(),
+        },
         broker: broker_config(&cluster.broker),
         redis: cluster.redis.as_ref().map(|_| config::Redis { url_file: secret_file("redis", key::URL) }),
         database: database_config(cluster, reader),

@@ -145,9 +145,17 @@ fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
             message_bytes: unsigned("spec.gateways.limits.messageBytes", limits.message_bytes)?,
             rooms_per_connection: unsigned("spec.gateways.limits.roomsPerConnection", limits.rooms_per_connection)?,
         },
+        trusted_proxies: proxies(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
     })
+}
+
+fn proxies(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::Cidr>, ValidateError> {
+    let networks = spec.gateways.iter().flat_map(|gateways| &gateways.trusted_proxies);
+    networks
+        .map(|text| text.parse().map_err(|error| invalid(&format!("spec.gateways.trustedProxies: {error}"))))
+        .collect()
 }
 
 fn overlay(template: crd::PodTemplate) -> PodOverlay {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_gateway_config::{Limits, Oidc, Passwords};
+use chat_gateway_config::{Cidr, Limits, Oidc, Passwords};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
 use crate::{
@@ -66,6 +66,8 @@ pub struct Gateways {
     pub connections: u32,
     /// Limits on users and connections.
     pub limits: Limits,
+    /// Proxies whose word about addresses counts.
+    pub trusted_proxies: Vec<Cidr>,
     /// Seconds that a draining gateway gives its clients.
     pub drain_seconds: u32,
     /// What the user lays over the pod template.
