@@ -9,9 +9,14 @@ const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
 const PAGE = 100;
-/** Share of an access token's life that is left when it is exchanged, and the wait after an exchange that failed. */
+/** Share of an access token's life that is left when it is exchanged. */
 const RENEW_AT = 0.25;
-const RENEW_AGAIN_MS = 30_000;
+/**
+ * Waits after an exchange without an answer, the first and the longest. Soon at first: the gateway may have taken the token, and gives the
+ * answer that was lost once more for 10 seconds only.
+ */
+const RENEW_AGAIN_FIRST_MS = 1_000;
+const RENEW_AGAIN_MAX_MS = 30_000;
 /** The token ran out: a fresh one may help. */
 const TOKEN_REFUSED = 4401;
 /** The session was ended: nothing but a sign-in helps. */
@@ -32,6 +37,7 @@ export class ChatClient {
     #closed = false;
     #timer;
     #renewal;
+    #renewals = 0;
     #renewing;
     constructor(base, session, handlers) {
         this.base = base;
@@ -238,6 +244,7 @@ export class ChatClient {
         this.#renewing ??= refresh(this.base, this.session.refresh_token)
             .then((fresh) => {
             this.session = fresh;
+            this.#renewals = 0;
             this.handlers.renewed(fresh);
             this.#scheduleRenewal();
             return "fresh";
@@ -263,7 +270,7 @@ export class ChatClient {
         this.#renewal = setTimeout(async () => {
             const outcome = await this.#renew();
             if (outcome === "later")
-                this.#scheduleRenewal(RENEW_AGAIN_MS);
+                this.#scheduleRenewal(Math.min(RENEW_AGAIN_MAX_MS, RENEW_AGAIN_FIRST_MS * 2 ** this.#renewals++));
             if (outcome === "fresh" && this.#socket?.readyState === WebSocket.OPEN && this.#attempt === 0)
                 this.#connect();
         }, Math.max(after, 0));

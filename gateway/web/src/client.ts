@@ -29,9 +29,14 @@ const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
 const PAGE = 100;
-/** Share of an access token's life that is left when it is exchanged, and the wait after an exchange that failed. */
+/** Share of an access token's life that is left when it is exchanged. */
 const RENEW_AT = 0.25;
-const RENEW_AGAIN_MS = 30_000;
+/**
+ * Waits after an exchange without an answer, the first and the longest. Soon at first: the gateway may have taken the token, and gives the
+ * answer that was lost once more for 10 seconds only.
+ */
+const RENEW_AGAIN_FIRST_MS = 1_000;
+const RENEW_AGAIN_MAX_MS = 30_000;
 /** The token ran out: a fresh one may help. */
 const TOKEN_REFUSED = 4401;
 /** The session was ended: nothing but a sign-in helps. */
@@ -50,6 +55,7 @@ export class ChatClient {
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #renewal: ReturnType<typeof setTimeout> | undefined;
+  #renewals = 0;
   #renewing: Promise<"fresh" | "ended" | "later"> | undefined;
 
   constructor(
@@ -244,6 +250,7 @@ export class ChatClient {
       .then(
         (fresh) => {
           this.session = fresh;
+          this.#renewals = 0;
           this.handlers.renewed(fresh);
           this.#scheduleRenewal();
           return "fresh" as const;
@@ -269,7 +276,7 @@ export class ChatClient {
     if (this.#closed) return;
     this.#renewal = setTimeout(async () => {
       const outcome = await this.#renew();
-      if (outcome === "later") this.#scheduleRenewal(RENEW_AGAIN_MS);
+      if (outcome === "later") this.#scheduleRenewal(Math.min(RENEW_AGAIN_MAX_MS, RENEW_AGAIN_FIRST_MS * 2 ** this.#renewals++));
       if (outcome === "fresh" && this.#socket?.readyState === WebSocket.OPEN && this.#attempt === 0) this.#connect();
     }, Math.max(after, 0));
   }

@@ -36,9 +36,9 @@ const session = (refresh_token, life = 3600) => ({
   expires_at: Date.now() + life * 1000,
 });
 
-async function next(count) {
+async function next(count, most = 200) {
   for (let tries = 0; FakeSocket.all.length < count || FakeSocket.all[count - 1].sent.length === 0; tries++) {
-    assert.ok(tries < 200, "the client did not connect again");
+    assert.ok(tries < most, "the client did not connect again");
     await new Promise((wake) => setTimeout(wake, 10));
   }
   return FakeSocket.all[count - 1];
@@ -179,5 +179,18 @@ test("a refresh that gets no answer is tried again with the same token", async (
   const third = await next(3);
   assert.equal(third.sent[0].token, "token of r2");
   assert.deepEqual(asked, ["r1", "r1"]);
+  client.stop();
+});
+
+test("an exchange whose answer was lost is repeated soon, with the same token", async () => {
+  const asked = refreshes(undefined, session("r2"));
+  const { client } = start(session("r1", 0.2));
+  const first = await next(1);
+  first.bring(welcome([]));
+  const begin = Date.now();
+  const second = await next(2, 500);
+  assert.equal(second.sent[0].token, "token of r2");
+  assert.deepEqual(asked, ["r1", "r1"]);
+  assert.ok(Date.now() - begin < 9_000, "later than the gateway repeats its answer");
   client.stop();
 });
