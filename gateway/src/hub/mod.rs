@@ -68,7 +68,8 @@ impl Hub {
         let hub = Arc::new(Self { services, dispatch, relay, recent: RecentSends::new(), started: Instant::now() });
         spawn(stop, pump(Arc::clone(&hub.dispatch), deliveries));
         spawn(stop, heartbeat::run(Arc::clone(&hub)));
-        spawn(stop, revocation::run(Arc::clone(&hub)));
+        spawn(stop, revocation::watch_suspects(Arc::clone(&hub)));
+        spawn(stop, revocation::compare_regularly(Arc::clone(&hub)));
         spawn(stop, positions::watch_broker(Arc::clone(&hub)));
         spawn(stop, positions::check_regularly(Arc::clone(&hub)));
         hub

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -83,46 +83,49 @@ impl Hub {
     }
 }
 
-/// Looks into suspects as they come, and at everyone regularly.
-pub(super) async fn run(hub: Arc<Hub>) {
-    let mut broker = hub.services.broker.state();
-    let mut epoch = broker.borrow_and_update().epoch;
-    let mut next = Instant::now() + REGULARLY;
+/// Looks into suspects as they come. Each alone, so that those of a shard that is away hold up nobody else.
+pub(super) async fn watch_suspects(hub: Arc<Hub>) {
     loop {
-        let everyone = tokio::select! {
-            () = hub.dispatch.suspects.wake.notified() => false,
-            () = sleep_until(next) => true,
-            state = changed(&mut broker) => match state {
-                Some(BrokerState { epoch: risen, .. }) if risen > epoch => {
-                    epoch = risen;
-                    true
-                }
-                // It went away: what is told from now on may be lost.
-                Some(state) if !state.component.available => {
-                    next = next.min(Instant::now() + WITHOUT_BROKER);
-                    continue;
-                }
-                _ => continue,
-            },
-        };
-        if everyone {
-            check_everyone(&hub).await;
-            let available = hub.services.broker.state().borrow().component.available;
-            next = Instant::now() + if available { REGULARLY } else { WITHOUT_BROKER };
-        } else {
-            for user in hub.dispatch.suspects.take() {
-                check(&hub, user).await;
-            }
+        hub.dispatch.suspects.wake.notified().await;
+        for user in hub.dispatch.suspects.take() {
+            let hub = Arc::clone(&hub);
+            // The store's pools bound how many of them ask at once.
+            tokio::spawn(async move { check(&hub, user).await });
         }
     }
 }
 
+/// Compares everyone regularly, and at once when the broker may have lost something.
+pub(super) async fn compare_regularly(hub: Arc<Hub>) {
+    let mut broker = hub.services.broker.state();
+    let mut epoch = broker.borrow_and_update().epoch;
+    let mut next = Instant::now() + REGULARLY;
+    loop {
+        tokio::select! {
+            () = sleep_until(next) => {}
+            state = changed(&mut broker) => {
+                if state.epoch <= epoch {
+                    // It went away: what is told from now on may be lost.
+                    if !state.component.available {
+                        next = next.min(Instant::now() + WITHOUT_BROKER);
+                    }
+                    continue;
+                }
+                epoch = state.epoch;
+            }
+        }
+        check_everyone(&hub).await;
+        let available = broker.borrow().component.available;
+        next = Instant::now() + if available { REGULARLY } else { WITHOUT_BROKER };
+    }
+}
+
 /// The next state; pending for ever when there will be none.
-async fn changed(broker: &mut tokio::sync::watch::Receiver<BrokerState>) -> Option<BrokerState> {
+async fn changed(broker: &mut watch::Receiver<BrokerState>) -> BrokerState {
     if broker.changed().await.is_err() {
         return std::future::pending().await;
     }
-    Some(broker.borrow_and_update().clone())
+    broker.borrow_and_update().clone()
 }
 
 /// Asks for each session of one user, and again later where there is no answer.
