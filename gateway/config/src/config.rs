@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::kafka::Kafka;
+
 /// The whole configuration file (JSON, camelCase).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -74,6 +76,8 @@ pub enum Broker {
     Rabbitmq(RabbitMq),
     /// Redis Pub/Sub, Redis 6 or newer.
     RedisPubSub(RedisPubSub),
+    /// Apache Kafka 3.9 or newer.
+    Kafka(Kafka),
     /// None: this gateway is the only one.
     InProcess(InProcess),
 }
@@ -211,6 +215,9 @@ impl GatewayConfig {
                 );
             }
             _ => {}
+        }
+        if let Broker::Kafka(kafka) = &self.broker {
+            kafka.validate(&self.cluster)?;
         }
         if self.redis.is_none() && !matches!(self.broker, Broker::InProcess(_)) {
             return fail("redis", "is needed by gateways that share a broker; set redis.urlFile");

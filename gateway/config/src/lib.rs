@@ -4,9 +4,11 @@
 //! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
 
 mod config;
+mod kafka;
 pub mod stats;
 
 pub use config::{
     Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis,
     RedisPubSub, Shard,
 };
+pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
