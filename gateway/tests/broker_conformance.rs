@@ -1,4 +1,4 @@
-//! What every broker must do, on the one in memory, a real RabbitMQ and a real Redis.
+//! What every broker must do, on the one in memory, a real RabbitMQ, a real Redis and a real Apache Kafka.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
@@ -7,17 +7,26 @@ mod support;
 use std::{
     collections::HashSet,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use chat_gateway::{
-    broker::{self, Broker, Delivery, Key, MemoryExchange, RabbitSettings, RedisPubSubSettings},
+    broker::{self, Broker, Delivery, KafkaSettings, Key, MemoryExchange, RabbitSettings, RedisPubSubSettings},
     model::{RoomId, UserId},
 };
+use chat_gateway_config::SaslMechanism;
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use support::{eventually, rabbitmq::RabbitMq, redis::Redis};
+use support::{
+    eventually,
+    kafka::{self, Kafka},
+    rabbitmq::RabbitMq,
+    redis::Redis,
+};
 use tokio::{sync::mpsc::Receiver, time::timeout};
 use uuid::Uuid;
 
@@ -108,10 +117,30 @@ impl Subject for Redis {
     }
 }
 
+impl Subject for Kafka {
+    fn join(&self, name: &str, linger: Duration) -> End {
+        let mut settings = KafkaSettings::new(self.config(), "test/demo", name);
+        settings.linger = linger;
+        on_kafka(settings)
+    }
+
+    async fn stop(&mut self) {
+        self.kill();
+    }
+
+    async fn start(&mut self) {
+        self.up().await;
+    }
+}
+
 /// A broker on a server of its own.
 trait Server: Subject {
     fn freeze(&self);
     fn thaw(&self);
+}
+
+/// A server whose address and credentials stand in one file.
+trait Addressed: Server {
     /// A gateway's end that reads its address from this file.
     fn end_by(&self, file: PathBuf) -> End;
     fn address(&self, password: &str) -> String;
@@ -128,7 +157,9 @@ impl Server for RabbitMq {
     fn thaw(&self) {
         RabbitMq::thaw(self);
     }
+}
 
+impl Addressed for RabbitMq {
     fn end_by(&self, file: PathBuf) -> End {
         rabbit(RabbitSettings::new(file, "refused"))
     }
@@ -150,7 +181,9 @@ impl Server for Redis {
     fn thaw(&self) {
         Redis::thaw(self);
     }
+}
 
+impl Addressed for Redis {
     fn end_by(&self, file: PathBuf) -> End {
         redis(RedisPubSubSettings::new(file, "test/demo"))
     }
@@ -162,6 +195,21 @@ impl Server for Redis {
     const PASSWORD: &str = "secret";
     const NOBODY_LISTENS: &str = "redis://:secret@127.0.0.1:1";
     const MALFORMED: &str = "InvalidUrl";
+}
+
+impl Server for Kafka {
+    fn freeze(&self) {
+        Kafka::freeze(self);
+    }
+
+    fn thaw(&self) {
+        Kafka::thaw(self);
+    }
+}
+
+fn on_kafka(settings: KafkaSettings) -> End {
+    let (broker, deliveries) = broker::on_kafka(settings);
+    End { broker: Arc::new(broker), deliveries }
 }
 
 fn redis(settings: RedisPubSubSettings) -> End {
@@ -183,6 +231,7 @@ fn user(n: u128) -> Key {
 }
 
 const LONG: Duration = Duration::from_secs(600);
+const MINUTE: Duration = Duration::from_secs(60);
 
 async fn every_bound_gateway_gets_everything_in_a_publishers_order(subject: &impl Subject) {
     let (mut a, mut b, mut c) = (subject.join("a", LONG), subject.join("b", LONG), subject.join("c", LONG));
@@ -376,6 +425,129 @@ async fn two_clusters_on_one_redis_do_not_hear_each_other(server: &Redis) {
     other.silent().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_conforms_and_its_troubles_show() {
+    let mut server = Kafka::start().await;
+    conforms(&mut server).await;
+    a_slow_hub_loses_nothing(&server).await;
+    partitions_may_be_added_while_people_chat(&server).await;
+    a_record_that_is_too_large_is_dropped_and_holds_up_nothing(&server).await;
+    kafka_reasons_show(&server).await;
+    a_frozen_broker_is_noticed_and_blocks_nobody(&server).await;
+}
+
+async fn a_slow_hub_loses_nothing(server: &Kafka) {
+    let (mut slow, writer) = (server.join("slow", LONG), server.join("writer", LONG));
+    slow.available().await;
+    writer.available().await;
+    slow.broker.bind(room(6)).await.unwrap();
+    let before = slow.epoch();
+    let body = |n: u32| Bytes::from(format!("{n:01000}"));
+    let mut writing: FuturesUnordered<_> = (0..5_000).map(|n| writer.broker.publish(room(6), body(n))).collect();
+    while writing.next().await.transpose().unwrap().is_some() {}
+    // Nobody has read: the receiver is full with 1024, the reader holds some, Kafka the rest.
+    let mut missing: HashSet<u32> = (0..5_000).collect();
+    while !missing.is_empty() {
+        let number = slow.next().await.1.parse().unwrap();
+        assert!(missing.remove(&number), "{number} came twice");
+    }
+    assert_eq!(slow.epoch(), before, "nothing was lost");
+}
+
+async fn partitions_may_be_added_while_people_chat(server: &Kafka) {
+    const ROOMS: u128 = 20;
+    let mut settings = KafkaSettings::new(server.config(), "test/growing", "growing");
+    settings.linger = LONG;
+    let (a, mut b) = (on_kafka(settings.clone()), on_kafka(settings));
+    for end in [&a, &b] {
+        end.available().await;
+    }
+    for n in 0..ROOMS {
+        b.broker.bind(room(100 + n)).await.unwrap();
+    }
+    let (epoch_a, epoch_b) = (a.epoch(), b.epoch());
+    let topic = "chatcluster.test.growing";
+    let grown = AtomicBool::new(false);
+    let growing = async {
+        eventually("a load", MINUTE, async || server.written(topic, 0..3).await > 200).await;
+        server.set_partitions(topic, 9).await;
+        eventually("records in new partitions", MINUTE, async || server.written(topic, 3..9).await > 200).await;
+        grown.store(true, SeqCst);
+    };
+    let writing = async {
+        let mut rounds = 0_u32;
+        while !grown.load(SeqCst) {
+            let round = (0..ROOMS).map(|n| a.publish(room(100 + n), rounds.to_string()));
+            futures::future::join_all(round).await;
+            rounds += 1;
+        }
+        rounds
+    };
+    let (rounds, ()) = tokio::join!(writing, growing);
+    let mut missing: HashSet<(Key, String)> =
+        (0..ROOMS).flat_map(|n| (0..rounds).map(move |round| (room(100 + n), round.to_string()))).collect();
+    let written = missing.len();
+    let mut twice = 0;
+    while !missing.is_empty() {
+        twice += u32::from(!missing.remove(&b.next().await));
+    }
+    println!("{written} records while 3 partitions became 9: 0 missing, {twice} twice");
+    assert_eq!(twice, 0, "nothing is read twice");
+    assert_eq!((a.epoch(), b.epoch()), (epoch_a, epoch_b), "nothing was lost");
+}
+
+async fn a_record_that_is_too_large_is_dropped_and_holds_up_nothing(server: &Kafka) {
+    server.make_topic("small", 20_000).await;
+    let mut config = server.config();
+    config.topic = Some("small".into());
+    let mut end = on_kafka(KafkaSettings::new(config, "test/demo", "small"));
+    end.available().await;
+    end.broker.bind(room(1)).await.unwrap();
+    end.publish(room(1), vec![b'x'; 50_000]).await;
+    end.publish(room(1), "small enough").await;
+    assert_eq!(end.next().await, (room(1), "small enough".into()));
+    assert!(end.broker.state().borrow().component.available);
+}
+
+async fn kafka_reasons_show(server: &Kafka) {
+    let with = |config| on_kafka(KafkaSettings::new(config, "test/demo", "reasons"));
+    for mechanism in [SaslMechanism::Plain, SaslMechanism::ScramSha512] {
+        let config = server.sasl_config(mechanism, kafka::USER, "wrong");
+        let password = config.sasl.as_ref().unwrap().password_file.clone();
+        let end = with(config);
+        reason(&end, "AuthenticationFailed").await;
+        std::fs::write(&password, "").unwrap();
+        reason(&end, "SecretMissing").await;
+        std::fs::write(&password, "secret").unwrap();
+        end.available().await;
+        std::fs::write(&password, "wrong").unwrap();
+    }
+    let mut config = server.config();
+    config.bootstrap_servers = vec!["127.0.0.1:1".into()];
+    reason(&with(config.clone()), "ConnectionRefused").await;
+    config.bootstrap_servers = vec!["no-such-host.invalid:9092".into()];
+    reason(&with(config), "NameNotResolved").await;
+
+    let stranger = |topic: &str| {
+        let mut config = server.sasl_config(SaslMechanism::Plain, kafka::STRANGER, "secret");
+        config.topic = Some(topic.into());
+        with(config)
+    };
+    reason(&stranger("small"), "AuthorizationFailed").await;
+    let mut too_many_copies = server.config();
+    (too_many_copies.topic, too_many_copies.replication_factor) = (Some("copies".into()), Some(3));
+    reason(&with(too_many_copies), "TopicMissing").await;
+
+    let mut end = with(server.tls_config());
+    end.available().await;
+    end.broker.bind(room(1)).await.unwrap();
+    end.publish(room(1), "inside TLS").await;
+    assert_eq!(end.next().await, (room(1), "inside TLS".into()));
+    let mut config = server.tls_config();
+    config.ca_file = None;
+    reason(&with(config), "TlsFailed").await;
+}
+
 async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &impl Server) {
     let mut end = server.join("frozen", LONG);
     end.available().await;
@@ -403,7 +575,7 @@ async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &impl Server) {
     while end.next().await != (room(8), "alive".into()) {}
 }
 
-async fn refused_credentials_show_and_new_ones_are_read<S: Server>(server: &S) {
+async fn refused_credentials_show_and_new_ones_are_read<S: Addressed>(server: &S) {
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("uri");
     std::fs::write(&file, server.address("wrong")).unwrap();

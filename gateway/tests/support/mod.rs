@@ -8,6 +8,7 @@
     reason = "every test program uses a part of this, and nothing else does"
 )]
 
+pub mod kafka;
 pub mod postgres;
 pub mod process;
 pub mod rabbitmq;

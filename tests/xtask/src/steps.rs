@@ -6,7 +6,7 @@ use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
 use crate::{
-    backends, cluster, codegen, deny, diagnosis, docs, evolution, install, packages, paths, rfc6455, shell,
+    backends, cluster, codegen, deny, diagnosis, docs, evolution, install, kafka, packages, paths, rfc6455, shell,
     summary::Counts,
 };
 
@@ -104,6 +104,7 @@ fn ignored_tests(programs: &[&str], threads: u8) -> Command {
 
 fn unit(run: &mut Run) -> Result<()> {
     packages::ensure()?;
+    kafka::ensure()?;
     shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))?;
     // The longest program waits for servers most of the time, so the others run beside it; what it prints follows theirs.
     let mut longest = shell::cargo(&["test", "--workspace", "--locked", "--test", LONGEST]);

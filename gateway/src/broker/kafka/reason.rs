@@ -1,5 +1,7 @@
 //! Why there is no session, in a word for conditions and a sentence for people. Credentials never get into either.
 
+use std::error::Error as _;
+
 use chat_gateway_config::stats::Component;
 use krafka::error::{ErrorCode, KrafkaError};
 
@@ -70,7 +72,11 @@ impl SessionError {
 
 fn kafka_reason(error: &KrafkaError) -> &'static str {
     match error {
-        KrafkaError::Network(cause) => io_reason(cause),
+        // When no server could be reached, the error of the last one stands behind the error.
+        KrafkaError::Network(cause) => match cause.source().and_then(|last| last.downcast_ref()) {
+            Some(last) => kafka_reason(last),
+            None => io_reason(cause),
+        },
         // Only the handshake of TLS comes with a cause.
         KrafkaError::Auth { source: Some(_), .. } => "TlsFailed",
         KrafkaError::Auth { .. } | KrafkaError::Broker { code: ErrorCode::SaslAuthenticationFailed, .. } => {
