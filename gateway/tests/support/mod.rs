@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
 pub mod redis;
+pub mod scene;
 pub mod stage;
 
 use std::{
