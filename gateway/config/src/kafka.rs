@@ -140,11 +140,13 @@ impl Kafka {
     }
 }
 
-/// Whether this is `host:port`; an IPv6 address stands in brackets. A comma would smuggle in a second server.
-fn is_address(server: &str) -> bool {
+/// Whether this is `host:port`, with an IPv6 address in brackets.
+#[must_use]
+pub fn is_address(server: &str) -> bool {
     server.rsplit_once(':').is_some_and(|(host, port)| {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let bare = bare.map_or_else(|| !host.contains(':'), |inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+        // A comma would smuggle in a second server.
         let plain = !host.is_empty() && !host.contains(|c: char| c == ',' || c == '/' || c.is_whitespace());
         bare && plain && port.parse::<u16>().is_ok_and(|port| port > 0)
     })

@@ -11,4 +11,4 @@ pub use config::{
     Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis,
     RedisPubSub, Shard,
 };
-pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
+pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};
