@@ -1,7 +1,11 @@
 //! One server of Apache Kafka 4 that is broker and controller, on ports of its own: one without credentials, one with SASL, one with SASL
 //! inside TLS.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
 use krafka::admin::{
@@ -36,6 +40,35 @@ fn jars() -> String {
     format!("{}/*", folder.display())
 }
 
+/// Java with Kafka's classes, in this folder.
+pub fn java(dir: &Path) -> Command {
+    let mut command = Command::new("java");
+    // Little memory, one thread for garbage, and the quick compiler only: a server that lives for a minute.
+    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &jars()]).current_dir(dir);
+    command
+}
+
+/// Makes the storage of a server with this configuration file.
+pub fn format(dir: &Path, config: &str, more: &[String]) {
+    let mut command = java(dir);
+    command.args(["kafka.tools.StorageTool", "format", "--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ", "--config", config]);
+    command.args(more);
+    let formatted =
+        command.output().expect("Java is needed: apt-get install --no-install-recommends default-jre-headless");
+    assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+}
+
+/// What all servers of tests have in common.
+pub const COMMON: &str = "process.roles=broker,controller\n\
+    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT\n\
+    inter.broker.listener.name=PLAINTEXT\n\
+    controller.listener.names=CONTROLLER\n\
+    auto.create.topics.enable=false\n\
+    # One that was killed is missed, and may come back, this soon.\n\
+    broker.session.timeout.ms=2000\n\
+    broker.heartbeat.interval.ms=500\n";
+
 impl Kafka {
     /// Formats storage, starts the server and waits until it serves.
     pub async fn start() -> Self {
@@ -58,14 +91,6 @@ impl Kafka {
         self.dir.path().join(name)
     }
 
-    fn java(&self) -> Command {
-        let mut command = Command::new("java");
-        // Little memory, one thread for garbage, and the quick compiler only: a server that lives for a minute.
-        command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-        command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &jars()]).current_dir(self.dir.path());
-        command
-    }
-
     fn write_config(&self) {
         let Self { plain, sasl, tls, controller, .. } = self;
         let dir = self.dir.path().display();
@@ -76,23 +101,16 @@ impl Kafka {
             )
         };
         let config = format!(
-            "process.roles=broker,controller\n\
+            "{COMMON}\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
              listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT\n\
-             inter.broker.listener.name=PLAINTEXT\n\
-             controller.listener.names=CONTROLLER\n\
              log.dirs={dir}/data\n\
-             auto.create.topics.enable=false\n\
              sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\n\
              ssl.keystore.type=PEM\n\
              ssl.keystore.location={dir}/server.pem\n\
              authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
              super.users=User:ANONYMOUS;User:{USER}\n\
-             # One that was killed may come back this soon.\n\
-             broker.session.timeout.ms=2000\n\
-             broker.heartbeat.interval.ms=500\n\
              {}{}",
             listener("sasl_plaintext"),
             listener("sasl_ssl"),
@@ -111,21 +129,15 @@ impl Kafka {
     }
 
     fn format(&self) {
-        let mut command = self.java();
-        command.args(["kafka.tools.StorageTool", "format", "--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ"]);
-        command.args(["--config", "server.properties"]);
-        for user in [USER, STRANGER] {
-            command.args(["--add-scram", &format!("SCRAM-SHA-512=[name={user},password=secret]")]);
-        }
-        let formatted =
-            command.output().expect("Java is needed: apt-get install --no-install-recommends default-jre-headless");
-        assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+        let users = [USER, STRANGER].map(|user| format!("SCRAM-SHA-512=[name={user},password=secret]"));
+        let more: Vec<String> = users.into_iter().flat_map(|user| ["--add-scram".to_owned(), user]).collect();
+        format(self.dir.path(), "server.properties", &more);
     }
 
     /// Starts the server (again), on the data that is there, and waits until it serves.
     pub async fn up(&mut self) {
         let log = self.path("log");
-        let mut command = self.java();
+        let mut command = java(self.dir.path());
         command.args(["kafka.Kafka", "server.properties"]);
         self.server = Some(Process::start(&mut command, &log));
         let ports = [self.plain, self.sasl, self.tls];

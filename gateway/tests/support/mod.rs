@@ -9,6 +9,7 @@
 )]
 
 pub mod kafka;
+pub mod kafka_cluster;
 pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
