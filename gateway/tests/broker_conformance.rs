@@ -431,6 +431,7 @@ async fn kafka_conforms_and_its_troubles_show() {
     conforms(&mut server).await;
     a_slow_hub_loses_nothing(&server).await;
     partitions_may_be_added_while_people_chat(&server).await;
+    a_topic_that_was_deleted_is_made_anew(&server).await;
     a_record_that_is_too_large_is_dropped_and_holds_up_nothing(&server).await;
     kafka_reasons_show(&server).await;
     a_frozen_broker_is_noticed_and_blocks_nobody(&server).await;
@@ -494,6 +495,23 @@ async fn partitions_may_be_added_while_people_chat(server: &Kafka) {
     println!("{written} records while 3 partitions became 9: 0 missing, {twice} twice");
     assert_eq!(twice, 0, "nothing is read twice");
     assert_eq!((a.epoch(), b.epoch()), (epoch_a, epoch_b), "nothing was lost");
+}
+
+async fn a_topic_that_was_deleted_is_made_anew(server: &Kafka) {
+    let mut config = server.config();
+    config.topic = Some("deleted".into());
+    let mut end = on_kafka(KafkaSettings::new(config, "test/demo", "deleted"));
+    end.available().await;
+    end.broker.bind(room(1)).await.unwrap();
+    end.publish(room(1), "before").await;
+    end.next().await;
+    let before = end.epoch();
+    server.delete_topic("deleted").await;
+    let mut state = end.broker.state();
+    let risen = state.wait_for(|state| state.epoch > before);
+    timeout(MINUTE, risen).await.expect("the epoch rises").unwrap();
+    end.publish(room(1), "after").await;
+    assert_eq!(end.next().await, (room(1), "after".into()));
 }
 
 async fn a_record_that_is_too_large_is_dropped_and_holds_up_nothing(server: &Kafka) {

@@ -9,7 +9,8 @@ use std::{
 
 use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
 use krafka::admin::{
-    AdminClient, CreatePartitionsOptions, CreateTopicsOptions, ListOffsetsOptions, NewTopic, OffsetSpec, TopicPartition,
+    AdminClient, CreatePartitionsOptions, CreateTopicsOptions, DeleteTopicsOptions, ListOffsetsOptions, NewTopic,
+    OffsetSpec, TopicPartition,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -215,6 +216,12 @@ impl Kafka {
         let new = NewTopic::new(topic, 3, 1).unwrap().with_config("max.message.bytes", max_message_bytes.to_string());
         let admin = self.admin().await;
         admin.create_topics([new], CreateTopicsOptions::default()).await.unwrap().remove(topic).unwrap().unwrap();
+    }
+
+    /// Deletes a topic as somebody else would.
+    pub async fn delete_topic(&self, topic: &str) {
+        let admin = self.admin().await;
+        admin.delete_topics([topic], DeleteTopicsOptions::default()).await.unwrap().remove(topic).unwrap().unwrap();
     }
 
     /// How many records were written to these partitions of a topic.
