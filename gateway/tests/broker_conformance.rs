@@ -431,6 +431,7 @@ async fn kafka_conforms_and_its_troubles_show() {
     conforms(&mut server).await;
     a_slow_hub_loses_nothing(&server).await;
     partitions_may_be_added_while_people_chat(&server).await;
+    sessions_leave_nothing_behind(&server).await;
     a_topic_that_was_deleted_is_made_anew(&server).await;
     a_record_that_is_too_large_is_dropped_and_holds_up_nothing(&server).await;
     kafka_reasons_show(&server).await;
@@ -495,6 +496,25 @@ async fn partitions_may_be_added_while_people_chat(server: &Kafka) {
     println!("{written} records while 3 partitions became 9: 0 missing, {twice} twice");
     assert_eq!(twice, 0, "nothing is read twice");
     assert_eq!((a.epoch(), b.epoch()), (epoch_a, epoch_b), "nothing was lost");
+}
+
+async fn sessions_leave_nothing_behind(server: &Kafka) {
+    let sockets = || {
+        let links =
+            std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    };
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let mut most = 0;
+    for _ in 0..20 {
+        let end = server.join("passing", LONG);
+        end.available().await;
+        end.publish(room(1), "x").await;
+        most = most.max(tasks());
+    }
+    println!("20 sessions: {before} tasks before, {most} at most, {} now, {} sockets", tasks(), sockets());
+    eventually("the tasks of sessions end", MINUTE, async || tasks() <= before).await;
 }
 
 async fn a_topic_that_was_deleted_is_made_anew(server: &Kafka) {

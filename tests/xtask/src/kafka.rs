@@ -17,7 +17,7 @@ fn folder() -> PathBuf {
     images::cache_dir().join("kafka")
 }
 
-/// Gets the jars unless they are there.
+/// Gets the jars unless they are there, and the Debian packages that get and run them.
 pub(crate) fn ensure() -> Result<()> {
     packages::ensure()?;
     let wanted = paths::root().join("tests/kafka").join(POM);

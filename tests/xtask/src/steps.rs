@@ -103,7 +103,6 @@ fn ignored_tests(programs: &[&str], threads: u8) -> Command {
 }
 
 fn unit(run: &mut Run) -> Result<()> {
-    packages::ensure()?;
     kafka::ensure()?;
     shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))?;
     // The others run beside the longest programs; what these print follows.

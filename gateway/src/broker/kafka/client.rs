@@ -58,6 +58,8 @@ impl Connector {
             .connect_timeout(CONNECT_TIME)
             .request_timeout(ANSWER_TIME)
             .metadata_max_age(METADATA_AGE)
+            // Every connection is used every few seconds, so there is nothing to evict; the task that would look outlives its handle.
+            .connections_max_idle(None)
             .connect()
             .await?;
         Ok(connected)
