@@ -9,8 +9,8 @@ use std::{
 
 use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
 use krafka::admin::{
-    AdminClient, CreatePartitionsOptions, CreateTopicsOptions, DeleteTopicsOptions, ListOffsetsOptions, NewTopic,
-    OffsetSpec, TopicPartition,
+    AdminClient, CreatePartitionsOptions, CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions,
+    ListOffsetsOptions, NewTopic, OffsetSpec, TopicPartition,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -222,6 +222,13 @@ impl Kafka {
     pub async fn delete_topic(&self, topic: &str) {
         let admin = self.admin().await;
         admin.delete_topics([topic], DeleteTopicsOptions::default()).await.unwrap().remove(topic).unwrap().unwrap();
+    }
+
+    /// Deletes all records of a topic, as its retention does in time.
+    pub async fn delete_records(&self, topic: &str, partitions: std::ops::Range<i32>) {
+        let all = partitions.map(|partition| (TopicPartition::new(topic, partition), -1));
+        let answers = self.admin().await.delete_records(all, DeleteRecordsOptions::default()).await.unwrap();
+        assert!(answers.into_values().all(|answer| answer.is_ok()));
     }
 
     /// How many records were written to these partitions of a topic.

@@ -56,7 +56,11 @@ impl Readers {
             tokio::select! {
                 Some((id, records)) = polls.next() => {
                     let Some(consumer) = self.readers.get(&id) else { continue };
-                    let records = records?;
+                    let records = match records {
+                        // There is no rule where to go on without an offset, so that nothing is skipped in silence.
+                        Err(KrafkaError::NoOffset { .. }) => return Err(SessionError::FellBehind),
+                        records => records?,
+                    };
                     if records.is_empty() {
                         let ends = views.borrow().ends.clone();
                         self.check_progress(id, consumer, &mut behind, &ends).await?;

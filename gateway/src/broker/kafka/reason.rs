@@ -43,6 +43,9 @@ pub(in crate::broker) enum SessionError {
     /// The topic was deleted and made anew.
     #[error("the topic was made anew")]
     Changed,
+    /// The topic no longer has what was to be read next.
+    #[error("records were deleted from the topic before this gateway had read them; it catches up from the store")]
+    FellBehind,
     /// Readers do not get what the topic has.
     #[error("records of the topic do not arrive although Kafka answers")]
     Stuck,
@@ -65,6 +68,7 @@ impl SessionError {
             Self::Forbidden { .. } => "AuthorizationFailed",
             Self::NoLeader(_) => "NoLeader",
             Self::Changed | Self::Stuck => "ConnectionLost",
+            Self::FellBehind => "FellBehind",
             Self::Kafka(error) => kafka_reason(error),
         }
     }
@@ -85,8 +89,6 @@ fn kafka_reason(error: &KrafkaError) -> &'static str {
         KrafkaError::Timeout { .. } | KrafkaError::DeliveryTimeout { .. } => "Timeout",
         KrafkaError::Closed { .. } => "ConnectionLost",
         KrafkaError::UnknownTopic { .. } => "TopicMissing",
-        // Records that were to be read next are no longer kept.
-        KrafkaError::NoOffset { .. } => "ConnectionLost",
         KrafkaError::Broker { code: ErrorCode::LeaderNotAvailable, .. } => "NoLeader",
         error if topic::is_forbidden(error) => "AuthorizationFailed",
         KrafkaError::Config { .. } => "InvalidSettings",
