@@ -1,10 +1,12 @@
 //! Fixtures for tests: what the API server must refuse, and in which words. Behind the feature `testing`.
 
 mod embedded;
+mod kafka;
 
 use serde_json::{Value, json};
 
 pub use embedded::embedded_base;
+pub use kafka::kafka_base;
 
 /// One object that must be refused.
 pub struct Refusal {
@@ -32,7 +34,7 @@ pub enum Attempt {
 /// The ChatClusters that are accepted, on which every [`Refusal`] builds; their names differ.
 #[must_use]
 pub fn grounds() -> Vec<Value> {
-    vec![base(), embedded_base()]
+    vec![base(), embedded_base(), kafka_base()]
 }
 
 /// A ChatCluster that is accepted, with shards.
@@ -103,6 +105,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(database());
     all.extend(changes());
     all.extend(embedded::refusals());
+    all.extend(kafka::refusals());
     all
 }
 
@@ -249,12 +252,12 @@ fn backends() -> Vec<Refusal> {
         create(
             "two kinds of broker",
             json!({ "broker": { "redisPubSub": {} } }),
-            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub and inProcess",
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub, kafka and inProcess",
         ),
         create(
             "no kind of broker",
             json!({ "broker": { "rabbitmq": null } }),
-            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub and inProcess",
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub, kafka and inProcess",
         ),
         create(
             "RabbitMQ of neither kind",

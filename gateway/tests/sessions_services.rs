@@ -65,7 +65,7 @@ async fn post(gateway: &Gateway, path: &str, token: Option<&str>, body: Value) -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_session_is_felt_on_every_gateway() {
-    let mut stage = Stage::start().await;
+    let mut stage: Stage = Stage::start().await;
     let (a, b) = tokio::join!(stage.ready_gateway("gateway-a"), stage.ready_gateway("gateway-b"));
     let both = [&a, &b];
     let within = Duration::from_secs(10);
@@ -112,18 +112,18 @@ async fn the_end_of_a_session_is_felt_on_every_gateway() {
     // Without the broker the other gateway finds out by itself.
     let bob = enter(&a, "bob").await;
     let open = sockets(&bob, &both).await;
-    stage.rabbitmq.kill();
+    stage.broker.kill();
     let noticed = async || !a.stats().await.broker.available && !b.stats().await.broker.available;
     eventually("the loss of the broker shows", Duration::from_secs(30), noticed).await;
     let begin = Instant::now();
     assert_eq!(post(&a, "/v1/sign-out", Some(&bob.token), Value::Null).await.0, 204);
     all_closed("sign-out while the broker is away", open, begin, MINUTE).await;
-    stage.rabbitmq.up().await;
+    stage.broker.up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_hold_over_all_gateways_and_without_redis() {
-    let mut stage = Stage::start().await;
+    let mut stage: Stage = Stage::start().await;
     let config = || {
         let mut config = stage.config();
         config.http.rates.sign_in_per_name = Bucket { per_minute: 1, burst: 4 };

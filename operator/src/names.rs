@@ -71,7 +71,7 @@ pub mod key {
     pub const TOKEN: &str = "token";
     /// User name of managed RabbitMQ.
     pub const USERNAME: &str = "username";
-    /// Password of a managed backend.
+    /// Password of a managed backend, or of gateways at Kafka.
     pub const PASSWORD: &str = "password";
     /// Password of the role `chat_gateway` on a managed shard.
     pub const GATEWAY_PASSWORD: &str = "gatewayPassword";
@@ -81,6 +81,8 @@ pub mod key {
     pub const MIGRATION_URI: &str = "migrationUri";
     /// URL of Redis.
     pub const URL: &str = "url";
+    /// Certificates of authorities, PEM.
+    pub const CA: &str = "ca.crt";
 }
 
 /// The user that every container runs as.

@@ -433,6 +433,19 @@ fn broken() -> Vec<Row> {
             &[("BrokerAvailable", "False", "ConnectionRefused"), ("Reconciling", "False", "Applied")],
         ),
         ready_row(
+            "Kafka has no topic",
+            change(|world| {
+                world.shape = Shape { broker_kind: BrokerKind::Kafka, ..external() };
+                world.observed.backends.clear();
+                for gateway in world.view.gateways.values_mut() {
+                    gateway.broker = Seen { reason: "TopicMissing".to_owned(), ..seen(false) };
+                }
+            }),
+            InProgress,
+            ("False", "TopicMissing"),
+            &[("BrokerAvailable", "False", "TopicMissing"), ("CacheAvailable", "True", "Connected")],
+        ),
+        ready_row(
             "a shard does not answer",
             change(|world| {
                 for gateway in world.view.gateways.values_mut() {

@@ -4,6 +4,7 @@ mod auth;
 mod database;
 mod defaults;
 mod gateways;
+mod kafka;
 mod references;
 mod spec;
 mod status;
@@ -15,7 +16,10 @@ pub use defaults::{
     DEFAULT_REPLICAS, DEFAULT_SLOTS, EffectiveLimits,
 };
 pub use gateways::{Gateways, Limits, PodTemplate};
-pub use references::{RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef};
+pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
+pub use references::{
+    CaSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef,
+};
 pub use spec::{
     Auth, Broker, ChatCluster, ChatClusterSpec, InProcess, Managed, Passwords, RabbitMq, Redis, RedisPubSub,
 };

@@ -4,7 +4,9 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{ChatClusterStatus, Database, Gateways, Oidc, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef};
+use super::{
+    ChatClusterStatus, Database, Gateways, Kafka, Oidc, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef,
+};
 
 /// A chat backend: gateways, the broker between them, Redis, and database shards; or one gateway that needs none of these.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,9 +119,9 @@ pub enum Passwords {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
-    "[has(self.rabbitmq), has(self.redisPubSub), has(self.inProcess)].exists_one(kind, kind)"
+    "[has(self.rabbitmq), has(self.redisPubSub), has(self.kafka), has(self.inProcess)].exists_one(kind, kind)"
 ).message(
-    "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub and inProcess"
+    "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub, kafka and inProcess"
 ))]
 pub struct Broker {
     /// RabbitMQ 3.10 or newer.
@@ -129,6 +131,10 @@ pub struct Broker {
     /// Redis Pub/Sub on a standalone Redis 6 or newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_pub_sub: Option<RedisPubSub>,
+
+    /// Apache Kafka 3.9 or newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<Kafka>,
 
     /// None: there is one gateway, and messages stay in its process. Needs `spec.gateways.replicas` of 1 and no `spec.redis`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

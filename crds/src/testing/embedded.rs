@@ -42,7 +42,7 @@ fn broker() -> Vec<Refusal> {
         alone(
             "a broker in process and one beside it",
             json!({ "broker": { "redisPubSub": {} } }),
-            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub and inProcess",
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub, kafka and inProcess",
         ),
         alone(
             "a broker in process with Redis",

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Http, Oidc, SessionLimits};
+use crate::{Http, Oidc, SessionLimits, kafka::Kafka};
 
 /// The whole configuration file (JSON, camelCase).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,8 @@ pub enum Broker {
     Rabbitmq(RabbitMq),
     /// Redis Pub/Sub, Redis 6 or newer.
     RedisPubSub(RedisPubSub),
+    /// Apache Kafka 3.9 or newer.
+    Kafka(Kafka),
     /// None: this gateway is the only one.
     InProcess(InProcess),
 }
@@ -227,6 +229,9 @@ impl GatewayConfig {
                 );
             }
             _ => {}
+        }
+        if let Broker::Kafka(kafka) = &self.broker {
+            kafka.validate(&self.cluster)?;
         }
         if self.redis.is_none() && !matches!(self.broker, Broker::InProcess(_)) {
             return fail("redis", "is needed by gateways that share a broker; set redis.urlFile");

@@ -6,6 +6,7 @@
 mod access;
 mod config;
 mod http;
+mod kafka;
 pub mod stats;
 
 pub use access::{MAX_ISSUERS, Oidc, SessionLimits};
@@ -14,3 +15,4 @@ pub use config::{
     RedisPubSub, Shard,
 };
 pub use http::{Bucket, Cidr, CidrError, Http, Rates};
+pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};

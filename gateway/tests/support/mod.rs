@@ -8,10 +8,13 @@
     reason = "every test program uses a part of this, and nothing else does"
 )]
 
+pub mod kafka;
+pub mod kafka_cluster;
 pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
 pub mod redis;
+pub mod scene;
 pub mod stage;
 
 use std::{

@@ -8,12 +8,12 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use super::{
     BuildError, gateway,
     meta::{self, Role},
-    secret_mounts::PUBSUB,
+    secret_mounts::{KAFKA_CA, KAFKA_PASSWORD, PUBSUB},
 };
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{Broker, Database, SigningKey, ValidatedCluster},
+    reconcile::{Broker, Database, Kafka, SigningKey, ValidatedCluster},
 };
 
 /// Slots of an embedded database, always.
@@ -106,7 +106,24 @@ fn broker_config(broker: &Broker) -> config::Broker {
         }
         Broker::SharedRedis => pubsub("redis"),
         Broker::Redis(_) => pubsub(PUBSUB),
+        Broker::Kafka(kafka) => config::Broker::Kafka(kafka_config(kafka)),
         Broker::InProcess => config::Broker::InProcess(config::InProcess {}),
+    }
+}
+
+fn kafka_config(kafka: &Kafka) -> config::Kafka {
+    config::Kafka {
+        bootstrap_servers: kafka.bootstrap_servers.clone(),
+        topic: kafka.topic.clone(),
+        partitions: kafka.partitions.unwrap_or(config::Kafka::PARTITIONS),
+        replication_factor: kafka.replication_factor,
+        security_protocol: kafka.protocol,
+        ca_file: kafka.ca.as_ref().map(|_| secret_file(KAFKA_CA, key::CA)),
+        sasl: kafka.sasl.as_ref().map(|sasl| config::Sasl {
+            mechanism: sasl.mechanism,
+            username: sasl.username.clone(),
+            password_file: secret_file(KAFKA_PASSWORD, key::PASSWORD),
+        }),
     }
 }
 

@@ -16,6 +16,10 @@ use crate::{
 /// Folder of the URL of a Redis that only brings messages.
 pub(super) const PUBSUB: &str = "redis-pubsub";
 
+/// Folders of what gateways need for Kafka: two, since the Secrets may be two.
+pub(super) const KAFKA_CA: &str = "kafka-ca";
+pub(super) const KAFKA_PASSWORD: &str = "kafka";
+
 /// Volumes of a pod and where its container sees them.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
@@ -45,6 +49,14 @@ impl Mounts {
             Broker::Managed { .. } => self.add("rabbitmq", &names.rabbitmq(), &[(key::URI, key::URI)]),
             Broker::External(from) => self.add_key("rabbitmq", from, key::URI),
             Broker::Redis(from) => self.add_key(PUBSUB, from, key::URL),
+            Broker::Kafka(kafka) => {
+                if let Some(from) = &kafka.ca {
+                    self.add_key(KAFKA_CA, from, key::CA);
+                }
+                if let Some(sasl) = &kafka.sasl {
+                    self.add_key(KAFKA_PASSWORD, &sasl.password, key::PASSWORD);
+                }
+            }
             // Mounted as `redis` below, or nowhere.
             Broker::SharedRedis | Broker::InProcess => {}
         }

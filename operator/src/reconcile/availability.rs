@@ -88,6 +88,7 @@ pub(super) fn broker(inputs: &Inputs<'_>) -> Part {
     let what = match inputs.shape.broker_kind {
         BrokerKind::RabbitMq => (Component::Broker, "RabbitMQ"),
         BrokerKind::Redis => (Component::Cache, "Redis Pub/Sub"),
+        BrokerKind::Kafka => (Component::Broker, "Kafka"),
         BrokerKind::InProcess => return within(&opinion, "the broker", "messages stay in the gateway's own process"),
     };
     backend(inputs, inputs.shape.broker.as_deref(), what, opinion)

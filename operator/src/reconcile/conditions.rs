@@ -37,6 +37,8 @@ pub enum BrokerKind {
     RabbitMq,
     /// Pub/Sub of a Redis.
     Redis,
+    /// Apache Kafka.
+    Kafka,
     /// The only gateway itself.
     InProcess,
 }

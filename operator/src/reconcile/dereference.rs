@@ -127,6 +127,9 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     );
     let pubsub = spec.broker.redis_pub_sub.as_ref().and_then(|broker| broker.url_secret_ref.as_ref());
     names.extend(pubsub.map(|from| from.name.clone()));
+    let kafka = spec.broker.kafka.as_ref();
+    names.extend(kafka.and_then(|kafka| kafka.ca_secret_ref.as_ref()).map(|from| from.name.clone()));
+    names.extend(kafka.and_then(|kafka| kafka.sasl.as_ref()).map(|sasl| sasl.password_secret_ref.name.clone()));
     names.extend(spec.redis.as_ref().and_then(|redis| redis.url_secret_ref.as_ref()).map(|from| from.name.clone()));
     names.sort_unstable();
     names.dedup();

@@ -31,8 +31,8 @@ pub use self::{
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
-        Broker, BrokerCredentials, Database, DeletionPolicy, Gateways, ManagedShard, PodOverlay, Redis,
-        RedisCredentials, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
+        Broker, BrokerCredentials, Database, DeletionPolicy, Gateways, Kafka, ManagedShard, PodOverlay, Redis,
+        RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{

@@ -57,6 +57,7 @@ impl Shape {
             broker_kind: match spec.broker {
                 crd::Broker { in_process: Some(_), .. } => BrokerKind::InProcess,
                 crd::Broker { redis_pub_sub: Some(_), .. } => BrokerKind::Redis,
+                crd::Broker { kafka: Some(_), .. } => BrokerKind::Kafka,
                 crd::Broker { .. } => BrokerKind::RabbitMq,
             },
             cache,

@@ -1,5 +1,7 @@
 //! Spec and fetched objects become a [`ValidatedCluster`], or one reason why they cannot.
 
+mod kafka;
+
 use chat_crds::chat_cluster as crd;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -188,18 +190,19 @@ fn broker(
     keeper: &mut Keeper<'_>,
 ) -> Result<Broker, ValidateError> {
     // No rest pattern: a new kind of broker must not be accepted and then ignored.
-    let crd::Broker { rabbitmq, redis_pub_sub, in_process } = &spec.broker;
-    match (rabbitmq, redis_pub_sub, in_process) {
-        (Some(rabbitmq), None, None) => on_rabbitmq(rabbitmq, secrets, keeper),
-        (None, Some(redis), None) => match &redis.url_secret_ref {
+    let crd::Broker { rabbitmq, redis_pub_sub, kafka, in_process } = &spec.broker;
+    match (rabbitmq, redis_pub_sub, kafka, in_process) {
+        (Some(rabbitmq), None, None, None) => on_rabbitmq(rabbitmq, secrets, keeper),
+        (None, Some(redis), None, None) => match &redis.url_secret_ref {
             None => Ok(Broker::SharedRedis),
             Some(from) => Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from)?)),
         },
-        (None, None, Some(crd::InProcess {})) if spec.effective_replicas() > 1 => {
+        (None, None, Some(kafka), None) => Ok(Broker::Kafka(Box::new(kafka::kafka(kafka, secrets)?))),
+        (None, None, None, Some(crd::InProcess {})) if spec.effective_replicas() > 1 => {
             Err(invalid("spec.gateways.replicas: spec.broker.inProcess reaches one gateway only; set replicas to 1"))
         }
-        (None, None, Some(crd::InProcess {})) => Ok(Broker::InProcess),
-        _ => Err(invalid("spec.broker: set exactly one of rabbitmq, redisPubSub and inProcess")),
+        (None, None, None, Some(crd::InProcess {})) => Ok(Broker::InProcess),
+        _ => Err(invalid("spec.broker: set exactly one of rabbitmq, redisPubSub, kafka and inProcess")),
     }
 }
 

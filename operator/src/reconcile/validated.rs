@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_gateway_config::{Cidr, Limits, Oidc, Passwords};
+use chat_gateway_config::{Cidr, Limits, Oidc, Passwords, SaslMechanism, SecurityProtocol};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
 use crate::{
@@ -134,8 +134,40 @@ pub enum Broker {
     SharedRedis,
     /// Pub/Sub of another Redis of the user.
     Redis(SecretKey),
+    /// Apache Kafka of the user.
+    Kafka(Box<Kafka>),
     /// None: the only gateway brings messages to itself.
     InProcess,
+}
+
+/// Apache Kafka of the user.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// `host:port` of servers to ask first, at least one.
+    pub bootstrap_servers: Vec<String>,
+    /// The topic; `None` for the one named after the cluster.
+    pub topic: Option<String>,
+    /// Partitions of a topic that gateways make; `None` for the gateway's default.
+    pub partitions: Option<u16>,
+    /// Copies of its partitions; `None` for Kafka's default.
+    pub replication_factor: Option<u16>,
+    /// Whether with TLS and with SASL.
+    pub protocol: SecurityProtocol,
+    /// Authorities for TLS; `None` for the public ones.
+    pub ca: Option<SecretKey>,
+    /// Credentials; there if and only if the protocol is with SASL.
+    pub sasl: Option<Sasl>,
+}
+
+/// Who gateways are to Kafka.
+#[derive(Clone, Debug)]
+pub struct Sasl {
+    /// How the password is proven.
+    pub mechanism: SaslMechanism,
+    /// The user.
+    pub username: String,
+    /// Where the password is.
+    pub password: SecretKey,
 }
 
 /// Credentials of managed RabbitMQ.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 /// Names of the fixture clusters.
-pub(crate) const FIXTURES: [&str; 11] = [
+pub(crate) const FIXTURES: [&str; 12] = [
     "minimal",
     "two-shards",
     "external-backends",
@@ -27,6 +27,7 @@ pub(crate) const FIXTURES: [&str; 11] = [
     "scaled-to-zero",
     "redis-pubsub",
     "redis-pubsub-apart",
+    "kafka",
     "embedded",
     "in-process",
 ];

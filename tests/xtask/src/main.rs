@@ -10,6 +10,7 @@ mod diagnosis;
 mod docs;
 mod evolution;
 mod install;
+mod kafka;
 mod packages;
 mod paths;
 mod rfc6455;
@@ -50,6 +51,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Gets the Apache Kafka that tests start, unless it is in the cache.
+    Kafka,
     /// Runs the benchmarks in optimised builds.
     Bench,
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Cluster(cluster) => cluster.run(),
         Command::Images { refresh } => backends::images(refresh).map(|built| backends::print(&built)),
         Command::Codegen { check } => codegen::run(check),
+        Command::Kafka => kafka::ensure(),
         Command::Bench => bench::run(),
     };
     match outcome {

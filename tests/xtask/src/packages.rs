@@ -17,6 +17,8 @@ const NEEDED: &[Needed] = &[
     Needed { path: "/usr/lib/postgresql", package: "postgresql" },
     Needed { path: "/usr/bin/redis-server", package: "redis-server" },
     Needed { path: "/usr/lib/rabbitmq", package: "rabbitmq-server" },
+    Needed { path: "/usr/bin/java", package: "default-jre-headless" },
+    Needed { path: "/usr/bin/mvn", package: "maven" },
     Needed { path: "/usr/bin/chromium", package: "chromium" },
     Needed { path: "/usr/share/doc/python3-venv", package: "python3-venv" },
 ];
