@@ -4,13 +4,13 @@
  */
 import { renew } from "./accounts.js";
 import { GatewayError } from "./protocol.js";
-import { uuid7 } from "./uuid.js";
+import { Requests } from "./requests.js";
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
 const PAGE = 100;
 const NO_RECONNECT = new Set([1003, 1009, 4400, 4401]);
-export class ChatClient {
+export class ChatClient extends Requests {
     base;
     session;
     handlers;
@@ -25,9 +25,13 @@ export class ChatClient {
     #timer;
     #renewal;
     constructor(base, session, handlers) {
+        super();
         this.base = base;
         this.session = session;
         this.handlers = handlers;
+    }
+    get ended() {
+        return this.#closed;
     }
     start() {
         this.#scheduleRenewal();
@@ -44,6 +48,8 @@ export class ChatClient {
     }
     /** Sends a request and waits for its answer, over reconnects if need be. */
     request(type, fields = {}) {
+        if (this.#closed)
+            return Promise.reject(new GatewayError("unavailable", "signed out"));
         return new Promise((resolve, reject) => {
             this.#issue({ frame: { type, ...fields }, resolve: resolve, reject, repeat: true });
         });
@@ -52,19 +58,6 @@ export class ChatClient {
     hint(type, fields) {
         if (this.#socket?.readyState === WebSocket.OPEN)
             this.#socket.send(JSON.stringify({ type, ...fields }));
-    }
-    /** Sends a message; resolves once it is committed. A temporary refusal is repeated with the same id. */
-    async send(room, body, messageId = uuid7()) {
-        for (;;) {
-            try {
-                return await this.request("send", { room, message_id: messageId, body });
-            }
-            catch (error) {
-                if (!(error instanceof GatewayError) || !error.temporary || this.#closed)
-                    throw error;
-                await new Promise((wake) => setTimeout(wake, error.retryAfterMs ?? 500));
-            }
-        }
     }
     #issue(pending) {
         const id = this.#nextId++;
@@ -161,9 +154,9 @@ export class ChatClient {
             void this.#fill(room.id, room.last_seq);
     }
     #message(message) {
-        const waiting = this.#filling.get(message.room);
-        if (waiting) {
-            waiting.push(message);
+        const filling = this.#filling.get(message.room);
+        if (filling) {
+            filling.waiting.push(message);
             return;
         }
         if (message.seq <= (this.#cursors.get(message.room) ?? 0))
@@ -171,19 +164,27 @@ export class ChatClient {
         this.#cursors.set(message.room, message.seq);
         this.handlers.event({ type: "message", message });
     }
+    /** Reads every entry of the log that is missing, edits and reactions too, as they would have come. */
     async #fill(room, to) {
-        this.#filling.set(room, []);
+        const running = this.#filling.get(room);
+        if (running) {
+            // A second connection found a gap before the first one's was filled.
+            running.to = Math.max(running.to, to);
+            return;
+        }
+        const filling = { to, waiting: [] };
+        this.#filling.set(room, filling);
         const found = [];
-        for (let after = this.#cursors.get(room) ?? 0; after < to;) {
-            const page = await this.request("history", { room, after, limit: PAGE }).catch(() => undefined);
+        for (let after = this.#cursors.get(room) ?? 0; after < filling.to;) {
+            const from = after;
+            const page = await this.persist(() => this.history(room, { after: from, limit: PAGE, view: "log" })).catch(() => undefined);
             if (!page || page.messages.length === 0)
                 break;
             found.push(...page.messages);
             after = page.messages[page.messages.length - 1].seq;
         }
-        const waiting = this.#filling.get(room) ?? [];
         this.#filling.delete(room);
-        for (const message of [...found, ...waiting])
+        for (const message of [...found, ...filling.waiting])
             this.#message(message);
     }
     #lost(code, reason) {

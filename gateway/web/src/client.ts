@@ -4,8 +4,8 @@
  */
 
 import { renew } from "./accounts.js";
-import { GatewayError, type Event, type Message, type Room, type Sent, type Session, type Welcome } from "./protocol.js";
-import { uuid7 } from "./uuid.js";
+import { GatewayError, type Event, type Message, type Room, type Session, type Welcome } from "./protocol.js";
+import { Requests } from "./requests.js";
 
 export type Status = "connecting" | "online" | "offline" | "signed-out";
 
@@ -31,13 +31,13 @@ const BACKOFF_MAX_MS = 8_000;
 const PAGE = 100;
 const NO_RECONNECT = new Set([1003, 1009, 4400, 4401]);
 
-export class ChatClient {
+export class ChatClient extends Requests {
   #socket: WebSocket | undefined;
   #nextId = 1;
   #pending = new Map<number, Pending>();
   #cursors = new Map<string, number>();
   /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
-  #filling = new Map<string, Message[]>();
+  #filling = new Map<string, { to: number; waiting: Message[] }>();
   #attempt = 0;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -47,7 +47,13 @@ export class ChatClient {
     private readonly base: string,
     private session: Session,
     private readonly handlers: Handlers,
-  ) {}
+  ) {
+    super();
+  }
+
+  protected override get ended(): boolean {
+    return this.#closed;
+  }
 
   start(): void {
     this.#scheduleRenewal();
@@ -64,7 +70,8 @@ export class ChatClient {
   }
 
   /** Sends a request and waits for its answer, over reconnects if need be. */
-  request<T = Record<string, unknown>>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+  override request<T = Record<string, unknown>>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+    if (this.#closed) return Promise.reject(new GatewayError("unavailable", "signed out"));
     return new Promise<T>((resolve, reject) => {
       this.#issue({ frame: { type, ...fields }, resolve: resolve as Pending["resolve"], reject, repeat: true });
     });
@@ -73,18 +80,6 @@ export class ChatClient {
   /** Sends what is worth nothing later; lost when there is no connection. */
   hint(type: string, fields: Record<string, unknown>): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type, ...fields }));
-  }
-
-  /** Sends a message; resolves once it is committed. A temporary refusal is repeated with the same id. */
-  async send(room: string, body: string, messageId: string = uuid7()): Promise<Sent> {
-    for (;;) {
-      try {
-        return await this.request<Sent>("send", { room, message_id: messageId, body });
-      } catch (error) {
-        if (!(error instanceof GatewayError) || !error.temporary || this.#closed) throw error;
-        await new Promise((wake) => setTimeout(wake, error.retryAfterMs ?? 500));
-      }
-    }
   }
 
   #issue(pending: Pending): void {
@@ -168,9 +163,9 @@ export class ChatClient {
   }
 
   #message(message: Message): void {
-    const waiting = this.#filling.get(message.room);
-    if (waiting) {
-      waiting.push(message);
+    const filling = this.#filling.get(message.room);
+    if (filling) {
+      filling.waiting.push(message);
       return;
     }
     if (message.seq <= (this.#cursors.get(message.room) ?? 0)) return;
@@ -178,18 +173,26 @@ export class ChatClient {
     this.handlers.event({ type: "message", message });
   }
 
+  /** Reads every entry of the log that is missing, edits and reactions too, as they would have come. */
   async #fill(room: string, to: number): Promise<void> {
-    this.#filling.set(room, []);
+    const running = this.#filling.get(room);
+    if (running) {
+      // A second connection found a gap before the first one's was filled.
+      running.to = Math.max(running.to, to);
+      return;
+    }
+    const filling = { to, waiting: [] as Message[] };
+    this.#filling.set(room, filling);
     const found: Message[] = [];
-    for (let after = this.#cursors.get(room) ?? 0; after < to; ) {
-      const page = await this.request<{ messages: Message[] }>("history", { room, after, limit: PAGE }).catch(() => undefined);
+    for (let after = this.#cursors.get(room) ?? 0; after < filling.to; ) {
+      const from = after;
+      const page = await this.persist(() => this.history(room, { after: from, limit: PAGE, view: "log" })).catch(() => undefined);
       if (!page || page.messages.length === 0) break;
       found.push(...page.messages);
       after = page.messages[page.messages.length - 1]!.seq;
     }
-    const waiting = this.#filling.get(room) ?? [];
     this.#filling.delete(room);
-    for (const message of [...found, ...waiting]) this.#message(message);
+    for (const message of [...found, ...filling.waiting]) this.#message(message);
   }
 
   #lost(code: number, reason: string): void {
