@@ -30,7 +30,8 @@ export function wireComposer(hooks) {
             byId("mode-text").textContent = mode.text.body.replace(/\s+/g, " ").slice(0, 160);
             byId("mode-leave").setAttribute("aria-label", mode.kind === "edit" ? "Cancel the edit" : "Cancel the reply");
         }
-        const names = hooks.addressed(input.value);
+        // Whom a text addresses is settled when it is sent: an edit tells nobody.
+        const names = mode?.kind === "edit" ? [] : hooks.addressed(input.value);
         byId("hint").textContent = names.length > 0 ? `Mentions ${names.join(", ")}` : "";
     };
     const put = (value) => {

@@ -2,10 +2,12 @@
 import { action, byId, dayOf, make } from "./dom.js";
 import { sync } from "./keyed.js";
 import { draftNode, textNode } from "./message.js";
+import { byNameOf, piecesOf } from "./mentions.js";
 import { mutedNow } from "./state.js";
 /** What was drawn last, to tell whether older texts came on top. */
 let last = { room: "", first: 0, drafts: 0 };
 const NEAR_END_PX = 80;
+let observed;
 export function drawConversation(state) {
     const entry = state.open ? state.rooms.get(state.open) : undefined;
     byId("conversation").hidden = !entry;
@@ -47,6 +49,7 @@ function drawTexts(state, entry) {
     const first = entry.texts.list[0]?.seq ?? 0;
     const now = { room: entry.room.id, first, drafts: entry.drafts.length };
     sync(log, itemsOf(state, entry));
+    followEnd(log);
     if (atEnd || now.room !== last.room || now.drafts > last.drafts)
         log.scrollTop = log.scrollHeight;
     else if (now.first < last.first)
@@ -54,21 +57,33 @@ function drawTexts(state, entry) {
     last = now;
     rove(log);
 }
+/** Keeps the end in sight when the room for the texts shrinks: by a reply begun, or by a keyboard on the screen. */
+function followEnd(log) {
+    if (observed)
+        return;
+    let height = log.clientHeight;
+    observed = new ResizeObserver(() => {
+        const hidden = height - log.clientHeight;
+        height = log.clientHeight;
+        if (hidden > 0 && log.scrollHeight - log.scrollTop - log.clientHeight < hidden + NEAR_END_PX)
+            log.scrollTop = log.scrollHeight;
+    });
+    observed.observe(log);
+}
 function itemsOf(state, entry) {
     const { id } = entry.room;
     const items = [];
     if (entry.more && entry.texts.list.length > 0)
         items.push({ key: `${id}/older`, signature: "", make: olderButton });
-    const members = [...entry.members.values()].map(({ user, name }) => ({ user, name }));
+    const byName = byNameOf(entry.members.values());
     let previous;
     for (const text of entry.texts.list) {
         const day = dayOf(text.at);
         const newDay = !previous || dayOf(previous.at) !== day;
         if (newDay)
             items.push({ key: `${id}/${day}`, signature: day, make: () => make("div", "day", day) });
-        const shown = shownOf(state, entry, text, newDay || previous?.sender !== text.sender);
-        const named = text.mentions ? members.filter(({ user }) => text.mentions?.includes(user)) : [];
-        items.push({ key: `${id}/${text.seq}`, signature: JSON.stringify([shown, named]), make: () => textNode(shown, named) });
+        const shown = shownOf(state, entry, text, newDay || previous?.sender !== text.sender, byName);
+        items.push({ key: `${id}/${text.seq}`, signature: JSON.stringify(shown), make: () => textNode(shown) });
         previous = text;
     }
     for (const draft of entry.drafts) {
@@ -76,12 +91,14 @@ function itemsOf(state, entry) {
     }
     return items;
 }
-function shownOf(state, entry, text, first) {
+function shownOf(state, entry, text, first, byName) {
     const mine = text.sender === state.me.id;
     const editing = entry.edits.get(text.seq);
     const { upTo: _, ...rest } = text;
+    const body = editing === undefined || text.deleted ? text.body : editing;
     return {
-        text: editing === undefined || text.deleted ? rest : { ...rest, body: editing },
+        text: { ...rest, body },
+        pieces: piecesOf(body, byName),
         me: state.me.id,
         mine,
         first,

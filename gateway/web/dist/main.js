@@ -39,6 +39,8 @@ function run(session) {
             drawRooms(state, open);
             drawConversation(state);
             members.draw();
+            const unread = state.unread();
+            document.title = unread > 0 ? `(${unread}) ChatCluster` : "ChatCluster";
             const entry = current();
             if (!entry)
                 return;

@@ -3,9 +3,11 @@
 export const MENTIONS_MAX = 50;
 /** Not in the middle of a word, so that an e-mail address addresses nobody. */
 const NAME = /(?<![\p{L}\p{N}._-])@([a-z0-9][a-z0-9._-]{1,31})/giu;
-/** Cuts a body into plain text and mentions of these members. */
-export function piecesOf(body, members) {
-    const byName = new Map([...members].map(({ name, user }) => [name.toLowerCase(), user]));
+export function byNameOf(members) {
+    return new Map([...members].map(({ name, user }) => [name.toLowerCase(), user]));
+}
+/** Cuts a body into plain text and mentions of members. */
+export function piecesOf(body, byName) {
     const pieces = [];
     let done = 0;
     for (const { 1: written, index } of body.matchAll(NAME)) {
@@ -24,7 +26,7 @@ export function piecesOf(body, members) {
 }
 /** User ids of the members that a body addresses, each once. */
 export function mentionsIn(body, members) {
-    const users = piecesOf(body, members).flatMap(({ user }) => (user === undefined ? [] : [user]));
+    const users = piecesOf(body, byNameOf(members)).flatMap(({ user }) => (user === undefined ? [] : [user]));
     return [...new Set(users)].slice(0, MENTIONS_MAX);
 }
 /** A full stop after a name may be part of the name or of the sentence: the longest name that there is counts. */

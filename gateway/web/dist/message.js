@@ -1,13 +1,12 @@
 /** One text of the conversation, and one that is on its way. */
 import { action, avatar, hueOf, icon, make, timeOf, unseen } from "./dom.js";
-import { piecesOf } from "./mentions.js";
 const TICKS = {
     waiting: ["○", "waiting"],
     sent: ["✓", "sent"],
     delivered: ["✓✓", "delivered"],
     read: ["✓✓", "read"],
 };
-export function textNode(shown, named) {
+export function textNode(shown) {
     const { text, mine, first, group } = shown;
     const row = make("div", `message ${mine ? "mine" : "theirs"}`);
     row.dataset["seq"] = String(text.seq);
@@ -28,7 +27,7 @@ export function textNode(shown, named) {
     else {
         if (shown.quote)
             bubble.append(quoteButton(shown.quote));
-        bubble.append(bodyNode(text.body, named, shown.me));
+        bubble.append(bodyNode(shown));
     }
     bubble.append(foot(shown));
     column.append(bubble);
@@ -46,9 +45,9 @@ function menuButton(text, mine) {
     button.append(icon("more"));
     return button;
 }
-function bodyNode(body, named, me) {
+function bodyNode({ pieces, me }) {
     const node = make("span", "text");
-    for (const piece of piecesOf(body, named)) {
+    for (const piece of pieces) {
         if (piece.user === undefined)
             node.append(piece.text);
         else

@@ -96,6 +96,10 @@ export class State {
         const stamp = ({ newest, room }) => newest?.at ?? room.created_at;
         return [...this.rooms.values()].sort((a, b) => stamp(b).localeCompare(stamp(a)) || b.room.id.localeCompare(a.room.id));
     }
+    /** Unread texts of all rooms that are not muted, and those that mention the user of the muted ones. */
+    unread() {
+        return [...this.rooms.values()].reduce((sum, entry) => sum + (mutedNow(entry) ? entry.unread.mentioned : entry.unread.count), 0);
+    }
     /** A tick says what all other members have done. */
     tick(state, seq) {
         const others = this.others(state);

@@ -3,12 +3,14 @@
 import { action, byId, dayOf, make } from "./dom.js";
 import { sync, type Item } from "./keyed.js";
 import { draftNode, textNode, type Shown } from "./message.js";
+import { byNameOf, piecesOf, type ByName } from "./mentions.js";
 import { mutedNow, type RoomState, type State } from "./state.js";
 import type { Text } from "./texts.js";
 
 /** What was drawn last, to tell whether older texts came on top. */
 let last = { room: "", first: 0, drafts: 0 };
 const NEAR_END_PX = 80;
+let observed: ResizeObserver | undefined;
 
 export function drawConversation(state: State): void {
   const entry = state.open ? state.rooms.get(state.open) : undefined;
@@ -51,25 +53,37 @@ function drawTexts(state: State, entry: RoomState): void {
   const first = entry.texts.list[0]?.seq ?? 0;
   const now = { room: entry.room.id, first, drafts: entry.drafts.length };
   sync(log, itemsOf(state, entry));
+  followEnd(log);
   if (atEnd || now.room !== last.room || now.drafts > last.drafts) log.scrollTop = log.scrollHeight;
   else if (now.first < last.first) log.scrollTop = log.scrollHeight - fromEnd;
   last = now;
   rove(log);
 }
 
+/** Keeps the end in sight when the room for the texts shrinks: by a reply begun, or by a keyboard on the screen. */
+function followEnd(log: HTMLElement): void {
+  if (observed) return;
+  let height = log.clientHeight;
+  observed = new ResizeObserver(() => {
+    const hidden = height - log.clientHeight;
+    height = log.clientHeight;
+    if (hidden > 0 && log.scrollHeight - log.scrollTop - log.clientHeight < hidden + NEAR_END_PX) log.scrollTop = log.scrollHeight;
+  });
+  observed.observe(log);
+}
+
 function itemsOf(state: State, entry: RoomState): Item[] {
   const { id } = entry.room;
   const items: Item[] = [];
   if (entry.more && entry.texts.list.length > 0) items.push({ key: `${id}/older`, signature: "", make: olderButton });
-  const members = [...entry.members.values()].map(({ user, name }) => ({ user, name }));
+  const byName = byNameOf(entry.members.values());
   let previous: Text | undefined;
   for (const text of entry.texts.list) {
     const day = dayOf(text.at);
     const newDay = !previous || dayOf(previous.at) !== day;
     if (newDay) items.push({ key: `${id}/${day}`, signature: day, make: () => make("div", "day", day) });
-    const shown = shownOf(state, entry, text, newDay || previous?.sender !== text.sender);
-    const named = text.mentions ? members.filter(({ user }) => text.mentions?.includes(user)) : [];
-    items.push({ key: `${id}/${text.seq}`, signature: JSON.stringify([shown, named]), make: () => textNode(shown, named) });
+    const shown = shownOf(state, entry, text, newDay || previous?.sender !== text.sender, byName);
+    items.push({ key: `${id}/${text.seq}`, signature: JSON.stringify(shown), make: () => textNode(shown) });
     previous = text;
   }
   for (const draft of entry.drafts) {
@@ -78,12 +92,14 @@ function itemsOf(state: State, entry: RoomState): Item[] {
   return items;
 }
 
-function shownOf(state: State, entry: RoomState, text: Text, first: boolean): Shown {
+function shownOf(state: State, entry: RoomState, text: Text, first: boolean, byName: ByName): Shown {
   const mine = text.sender === state.me.id;
   const editing = entry.edits.get(text.seq);
   const { upTo: _, ...rest } = text;
+  const body = editing === undefined || text.deleted ? text.body : editing;
   return {
-    text: editing === undefined || text.deleted ? rest : { ...rest, body: editing },
+    text: { ...rest, body },
+    pieces: piecesOf(body, byName),
     me: state.me.id,
     mine,
     first,

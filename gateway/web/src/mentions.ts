@@ -16,9 +16,15 @@ export const MENTIONS_MAX = 50;
 /** Not in the middle of a word, so that an e-mail address addresses nobody. */
 const NAME = /(?<![\p{L}\p{N}._-])@([a-z0-9][a-z0-9._-]{1,31})/giu;
 
-/** Cuts a body into plain text and mentions of these members. */
-export function piecesOf(body: string, members: Iterable<Named>): Piece[] {
-  const byName = new Map([...members].map(({ name, user }) => [name.toLowerCase(), user]));
+/** User ids by name, to be made once for many bodies. */
+export type ByName = ReadonlyMap<string, string>;
+
+export function byNameOf(members: Iterable<Named>): ByName {
+  return new Map([...members].map(({ name, user }) => [name.toLowerCase(), user]));
+}
+
+/** Cuts a body into plain text and mentions of members. */
+export function piecesOf(body: string, byName: ByName): Piece[] {
   const pieces: Piece[] = [];
   let done = 0;
   for (const { 1: written, index } of body.matchAll(NAME)) {
@@ -35,12 +41,12 @@ export function piecesOf(body: string, members: Iterable<Named>): Piece[] {
 
 /** User ids of the members that a body addresses, each once. */
 export function mentionsIn(body: string, members: Iterable<Named>): string[] {
-  const users = piecesOf(body, members).flatMap(({ user }) => (user === undefined ? [] : [user]));
+  const users = piecesOf(body, byNameOf(members)).flatMap(({ user }) => (user === undefined ? [] : [user]));
   return [...new Set(users)].slice(0, MENTIONS_MAX);
 }
 
 /** A full stop after a name may be part of the name or of the sentence: the longest name that there is counts. */
-function knownIn(written: string, byName: Map<string, string>): string | undefined {
+function knownIn(written: string, byName: ByName): string | undefined {
   for (let name = written; ; name = name.slice(0, -1)) {
     if (byName.has(name)) return name;
     if (!/[._-]$/.test(name)) return undefined;

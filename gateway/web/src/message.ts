@@ -1,13 +1,15 @@
 /** One text of the conversation, and one that is on its way. */
 
 import { action, avatar, hueOf, icon, make, timeOf, unseen } from "./dom.js";
-import { piecesOf } from "./mentions.js";
+import type { Piece } from "./mentions.js";
 import type { Reaction } from "./protocol.js";
 import type { Draft, Tick } from "./state.js";
 import type { Text } from "./texts.js";
 
 export interface Shown {
   text: Omit<Text, "upTo">;
+  /** Its body, cut at the mentions. */
+  pieces: Piece[];
   me: string;
   mine: boolean;
   /** The first of several by the same sender. */
@@ -24,7 +26,7 @@ const TICKS: Record<Tick | "waiting", [mark: string, word: string]> = {
   read: ["✓✓", "read"],
 };
 
-export function textNode(shown: Shown, named: { user: string; name: string }[]): HTMLElement {
+export function textNode(shown: Shown): HTMLElement {
   const { text, mine, first, group } = shown;
   const row = make("div", `message ${mine ? "mine" : "theirs"}`);
   row.dataset["seq"] = String(text.seq);
@@ -40,7 +42,7 @@ export function textNode(shown: Shown, named: { user: string; name: string }[]):
     bubble.append(make("em", "tombstone", "This message was deleted"));
   } else {
     if (shown.quote) bubble.append(quoteButton(shown.quote));
-    bubble.append(bodyNode(text.body, named, shown.me));
+    bubble.append(bodyNode(shown));
   }
   bubble.append(foot(shown));
   column.append(bubble);
@@ -58,9 +60,9 @@ function menuButton(text: Shown["text"], mine: boolean): HTMLElement {
   return button;
 }
 
-function bodyNode(body: string, named: { user: string; name: string }[], me: string): HTMLElement {
+function bodyNode({ pieces, me }: Shown): HTMLElement {
   const node = make("span", "text");
-  for (const piece of piecesOf(body, named)) {
+  for (const piece of pieces) {
     if (piece.user === undefined) node.append(piece.text);
     else node.append(make("span", piece.user === me ? "mention me" : "mention", piece.text));
   }

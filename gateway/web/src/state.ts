@@ -136,6 +136,11 @@ export class State {
     return [...this.rooms.values()].sort((a, b) => stamp(b).localeCompare(stamp(a)) || b.room.id.localeCompare(a.room.id));
   }
 
+  /** Unread texts of all rooms that are not muted, and those that mention the user of the muted ones. */
+  unread(): number {
+    return [...this.rooms.values()].reduce((sum, entry) => sum + (mutedNow(entry) ? entry.unread.mentioned : entry.unread.count), 0);
+  }
+
   /** A tick says what all other members have done. */
   tick(state: RoomState, seq: number): Tick {
     const others = this.others(state);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mentionsIn, piecesOf } from "../dist/mentions.js";
+import { byNameOf, mentionsIn, piecesOf } from "../dist/mentions.js";
 
 const members = [{ user: "1", name: "bob" }, { user: "2", name: "bob.miller" }, { user: "3", name: "carol" }];
 
@@ -19,7 +19,7 @@ test("a stranger, an address and a bare sign address nobody", () => {
 
 test("the pieces are the whole body", () => {
   const body = "hi @bob, <b>@carol</b>";
-  const pieces = piecesOf(body, members);
+  const pieces = piecesOf(body, byNameOf(members));
   assert.equal(pieces.map((piece) => piece.text).join(""), body);
   assert.deepEqual(pieces.filter((piece) => piece.user), [{ text: "@bob", user: "1" }, { text: "@carol", user: "3" }]);
 });

@@ -43,6 +43,13 @@ test("unread and mentioned go on from the summary", () => {
   assert.deepEqual([entry.unread.count, entry.unread.mentioned, entry.mutedUntil], [3, 2, Date.parse(at(60))]);
 });
 
+test("of muted rooms only mentions count among all that is unread", () => {
+  const state = new State(me);
+  state.summarize(summary({ id: "a", last_seq: 9, unread: 4, mentioned: 2, muted_until: "9999-01-01T00:00:00.000Z" }));
+  state.summarize(summary({ id: "b", last_seq: 9, unread: 3, mentioned: 1 }));
+  assert.equal(state.unread(), 5);
+});
+
 test("the newest text follows texts, edits and deletions of it, and nothing else", () => {
   const state = new State(me);
   const entry = state.summarize(summary({ last_seq: 4, newest: newest(4, "four") }));
