@@ -33,6 +33,10 @@ export class ChatClient extends Requests {
     get ended() {
         return this.#closed;
     }
+    /** What is said in a room that was just made must not be missed when the connection breaks before its first message. */
+    joined(room) {
+        this.#added(room);
+    }
     start() {
         this.#scheduleRenewal();
         this.#connect();

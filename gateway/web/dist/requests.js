@@ -76,7 +76,9 @@ export class Requests {
     async createRoom(wanted) {
         const { kind, members } = wanted;
         const group = wanted.kind === "group" ? { title: wanted.title ?? "", room_key: wanted.roomKey ?? uuid7() } : {};
-        return (await this.persist(() => this.request("create_room", { kind, members, ...group }))).room;
+        const { room } = await this.persist(() => this.request("create_room", { kind, members, ...group }));
+        this.joined(room);
+        return room;
     }
     /** Adds a member to a group; a name or a user id. */
     async addMember(room, member) {

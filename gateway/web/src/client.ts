@@ -55,6 +55,11 @@ export class ChatClient extends Requests {
     return this.#closed;
   }
 
+  /** What is said in a room that was just made must not be missed when the connection breaks before its first message. */
+  protected override joined(room: Room): void {
+    this.#added(room);
+  }
+
   start(): void {
     this.#scheduleRenewal();
     this.#connect();

@@ -47,6 +47,9 @@ export abstract class Requests {
   /** Whether the client has ended for good, so that nothing is worth repeating. */
   protected abstract get ended(): boolean;
 
+  /** The user is in this room from its `last_seq` on. */
+  protected abstract joined(room: Room): void;
+
   /** How many writes are not acknowledged yet. */
   get waiting(): number {
     return this.#waiting;
@@ -116,7 +119,9 @@ export abstract class Requests {
   async createRoom(wanted: NewRoom): Promise<Room> {
     const { kind, members } = wanted;
     const group = wanted.kind === "group" ? { title: wanted.title ?? "", room_key: wanted.roomKey ?? uuid7() } : {};
-    return (await this.persist(() => this.request<{ room: Room }>("create_room", { kind, members, ...group }))).room;
+    const { room } = await this.persist(() => this.request<{ room: Room }>("create_room", { kind, members, ...group }));
+    this.joined(room);
+    return room;
   }
 
   /** Adds a member to a group; a name or a user id. */

@@ -75,3 +75,16 @@ test("an unanswered send is repeated on the next connection under the same id", 
   assert.equal((await sending).seq, 1);
   client.stop();
 });
+
+test("a room that was just made is resumed from its beginning, even before anything was said", async () => {
+  const { client } = start();
+  const first = await connection(1);
+  first.bring(welcome([]));
+  const making = client.createRoom({ kind: "direct", members: ["bob"] });
+  first.bring({ type: "room", re: first.of("create_room")[0].id, room: room(0), created: true });
+  assert.equal((await making).id, "r");
+  first.onclose({ code: 1006, reason: "" });
+  const second = await connection(2);
+  assert.deepEqual(second.sent[0].resume, [{ room: "r", seq: 0 }]);
+  client.stop();
+});
