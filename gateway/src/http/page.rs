@@ -43,6 +43,7 @@ const ASSETS: &[Asset] = assets! {
     "dist" / "dialogs.js": SCRIPT,
     "dist" / "dom.js": SCRIPT,
     "dist" / "follow.js": SCRIPT,
+    "dist" / "heartbeat.js": SCRIPT,
     "dist" / "index.js": SCRIPT,
     "dist" / "keyed.js": SCRIPT,
     "dist" / "main.js": SCRIPT,

@@ -4,6 +4,7 @@
  */
 import { renew } from "./accounts.js";
 import { GatewayError } from "./protocol.js";
+import { Heartbeat } from "./heartbeat.js";
 import { Requests } from "./requests.js";
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
@@ -24,6 +25,7 @@ export class ChatClient extends Requests {
     #closed = false;
     #timer;
     #renewal;
+    #heartbeat = new Heartbeat(() => this.#socket?.send(JSON.stringify({ id: this.#nextId++, type: "ping" })), () => this.#dead());
     constructor(base, session, handlers) {
         super();
         this.base = base;
@@ -45,6 +47,7 @@ export class ChatClient extends Requests {
         this.#closed = true;
         clearTimeout(this.#timer);
         clearTimeout(this.#renewal);
+        this.#heartbeat.stop();
         this.#socket?.close(1000);
         for (const pending of this.#pending.values())
             pending.reject(new GatewayError("unavailable", "signed out"));
@@ -77,6 +80,7 @@ export class ChatClient extends Requests {
             return;
         clearTimeout(this.#timer);
         this.handlers.status("connecting");
+        this.#heartbeat.connecting();
         const url = new URL("/v1/ws", this.base);
         url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
         const socket = new WebSocket(url, "chat.v1");
@@ -90,6 +94,7 @@ export class ChatClient extends Requests {
         socket.onmessage = ({ data }) => {
             if (socket !== this.#socket)
                 return;
+            this.#heartbeat.heard();
             this.#receive(JSON.parse(String(data)), previous);
         };
         socket.onclose = ({ code, reason }) => {
@@ -119,6 +124,7 @@ export class ChatClient extends Requests {
     }
     #welcomed(welcome) {
         this.#attempt = 0;
+        this.#heartbeat.online(welcome.ping_seconds);
         // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
         for (const room of welcome.rooms)
             if (!this.#cursors.has(room.id))
@@ -191,9 +197,16 @@ export class ChatClient extends Requests {
         for (const message of [...found, ...filling.waiting])
             this.#message(message);
     }
+    #dead() {
+        const socket = this.#socket;
+        this.#lost(1006, "no sign of life");
+        // Its close event may take as long as the silence did, and is not waited for.
+        socket?.close();
+    }
     #lost(code, reason) {
         if (this.#closed)
             return;
+        this.#heartbeat.stop();
         this.#socket = undefined;
         if (NO_RECONNECT.has(code)) {
             this.#closed = true;

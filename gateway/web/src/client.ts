@@ -5,6 +5,7 @@
 
 import { renew } from "./accounts.js";
 import { GatewayError, type Event, type Message, type Room, type Session, type Welcome } from "./protocol.js";
+import { Heartbeat } from "./heartbeat.js";
 import { Requests } from "./requests.js";
 
 export type Status = "connecting" | "online" | "offline" | "signed-out";
@@ -42,6 +43,10 @@ export class ChatClient extends Requests {
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #renewal: ReturnType<typeof setTimeout> | undefined;
+  readonly #heartbeat = new Heartbeat(
+    () => this.#socket?.send(JSON.stringify({ id: this.#nextId++, type: "ping" })),
+    () => this.#dead(),
+  );
 
   constructor(
     private readonly base: string,
@@ -69,6 +74,7 @@ export class ChatClient extends Requests {
     this.#closed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#renewal);
+    this.#heartbeat.stop();
     this.#socket?.close(1000);
     for (const pending of this.#pending.values()) pending.reject(new GatewayError("unavailable", "signed out"));
     this.#pending.clear();
@@ -101,6 +107,7 @@ export class ChatClient extends Requests {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     this.handlers.status("connecting");
+    this.#heartbeat.connecting();
     const url = new URL("/v1/ws", this.base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url, "chat.v1");
@@ -113,6 +120,7 @@ export class ChatClient extends Requests {
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
+      this.#heartbeat.heard();
       this.#receive(JSON.parse(String(data)) as Record<string, unknown> & { type: string; re?: number }, previous);
     };
     socket.onclose = ({ code, reason }) => {
@@ -138,6 +146,7 @@ export class ChatClient extends Requests {
 
   #welcomed(welcome: Welcome): void {
     this.#attempt = 0;
+    this.#heartbeat.online(welcome.ping_seconds);
     // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
     for (const room of welcome.rooms) if (!this.#cursors.has(room.id)) this.#cursors.set(room.id, room.last_seq);
     this.handlers.welcome(welcome);
@@ -200,8 +209,16 @@ export class ChatClient extends Requests {
     for (const message of [...found, ...filling.waiting]) this.#message(message);
   }
 
+  #dead(): void {
+    const socket = this.#socket;
+    this.#lost(1006, "no sign of life");
+    // Its close event may take as long as the silence did, and is not waited for.
+    socket?.close();
+  }
+
   #lost(code: number, reason: string): void {
     if (this.#closed) return;
+    this.#heartbeat.stop();
     this.#socket = undefined;
     if (NO_RECONNECT.has(code)) {
       this.#closed = true;
