@@ -51,7 +51,8 @@ export class Actions {
         });
     }
     toggle(text, emoji) {
-        const mine = text.reactions.some((reaction) => reaction.emoji === emoji && reaction.mine);
+        const now = this.#entry?.texts.get(text.seq) ?? text;
+        const mine = now.reactions.some((reaction) => reaction.emoji === emoji && reaction.mine);
         const asked = mine ? this.client.unreact(text.room, text.seq, emoji) : this.client.react(text.room, text.seq, emoji);
         this.#try(asked, "the reaction was not taken");
     }
@@ -76,7 +77,8 @@ export class Actions {
         if (this.state.mayDelete(entry, text))
             choices.push({ name: "Delete", icon: "delete", danger: true, run: () => void this.delete(text) });
         const mine = text.reactions.filter((reaction) => reaction.mine).map((reaction) => reaction.emoji);
-        openMenu(anchor, { mine: new Set(mine), toggle }, choices);
+        const again = () => document.querySelector(`#messages [data-seq="${text.seq}"] [data-act="menu"]`);
+        openMenu(anchor, again, { mine: new Set(mine), toggle }, choices);
     }
     #transmit(entry, draft) {
         const { messageId, body, replyTo } = draft;

@@ -101,6 +101,7 @@ export class Follow {
                     if (!listed.has(id))
                         this.forget(id);
             this.hooks.changed();
+            // The list says what is new in each room, so all of it has reached this device.
             for (const room of rooms)
                 if (room.last_seq > room.delivered_seq)
                     this.#deliver(room.id);

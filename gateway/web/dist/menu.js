@@ -2,14 +2,18 @@
 import { byId, icon, make } from "./dom.js";
 export const QUICK_REACTIONS = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
 const GAP_PX = 6;
-/** Opens the menu beside a button; what had the focus gets it back when nothing was chosen. */
-export function openMenu(anchor, quick, choices) {
+/**
+ * Opens the menu beside a button, which gets the focus back afterwards. `again` finds the button: its message may have been drawn
+ * anew meanwhile.
+ */
+export function openMenu(anchor, again, quick, choices) {
     const menu = byId("menu");
+    const back = () => again()?.focus({ preventScroll: true });
     let chosen = false;
     const choose = (run) => () => {
         chosen = true;
         menu.hidePopover();
-        anchor.focus({ preventScroll: true });
+        back();
         run();
     };
     const row = make("div", "quick");
@@ -33,8 +37,9 @@ export function openMenu(anchor, quick, choices) {
         if (event.newState === "open")
             return;
         anchor.removeAttribute("aria-expanded");
-        if (!chosen && menu.contains(document.activeElement))
-            anchor.focus({ preventScroll: true });
+        const lost = document.activeElement === document.body || menu.contains(document.activeElement);
+        if (!chosen && lost)
+            back();
     };
     menu.showPopover();
     place(menu, anchor);

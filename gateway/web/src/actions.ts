@@ -62,7 +62,8 @@ export class Actions {
   }
 
   toggle(text: Text, emoji: string): void {
-    const mine = text.reactions.some((reaction) => reaction.emoji === emoji && reaction.mine);
+    const now = this.#entry?.texts.get(text.seq) ?? text;
+    const mine = now.reactions.some((reaction) => reaction.emoji === emoji && reaction.mine);
     const asked = mine ? this.client.unreact(text.room, text.seq, emoji) : this.client.react(text.room, text.seq, emoji);
     this.#try(asked, "the reaction was not taken");
   }
@@ -85,7 +86,8 @@ export class Actions {
     if (text.sender === this.state.me.id) choices.push({ name: "Edit", icon: "edit", run: () => this.hooks.edit(text) });
     if (this.state.mayDelete(entry, text)) choices.push({ name: "Delete", icon: "delete", danger: true, run: () => void this.delete(text) });
     const mine = text.reactions.filter((reaction) => reaction.mine).map((reaction) => reaction.emoji);
-    openMenu(anchor, { mine: new Set(mine), toggle }, choices);
+    const again = (): HTMLElement | null => document.querySelector(`#messages [data-seq="${text.seq}"] [data-act="menu"]`);
+    openMenu(anchor, again, { mine: new Set(mine), toggle }, choices);
   }
 
   #transmit(entry: RoomState, draft: Draft): void {

@@ -98,6 +98,7 @@ export class Follow {
       const listed = new Set(rooms.map((room) => room.id));
       if (!incomplete) for (const id of before) if (!listed.has(id)) this.forget(id);
       this.hooks.changed();
+      // The list says what is new in each room, so all of it has reached this device.
       for (const room of rooms) if (room.last_seq > room.delivered_seq) this.#deliver(room.id);
       for (const room of rooms) {
         const unknown = this.state.rooms.get(room.id)?.members.size === 0;

@@ -19,14 +19,18 @@ export interface Quick {
 
 const GAP_PX = 6;
 
-/** Opens the menu beside a button; what had the focus gets it back when nothing was chosen. */
-export function openMenu(anchor: HTMLElement, quick: Quick, choices: Choice[]): void {
+/**
+ * Opens the menu beside a button, which gets the focus back afterwards. `again` finds the button: its message may have been drawn
+ * anew meanwhile.
+ */
+export function openMenu(anchor: HTMLElement, again: () => HTMLElement | null, quick: Quick, choices: Choice[]): void {
   const menu = byId("menu");
+  const back = (): void => again()?.focus({ preventScroll: true });
   let chosen = false;
   const choose = (run: () => void) => () => {
     chosen = true;
     menu.hidePopover();
-    anchor.focus({ preventScroll: true });
+    back();
     run();
   };
   const row = make("div", "quick");
@@ -49,7 +53,8 @@ export function openMenu(anchor: HTMLElement, quick: Quick, choices: Choice[]): 
   menu.ontoggle = (event) => {
     if (event.newState === "open") return;
     anchor.removeAttribute("aria-expanded");
-    if (!chosen && menu.contains(document.activeElement)) anchor.focus({ preventScroll: true });
+    const lost = document.activeElement === document.body || menu.contains(document.activeElement);
+    if (!chosen && lost) back();
   };
   menu.showPopover();
   place(menu, anchor);

@@ -18,6 +18,7 @@ browserTest("reply, react, edit and delete, seen on the other side", async ({ pe
   await b.keyboard.type("Yes, at ten.");
   await b.keyboard.press("Enter");
   await b.locator("#mode").waitFor({ state: "hidden" });
+  await a.locator("#announce", { hasText: `${bob}: Yes, at ten.` }).waitFor({ state: "attached" });
   const reply = message(a, "Yes, at ten.");
   await reply.locator(".quote", { hasText: "Shall we meet?" }).waitFor();
   await reply.locator(".quote").click();

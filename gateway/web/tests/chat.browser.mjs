@@ -8,7 +8,11 @@ browserTest("two tabs on two gateways, from sign-up to the read tick", async ({ 
   const [a, b] = [await person(), await person()];
   // Ann's WebSockets pass through the test, so that it can cut one: going offline alone leaves an open one standing.
   const open = [];
-  await a.context().routeWebSocket(/\/v1\/ws$/, (socket) => open.push({ socket, server: socket.connectToServer() }));
+  let cut = false;
+  await a.context().routeWebSocket(/\/v1\/ws$/, async (socket) => {
+    if (cut) await socket.close({ code: 1012 });
+    else open.push({ socket, server: socket.connectToServer() });
+  });
 
   await signUp(b, urls[1], bob);
   await signUp(a, urls[0], ann);
@@ -40,6 +44,7 @@ browserTest("two tabs on two gateways, from sign-up to the read tick", async ({ 
   await b.locator('.mine .tick[aria-label="read"]').waitFor();
 
   // A lost connection: what was written meanwhile, on either side, arrives once, in order, on both.
+  cut = true;
   await a.context().setOffline(true);
   for (const { socket, server } of open.splice(0)) {
     await server.close();
@@ -54,6 +59,7 @@ browserTest("two tabs on two gateways, from sign-up to the read tick", async ({ 
     await a.locator("#text").press("Enter");
     await a.locator(".mine", { hasText: line }).locator('.tick[aria-label="waiting"]').waitFor();
   }
+  cut = false;
   await a.context().setOffline(false);
   await a.locator(".theirs .text", { hasText: "still there" }).waitFor();
   await b.locator(".theirs .text", { hasText: "a tunnel." }).waitFor();
