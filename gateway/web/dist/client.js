@@ -4,7 +4,8 @@
  */
 import { refresh } from "./accounts.js";
 import { GatewayError } from "./protocol.js";
-import { uuid7 } from "./uuid.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Requests } from "./requests.js";
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
@@ -23,7 +24,7 @@ const TOKEN_REFUSED = 4401;
 const SESSION_ENDED = 4410;
 const NO_RECONNECT = new Set([1003, 1009, 4400, SESSION_ENDED]);
 const PLEASE_SIGN_IN = "Your session has ended. Please sign in again.";
-export class ChatClient {
+export class ChatClient extends Requests {
     base;
     session;
     handlers;
@@ -39,10 +40,19 @@ export class ChatClient {
     #renewal;
     #renewals = 0;
     #renewing;
+    #heartbeat = new Heartbeat(() => this.#socket?.send(JSON.stringify({ id: this.#nextId++, type: "ping" })), () => this.#dead());
     constructor(base, session, handlers) {
+        super();
         this.base = base;
         this.session = session;
         this.handlers = handlers;
+    }
+    get ended() {
+        return this.#closed;
+    }
+    /** What is said in a room that was just made must not be missed when the connection breaks before its first message. */
+    joined(room) {
+        this.#added(room);
     }
     start() {
         this.#scheduleRenewal();
@@ -52,6 +62,7 @@ export class ChatClient {
         this.#closed = true;
         clearTimeout(this.#timer);
         clearTimeout(this.#renewal);
+        this.#heartbeat.stop();
         this.#socket?.close(1000);
         for (const pending of this.#pending.values())
             pending.reject(new GatewayError("unavailable", "signed out"));
@@ -63,6 +74,8 @@ export class ChatClient {
     }
     /** Sends a request and waits for its answer, over reconnects if need be. */
     request(type, fields = {}) {
+        if (this.#closed)
+            return Promise.reject(new GatewayError("unavailable", "signed out"));
         return new Promise((resolve, reject) => {
             this.#issue({ frame: { type, ...fields }, resolve: resolve, reject, repeat: true });
         });
@@ -71,19 +84,6 @@ export class ChatClient {
     hint(type, fields) {
         if (this.#socket?.readyState === WebSocket.OPEN)
             this.#socket.send(JSON.stringify({ type, ...fields }));
-    }
-    /** Sends a message; resolves once it is committed. A temporary refusal is repeated with the same id. */
-    async send(room, body, messageId = uuid7()) {
-        for (;;) {
-            try {
-                return await this.request("send", { room, message_id: messageId, body });
-            }
-            catch (error) {
-                if (!(error instanceof GatewayError) || !error.temporary || this.#closed)
-                    throw error;
-                await new Promise((wake) => setTimeout(wake, error.retryAfterMs ?? 500));
-            }
-        }
     }
     #issue(pending) {
         const id = this.#nextId++;
@@ -99,6 +99,7 @@ export class ChatClient {
             return;
         clearTimeout(this.#timer);
         this.handlers.status("connecting");
+        this.#heartbeat.connecting();
         const url = new URL("/v1/ws", this.base);
         url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
         const socket = new WebSocket(url, "chat.v1");
@@ -112,6 +113,7 @@ export class ChatClient {
         socket.onmessage = ({ data }) => {
             if (socket !== this.#socket)
                 return;
+            this.#heartbeat.heard();
             this.#receive(JSON.parse(String(data)), previous);
         };
         socket.onclose = ({ code, reason }) => {
@@ -141,6 +143,7 @@ export class ChatClient {
     }
     #welcomed(welcome) {
         this.#attempt = 0;
+        this.#heartbeat.online(welcome.ping_seconds);
         // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
         for (const room of welcome.rooms)
             if (!this.#cursors.has(room.id))
@@ -180,9 +183,9 @@ export class ChatClient {
             void this.#fill(room.id, room.last_seq);
     }
     #message(message) {
-        const waiting = this.#filling.get(message.room);
-        if (waiting) {
-            waiting.push(message);
+        const filling = this.#filling.get(message.room);
+        if (filling) {
+            filling.waiting.push(message);
             return;
         }
         if (message.seq <= (this.#cursors.get(message.room) ?? 0))
@@ -190,24 +193,39 @@ export class ChatClient {
         this.#cursors.set(message.room, message.seq);
         this.handlers.event({ type: "message", message });
     }
+    /** Reads every entry of the log that is missing, edits and reactions too, as they would have come. */
     async #fill(room, to) {
-        this.#filling.set(room, []);
+        const running = this.#filling.get(room);
+        if (running) {
+            // A second connection found a gap before the first one's was filled.
+            running.to = Math.max(running.to, to);
+            return;
+        }
+        const filling = { to, waiting: [] };
+        this.#filling.set(room, filling);
         const found = [];
-        for (let after = this.#cursors.get(room) ?? 0; after < to;) {
-            const page = await this.request("history", { room, after, limit: PAGE }).catch(() => undefined);
+        for (let after = this.#cursors.get(room) ?? 0; after < filling.to;) {
+            const from = after;
+            const page = await this.persist(() => this.history(room, { after: from, limit: PAGE, view: "log" })).catch(() => undefined);
             if (!page || page.messages.length === 0)
                 break;
             found.push(...page.messages);
             after = page.messages[page.messages.length - 1].seq;
         }
-        const waiting = this.#filling.get(room) ?? [];
         this.#filling.delete(room);
-        for (const message of [...found, ...waiting])
+        for (const message of [...found, ...filling.waiting])
             this.#message(message);
+    }
+    #dead() {
+        const socket = this.#socket;
+        this.#lost(1006, "no sign of life");
+        // Its close event may take as long as the silence did, and is not waited for.
+        socket?.close();
     }
     #lost(code, reason) {
         if (this.#closed)
             return;
+        this.#heartbeat.stop();
         this.#socket = undefined;
         if (NO_RECONNECT.has(code))
             return this.#end(code === SESSION_ENDED ? PLEASE_SIGN_IN : reason);

@@ -4,8 +4,9 @@
  */
 
 import { refresh } from "./accounts.js";
-import { GatewayError, type Event, type Message, type Room, type Sent, type Session, type Welcome } from "./protocol.js";
-import { uuid7 } from "./uuid.js";
+import { GatewayError, type Event, type Message, type Room, type Session, type Welcome } from "./protocol.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Requests } from "./requests.js";
 
 export type Status = "connecting" | "online" | "offline" | "signed-out";
 
@@ -44,25 +45,40 @@ const SESSION_ENDED = 4410;
 const NO_RECONNECT = new Set([1003, 1009, 4400, SESSION_ENDED]);
 const PLEASE_SIGN_IN = "Your session has ended. Please sign in again.";
 
-export class ChatClient {
+export class ChatClient extends Requests {
   #socket: WebSocket | undefined;
   #nextId = 1;
   #pending = new Map<number, Pending>();
   #cursors = new Map<string, number>();
   /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
-  #filling = new Map<string, Message[]>();
+  #filling = new Map<string, { to: number; waiting: Message[] }>();
   #attempt = 0;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #renewal: ReturnType<typeof setTimeout> | undefined;
   #renewals = 0;
   #renewing: Promise<"fresh" | "ended" | "later"> | undefined;
+  readonly #heartbeat = new Heartbeat(
+    () => this.#socket?.send(JSON.stringify({ id: this.#nextId++, type: "ping" })),
+    () => this.#dead(),
+  );
 
   constructor(
     private readonly base: string,
     private session: Session,
     private readonly handlers: Handlers,
-  ) {}
+  ) {
+    super();
+  }
+
+  protected override get ended(): boolean {
+    return this.#closed;
+  }
+
+  /** What is said in a room that was just made must not be missed when the connection breaks before its first message. */
+  protected override joined(room: Room): void {
+    this.#added(room);
+  }
 
   start(): void {
     this.#scheduleRenewal();
@@ -73,6 +89,7 @@ export class ChatClient {
     this.#closed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#renewal);
+    this.#heartbeat.stop();
     this.#socket?.close(1000);
     for (const pending of this.#pending.values()) pending.reject(new GatewayError("unavailable", "signed out"));
     this.#pending.clear();
@@ -84,7 +101,8 @@ export class ChatClient {
   }
 
   /** Sends a request and waits for its answer, over reconnects if need be. */
-  request<T = Record<string, unknown>>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+  override request<T = Record<string, unknown>>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+    if (this.#closed) return Promise.reject(new GatewayError("unavailable", "signed out"));
     return new Promise<T>((resolve, reject) => {
       this.#issue({ frame: { type, ...fields }, resolve: resolve as Pending["resolve"], reject, repeat: true });
     });
@@ -93,18 +111,6 @@ export class ChatClient {
   /** Sends what is worth nothing later; lost when there is no connection. */
   hint(type: string, fields: Record<string, unknown>): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type, ...fields }));
-  }
-
-  /** Sends a message; resolves once it is committed. A temporary refusal is repeated with the same id. */
-  async send(room: string, body: string, messageId: string = uuid7()): Promise<Sent> {
-    for (;;) {
-      try {
-        return await this.request<Sent>("send", { room, message_id: messageId, body });
-      } catch (error) {
-        if (!(error instanceof GatewayError) || !error.temporary || this.#closed) throw error;
-        await new Promise((wake) => setTimeout(wake, error.retryAfterMs ?? 500));
-      }
-    }
   }
 
   #issue(pending: Pending): void {
@@ -121,6 +127,7 @@ export class ChatClient {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     this.handlers.status("connecting");
+    this.#heartbeat.connecting();
     const url = new URL("/v1/ws", this.base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url, "chat.v1");
@@ -133,6 +140,7 @@ export class ChatClient {
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
+      this.#heartbeat.heard();
       this.#receive(JSON.parse(String(data)) as Record<string, unknown> & { type: string; re?: number }, previous);
     };
     socket.onclose = ({ code, reason }) => {
@@ -158,6 +166,7 @@ export class ChatClient {
 
   #welcomed(welcome: Welcome): void {
     this.#attempt = 0;
+    this.#heartbeat.online(welcome.ping_seconds);
     // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
     for (const room of welcome.rooms) if (!this.#cursors.has(room.id)) this.#cursors.set(room.id, room.last_seq);
     this.handlers.welcome(welcome);
@@ -188,9 +197,9 @@ export class ChatClient {
   }
 
   #message(message: Message): void {
-    const waiting = this.#filling.get(message.room);
-    if (waiting) {
-      waiting.push(message);
+    const filling = this.#filling.get(message.room);
+    if (filling) {
+      filling.waiting.push(message);
       return;
     }
     if (message.seq <= (this.#cursors.get(message.room) ?? 0)) return;
@@ -198,22 +207,38 @@ export class ChatClient {
     this.handlers.event({ type: "message", message });
   }
 
+  /** Reads every entry of the log that is missing, edits and reactions too, as they would have come. */
   async #fill(room: string, to: number): Promise<void> {
-    this.#filling.set(room, []);
+    const running = this.#filling.get(room);
+    if (running) {
+      // A second connection found a gap before the first one's was filled.
+      running.to = Math.max(running.to, to);
+      return;
+    }
+    const filling = { to, waiting: [] as Message[] };
+    this.#filling.set(room, filling);
     const found: Message[] = [];
-    for (let after = this.#cursors.get(room) ?? 0; after < to; ) {
-      const page = await this.request<{ messages: Message[] }>("history", { room, after, limit: PAGE }).catch(() => undefined);
+    for (let after = this.#cursors.get(room) ?? 0; after < filling.to; ) {
+      const from = after;
+      const page = await this.persist(() => this.history(room, { after: from, limit: PAGE, view: "log" })).catch(() => undefined);
       if (!page || page.messages.length === 0) break;
       found.push(...page.messages);
       after = page.messages[page.messages.length - 1]!.seq;
     }
-    const waiting = this.#filling.get(room) ?? [];
     this.#filling.delete(room);
-    for (const message of [...found, ...waiting]) this.#message(message);
+    for (const message of [...found, ...filling.waiting]) this.#message(message);
+  }
+
+  #dead(): void {
+    const socket = this.#socket;
+    this.#lost(1006, "no sign of life");
+    // Its close event may take as long as the silence did, and is not waited for.
+    socket?.close();
   }
 
   #lost(code: number, reason: string): void {
     if (this.#closed) return;
+    this.#heartbeat.stop();
     this.#socket = undefined;
     if (NO_RECONNECT.has(code)) return this.#end(code === SESSION_ENDED ? PLEASE_SIGN_IN : reason);
     if (code === TOKEN_REFUSED) {
