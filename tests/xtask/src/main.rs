@@ -50,8 +50,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Runs the benchmarks in optimised builds.
-    Bench,
+    /// Measures an optimised gateway beside two peers, as ratios.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         Command::Cluster(cluster) => cluster.run(),
         Command::Images { refresh } => backends::images(refresh).map(|built| backends::print(&built)),
         Command::Codegen { check } => codegen::run(check),
-        Command::Bench => bench::run(),
+        Command::Bench(bench) => bench.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
