@@ -2,8 +2,11 @@
 //! Each stage is a function of its own that is never inlined, because valgrind finds it by name.
 
 use std::{
+    future::poll_fn,
     hint::black_box,
+    pin::Pin,
     sync::{Arc, atomic::AtomicBool},
+    task::{Context, Poll},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -23,7 +26,7 @@ use chat_gateway::{
         frame::{Frame, Reader},
     },
     presence::MemoryPresence,
-    protocol::{ClientEvent, Request, encode_event},
+    protocol::{ClientEvent, encode_event},
     services::{Counters, Services},
     store::{NewRoom, NewUser, Store, memory::MemoryStore},
 };
@@ -69,8 +72,8 @@ fn stage_encode(message: Message) -> Utf8Bytes {
 /// A request passes every stage of the pipeline: limits, rate, token, membership, idempotency, the commit to a store in memory, the answer,
 /// and the hand-over to the room's worker.
 #[inline(never)]
-fn stage_accept(pipeline: &Pipeline, session: &Arc<Session>, number: u64, request: Request) -> bool {
-    pipeline.process(session, &[number], request).now_or_never().is_some()
+fn stage_accept<F: Future>(request: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    request.poll(context)
 }
 
 /// The frame goes into the queue of every member, and is taken out to be written.
@@ -155,7 +158,9 @@ async fn accept() -> Result<()> {
     hub.follow(&session, &[(room, 0)]).await;
     for number in 0..ROUNDS {
         let Frame::Request(incoming) = Reader::default().read(&text(room, number)) else { bail!("not a request") };
-        ensure!(stage_accept(&pipeline, &session, number as u64, incoming.request), "a stage waited for something");
+        let ids = [number as u64];
+        let mut request = Box::pin(pipeline.process(&session, &ids, incoming.request));
+        poll_fn(|context| stage_accept(request.as_mut(), context)).await;
         // The worker delivers, and this task's share of the scheduler is renewed.
         while drain(&session) < 1 {
             tokio::task::yield_now().await;
