@@ -123,7 +123,7 @@ where
 mod tests {
     use super::*;
 
-    /// What an idle connection costs beside its socket's read buffer of 4 KiB.
+    /// What an idle connection costs beside its socket's read buffer of 1 KiB.
     #[test]
     fn the_steady_task_stays_small() {
         fn size<F>(_: impl FnOnce(Actor<tokio::net::TcpStream>) -> F) -> usize {

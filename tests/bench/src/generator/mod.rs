@@ -314,7 +314,7 @@ impl<'a> Fleet<'a> {
 }
 
 /// A histogram of microseconds.
-fn histogram() -> Result<Histogram<u64>> {
+pub(crate) fn histogram() -> Result<Histogram<u64>> {
     let longest = u64::try_from(LONGEST.as_micros())?;
     Ok(Histogram::new_with_bounds(1, longest, 3)?)
 }

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use hdrhistogram::Histogram;
 
 use super::{Size, Stage, faults, own_load, percentile, sign_in_limit, steady};
 use crate::{
-    generator::{Fleet, timetable::Timetable},
+    generator::{Fleet, histogram, timetable::Timetable},
     layout::Layout,
     peers::Peer,
     report::Figure,
@@ -33,7 +32,7 @@ pub(super) fn measure(peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
     fleet.drive(&mut timetable, end)?;
     let (used, delivered) = (meter.read(pid)?, (fleet.ledger.deliveries() - before) as f64);
     fleet.settle(steady::REST)?;
-    let mut spread = Histogram::<u64>::new(3)?;
+    let mut spread = histogram()?;
     for nanoseconds in fleet.ledger.spreads(0) {
         spread.saturating_record(nanoseconds / 1_000);
     }
