@@ -5,6 +5,7 @@
 mod actor;
 mod handshake;
 mod lanes;
+mod outgoing;
 pub mod queue;
 pub mod session;
 mod socket;
@@ -63,7 +64,7 @@ pub async fn serve<S>(pipeline: Arc<Pipeline>, socket: WebSocketStream<S>, permi
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut socket = Socket(socket);
+    let mut socket = Socket::new(socket);
     let greeted = Box::pin(greet(&pipeline, &mut socket)).await;
     match greeted {
         Ok(session) => {

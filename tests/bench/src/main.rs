@@ -130,7 +130,8 @@ fn measure(args: &Args, workload: Workload, report: &mut Report, failed: &mut Ve
         Workload::Persisted => {
             let figures = workloads::persisted(&args.gateway, size)?;
             report.add(name, "chat-gateway", figures);
-            report.note(format!("{name}: the peers keep no messages; the gateway is measured beside PostgreSQL itself"));
+            report
+                .note(format!("{name}: the peers keep no messages; the gateway is measured beside PostgreSQL itself"));
             return Ok(());
         }
         _ => {}

@@ -121,7 +121,8 @@ impl Report {
         let mut text = String::new();
         let versions: Vec<String> = self.peers.iter().map(|(name, version)| format!("{name} {version}")).collect();
         let form = if self.quick { "quick form" } else { "full form" };
-        let _ = writeln!(text, "{}; {form}, {} processors, Linux {}", versions.join(", "), self.processors, self.kernel);
+        let _ =
+            writeln!(text, "{}; {form}, {} processors, Linux {}", versions.join(", "), self.processors, self.kernel);
         let _ = write!(text, "\n{:<3} {:<52}", "", "");
         for (name, _) in &self.peers {
             let _ = write!(text, " {name:>15}");

@@ -50,7 +50,13 @@ impl Link {
     ///
     /// # Errors
     /// The system refuses a socket, or the server is not there.
-    pub(crate) fn open(&mut self, number: usize, server: SocketAddr, slow: bool, registry: &Registry) -> io::Result<()> {
+    pub(crate) fn open(
+        &mut self,
+        number: usize,
+        server: SocketAddr,
+        slow: bool,
+        registry: &Registry,
+    ) -> io::Result<()> {
         self.close();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -60,7 +66,9 @@ impl Link {
         }
         socket.bind(&SocketAddr::V4(SocketAddrV4::new(source(number), 0)).into())?;
         match socket.connect(&server.into()) {
-            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => return Err(error),
+            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+                return Err(error);
+            }
             _ => {}
         }
         let mut stream = TcpStream::from_std(socket.into());

@@ -89,7 +89,8 @@ fn count(program: &Path, stage: &str) -> Result<u64> {
         .lines()
         .find_map(|line| line.split("Collected : ").nth(1)?.trim().parse().ok())
         .with_context(|| format!("no count from valgrind: {said}"))?;
-    let rounds: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().context("hotpath did not tell its rounds")?;
+    let rounds: u64 =
+        String::from_utf8_lossy(&output.stdout).trim().parse().context("hotpath did not tell its rounds")?;
     if total == 0 {
         bail!("nothing was counted in stage {stage}: is its function still named stage_{stage}?");
     }

@@ -37,7 +37,10 @@ impl Peer for Centrifuge {
         let folder = programs::built("centrifuge", &["main.go", "go.mod", "go.sum"], |from, to| {
             let mut go = Command::new("go");
             go.current_dir(from).args(["build", "-trimpath", "-mod=readonly", "-o"]).arg(to.join("server")).arg(".");
-            programs::run(&mut go, "the peer centrifuge needs Go 1.26 or newer: https://go.dev/dl, or leave it out with --peers")
+            programs::run(
+                &mut go,
+                "the peer centrifuge needs Go 1.26 or newer: https://go.dev/dl, or leave it out with --peers",
+            )
         })?;
         self.program = folder.join("server");
         Ok(())

@@ -156,7 +156,10 @@ impl Peer for ChatGateway {
 
     fn build(&mut self) -> Result<()> {
         if !self.program.exists() {
-            bail!("no gateway at {}: run the benchmarks with cargo xtask bench, which builds it", self.program.display());
+            bail!(
+                "no gateway at {}: run the benchmarks with cargo xtask bench, which builds it",
+                self.program.display()
+            );
         }
         Ok(())
     }
@@ -168,7 +171,8 @@ impl Peer for ChatGateway {
         let file = file.display().to_string();
         if self.world.get().is_none() {
             if config.database.embedded.is_none() {
-                let migrated = std::process::Command::new(&self.program).args(["migrate", "--config", &file]).output()?;
+                let migrated =
+                    std::process::Command::new(&self.program).args(["migrate", "--config", &file]).output()?;
                 if !migrated.status.success() {
                     bail!("migration: {}", String::from_utf8_lossy(&migrated.stdout));
                 }
@@ -201,10 +205,8 @@ impl Peer for ChatGateway {
     }
 
     fn greeting(&self, user: usize, _: &Layout, resume: &[(u32, u64)]) -> String {
-        let known: Vec<String> = resume
-            .iter()
-            .map(|(room, seq)| format!("{{\"room\":\"{}\",\"seq\":{seq}}}", self.room(*room)))
-            .collect();
+        let known: Vec<String> =
+            resume.iter().map(|(room, seq)| format!("{{\"room\":\"{}\",\"seq\":{seq}}}", self.room(*room))).collect();
         let (token, known) = (self.token(user), known.join(","));
         format!("{{\"type\":\"hello\",\"id\":0,\"token\":\"{token}\",\"resume\":[{known}]}}")
     }
@@ -222,7 +224,9 @@ impl Peer for ChatGateway {
         } else if let Some(number) = number_after(&frame[..frame.len().min(30)], b"{\"re\":") {
             let answer = memchr::memmem::find(&frame[..frame.len().min(60)], b"\"type\":\"").map(|at| &frame[at + 8..]);
             match answer {
-                Some([b's', b'e', b'n', b't', ..]) => tell(Word::Accepted(usize::try_from(number).unwrap_or(usize::MAX))),
+                Some([b's', b'e', b'n', b't', ..]) => {
+                    tell(Word::Accepted(usize::try_from(number).unwrap_or(usize::MAX)))
+                }
                 Some([b'w', b'e', b'l', b'c', ..]) => tell(Word::Ready),
                 _ => tell(Word::Refused(&shown(frame))),
             }

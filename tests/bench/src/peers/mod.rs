@@ -20,7 +20,7 @@ pub(crate) use self::{
 use crate::{generator::body::Body, layout::Layout};
 
 /// Something that a server says to a client.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Word<'a> {
     /// The client is signed in and in its rooms.
     Ready,

@@ -80,7 +80,9 @@ fn inserts(postgres: &Postgres, folder: &Path, seconds: u64) -> Result<f64> {
     let script = folder.join("insert.sql");
     std::fs::write(
         &script,
-        format!("insert into raw select gen_random_uuid(), n, repeat('x', 128), now() from generate_series(1, {ROWS}) n;\n"),
+        format!(
+            "insert into raw select gen_random_uuid(), n, repeat('x', 128), now() from generate_series(1, {ROWS}) n;\n"
+        ),
     )?;
     Ok(postgres.pgbench(DATABASE, &script, INSERTERS, seconds)? * f64::from(ROWS))
 }

@@ -60,9 +60,8 @@ pub(super) fn measure(peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
     }
     fleet.settle(super::steady::REST)?;
     drop(process);
-    let share = |times: &[Duration]| {
-        times.iter().filter(|time| **time <= SOON).count() as f64 / layout.users() as f64 * 100.0
-    };
+    let share =
+        |times: &[Duration]| times.iter().filter(|time| **time <= SOON).count() as f64 / layout.users() as f64 * 100.0;
     let mut figures = vec![
         Figure::note("connections", "", layout.users() as f64),
         Figure::less("server up again after", "s", up.as_secs_f64()),
