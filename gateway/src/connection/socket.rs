@@ -1,4 +1,4 @@
-//! The WebSocket under a connection: writes batches with one flush, and says goodbye in bounded time.
+//! The WebSocket under a connection: reads through the library, writes batches past it, and says goodbye in bounded time.
 
 use std::time::Duration;
 
@@ -16,7 +16,10 @@ use tokio_tungstenite::{
     },
 };
 
-use super::queue::{Batch, Queue};
+use super::{
+    outgoing::Outgoing,
+    queue::{Batch, Queue},
+};
 use crate::protocol::{CloseCode, limits};
 
 /// Time for a close frame to go out and for the client's to come in.
@@ -39,12 +42,12 @@ pub(super) enum Inbound {
     Gone,
 }
 
-/// Buffers and bounds of a socket. The read buffer is resident for the life of the connection, the write buffer only holds what the
-/// kernel does not take.
+/// Buffers and bounds of a socket. The read buffer is resident for the life of the connection, and what most clients send fits it. The write
+/// buffer holds pings, pongs and the close frame only; everything else is [`Outgoing`].
 #[must_use]
 pub fn config() -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
+        .read_buffer_size(1024)
         .write_buffer_size(0)
         // Any frame that the queue takes fits, or writing it would be an error for ever.
         .max_write_buffer_size(limits::QUEUE_BYTES + limits::FRAME_BYTES)
@@ -53,12 +56,20 @@ pub fn config() -> WebSocketConfig {
 }
 
 /// The WebSocket of one connection.
-pub(super) struct Socket<S>(pub(super) WebSocketStream<S>);
+pub(super) struct Socket<S> {
+    stream: WebSocketStream<S>,
+    outgoing: Outgoing,
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// A socket over a WebSocket whose handshake is done.
+    pub(super) fn new(stream: WebSocketStream<S>) -> Self {
+        Self { stream, outgoing: Outgoing::default() }
+    }
+
     /// Waits for a frame. Safe to abandon.
     pub(super) async fn read(&mut self) -> Inbound {
-        match self.0.next().await {
+        match self.stream.next().await {
             Some(Ok(Message::Text(text))) => Inbound::Text(text),
             Some(Ok(Message::Binary(_))) => Inbound::Bad(CloseCode::Binary),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Inbound::Alive,
@@ -67,25 +78,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Writes everything, then flushes once. Waits as long as the client's window is closed.
+    /// Writes everything. Waits as long as the client's window is closed.
     pub(super) async fn write(&mut self, batch: Batch, queue: &Queue) -> Result<(), Error> {
         if batch.ping {
-            self.0.feed(Message::Ping(Bytes::new())).await?;
+            self.stream.feed(Message::Ping(Bytes::new())).await?;
         }
-        for frame in batch.frames {
-            let bytes = frame.len();
-            self.0.feed(Message::Text(frame)).await?;
-            queue.written(bytes);
-        }
-        self.0.flush().await
+        // Answers to pings that the library holds go first: nothing may get between two parts of a frame.
+        self.stream.flush().await?;
+        self.outgoing.load(batch.frames);
+        Ok(self.outgoing.write(self.stream.get_mut(), |bytes| queue.written(bytes)).await?)
     }
 
     /// Sends a close frame and waits a moment for the client to have seen it.
     pub(super) async fn close(mut self, code: CloseCode) {
         let frame = CloseFrame { code: code.code().into(), reason: Utf8Bytes::from_static(code.reason()) };
         let goodbye = async {
-            self.0.close(Some(frame)).await?;
-            let stream = self.0.get_mut();
+            self.outgoing.cut();
+            self.outgoing.write(self.stream.get_mut(), |_| {}).await?;
+            self.stream.close(Some(frame)).await?;
+            let stream = self.stream.get_mut();
             let mut scratch = [0; 1024];
             let mut left = LEFTOVER_BYTES;
             while left > 0 {

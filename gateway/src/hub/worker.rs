@@ -228,6 +228,7 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
                 tell_typing(state, room, user, name, typing);
             }
         }
+        Event::Presence { .. } if !state.tells_presence() => {}
         Event::Presence { user, state: presence, change } => {
             let frame = encode_event(&ClientEvent::Presence { user, state: presence });
             for session in state.sessions().filter(|session| session.user.id != user) {

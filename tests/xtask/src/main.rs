@@ -53,8 +53,8 @@ enum Command {
     },
     /// Gets the Apache Kafka that tests start, unless it is in the cache.
     Kafka,
-    /// Runs the benchmarks in optimised builds.
-    Bench,
+    /// Measures an optimised gateway beside two peers, as ratios.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         Command::Images { refresh } => backends::images(refresh).map(|built| backends::print(&built)),
         Command::Codegen { check } => codegen::run(check),
         Command::Kafka => kafka::ensure(),
-        Command::Bench => bench::run(),
+        Command::Bench(bench) => bench.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
