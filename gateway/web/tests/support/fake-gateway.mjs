@@ -1,5 +1,6 @@
 /** A gateway that the test plays: it sees the frames of the client and answers them by hand. */
 import assert from "node:assert/strict";
+import { afterEach } from "node:test";
 import { ChatClient } from "../../dist/index.js";
 
 class FakeSocket {
@@ -48,6 +49,12 @@ export function settle() {
   return new Promise((wake) => setTimeout(wake, 10));
 }
 
+/** A client that a failed test leaves behind would keep the run from ending. */
+const running = [];
+afterEach(() => {
+  for (const client of running.splice(0)) client.stop();
+});
+
 /** A sign-in whose access token lives for so many seconds. */
 export const session = (refresh_token, life = 3600) => ({
   token: `token of ${refresh_token}`,
@@ -70,5 +77,6 @@ export function start(first = session("r1"), more = {}) {
   const handlers = { status() {}, welcome() {}, renewed() {}, event: (event) => event.type === "message" && seen.push(event.message.seq) };
   const client = new ChatClient("http://localhost", first, { ...handlers, ...more });
   client.start();
+  running.push(client);
   return { client, seen };
 }
