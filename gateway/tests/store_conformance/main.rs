@@ -16,6 +16,9 @@ mod oracle;
 mod outages;
 mod outbox;
 mod paging;
+#[path = "../support/port.rs"]
+#[allow(unreachable_pub, reason = "it is public to the other test programs")]
+mod port;
 mod roles;
 mod rooms;
 mod server;

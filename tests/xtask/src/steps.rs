@@ -14,7 +14,10 @@ use crate::{
 const CLUSTER: (&str, u8) = ("test", 1);
 
 /// The test programs that take longest: gateways and brokers through every outage. They wait for servers most of the time.
-const LONGEST: &[&str] = &["services", "kafka_services", "kafka_cluster"];
+const LONGEST: &[&str] = &["services", "kafka_services"];
+
+/// The test programs that only the long form runs.
+const LONG_ONLY: &[&str] = &["kafka_cluster"];
 
 /// What all steps of one run share.
 #[derive(Debug, Default)]
@@ -107,14 +110,19 @@ fn unit(run: &mut Run) -> Result<()> {
     shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))?;
     // The others run beside the longest programs; what these print follows.
     let mut longest = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    for program in LONGEST {
+    let long_only = if run.long { LONG_ONLY } else { &[] };
+    if !run.long {
+        println!("left out: {LONG_ONLY:?}, which `--long` runs");
+    }
+    for program in LONGEST.iter().chain(long_only) {
         longest.args(["--test", program]);
     }
     run.tell_form(&mut longest);
     let beside = std::thread::spawn(move || shell::captured(longest));
     // Named one by one, since cargo has no way to leave a program out.
     let mut others = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
-    for program in test_programs()?.iter().filter(|program| !LONGEST.contains(&program.as_str())) {
+    let apart = |program: &&String| [LONGEST, LONG_ONLY].concat().contains(&program.as_str());
+    for program in test_programs()?.iter().filter(|program| !apart(program)) {
         others.args(["--test", program]);
     }
     let outcome = tests(run, others);
@@ -137,8 +145,8 @@ fn test_programs() -> Result<Vec<String>> {
     let mut names: Vec<String> = programs.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
     names.sort();
     names.dedup();
-    for longest in LONGEST {
-        anyhow::ensure!(names.iter().any(|name| name == longest), "no test program {longest}: {names:?}");
+    for known in [LONGEST, LONG_ONLY].concat() {
+        anyhow::ensure!(names.iter().any(|name| name == known), "no test program {known}: {names:?}");
     }
     Ok(names)
 }

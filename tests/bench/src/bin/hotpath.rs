@@ -10,8 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use async_trait::async_trait;
 use chat_gateway::{
-    auth::{Claims, TokenError, Tokens, names},
+    auth::{Claims, TokenError, Tokens, names, oidc::Issuers},
     broker::MemoryExchange,
     connection::{
         queue::{Next, Queue},
@@ -20,7 +21,7 @@ use chat_gateway::{
     embedded,
     hub::Hub,
     limiter::LocalLimiter,
-    model::{EntryKind, Message, MessageId, RoomId, RoomKind, User},
+    model::{EntryKind, Message, MessageId, RoomId, RoomKind, SessionId, User},
     pipeline::{
         Pipeline,
         frame::{Frame, Reader},
@@ -184,6 +185,7 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
         limiter: Arc::new(LocalLimiter::default()),
         presence: Arc::new(MemoryPresence::default()),
         tokens: Arc::new(NoTokens),
+        issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
         draining: AtomicBool::new(false),
     });
@@ -194,12 +196,13 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
 /// Nobody signs in here.
 struct NoTokens;
 
+#[async_trait]
 impl Tokens for NoTokens {
-    fn issue(&self, _: &User) -> (String, u32) {
+    fn issue(&self, _: &User, _: SessionId) -> (String, u32) {
         (String::new(), 0)
     }
 
-    fn verify(&self, _: &str) -> Result<Claims, TokenError> {
+    async fn verify(&self, _: &str) -> Result<Claims, TokenError> {
         Err(TokenError::Invalid)
     }
 }

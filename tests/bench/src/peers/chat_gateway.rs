@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result, bail};
 use chat_gateway::{
     auth::{Ed25519Tokens, Tokens as _, names},
     embedded,
-    model::{RoomId, RoomKind, User},
-    store::{NewRoom, NewUser, Store, sqlite::SqliteStore},
+    model::{RoomId, RoomKind, SessionId, User},
+    store::{NewRoom, NewUser, Store, StoreError, sessions::NewSession, sqlite::SqliteStore},
 };
 use chat_gateway_config::{Database as DatabaseConfig, GatewayConfig, Limits, Passwords, Shard};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -26,6 +26,8 @@ use crate::{generator::body, layout::Layout};
 const RATE: u32 = 100_000;
 /// Writes of the preparation that are under way at once.
 const WRITES: usize = 256;
+/// How long people stay signed in: longer than any run.
+const SIGNED_IN: Duration = Duration::from_secs(6 * 3_600);
 /// Time until a gateway has seen its backends.
 const READY: Duration = Duration::from_secs(60);
 
@@ -98,8 +100,12 @@ impl ChatGateway {
             }
         })?;
         let key = std::fs::read(&config.auth.signing_key_file)?;
-        let signer = Ed25519Tokens::new(&key, &config.cluster)?;
-        let tokens = (0..layout.users()).map(|number| signer.issue(&user(number)).0).collect();
+        let signer = Ed25519Tokens::new(&key, &config.cluster, u32::try_from(SIGNED_IN.as_secs())?)?;
+        let token = |number| {
+            let user = user(number);
+            signer.issue(&user, sign_in(&user)).0
+        };
+        let tokens = (0..layout.users()).map(token).collect();
         Ok(World { tokens, rooms })
     }
 }
@@ -107,6 +113,25 @@ impl ChatGateway {
 fn user(number: usize) -> User {
     let name = format!("u{number:06}");
     User { id: names::user_id(&name), display_name: name.clone(), name }
+}
+
+/// The one sign-in of a user.
+fn sign_in(user: &User) -> SessionId {
+    SessionId(user.id.0)
+}
+
+/// Makes an account that is signed in, since a gateway asks for that when a connection begins.
+async fn enter(store: &dyn Store, user: User) -> Result<(), StoreError> {
+    let session = NewSession {
+        user: user.id,
+        id: sign_in(&user),
+        token_hash: [0; 32],
+        idle: SIGNED_IN,
+        life: SIGNED_IN,
+        user_agent: String::new(),
+    };
+    store.create_user(NewUser { user, password_hash: String::new() }).await?;
+    store.create_session(session).await
 }
 
 /// Makes the accounts and rooms of a layout; returns the rooms' ids. What the outbox would tell is done here, so that a server finds
@@ -123,10 +148,10 @@ async fn seed(store: &dyn Store, layout: &Layout) -> Result<Vec<String>> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    stream::iter(1..layout.users())
-        .map(|number| store.create_user(NewUser { user: user(number), password_hash: String::new() }))
+    stream::iter(0..layout.users())
+        .map(|number| enter(store, user(number)))
         .buffer_unordered(WRITES)
-        .try_for_each(|_| std::future::ready(Ok(())))
+        .try_for_each(|()| std::future::ready(Ok(())))
         .await?;
     let made = (0..layout.rooms()).map(|room| async move {
         let members = layout.members(u32::try_from(room)?);
