@@ -15,7 +15,9 @@ pub fn crd() -> Result<Value, serde_json::Error> {
     let mut crd = serde_json::to_value(ChatCluster::crd())?;
     tidy(&mut crd);
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    schema["description"] = json!("A chat backend: gateways, the broker between them, Redis, and database shards.");
+    schema["description"] = json!(
+        "A chat backend: gateways, the broker between them, Redis, and database shards; or one gateway that needs none of these."
+    );
     let gateways = &mut schema["properties"]["spec"]["properties"]["gateways"];
     // The only default: the scale subresource answers 500 while the field it reads is absent, and with it every autoscaler.
     gateways["default"] = json!({});

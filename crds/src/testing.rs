@@ -1,14 +1,22 @@
 //! Fixtures for tests: what the API server must refuse, and in which words. Behind the feature `testing`.
 
+mod embedded;
+mod kafka;
+
 use serde_json::{Value, json};
+
+pub use embedded::embedded_base;
+pub use kafka::kafka_base;
 
 /// One object that must be refused.
 pub struct Refusal {
     /// What it is about.
     pub name: &'static str,
-    /// Whether [`base`] exists already and is changed, or is created like this.
+    /// Whether the ground exists already and is changed, or is created like this.
     pub kind: Attempt,
-    /// A JSON merge patch (RFC 7386) on [`base`].
+    /// The accepted object that `patch` makes wrong; one of [`grounds`].
+    pub ground: fn() -> Value,
+    /// A JSON merge patch (RFC 7386) on the ground.
     pub patch: Value,
     /// Must stand in the refusal: the field, or the sentence that names it and the way out.
     pub message: &'static str,
@@ -19,11 +27,17 @@ pub struct Refusal {
 pub enum Attempt {
     /// As a new object.
     Create,
-    /// As a change of [`base`].
+    /// As a change of its ground.
     Update,
 }
 
-/// A ChatCluster that is accepted: the ground of every [`Refusal`].
+/// The ChatClusters that are accepted, on which every [`Refusal`] builds; their names differ.
+#[must_use]
+pub fn grounds() -> Vec<Value> {
+    vec![base(), embedded_base(), kafka_base()]
+}
+
+/// A ChatCluster that is accepted, with shards.
 #[must_use]
 pub fn base() -> Value {
     json!({
@@ -46,10 +60,10 @@ pub fn base() -> Value {
     })
 }
 
-/// [`base`] with a refusal's patch.
+/// A refusal's ground with its patch.
 #[must_use]
 pub fn patched(refusal: &Refusal) -> Value {
-    let mut object = base();
+    let mut object = (refusal.ground)();
     merge(&mut object, &refusal.patch);
     object
 }
@@ -72,6 +86,7 @@ fn create(name: &'static str, spec: Value, message: &'static str) -> Refusal {
     Refusal {
         name,
         kind: Attempt::Create,
+        ground: base,
         patch: Value::Object(std::iter::once(("spec".to_owned(), spec)).collect()),
         message,
     }
@@ -89,6 +104,8 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(backends());
     all.extend(database());
     all.extend(changes());
+    all.extend(embedded::refusals());
+    all.extend(kafka::refusals());
     all
 }
 
@@ -96,6 +113,7 @@ fn identity() -> Vec<Refusal> {
     let named = |name: &'static str, value: &str, message| Refusal {
         name,
         kind: Attempt::Create,
+        ground: base,
         patch: json!({ "metadata": { "name": value } }),
         message,
     };
@@ -106,6 +124,7 @@ fn identity() -> Vec<Refusal> {
         Refusal {
             name: "no spec",
             kind: Attempt::Create,
+            ground: base,
             patch: json!({ "spec": null }),
             message: "spec: Required value",
         },
@@ -122,6 +141,16 @@ fn gateways() -> Vec<Refusal> {
             "no connection",
             json!({ "gateways": { "connectionsPerGateway": 0 } }),
             "spec.gateways.connectionsPerGateway",
+        ),
+        create(
+            "a proxy by name",
+            json!({ "gateways": { "trustedProxies": ["proxy.example.org"] } }),
+            "spec.gateways.trustedProxies[0]",
+        ),
+        create(
+            "a proxy twice",
+            json!({ "gateways": { "trustedProxies": ["10.0.0.0/8", "10.0.0.0/8"] } }),
+            "spec.gateways.trustedProxies[1]",
         ),
         create("no time to drain", json!({ "gateways": { "drainSeconds": 0 } }), "spec.gateways.drainSeconds"),
         create(
@@ -190,6 +219,29 @@ fn backends() -> Vec<Refusal> {
             json!({ "auth": { "signingKeySecretRef": { "name": "x", "key": "../x" } } }),
             "spec.auth.signingKeySecretRef.key",
         ),
+        create(
+            "an issuer over plain HTTP",
+            json!({ "auth": { "oidc": [{ "issuer": "http://id.example.org", "audience": "chat" }] } }),
+            "spec.auth.oidc[0].issuer",
+        ),
+        create(
+            "an issuer with a query",
+            json!({ "auth": { "oidc": [{ "issuer": "https://id.example.org/?a=b", "audience": "chat" }] } }),
+            "spec.auth.oidc[0].issuer",
+        ),
+        create(
+            "an issuer for any audience",
+            json!({ "auth": { "oidc": [{ "issuer": "https://id.example.org" }] } }),
+            "spec.auth.oidc[0].audience",
+        ),
+        create(
+            "an issuer twice",
+            json!({ "auth": { "oidc": [
+                { "issuer": "https://id.example.org", "audience": "chat" },
+                { "issuer": "https://id.example.org", "audience": "shop" },
+            ] } }),
+            "spec.auth.oidc[1]",
+        ),
         create("passwords maybe", json!({ "auth": { "passwords": "Maybe" } }), "spec.auth.passwords"),
         create(
             "a signing key without a name",
@@ -200,12 +252,12 @@ fn backends() -> Vec<Refusal> {
         create(
             "two kinds of broker",
             json!({ "broker": { "redisPubSub": {} } }),
-            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq and redisPubSub",
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub, kafka and inProcess",
         ),
         create(
             "no kind of broker",
             json!({ "broker": { "rabbitmq": null } }),
-            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq and redisPubSub",
+            "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub, kafka and inProcess",
         ),
         create(
             "RabbitMQ of neither kind",
@@ -217,7 +269,11 @@ fn backends() -> Vec<Refusal> {
             json!({ "broker": { "rabbitmq": { "uriSecretRef": { "name": "x" } } } }),
             "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef",
         ),
-        create("no Redis at all", json!({ "redis": null }), "spec.redis: Required value"),
+        create(
+            "no Redis at all",
+            json!({ "redis": null }),
+            "spec.redis: gateways that share a broker share limits and presence, too; set managed or urlSecretRef",
+        ),
         create(
             "Redis of neither kind",
             json!({ "redis": { "managed": null } }),
@@ -271,6 +327,7 @@ fn database() -> Vec<Refusal> {
         Refusal {
             name: "names that are too long together",
             kind: Attempt::Create,
+            ground: base,
             patch: json!({
                 "metadata": { "name": "n".repeat(40) },
                 "spec": { "database": { "shards": [{ "name": "sixsix", "managed": { "storage": { "size": "1Gi" } } }] } }

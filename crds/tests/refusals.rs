@@ -3,13 +3,15 @@
 
 use chat_crds::{
     ChatCluster,
-    testing::{Attempt, base, patched, refusals},
+    testing::{Attempt, grounds, patched, refusals},
 };
 
 #[test]
-fn the_ground_of_the_table_is_a_chat_cluster() {
-    let typed: ChatCluster = serde_json::from_value(base()).unwrap();
-    assert_eq!(serde_json::to_value(&typed).unwrap()["spec"], base()["spec"]);
+fn the_grounds_of_the_table_are_chat_clusters() {
+    for ground in grounds() {
+        let typed: ChatCluster = serde_json::from_value(ground.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&typed).unwrap()["spec"], ground["spec"]);
+    }
 }
 
 #[test]
@@ -22,6 +24,6 @@ fn the_table_covers_creates_and_changes_and_names_each_once() {
     names.dedup();
     assert_eq!(names.len(), all.len());
     for refusal in &all {
-        assert_ne!(patched(refusal), base(), "{} changes nothing", refusal.name);
+        assert_ne!(patched(refusal), (refusal.ground)(), "{} changes nothing", refusal.name);
     }
 }

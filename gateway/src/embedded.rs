@@ -9,7 +9,9 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chat_gateway_config::{Auth, Broker, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords};
+use chat_gateway_config::{
+    Auth, Broker, Database, Embedded, GatewayConfig, Http, InProcess, Limits, Passwords, SessionLimits,
+};
 use ring::{
     rand::{SecureRandom as _, SystemRandom},
     signature::Ed25519KeyPair,
@@ -67,13 +69,19 @@ pub fn prepare(data: &Path, listen: SocketAddr, admin_listen: SocketAddr) -> Res
         max_connections: MAX_CONNECTIONS,
         // Those of a ChatCluster without `spec.gateways.limits`.
         limits: Limits { messages_per_second: 10, message_burst: 50, message_bytes: 16_384, rooms_per_connection: 500 },
-        auth: Auth { passwords: Passwords::Enabled, signing_key_file },
+        auth: Auth {
+            passwords: Passwords::Enabled,
+            signing_key_file,
+            sessions: SessionLimits::default(),
+            oidc: Vec::new(),
+        },
+        http: Http::default(),
         broker: Broker::InProcess(InProcess {}),
         redis: None,
         database: Database {
             slots: 1024,
             shards: Vec::new(),
-            embedded: Some(Embedded { file: data.join("chat.sqlite3") }),
+            embedded: Some(Embedded { file: data.join("chat.sqlite3"), wait_seconds: 0 }),
         },
     })
 }
@@ -155,7 +163,7 @@ mod tests {
             })
         };
         let first = read();
-        Ed25519Tokens::new(first[0].as_bytes(), "local/chat").unwrap();
+        Ed25519Tokens::new(first[0].as_bytes(), "local/chat", 60).unwrap();
         assert_eq!(first[1].trim().len(), 2 * TOKEN_BYTES);
         assert_eq!(prepared(&data), config);
         assert_eq!(read(), first);
@@ -167,7 +175,7 @@ mod tests {
         fs::write(dir.path().join("signing-key.new"), "half a k").unwrap();
         let config = prepared(dir.path());
         let key = fs::read(config.auth.signing_key_file).unwrap();
-        Ed25519Tokens::new(&key, "local/chat").unwrap();
+        Ed25519Tokens::new(&key, "local/chat", 60).unwrap();
     }
 
     #[test]

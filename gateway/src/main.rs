@@ -46,7 +46,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         }
         Command::Migrate { config } => {
             let config = settings::load(&config)?;
-            if let Some(Embedded { file }) = &config.database.embedded {
+            if let Some(Embedded { file, .. }) = &config.database.embedded {
                 tracing::info!(file = %file.display(), "nothing to do: an embedded database is brought up to date when it is opened");
                 return Ok(());
             }

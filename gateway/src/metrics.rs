@@ -20,6 +20,7 @@ pub struct Metrics {
     duplicates: IntCounter,
     shed: IntCounter,
     slow_closed: IntCounter,
+    reused: IntCounter,
     closed: IntCounterVec,
     refused: IntCounterVec,
     http: IntCounterVec,
@@ -68,6 +69,10 @@ impl Metrics {
             duplicates: counter("messages_duplicate_total", "Messages of the broker dropped as delivered before")?,
             shed: counter("events_shed_total", "Ephemeral events dropped for slow connections")?,
             slow_closed: counter("connections_slow_closed_total", "Connections closed because their queue was full")?,
+            reused: counter(
+                "refresh_tokens_reused_total",
+                "Sessions ended because a used refresh token came back: it was stolen, or a client keeps old ones",
+            )?,
             closed: labelled("connections_closed_total", "code", "Connections closed by the gateway, by close code")?,
             refused: labelled(
                 "requests_refused_total",
@@ -100,6 +105,11 @@ impl Metrics {
                 .with_label_values(&[&format!("shard:{}", shard.name)])
                 .set(i64::from(shard.component.available));
         }
+        for issuer in &stats.issuers {
+            self.available
+                .with_label_values(&[&format!("issuer:{}", issuer.issuer)])
+                .set(i64::from(issuer.component.available));
+        }
         for (metric, value) in [
             (&self.accepted, &counters.accepted),
             (&self.delivered, &counters.delivered),
@@ -107,6 +117,7 @@ impl Metrics {
             (&self.duplicates, &counters.duplicates),
             (&self.shed, &counters.shed),
             (&self.slow_closed, &counters.slow_closed),
+            (&self.reused, &counters.reused),
         ] {
             metric.inc_by(value.load(Relaxed).saturating_sub(metric.get()));
         }

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     num::NonZero,
     path::{Path, PathBuf},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,17 +15,21 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, Request, State},
+    response::IntoResponse as _,
     routing::{MethodRouter, get},
 };
-use chat_gateway_config::{GatewayConfig, stats::Component};
+use chat_gateway_config::{Embedded, GatewayConfig, stats::Component};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Admin},
-    auth::{Ed25519Tokens, KeyError, PasswordError, PasswordPool},
+    auth::{
+        Accounts, Authenticator, Ed25519Tokens, KeyError, PasswordError, PasswordPool, RefreshTokens,
+        oidc::{Issuers, RootsError},
+    },
     broker,
-    http::{self, Doors, Http},
+    http::{self, ClientAddress, Doors, Http},
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
     metrics::Metrics,
@@ -55,6 +60,9 @@ pub enum ServeError {
         /// Why.
         source: KeyError,
     },
+    /// The roots of an issuer cannot be used.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
     /// The administrator's token is empty: anyone could guess it.
     #[error("adminTokenFile {0} is empty; write a random token into it")]
     AdminToken(PathBuf),
@@ -85,7 +93,11 @@ impl ServeError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Settings(_) | Self::Key { .. } | Self::AdminToken(_) | Self::Embedded(OpenError::Newer { .. })
+            Self::Settings(_)
+                | Self::Key { .. }
+                | Self::Roots(_)
+                | Self::AdminToken(_)
+                | Self::Embedded(OpenError::Newer { .. })
         )
     }
 }
@@ -96,9 +108,16 @@ impl ServeError {
 /// [`ServeError`], all of them before the first client is served.
 pub async fn run(config: GatewayConfig, name: String) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
-    let store = open_store(&config)?;
+    // Listened to from the very first: as process 1 of its container it would otherwise ignore the signal.
+    let mut asked_to_stop = pin!(shutdown::requested());
+    let store = tokio::select! {
+        biased;
+        // While it waits for a predecessor there is nothing to drain.
+        () = &mut asked_to_stop => return Ok(()),
+        store = open_store(&config) => store?,
+    };
     let gateway = Gateway::start(config, name, store, stop).await?;
-    shutdown::requested().await;
+    asked_to_stop.await;
     gateway.drain().await;
     Ok(())
 }
@@ -125,13 +144,16 @@ impl Gateway {
         store: Arc<dyn Store>,
         stop: CancellationToken,
     ) -> Result<Self, ServeError> {
-        let tokens = load_key(&config)?;
+        let (own, refresh) = load_key(&config)?;
         let token = load_admin_token(&config.admin_token_file)?;
         let metrics = Metrics::new()?;
         let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
         let clients = listen("listen", config.listen).await?;
         let admins = listen("adminListen", config.admin_listen).await?;
 
+        let issuers = Issuers::start(&config.auth.oidc, &stop)?;
+        let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
+        let tokens = Authenticator::new(own, issuers.clone(), Arc::clone(&accounts));
         let shared = Shared::start(&config, &name, &stop);
         let (broker, deliveries) = broker::start(&config, &name);
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
@@ -143,6 +165,7 @@ impl Gateway {
             store,
             broker,
             tokens: Arc::new(tokens),
+            issuers,
             counters: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
         });
@@ -156,9 +179,9 @@ impl Gateway {
             hub: Arc::clone(&hub),
             stop: stop.clone(),
         };
-        let doors =
-            Doors { chat: websocket(Arc::clone(&hub), Door::Chat), centrifuge: websocket(hub, Door::Centrifuge) };
-        let router = http::router(Arc::clone(&services), passwords, doors);
+        let http = Http { services: Arc::clone(&services), passwords, refresh: Arc::new(refresh), accounts, hub };
+        let doors = Doors { chat: websocket(Door::Chat), centrifuge: websocket(Door::Centrifuge) };
+        let router = http::router(http, doors);
         tokio::spawn(http::serve(clients, router, stop.clone()));
         let admin = Admin { services, metrics, redis: shared.state, shards, token, was_ready: AtomicBool::new(false) };
         tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), stop));
@@ -181,9 +204,11 @@ impl Gateway {
 }
 
 /// The store that the configuration names.
-fn open_store(config: &GatewayConfig) -> Result<Arc<dyn Store>, ServeError> {
+async fn open_store(config: &GatewayConfig) -> Result<Arc<dyn Store>, ServeError> {
     Ok(match &config.database.embedded {
-        Some(embedded) => Arc::new(SqliteStore::open(&embedded.file)?),
+        Some(Embedded { file, wait_seconds }) => {
+            Arc::new(SqliteStore::open_within(file, Duration::from_secs((*wait_seconds).into())).await?)
+        }
         None => Arc::new(PostgresStore::start(config)),
     })
 }
@@ -214,17 +239,27 @@ impl Shared {
 }
 
 /// A way in for WebSockets.
-fn websocket(hub: Arc<Hub>, door: Door) -> MethodRouter<Http> {
-    get(move |State(http): State<Http>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
-        let response = transport::upgrade(http.services, Arc::clone(&hub), peer, door, request);
-        async move { response }
-    })
+fn websocket(door: Door) -> MethodRouter<Http> {
+    get(
+        move |State(http): State<Http>,
+              ConnectInfo(peer): ConnectInfo<SocketAddr>,
+              address: ClientAddress,
+              request: Request| async move {
+            match http.admit_handshake(address).await {
+                Ok(()) => transport::upgrade(http.services, http.hub, peer, door, request),
+                Err(refused) => refused.into_response(),
+            }
+        },
+    )
 }
 
-fn load_key(config: &GatewayConfig) -> Result<Ed25519Tokens, ServeError> {
+fn load_key(config: &GatewayConfig) -> Result<(Ed25519Tokens, RefreshTokens), ServeError> {
     let path = &config.auth.signing_key_file;
     let pem = settings::read(path)?;
-    Ed25519Tokens::new(pem.as_bytes(), &config.cluster).map_err(|source| ServeError::Key { path: path.clone(), source })
+    let failed = |source| ServeError::Key { path: path.clone(), source };
+    let life = config.auth.sessions.access_seconds;
+    let tokens = Ed25519Tokens::new(pem.as_bytes(), &config.cluster, life).map_err(failed)?;
+    Ok((tokens, RefreshTokens::new(pem.as_bytes()).map_err(failed)?))
 }
 
 fn load_admin_token(path: &Path) -> Result<String, ServeError> {

@@ -7,7 +7,14 @@ use std::sync::{
 
 use chat_gateway_config::GatewayConfig;
 
-use crate::{auth::Tokens, broker::Broker, limiter::Limiter, presence::Presence, store::Store, tally::Tally};
+use crate::{
+    auth::{Tokens, oidc::Issuers},
+    broker::Broker,
+    limiter::Limiter,
+    presence::Presence,
+    store::Store,
+    tally::Tally,
+};
 
 /// Everything a connection needs, behind traits so that tests put fakes in.
 pub struct Services {
@@ -25,6 +32,8 @@ pub struct Services {
     pub presence: Arc<dyn Presence>,
     /// Tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// Other issuers of tokens.
+    pub issuers: Issuers,
     /// Counters of `/stats` and `/metrics`.
     pub counters: Arc<Counters>,
     /// True once the gateway is asking its clients to leave.
@@ -54,6 +63,8 @@ pub struct Counters {
     pub closed: Tally,
     /// Requests over WebSockets that were refused, by error code.
     pub refused: Tally,
+    /// Sessions ended because a used refresh token came back.
+    pub reused: AtomicU64,
     /// Answers over HTTP, by status.
     pub http: Tally,
 }

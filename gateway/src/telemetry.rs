@@ -6,8 +6,9 @@ use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
 /// Starts logging; a second call changes nothing.
 pub fn start() {
-    // lapin and sqlx tell at `info` and `warn` what this program reports itself, in its own words.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=error,sqlx=error"));
+    // krafka, lapin and sqlx tell at `info` and `warn` what this program reports itself, in its own words.
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,krafka=error,lapin=error,sqlx=error"));
     let registry = tracing_subscriber::registry().with(filter);
     drop(if std::io::stdout().is_terminal() {
         registry.with(fmt::layer().with_target(false)).try_init()

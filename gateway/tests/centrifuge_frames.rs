@@ -341,6 +341,7 @@ fn the_page_lists_the_codes_of_the_close() {
         CloseCode::Stopping,
         CloseCode::NotJson,
         CloseCode::Unauthenticated,
+        CloseCode::SessionEnded,
         CloseCode::Expired,
         CloseCode::Silent,
         CloseCode::Flooding,

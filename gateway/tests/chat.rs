@@ -26,6 +26,8 @@ mod input;
 mod membership;
 #[path = "chat/resume.rs"]
 mod resume;
+#[path = "chat/revocation.rs"]
+mod revocation;
 #[path = "chat/slow.rs"]
 mod slow;
 #[path = "chat/upgrade.rs"]

@@ -40,7 +40,7 @@ async fn create(devices: &[&Client], request: impl Fn(usize) -> serde_json::Valu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_creators_on_four_gateways_make_one_room() {
-    let stage = Stage::start().await;
+    let stage: Stage = Stage::start().await;
     let names = ["one", "two", "three", "four"];
     let gateways = join_all(names.map(|name| stage.ready_gateway(name))).await;
     let homes: Vec<String> = gateways.iter().map(|gateway| gateway.address.clone()).collect();

@@ -6,8 +6,10 @@ mod support;
 
 use std::{process::Command, time::Duration};
 
+use chat_gateway::embedded;
 use chat_test_client::{Account, Addresses, Client, ClientConfig, HistoryRange, Ledger, accounts, load};
 use support::{
+    eventually,
     lone::{Lone, local, wait_ready},
     process::Process,
     stage::PROGRAM,
@@ -58,6 +60,38 @@ async fn one_command_without_configuration_serves_people_and_remembers_them() {
     assert_eq!(again.account().user.id, ann.user.id, "the same person by the same password");
     let (messages, _) = again.history(room, HistoryRange::After(0)).await.unwrap();
     assert_eq!(messages.iter().map(|m| m.body.as_str()).collect::<Vec<_>>(), ["hello"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_waits_for_the_file_of_a_gateway_that_has_not_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = Lone::start(dir.path(), local());
+    wait_ready(first.admin, &first.log).await;
+    let mut config = embedded::prepare(&dir.path().join("data"), local(), local()).unwrap();
+    config.database.embedded.as_mut().unwrap().wait_seconds = 60;
+    let (file, log) = (dir.path().join("second.json"), dir.path().join("second.log"));
+    std::fs::write(&file, serde_json::to_string(&config).unwrap()).unwrap();
+    let mut second = Lone::serve(&file, &log);
+    eventually("the second waits", MINUTE, async || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("waiting for the gateway that has the file"))
+    })
+    .await;
+    assert!(accounts::get(&config.admin_listen.to_string(), "/healthz", None).await.is_err(), "it does not serve yet");
+    first.process.signal("TERM");
+    assert_eq!(first.process.wait(), Some(0));
+    wait_ready(config.admin_listen, &log).await;
+
+    // One that still waits ends at once when it is told to.
+    let third_log = dir.path().join("third.log");
+    let mut third = Lone::serve(&file, &third_log);
+    eventually("the third waits", MINUTE, async || {
+        std::fs::read_to_string(&third_log).is_ok_and(|log| log.contains("waiting for the gateway that has the file"))
+    })
+    .await;
+    third.signal("TERM");
+    assert_eq!(third.wait(), Some(0), "nothing to drain");
+    second.signal("TERM");
+    assert_eq!(second.wait(), Some(0));
 }
 
 /// 200 kills in the long form. Every one falls into a stream of messages of which some are on their way.

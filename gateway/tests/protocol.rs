@@ -319,6 +319,7 @@ fn the_page_lists_the_close_codes() {
         CloseCode::NotJson,
         CloseCode::Unauthenticated,
         CloseCode::Silent,
+        CloseCode::SessionEnded,
         CloseCode::Flooding,
         CloseCode::TooSlow,
     ];

@@ -38,7 +38,7 @@ async fn gateways_share_a_bucket_and_go_on_without_redis() {
         available(link, true).await;
     }
     let limiters = links.clone().map(|link| RedisLimiter::new(link, "ns/demo"));
-    let rate = Rate { per_second: 1, burst: 10 };
+    let rate = Rate::per_second(1, 10);
     for n in 0..10 {
         limiters[n % 2].take("user:1", rate).await.unwrap();
     }
@@ -68,7 +68,7 @@ async fn a_frozen_redis_costs_a_call_a_tenth_of_a_second_and_soon_nothing() {
     let link = link(&redis);
     available(&link, true).await;
     let limiter = RedisLimiter::new(link.clone(), "ns/demo");
-    let rate = Rate { per_second: 1_000, burst: 1_000 };
+    let rate = Rate::per_second(1_000, 1_000);
     limiter.take("user:1", rate).await.unwrap();
     redis.freeze();
     let mut slow = 0;

@@ -9,7 +9,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
         batch::v1::Job,
-        core::v1::{ConfigMap, Pod, PodStatus, Secret, Service, ServiceAccount},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodStatus, Secret, Service, ServiceAccount},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
@@ -78,10 +78,11 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
         .owns_stream(scope.children::<StatefulSet>())
         .owns_stream(scope.children::<Job>())
         .owns_stream(scope.children::<Deployment>())
-        // Retained Secrets have no owner, and those of users have no label: the mapper looks at both.
+        // Retained Secrets and claims have no owner, and Secrets of users have no label: the mapper looks at both.
         .watches_stream(scope.metadata::<Secret>(watcher::Config::default()), move |secret| {
             users_of(&secret, &secrets_of)
         })
+        .watches_stream(scope.children::<PersistentVolumeClaim>(), |claim| labelled_cluster(&claim))
         .watches_stream(pod_stream, |pod| labelled_cluster(&pod))
         .reconcile_on(news)
         .graceful_shutdown_on(stop.clone().cancelled_owned());

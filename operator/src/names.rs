@@ -57,6 +57,10 @@ pub mod path {
     pub const CONFIG_FILE: &str = "config.json";
     /// Folder that holds one folder for each Secret.
     pub const SECRETS_DIR: &str = "/etc/chatcluster/secrets";
+    /// Where the volume of an embedded database is mounted.
+    pub const DATA_DIR: &str = "/var/lib/chatcluster";
+    /// Name of an embedded database in [`DATA_DIR`], as the gateway itself calls it.
+    pub const DATA_FILE: &str = "chat.sqlite3";
 }
 
 /// Keys in Secrets, generated or given, and names of the projected files.
@@ -67,7 +71,7 @@ pub mod key {
     pub const TOKEN: &str = "token";
     /// User name of managed RabbitMQ.
     pub const USERNAME: &str = "username";
-    /// Password of a managed backend.
+    /// Password of a managed backend, or of gateways at Kafka.
     pub const PASSWORD: &str = "password";
     /// Password of the role `chat_gateway` on a managed shard.
     pub const GATEWAY_PASSWORD: &str = "gatewayPassword";
@@ -77,6 +81,8 @@ pub mod key {
     pub const MIGRATION_URI: &str = "migrationUri";
     /// URL of Redis.
     pub const URL: &str = "url";
+    /// Certificates of authorities, PEM.
+    pub const CA: &str = "ca.crt";
 }
 
 /// The user that every container runs as.
@@ -167,6 +173,12 @@ impl Names {
     #[must_use]
     pub fn shard_claim(&self, shard: &str) -> String {
         format!("data-{}-0", self.shard(shard))
+    }
+
+    /// PersistentVolumeClaim of an embedded database.
+    #[must_use]
+    pub fn data_claim(&self) -> String {
+        format!("{}-data", self.0)
     }
 
     /// Job and ConfigMap of the migration with this hash.

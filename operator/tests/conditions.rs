@@ -12,8 +12,8 @@ use chat_operator::{
     names::Component,
     poll::ClusterView,
     reconcile::{
-        BackendObserved, BrokerKind, GatewaysObserved, Inputs, MigrationObserved, Observed, Problem, Shape, Trouble,
-        Verdict, conditions,
+        BackendObserved, BrokerKind, DatabaseKind, GatewaysObserved, Inputs, MigrationObserved, Observed, Problem,
+        Shape, Trouble, Verdict, conditions,
     },
 };
 use jiff::Timestamp;
@@ -61,6 +61,7 @@ fn shape() -> Shape {
         broker: Some("demo-rabbitmq".to_owned()),
         broker_kind: BrokerKind::RabbitMq,
         cache: Some("demo-redis".to_owned()),
+        database_kind: DatabaseKind::Shards,
         shards: vec![("a".to_owned(), Some("demo-shard-a".to_owned()))],
         slots: 1_024,
         replicas: 2,
@@ -70,6 +71,27 @@ fn shape() -> Shape {
 
 fn external() -> Shape {
     Shape { broker: None, cache: None, shards: vec![("a".to_owned(), None)], ..shape() }
+}
+
+/// One gateway with everything in its own process, and how it says that it is.
+fn alone(edit: impl FnOnce(&mut GatewayStats)) -> World {
+    let mut gateway = stats("g1");
+    gateway.shards[0].name = "embedded".to_owned();
+    edit(&mut gateway);
+    World {
+        verdict: Verdict::Applied,
+        shape: Shape::of(&support::cluster("embedded"), None),
+        observed: Observed {
+            gateways: Some(GatewaysObserved { desired: 1, replicas: 1, ..gateways(1, true) }),
+            ..Observed::default()
+        },
+        view: ClusterView {
+            gateways: [("g1".to_owned(), gateway)].into(),
+            silent: BTreeMap::new(),
+            connections: 3,
+            asked: true,
+        },
+    }
 }
 
 fn seen(available: bool) -> Seen {
@@ -86,6 +108,7 @@ fn stats(name: &str) -> GatewayStats {
         messages: MessageCounters::default(),
         broker: seen(true),
         redis: seen(true),
+        issuers: Vec::new(),
         shards: vec![ShardStats { name: "a".to_owned(), slots: 1_024, component: seen(true) }],
     }
 }
@@ -410,6 +433,19 @@ fn broken() -> Vec<Row> {
             &[("BrokerAvailable", "False", "ConnectionRefused"), ("Reconciling", "False", "Applied")],
         ),
         ready_row(
+            "Kafka has no topic",
+            change(|world| {
+                world.shape = Shape { broker_kind: BrokerKind::Kafka, ..external() };
+                world.observed.backends.clear();
+                for gateway in world.view.gateways.values_mut() {
+                    gateway.broker = Seen { reason: "TopicMissing".to_owned(), ..seen(false) };
+                }
+            }),
+            InProgress,
+            ("False", "TopicMissing"),
+            &[("BrokerAvailable", "False", "TopicMissing"), ("CacheAvailable", "True", "Connected")],
+        ),
+        ready_row(
             "a shard does not answer",
             change(|world| {
                 for gateway in world.view.gateways.values_mut() {
@@ -456,9 +492,104 @@ fn broken() -> Vec<Row> {
     ]
 }
 
+fn embedded() -> Vec<Row> {
+    use Kstatus::{Current, InProgress};
+    vec![
+        ready_row(
+            "one gateway with everything in its process",
+            alone(|_| {}),
+            Current,
+            ("True", "Ready"),
+            &[
+                ("BrokerAvailable", "True", "InProcess"),
+                ("CacheAvailable", "True", "InProcess"),
+                ("DatabaseAvailable", "True", "InProcess"),
+                ("ShardsBalanced", "True", "Balanced"),
+                ("RolloutHealthy", "True", "Complete"),
+            ],
+        ),
+        ready_row(
+            "its Deployment has just been made",
+            World {
+                observed: Observed { gateways: Some(gateways(0, false)), ..Observed::default() },
+                view: nobody(),
+                ..alone(|_| {})
+            },
+            InProgress,
+            ("False", "GatewaysNotReady"),
+            &[("DatabaseAvailable", "Unknown", "NotObserved"), ("RolloutHealthy", "True", "RollingOut")],
+        ),
+        ready_row(
+            "its Deployment waits for a write",
+            World { observed: Observed::default(), view: nobody(), ..alone(|_| {}) },
+            InProgress,
+            ("False", "NotCreated"),
+            &[("BrokerAvailable", "Unknown", "NotObserved")],
+        ),
+        ready_row(
+            "its disk is full",
+            alone(|gateway| {
+                let reason = "WriteFailed".to_owned();
+                gateway.shards[0].component = Seen { reason, ..seen(false) };
+            }),
+            InProgress,
+            ("False", "WriteFailed"),
+            &[("DatabaseAvailable", "False", "WriteFailed"), ("BrokerAvailable", "True", "InProcess")],
+        ),
+        ready_row(
+            "its volume fits no node",
+            World {
+                observed: Observed {
+                    gateways: Some(gateways(0, false)),
+                    troubles: [(Component::Gateway, trouble("Unschedulable"))].into(),
+                    ..Observed::default()
+                },
+                view: nobody(),
+                ..alone(|_| {})
+            },
+            InProgress,
+            ("False", "Unschedulable"),
+            &[("GatewaysAvailable", "False", "Unschedulable")],
+        ),
+    ]
+}
+
+fn every_row() -> Vec<Row> {
+    on_the_way().into_iter().chain(broken()).chain(embedded()).collect()
+}
+
+#[test]
+fn shapes_of_a_gateway_that_is_alone() {
+    let nothing = Shape { replicas: 1, slots: 1_024, broker_kind: BrokerKind::InProcess, ..Shape::default() };
+    let embedded = Shape {
+        database_kind: DatabaseKind::Embedded,
+        shards: vec![(chat_gateway_config::Embedded::SHARD.to_owned(), None)],
+        ..nothing.clone()
+    };
+    assert_eq!(Shape::of(&support::cluster("embedded"), None), embedded);
+    let over_shards = Shape {
+        shards: vec![("a".to_owned(), Some("demo-shard-a".to_owned()))],
+        migration: Some(JOB.to_owned()),
+        ..nothing
+    };
+    assert_eq!(Shape::of(&support::cluster("in-process"), Some(JOB.to_owned())), over_shards);
+}
+
+#[test]
+fn what_is_in_the_gateways_process_is_told_in_words() {
+    let conditions = judge(&alone(|_| {}), &[], 1);
+    for type_ in ["BrokerAvailable", "CacheAvailable", "DatabaseAvailable"] {
+        let condition = conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+        assert!(condition.message.contains("gateway"), "{condition:?}");
+        for absent in ["RabbitMQ", "Redis", "shard"] {
+            assert!(!condition.message.contains(absent), "there is none: {condition:?}");
+        }
+    }
+}
+
 #[test]
 fn conditions_of_every_state() {
-    let rows: Vec<Row> = on_the_way().into_iter().chain(broken()).collect();
+    let rows = every_row();
     assert!(rows.len() >= 12);
     for Row { state, world, kstatus: expected, ready, also } in rows {
         let conditions = judge(&world, &[], 100);
@@ -500,7 +631,7 @@ fn a_restart_of_the_operator_changes_nothing_before_the_gateways_are_asked() {
 }
 
 fn worlds() -> impl Strategy<Value = World> {
-    let rows: Vec<World> = on_the_way().into_iter().chain(broken()).map(|row| row.world).collect();
+    let rows: Vec<World> = every_row().into_iter().map(|row| row.world).collect();
     proptest::sample::select(rows)
 }
 

@@ -58,13 +58,13 @@ fn every_child_carries_the_recommended_labels() {
 }
 
 #[test]
-fn every_child_has_one_controlling_owner_but_the_secrets_of_retained_data() {
+fn every_child_has_one_controlling_owner_but_retained_data() {
     for name in support::FIXTURES {
         for object in objects(&support::migrated(name)) {
             let owners = object["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
-            let retained = object["kind"] == "Secret"
-                && object["metadata"]["labels"]["chatcluster.dev/shard"].is_string()
-                && name != "two-shards";
+            let shard_secret =
+                object["kind"] == "Secret" && object["metadata"]["labels"]["chatcluster.dev/shard"].is_string();
+            let retained = (shard_secret || object["kind"] == "PersistentVolumeClaim") && name != "two-shards";
             if retained {
                 assert!(owners.is_empty(), "{name}: {object}");
             } else {
@@ -121,6 +121,48 @@ fn the_configuration_is_one_that_a_gateway_accepts() {
             let config: chat_gateway_config::GatewayConfig = serde_json::from_str(json).unwrap();
             config.validate().unwrap();
         }
+    }
+}
+
+#[test]
+fn an_embedded_database_is_one_deployment_and_one_volume() {
+    let mut cluster = support::cluster("embedded");
+    // Without any migration: the gateway brings its file up to date itself.
+    let built = support::validated(&support::fetched(cluster.clone())).unwrap();
+    assert_eq!(build::migration_name(&built).unwrap(), None);
+    let kinds: Vec<Kind> = children(&built).iter().map(|child| child.id.kind).collect();
+    assert!(kinds.contains(&Kind::Deployment) && kinds.contains(&Kind::PersistentVolumeClaim), "{kinds:?}");
+    assert!(!kinds.iter().any(|kind| matches!(kind, Kind::StatefulSet | Kind::Job)), "{kinds:?}");
+
+    let owners = |cluster: &chat_crds::ChatCluster| {
+        let built = support::validated(&support::fetched(cluster.clone())).unwrap();
+        let claim = objects(&built).into_iter().find(|object| object["kind"] == "PersistentVolumeClaim").unwrap();
+        assert_eq!(claim["metadata"]["name"], "demo-data");
+        claim["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(owners(&cluster), 0, "kept by default");
+    cluster.spec.database.deletion_policy = Some(chat_crds::chat_cluster::DeletionPolicy::Delete);
+    assert_eq!(owners(&cluster), 1, "taken by the garbage collector");
+}
+
+#[test]
+fn a_gateway_that_is_alone_ends_before_its_successor_starts() {
+    for name in support::FIXTURES {
+        let cluster = support::migrated(name);
+        let all = objects(&cluster);
+        let find = |kind: &str| {
+            all.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == cluster.names.gateway())
+        };
+        let strategy = find("Deployment").unwrap()["spec"]["strategy"].clone();
+        let alone = ["embedded", "in-process"].contains(&name);
+        assert_eq!(strategy["type"], if alone { "Recreate" } else { "RollingUpdate" }, "{name}");
+        assert_eq!(strategy["rollingUpdate"].is_null(), alone, "{name}: the API server refuses it with Recreate");
+        // A node with the only gateway can be drained all the same.
+        let budget = find("PodDisruptionBudget").unwrap()["spec"].clone();
+        assert_eq!(
+            (&budget["maxUnavailable"], &budget["unhealthyPodEvictionPolicy"]),
+            (&1.into(), &"AlwaysAllow".into())
+        );
     }
 }
 

@@ -54,6 +54,49 @@ fn a_missing_key_and_a_wrong_scheme_are_named_without_the_value() {
 }
 
 #[test]
+fn an_issuer_that_no_gateway_would_ask_is_refused_with_its_field() {
+    let mut cluster = support::cluster("everything");
+    let auth = cluster.spec.auth.as_mut().unwrap();
+    // The schema refuses it as well; an operator that is newer than the schema must not pass it on.
+    auth.oidc[0].issuer = "http://id.example.org".to_owned();
+    let (terminal, reason, message) = problem(&support::fetched(cluster));
+    assert!(terminal && reason == "InvalidSpec");
+    assert!(message.contains("spec.auth.oidc[].issuer") && message.contains("https"), "{message}");
+}
+
+#[test]
+fn a_network_that_is_none_is_refused_with_an_example() {
+    let mut cluster = support::cluster("everything");
+    // It passes the schema's pattern.
+    cluster.spec.gateways.as_mut().unwrap().trusted_proxies = vec!["10.0.0.0/64".to_owned()];
+    let (terminal, reason, message) = problem(&support::fetched(cluster));
+    assert!(terminal && reason == "InvalidSpec");
+    assert!(message.contains("spec.gateways.trustedProxies") && message.contains("10.0.0.0/8"), "{message}");
+}
+
+#[test]
+fn what_kafka_needs_is_named_when_it_is_missing() {
+    let without = |secret: &str| {
+        let mut fetched = support::fetched(support::cluster("kafka"));
+        fetched.secrets.insert(secret.to_owned(), None);
+        problem(&fetched)
+    };
+    for (secret, field) in [
+        ("my-kafka-ca", "spec.broker.kafka.caSecretRef"),
+        ("my-kafka-user", "spec.broker.kafka.sasl.passwordSecretRef"),
+    ] {
+        let (terminal, reason, message) = without(secret);
+        assert!(!terminal && reason == "SecretNotFound", "{reason}");
+        assert!(message.contains(field) && message.contains(secret), "{message}");
+    }
+    let mut fetched = support::fetched(support::cluster("kafka"));
+    let values = fetched.secrets.get_mut("my-kafka-ca").unwrap().as_mut().unwrap();
+    values.insert("ca.crt".to_owned(), chat_operator::sensitive::Sensitive::new("hunter2"));
+    let (_, reason, message) = problem(&fetched);
+    assert!(reason == "SecretInvalid" && message.contains("PEM") && !message.contains("hunter2"), "{message}");
+}
+
+#[test]
 fn a_shard_without_a_migration_key_is_used_with_one_uri() {
     let cluster = support::migrated("external-backends");
     let job = build::build(&cluster).unwrap().jobs.remove(0);
@@ -107,6 +150,57 @@ fn a_volume_without_its_password_is_never_given_a_new_one() {
     assert!(message.contains("data-demo-shard-a-0"), "{message}");
     fetched.locked_volumes.insert("a".to_owned(), LockedVolume::Leaving);
     assert_eq!(problem(&fetched).1, "PredecessorLeaving");
+}
+
+fn kafka(spec: &mut chat_crds::ChatClusterSpec) -> &mut chat_crds::chat_cluster::Kafka {
+    spec.broker.kafka.as_mut().unwrap()
+}
+
+#[test]
+fn parts_that_do_not_go_together_are_refused_even_where_an_older_schema_lets_them_in() {
+    let with = |name: &str, edit: &dyn Fn(&mut chat_crds::ChatClusterSpec)| {
+        let mut cluster = support::cluster(name);
+        edit(&mut cluster.spec);
+        problem(&support::fetched(cluster))
+    };
+    let shards = support::cluster("minimal").spec.database.shards;
+    let redis = support::cluster("minimal").spec.redis;
+    let refused = [
+        (
+            with("embedded", &|spec| spec.gateways.get_or_insert_default().replicas = Some(2)),
+            "spec.gateways.replicas: spec.broker.inProcess reaches one gateway only",
+        ),
+        (with("embedded", &|spec| spec.gateways = None), "spec.gateways.replicas"),
+        (with("embedded", &|spec| spec.redis.clone_from(&redis)), "spec.redis"),
+        (with("minimal", &|spec| spec.redis = None), "spec.redis"),
+        (with("minimal", &|spec| spec.broker.in_process = Some(chat_crds::chat_cluster::InProcess {})), "spec.broker"),
+        (with("kafka", &|spec| spec.broker.rabbitmq = support::cluster("minimal").spec.broker.rabbitmq), "spec.broker"),
+        (with("kafka", &|spec| kafka(spec).sasl = None), "spec.broker.kafka.sasl"),
+        (with("kafka", &|spec| kafka(spec).security_protocol = None), "spec.broker.kafka.sasl"),
+        (
+            with("kafka", &|spec| (kafka(spec).security_protocol, kafka(spec).sasl) = (None, None)),
+            "spec.broker.kafka.caSecretRef",
+        ),
+        (with("kafka", &|spec| kafka(spec).partitions = Some(0)), "spec.broker.kafka.partitions"),
+        (
+            with("kafka", &|spec| kafka(spec).bootstrap_servers = vec!["kafka:99999".to_owned()]),
+            "spec.broker.kafka.bootstrapServers",
+        ),
+        (with("minimal", &|spec| spec.database.shards = None), "spec.database.shards"),
+        (with("embedded", &|spec| spec.database.shards.clone_from(&shards)), "spec.database: set exactly one"),
+        (
+            with("minimal", &|spec| {
+                spec.database = support::cluster("embedded").spec.database;
+            }),
+            "spec.database.embedded",
+        ),
+    ];
+    for ((terminal, reason, message), expected) in refused {
+        assert!(
+            terminal && reason == "InvalidSpec" && message.starts_with(expected),
+            "{expected}: {reason}: {message}"
+        );
+    }
 }
 
 #[test]

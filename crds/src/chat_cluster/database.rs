@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ShardSecretRef;
 
-/// The store: a fixed number of slots over PostgreSQL shards.
+/// The store: a fixed number of slots over PostgreSQL shards, or one SQLite file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(
@@ -14,32 +14,64 @@ use super::ShardSecretRef;
 ).message(
     "spec.database.slots: cannot change, since every id's place follows from it; put the old value back, or make a new ChatCluster"
 ))]
-#[x_kube(validation = Rule::new("oldSelf.shards.all(old, self.shards.exists(new, new.name == old.name))").message(
+#[x_kube(validation = Rule::new(
+    "!has(oldSelf.shards) || !has(self.shards) || oldSelf.shards.all(old, self.shards.exists(new, new.name == old.name))"
+).message(
     "spec.database.shards: a shard cannot be removed while it may own slots, and this version does not move slots; put the shard back"
 ))]
+#[x_kube(validation = Rule::new("has(self.shards) != has(self.embedded)").message(
+    "spec.database: exactly one kind of database is needed; set one of shards and embedded"
+))]
+#[x_kube(validation = Rule::new("has(self.embedded) == has(oldSelf.embedded)").message(
+    "spec.database: cannot change between shards and embedded, since the data would stay behind; put the old field back, or make a new ChatCluster"
+))]
+#[x_kube(validation = Rule::new("!has(self.embedded) || !has(self.slots)").message(
+    "spec.database.slots: an embedded database always has 1024 slots; remove the field"
+))]
 pub struct Database {
-    /// Number of slots that rooms and users are spread over; 1024 if absent. Never changes in the life of a ChatCluster.
+    /// Number of slots that rooms and users are spread over; 1024 if absent, and always with `embedded`. Never changes in the life of a ChatCluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_536))]
     pub slots: Option<i32>,
 
-    /// The shards. Slots are handed out evenly over the first ones; a shard added later starts with none.
+    /// PostgreSQL shards. Slots are handed out evenly over the first ones; a shard added later starts with none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub shards: Vec<Shard>,
+    pub shards: Option<Vec<Shard>>,
 
-    /// What becomes of managed shards' data when the ChatCluster is deleted; Retain if absent: volumes and the Secrets that open them stay.
+    /// One SQLite file on a volume of the gateway, in place of `shards`; needs `spec.broker.inProcess`, and with it one gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<Embedded>,
+
+    /// What becomes of data that the operator keeps when the ChatCluster is deleted; Retain if absent: volumes and the Secrets that open them stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
-/// What becomes of managed shards' data when the ChatCluster is deleted; Retain if absent: volumes and the Secrets that open them stay.
+/// What becomes of data that the operator keeps when the ChatCluster is deleted; Retain if absent: volumes and the Secrets that open them stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum DeletionPolicy {
     /// Volumes and the Secrets that open them stay; a new ChatCluster of the same name takes them up.
     Retain,
     /// Volumes and Secrets go.
     Delete,
+}
+
+/// A store in the gateway itself: one SQLite file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.storage.size == oldSelf.storage.size").message(
+    "spec.database.embedded.storage.size: cannot change after creation; put the old value back"
+))]
+#[x_kube(validation = Rule::new(
+    "has(self.storage.storageClassName) == has(oldSelf.storage.storageClassName) && (!has(self.storage.storageClassName) || self.storage.storageClassName == oldSelf.storage.storageClassName)"
+).message(
+    "spec.database.embedded.storage.storageClassName: cannot change after creation; put the old value back"
+))]
+pub struct Embedded {
+    /// The volume that holds the file. Its class must give a file system on a block device or a local disk: SQLite's log does not work over NFS.
+    pub storage: Storage,
 }
 
 /// One PostgreSQL database.
@@ -68,6 +100,14 @@ pub struct Shard {
 /// A PostgreSQL made by the operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.storage.size == oldSelf.storage.size").message(
+    "spec.database.shards.managed.storage.size: cannot change after creation; put the old value back"
+))]
+#[x_kube(validation = Rule::new(
+    "has(self.storage.storageClassName) == has(oldSelf.storage.storageClassName) && (!has(self.storage.storageClassName) || self.storage.storageClassName == oldSelf.storage.storageClassName)"
+).message(
+    "spec.database.shards.managed.storage.storageClassName: cannot change after creation; put the old value back"
+))]
 pub struct ManagedShard {
     /// Its volume.
     pub storage: Storage,
@@ -78,17 +118,9 @@ pub struct ManagedShard {
     pub resources: Option<ResourceRequirements>,
 }
 
-/// A volume. It is made once: a StatefulSet cannot change it later.
+/// A volume. It is made once and not changed later, which the rules of its owner say with the path of the field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.size == oldSelf.size").message(
-    "spec.database.shards.managed.storage.size: cannot change after creation; put the old value back"
-))]
-#[x_kube(validation = Rule::new(
-    "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
-).message(
-    "spec.database.shards.managed.storage.storageClassName: cannot change after creation; put the old value back"
-))]
 pub struct Storage {
     /// Size, as a Kubernetes quantity such as 10Gi.
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[1-9][0-9]{0,8}(Mi|Gi|Ti|M|G|T)$"))]
@@ -98,4 +130,12 @@ pub struct Storage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub storage_class_name: Option<String>,
+}
+
+impl Database {
+    /// The shards; none with an embedded database.
+    #[must_use]
+    pub fn shards(&self) -> &[Shard] {
+        self.shards.as_deref().unwrap_or_default()
+    }
 }

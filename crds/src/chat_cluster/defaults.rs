@@ -10,6 +10,8 @@ pub const DEFAULT_REPLICAS: i32 = 2;
 pub const DEFAULT_CONNECTIONS_PER_GATEWAY: i32 = 10_000;
 /// `spec.gateways.drainSeconds`.
 pub const DEFAULT_DRAIN_SECONDS: i32 = 30;
+/// `spec.gateways.drainSeconds` of a gateway that is alone: its clients have nowhere to go until it has ended.
+pub const DEFAULT_DRAIN_SECONDS_ALONE: i32 = 5;
 /// `spec.database.slots`: at 32 shards a slot is a step of 3 %.
 pub const DEFAULT_SLOTS: i32 = 1_024;
 /// `spec.gateways.limits`.
@@ -49,7 +51,9 @@ impl ChatClusterSpec {
     /// Seconds to drain.
     #[must_use]
     pub fn effective_drain_seconds(&self) -> i32 {
-        self.gateways().and_then(|gateways| gateways.drain_seconds).unwrap_or(DEFAULT_DRAIN_SECONDS)
+        let default =
+            if self.broker.in_process.is_some() { DEFAULT_DRAIN_SECONDS_ALONE } else { DEFAULT_DRAIN_SECONDS };
+        self.gateways().and_then(|gateways| gateways.drain_seconds).unwrap_or(default)
     }
 
     /// Limits.

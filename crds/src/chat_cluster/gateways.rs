@@ -25,7 +25,13 @@ pub struct Gateways {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
 
-    /// Seconds that a stopping gateway gives its clients to move; 30 if absent.
+    /// Networks of the proxies in front of the gateways, such as `10.0.0.0/8`. From them, and from nobody else, a client's address is taken out of X-Forwarded-For or Forwarded, for limits on sign-ins and handshakes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 2, max = 49), regex(pattern = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub trusted_proxies: Vec<String>,
+
+    /// Seconds that a stopping gateway gives its clients to move; 30 if absent, 5 with `broker.inProcess`, where there is no other gateway to move to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600))]
     pub drain_seconds: Option<i32>,

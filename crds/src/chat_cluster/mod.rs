@@ -1,18 +1,26 @@
 //! The ChatCluster resource, version v1alpha1.
 
+mod auth;
 mod database;
 mod defaults;
 mod gateways;
+mod kafka;
 mod references;
 mod spec;
 mod status;
 
-pub use database::{Database, DeletionPolicy, ManagedShard, Shard, Storage};
+pub use auth::Oidc;
+pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Storage};
 pub use defaults::{
-    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_LIMITS, DEFAULT_REPLICAS, DEFAULT_SLOTS,
-    EffectiveLimits,
+    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS,
+    DEFAULT_REPLICAS, DEFAULT_SLOTS, EffectiveLimits,
 };
 pub use gateways::{Gateways, Limits, PodTemplate};
-pub use references::{RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef};
-pub use spec::{Auth, Broker, ChatCluster, ChatClusterSpec, Managed, Passwords, RabbitMq, Redis, RedisPubSub};
+pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
+pub use references::{
+    CaSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef,
+};
+pub use spec::{
+    Auth, Broker, ChatCluster, ChatClusterSpec, InProcess, Managed, Passwords, RabbitMq, Redis, RedisPubSub,
+};
 pub use status::{ChatClusterStatus, ConditionType, Effective, ShardStatus};

@@ -62,3 +62,17 @@ secret_ref! {
         migration_key: "migrationUri" => migration_key_or_default
     }
 }
+secret_ref! {
+    /// A Secret with certificates of authorities.
+    CaSecretRef {
+        /// Key in the Secret whose value is PEM; `ca.crt` if absent.
+        key: "ca.crt" => key_or_default
+    }
+}
+secret_ref! {
+    /// A Secret with a password.
+    PasswordSecretRef {
+        /// Key in the Secret whose value is the password; `password` if absent.
+        key: "password" => key_or_default
+    }
+}

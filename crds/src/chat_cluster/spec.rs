@@ -4,9 +4,11 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{ChatClusterStatus, Database, Gateways, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef};
+use super::{
+    ChatClusterStatus, Database, Gateways, Kafka, Oidc, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef,
+};
 
-/// A chat backend: gateways, the broker between them, Redis, and database shards.
+/// A chat backend: gateways, the broker between them, Redis, and database shards; or one gateway that needs none of these.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "chatcluster.dev",
@@ -36,11 +38,25 @@ use super::{ChatClusterStatus, Database, Gateways, RabbitMqSecretRef, RedisSecre
         "metadata.name: must be lower-case letters, digits and hyphens and start with a letter, since Services are named after it; choose such a name"
     ),
     validation = Rule::new(
-        "self.spec.database.shards.all(s, !has(s.managed) || size(self.metadata.name) + size(s.name) <= 45)"
+        "!has(self.spec.database.shards) || self.spec.database.shards.all(s, !has(s.managed) || size(self.metadata.name) + size(s.name) <= 45)"
     ).message(
         "spec.database.shards: the names of the ChatCluster and of a managed shard must have at most 45 characters together; shorten one"
     )
 )]
+#[x_kube(validation = Rule::new("has(self.redis) || has(self.broker.inProcess)").message(
+    "spec.redis: gateways that share a broker share limits and presence, too; set managed or urlSecretRef, or use spec.broker.inProcess with one gateway"
+))]
+#[x_kube(validation = Rule::new("!has(self.redis) || !has(self.broker.inProcess)").message(
+    "spec.redis: with spec.broker.inProcess the gateway keeps limits and presence in its own process; remove redis, or choose another broker"
+))]
+#[x_kube(validation = Rule::new("!has(self.database.embedded) || has(self.broker.inProcess)").message(
+    "spec.database.embedded: the file belongs to one gateway, which shares it with no other; set spec.broker to inProcess: {}, or use shards"
+))]
+#[x_kube(validation = Rule::new(
+    "!has(self.broker.inProcess) || (has(self.gateways) && has(self.gateways.replicas) && self.gateways.replicas <= 1)"
+).message(
+    "spec.gateways.replicas: spec.broker.inProcess reaches one gateway only, and the default is 2; set replicas to 1, or choose another broker"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct ChatClusterSpec {
     /// Image of the gateway; the one this operator was released with if absent. Changing it rolls the gateways.
@@ -63,8 +79,9 @@ pub struct ChatClusterSpec {
     /// What carries messages between gateways. Exactly one kind.
     pub broker: Broker,
 
-    /// Rate limits and presence.
-    pub redis: Redis,
+    /// Rate limits and presence, shared by the gateways. Required, except with `spec.broker.inProcess`, where it must be absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Redis>,
 
     /// The store.
     pub database: Database,
@@ -74,29 +91,37 @@ pub struct ChatClusterSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
-    /// Whether people may sign up and in with a password; Enabled if absent. With Disabled, your own sign-in makes tokens with the signing key.
+    /// Whether people may sign up and in with a password; Enabled if absent. With Disabled, an issuer of `oidc` makes tokens, or your own sign-in with the signing key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passwords: Option<Passwords>,
 
     /// The Ed25519 key that signs tokens; the operator makes one if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key_secret_ref: Option<SigningKeySecretRef>,
+
+    /// OpenID Connect issuers whose access tokens are accepted beside the cluster's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["issuer".into()]))]
+    pub oidc: Vec<Oidc>,
 }
 
-/// Whether people may sign up and in with a password; Enabled if absent. With Disabled, your own sign-in makes tokens with the signing key.
+/// Whether people may sign up and in with a password; Enabled if absent. With Disabled, an issuer of `oidc` makes tokens, or your own sign-in with the signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Passwords {
     /// Sign-up and sign-in are served.
     Enabled,
-    /// Only tokens signed with the cluster's key are accepted.
+    /// Only tokens of the issuers of `oidc`, and tokens signed with the cluster's key, are accepted.
     Disabled,
 }
 
 /// What carries messages between gateways. It may change: gateways are rolled, and what crosses between old and new ones meanwhile comes from the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.rabbitmq) != has(self.redisPubSub)").message(
-    "spec.broker: exactly one kind of broker is needed; set one of rabbitmq and redisPubSub"
+#[x_kube(validation = Rule::new(
+    "[has(self.rabbitmq), has(self.redisPubSub), has(self.kafka), has(self.inProcess)].exists_one(kind, kind)"
+).message(
+    "spec.broker: exactly one kind of broker is needed; set one of rabbitmq, redisPubSub, kafka and inProcess"
 ))]
 pub struct Broker {
     /// RabbitMQ 3.10 or newer.
@@ -106,7 +131,19 @@ pub struct Broker {
     /// Redis Pub/Sub on a standalone Redis 6 or newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_pub_sub: Option<RedisPubSub>,
+
+    /// Apache Kafka 3.9 or newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<Kafka>,
+
+    /// None: there is one gateway, and messages stay in its process. Needs `spec.gateways.replicas` of 1 and no `spec.redis`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_process: Option<InProcess>,
 }
+
+/// A broker in the gateway's own process; nothing to set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+pub struct InProcess {}
 
 /// Redis Pub/Sub: over the Redis of `spec.redis`, or over another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]

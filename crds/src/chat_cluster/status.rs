@@ -141,9 +141,11 @@ impl ConditionType {
             Self::Reconciling => "the operator is working towards the spec",
             Self::Stalled => "the operator cannot go on without a change by somebody; the message says which",
             Self::GatewaysAvailable => "as many gateways are ready as are wanted",
-            Self::BrokerAvailable => "the broker answers every gateway",
-            Self::CacheAvailable => "Redis answers every gateway",
-            Self::DatabaseAvailable => "every shard answers every gateway, with the schema they need",
+            Self::BrokerAvailable => "the broker answers every gateway, or the only gateway needs none",
+            Self::CacheAvailable => "Redis answers every gateway, or the only gateway needs none",
+            Self::DatabaseAvailable => {
+                "every shard answers every gateway, with the schema they need, or the only gateway reads and writes its own"
+            }
             Self::ShardsBalanced => "every slot is owned, and no shard is without slots",
             Self::RolloutHealthy => "all gateways run the wanted revision, or are on their way without trouble",
         }

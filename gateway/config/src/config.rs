@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Http, Oidc, SessionLimits, kafka::Kafka};
+
 /// The whole configuration file (JSON, camelCase).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -24,6 +26,9 @@ pub struct GatewayConfig {
     pub limits: Limits,
     /// How users prove who they are.
     pub auth: Auth,
+    /// The client port.
+    #[serde(default, skip_serializing_if = "Http::is_default")]
+    pub http: Http,
     /// How gateways reach each other.
     pub broker: Broker,
     /// Rate limits and presence, shared by gateways. Absent when the broker is `inProcess`: they are kept in the process then.
@@ -55,6 +60,12 @@ pub struct Auth {
     pub passwords: Passwords,
     /// PEM file (PKCS#8) of the Ed25519 key that signs and verifies tokens.
     pub signing_key_file: PathBuf,
+    /// How long sign-ins last.
+    #[serde(default, skip_serializing_if = "SessionLimits::is_default")]
+    pub sessions: SessionLimits,
+    /// Other issuers whose access tokens are accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oidc: Vec<Oidc>,
 }
 
 /// Whether passwords are a way in.
@@ -62,7 +73,7 @@ pub struct Auth {
 pub enum Passwords {
     /// Sign-up and sign-in are served.
     Enabled,
-    /// Only tokens that were signed elsewhere with the cluster's key are accepted.
+    /// Only tokens that were signed elsewhere are accepted: with the cluster's key, or by an issuer of `oidc`.
     Disabled,
 }
 
@@ -74,6 +85,8 @@ pub enum Broker {
     Rabbitmq(RabbitMq),
     /// Redis Pub/Sub, Redis 6 or newer.
     RedisPubSub(RedisPubSub),
+    /// Apache Kafka 3.9 or newer.
+    Kafka(Kafka),
     /// None: this gateway is the only one.
     InProcess(InProcess),
 }
@@ -132,6 +145,14 @@ fn default_slots() -> u32 {
 pub struct Embedded {
     /// The SQLite file; made when absent. Its folder must be on a local disk: SQLite's log does not work over a network.
     pub file: PathBuf,
+    /// Seconds to wait at the start for another process that still has the file, such as a predecessor that drains; 0 if absent.
+    #[serde(default)]
+    pub wait_seconds: u32,
+}
+
+impl Embedded {
+    /// Name under which the file stands among the shards of the statistics.
+    pub const SHARD: &str = "embedded";
 }
 
 /// One PostgreSQL database.
@@ -186,6 +207,11 @@ impl GatewayConfig {
         if self.limits.rooms_per_connection == 0 {
             return fail("limits.roomsPerConnection", "must be at least 1");
         }
+        self.auth.sessions.validate()?;
+        Oidc::check(&self.auth.oidc)?;
+        if let Some((field, _)) = self.http.rates.all().into_iter().find(|(_, bucket)| bucket.burst == 0) {
+            return fail(field, "burst must be at least 1; for no limit set perMinute to 0");
+        }
         if !(1..=65_536).contains(&self.database.slots) {
             return fail("database.slots", "must be 1 to 65536");
         }
@@ -203,6 +229,9 @@ impl GatewayConfig {
                 );
             }
             _ => {}
+        }
+        if let Broker::Kafka(kafka) = &self.broker {
+            kafka.validate(&self.cluster)?;
         }
         if self.redis.is_none() && !matches!(self.broker, Broker::InProcess(_)) {
             return fail("redis", "is needed by gateways that share a broker; set redis.urlFile");

@@ -3,10 +3,16 @@
 //!
 //! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
 
+mod access;
 mod config;
+mod http;
+mod kafka;
 pub mod stats;
 
+pub use access::{MAX_ISSUERS, Oidc, SessionLimits};
 pub use config::{
     Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis,
     RedisPubSub, Shard,
 };
+pub use http::{Bucket, Cidr, CidrError, Http, Rates};
+pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};

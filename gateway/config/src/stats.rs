@@ -22,6 +22,9 @@ pub struct GatewayStats {
     pub redis: Component,
     /// Every configured shard as this gateway sees it.
     pub shards: Vec<ShardStats>,
+    /// Every configured issuer of tokens as this gateway sees it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<IssuerStats>,
 }
 
 /// Counters since the start of the process.
@@ -63,6 +66,17 @@ pub struct ShardStats {
     /// Slots that this shard owned when last asked.
     pub slots: u32,
     /// Whether it answers.
+    #[serde(flatten)]
+    pub component: Component,
+}
+
+/// An issuer of tokens as one gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuerStats {
+    /// The issuer.
+    pub issuer: String,
+    /// Whether its keys could be fetched when last asked for. Known keys go on working while not.
     #[serde(flatten)]
     pub component: Component,
 }

@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Version of the newest migration; a gateway works with a schema of this version or a newer one.
-pub const SCHEMA_VERSION: i32 = 7;
+pub const SCHEMA_VERSION: i32 = 8;
 
 /// First key of the advisory lock of a slot, `CHAT`; the second key is the slot. Writers hold it shared, a mover exclusive.
 pub const SLOT_LOCK_CLASS: i32 = 1_128_808_788;
@@ -22,6 +22,7 @@ const FILES: [(i64, &str, &str); SCHEMA_VERSION as usize] = [
     (5, "users", include_str!("../migrations/0005_users.sql")),
     (6, "entries", include_str!("../migrations/0006_entries.sql")),
     (7, "membership", include_str!("../migrations/0007_membership.sql")),
+    (8, "sessions", include_str!("../migrations/0008_sessions.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer

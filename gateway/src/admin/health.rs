@@ -82,6 +82,7 @@ mod tests {
             messages: Default::default(),
             broker: component(broker),
             redis: component(redis),
+            issuers: Vec::new(),
             shards: shards
                 .iter()
                 .map(|available| ShardStats { name: "a".into(), slots: 1, component: component(*available) })

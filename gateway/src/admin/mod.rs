@@ -55,6 +55,7 @@ impl Admin {
             broker: self.services.broker.state().borrow().component.clone(),
             redis: self.redis.borrow().clone(),
             shards: self.shards.borrow().clone(),
+            issuers: self.services.issuers.stats(),
         }
     }
 

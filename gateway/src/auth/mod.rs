@@ -1,12 +1,19 @@
-//! Who a client is: tokens signed by the cluster's key, and passwords.
+//! Who a client is: access tokens, refresh tokens, and passwords.
 
-use crate::model::User;
+use async_trait::async_trait;
 
+use crate::model::{SessionId, User};
+
+mod authenticator;
 pub mod names;
+pub mod oidc;
 mod passwords;
+mod refresh;
 mod tokens;
 
+pub use authenticator::{Accounts, Authenticator};
 pub use passwords::{PasswordError, PasswordPool};
+pub use refresh::{Presented, RefreshTokens};
 pub use tokens::{Ed25519Tokens, KeyError};
 
 /// What a valid token says.
@@ -14,6 +21,8 @@ pub use tokens::{Ed25519Tokens, KeyError};
 pub struct Claims {
     /// The user: id and sign-in name from the token; the display name too.
     pub user: User,
+    /// The session it belongs to, which can be ended; none when it was signed elsewhere.
+    pub session: Option<SessionId>,
     /// When the token ends, seconds since the Unix epoch.
     pub expires_at: i64,
 }
@@ -27,16 +36,23 @@ pub enum TokenError {
     /// It was valid once.
     #[error("the token has expired")]
     Expired,
+    /// Its session was ended by its user, or because its refresh token was stolen.
+    #[error("the session was ended; sign in again")]
+    Ended,
+    /// It cannot be checked now.
+    #[error("the token cannot be checked at this moment; try again")]
+    Unavailable,
 }
 
-/// Makes and checks tokens. No I/O: the key is loaded at start.
+/// Makes and checks access tokens. Whether a session was ended is not looked at: that is the store's to say.
+#[async_trait]
 pub trait Tokens: Send + Sync + 'static {
-    /// Signs a token for a user that was just authenticated; returns it and its life in seconds.
-    fn issue(&self, user: &User) -> (String, u32);
+    /// Signs a token for a session of a user who was just authenticated; returns it and its life in seconds.
+    fn issue(&self, user: &User, session: SessionId) -> (String, u32);
 
-    /// Checks signature, algorithm (EdDSA only), issuer and expiry (30 s leeway for clocks).
+    /// Checks signature, algorithm, issuer and expiry.
     ///
     /// # Errors
     /// [`TokenError`].
-    fn verify(&self, token: &str) -> Result<Claims, TokenError>;
+    async fn verify(&self, token: &str) -> Result<Claims, TokenError>;
 }

@@ -1,5 +1,5 @@
-//! How gateways reach each other. [`Broker`] is the contract; `rabbitmq` keeps it on RabbitMQ, `redis_pubsub` on Redis Pub/Sub, `memory` inside one
-//! process.
+//! How gateways reach each other. [`Broker`] is the contract; `rabbitmq` keeps it on RabbitMQ, `redis_pubsub` on Redis Pub/Sub, `kafka` on Apache
+//! Kafka, `memory` inside one process.
 //!
 //! Guarantees, which the conformance suite checks on every implementation:
 //! - While the connection lasts, what is published under a key reaches every gateway that has the key bound, at least once,
@@ -19,12 +19,15 @@ use uuid::Uuid;
 use crate::model::{RoomId, UserId};
 
 mod bindings;
+mod io_reason;
+mod kafka;
 mod link;
 mod linked;
 mod memory;
 mod rabbitmq;
 mod redis_pubsub;
 
+pub use kafka::KafkaSettings;
 pub use memory::{MemoryBroker, MemoryExchange};
 pub use rabbitmq::RabbitSettings;
 pub use redis_pubsub::RedisPubSubSettings;
@@ -123,6 +126,10 @@ pub fn start(config: &GatewayConfig, gateway: &str) -> (Arc<dyn Broker>, mpsc::R
             let (broker, deliveries) = on_redis_pubsub(RedisPubSubSettings::new(redis.url_file.clone(), cluster));
             (Arc::new(broker), deliveries)
         }
+        chat_gateway_config::Broker::Kafka(kafka) => {
+            let (broker, deliveries) = on_kafka(KafkaSettings::new(kafka.clone(), cluster, gateway));
+            (Arc::new(broker), deliveries)
+        }
         chat_gateway_config::Broker::InProcess(_) => {
             let (broker, deliveries) = MemoryExchange::new().join();
             (Arc::new(broker), deliveries)
@@ -139,6 +146,12 @@ pub fn on_rabbitmq(settings: RabbitSettings) -> (impl Broker, mpsc::Receiver<Del
 /// A broker on Redis Pub/Sub, as [`on_rabbitmq`].
 #[must_use]
 pub fn on_redis_pubsub(settings: RedisPubSubSettings) -> (impl Broker, mpsc::Receiver<Delivery>) {
+    linked::start(settings)
+}
+
+/// A broker on Apache Kafka, as [`on_rabbitmq`].
+#[must_use]
+pub fn on_kafka(settings: KafkaSettings) -> (impl Broker, mpsc::Receiver<Delivery>) {
     linked::start(settings)
 }
 

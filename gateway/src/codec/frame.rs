@@ -23,6 +23,15 @@ impl Frame {
         }
     }
 
+    /// The content.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
     /// Whether there is no content.
     #[must_use]
     pub fn is_empty(&self) -> bool {

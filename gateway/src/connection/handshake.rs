@@ -44,7 +44,7 @@ pub(super) async fn hello(
 ) -> Result<Arc<Session>, Refused> {
     let refuse = |error: WireError, code| {
         // Clients of Centrifuge tell a false token by the code of the close, and take an answer for something else.
-        let told = codec == Codec::Chat || code != CloseCode::Unauthenticated;
+        let told = codec == Codec::Chat || !matches!(code, CloseCode::Unauthenticated | CloseCode::SessionEnded);
         Refused { frame: told.then(|| codec.answer(tag, &Answer::Error(error))), code }
     };
     let Request::Hello { token, resume } = request else {
@@ -52,39 +52,51 @@ pub(super) async fn hello(
         return Err(refuse(error, CloseCode::Unauthenticated));
     };
     let services = &pipeline.services;
-    let Claims { user, expires_at } =
-        services.tokens.verify(&token).map_err(|error| refuse(error.into(), close_code(error)))?;
+    let Claims { user, session: sign_in, expires_at } =
+        services.tokens.verify(&token).await.map_err(|error| refuse(error.into(), close_code(error)))?;
     let session = Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters));
-    let session = Arc::new(session.speaking(codec));
-    // Known before its rooms are read: a change in between reaches it as a control and is looked into after this.
+    let session = Arc::new(session.of_sign_in(sign_in).speaking(codec));
+    // Known before its sign-in and its rooms are read: a change in between reaches it and is looked into after this.
     pipeline.hub.register(&session).await;
-    let start = if codec.follows_all() {
-        let listed = services.store.user_rooms(session.user.id).await;
-        let (rooms, complete) = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
-                pipeline.hub.forget(&session).await;
-                return Err(refuse(error.into(), CloseCode::Stopping));
-            }
-        };
-        let start = start(rooms, &resume, services.config.limits.rooms_per_connection as usize);
-        if !complete {
-            keep_unlisted(&session, &resume, &start);
+    let user = session.user.id;
+    let lives = async {
+        match sign_in {
+            Some(sign_in) => services.store.session_lives(user, sign_in).await,
+            None => Ok(true),
         }
-        start
-    } else {
-        Start::default()
     };
+    let listed =
+        async { if codec.follows_all() { services.store.user_rooms(user).await } else { Ok((Vec::new(), true)) } };
+    // Both are in the user's slot and go there at once, so the check adds a read to the shard's work and nothing to the time.
+    let found = tokio::try_join!(lives, listed);
+    let (rooms, complete) = match found {
+        Ok((true, listed)) => listed,
+        Ok((false, _)) => {
+            pipeline.hub.forget(&session).await;
+            return Err(refuse(TokenError::Ended.into(), CloseCode::SessionEnded));
+        }
+        Err(error) => {
+            pipeline.hub.forget(&session).await;
+            return Err(refuse(error.into(), CloseCode::Stopping));
+        }
+    };
+    let start = start(rooms, &resume, services.config.limits.rooms_per_connection as usize);
+    if !complete {
+        keep_unlisted(&session, &resume, &start);
+    }
     welcome(pipeline, &session, tag, start.rooms, start.resumed);
     pipeline.hub.follow(&session, &start.cursors).await;
     pipeline.hub.arrived(&session).await;
     Ok(session)
 }
 
+/// What a client is to do about a token that was refused.
 fn close_code(error: TokenError) -> CloseCode {
     match error {
         TokenError::Invalid => CloseCode::Unauthenticated,
         TokenError::Expired => CloseCode::Expired,
+        TokenError::Ended => CloseCode::SessionEnded,
+        TokenError::Unavailable => CloseCode::Stopping,
     }
 }
 

@@ -5,6 +5,7 @@
 mod actor;
 mod handshake;
 mod lanes;
+mod outgoing;
 pub mod queue;
 pub mod session;
 mod socket;
@@ -61,7 +62,7 @@ pub async fn serve<S>(pipeline: Arc<Pipeline>, socket: WebSocketStream<S>, codec
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut socket = Socket { stream: socket, codec };
+    let mut socket = Socket::new(socket, codec);
     let greeted = Box::pin(greet(&pipeline, &mut socket)).await;
     match greeted {
         Ok((session, early)) => {
@@ -125,7 +126,7 @@ where
 mod tests {
     use super::*;
 
-    /// What an idle connection costs beside its socket's read buffer of 4 KiB.
+    /// What an idle connection costs beside its socket's read buffer of 1 KiB.
     #[test]
     fn the_steady_task_stays_small() {
         fn size<F>(_: impl FnOnce(Actor<tokio::net::TcpStream>) -> F) -> usize {

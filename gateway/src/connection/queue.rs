@@ -70,6 +70,8 @@ struct State {
     bytes: usize,
     ping: bool,
     leaving: Option<CloseCode>,
+    /// Something waits and the writer was not woken for it.
+    quiet: bool,
     closing: Option<CloseCode>,
     /// Numbers of presence changes that went through, newest last: a user in five shared rooms is announced once.
     presence: [u64; RECENT_PRESENCE],
@@ -84,6 +86,10 @@ const BATCH_BYTES: usize = 64 * 1024;
 impl Queue {
     /// Puts a frame at the end, unless it does not fit.
     pub fn push(&self, frame: Frame, class: Class) -> Pushed {
+        self.put(frame, class, false)
+    }
+
+    fn put(&self, frame: Frame, class: Class, quietly: bool) -> Pushed {
         let mut state = self.lock();
         if state.closing.is_some() {
             return Pushed::Closed;
@@ -99,16 +105,19 @@ impl Queue {
             return Pushed::Overflowed;
         }
         state.bytes = full;
-        let first = state.frames.is_empty();
+        let unknown = state.frames.is_empty() || state.quiet;
         state.frames.push_back(frame);
+        state.quiet = unknown && quietly;
         drop(state);
-        if first {
+        if unknown && !quietly {
             self.wake.notify_one();
         }
         Pushed::Queued
     }
 
-    /// As [`Queue::push`] for a presence change, which several rooms may bring; `change` is its number.
+    /// As [`Queue::push`] for a presence change, which several rooms may bring; `change` is its number. It waits for the next frame of
+    /// another kind or for [`Queue::nudge`]: when a crowd comes, each of its members hears of hundreds of others, and one write for each
+    /// would cost more than everything else about the arrival.
     pub fn push_presence(&self, frame: Frame, change: u64) -> Pushed {
         {
             let mut state = self.lock();
@@ -118,7 +127,14 @@ impl Queue {
             state.presence.rotate_left(1);
             state.presence[RECENT_PRESENCE - 1] = change;
         }
-        self.push(frame, Class::Ephemeral)
+        self.put(frame, Class::Ephemeral, true)
+    }
+
+    /// Has written what waits quietly.
+    pub fn nudge(&self) {
+        if std::mem::take(&mut self.lock().quiet) {
+            self.wake.notify_one();
+        }
     }
 
     /// Whether a replay may add a frame of this many bytes. Replays stop at a quarter, so that live frames find room behind them.
@@ -193,6 +209,7 @@ impl Queue {
         let mut state = self.lock();
         if !state.frames.is_empty() || state.ping {
             let ping = std::mem::take(&mut state.ping);
+            state.quiet = false;
             return Some(Next::Frames(Batch { frames: take_batch(&mut state.frames), ping }));
         }
         state.closing.map(Next::Close).or_else(|| state.leaving.take().map(Next::Leave))
@@ -277,6 +294,27 @@ mod tests {
         assert_eq!(queue.push(frame(1), Class::Kept), Pushed::Queued);
         assert!(matches!(queue.next().await, Next::Frames(_)));
         assert!(queue.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn presence_waits_for_another_frame_or_a_nudge() {
+        let woken = async |queue: &Queue| {
+            let next = tokio::time::timeout(std::time::Duration::from_millis(1), queue.wake.notified());
+            next.await.is_ok()
+        };
+        let queue = Queue::default();
+        queue.push_presence(frame(1), 7);
+        queue.push_presence(frame(1), 8);
+        assert!(!woken(&queue).await);
+        queue.push(frame(1), Class::Ephemeral);
+        assert!(woken(&queue).await);
+        queue.push_presence(frame(1), 9);
+        queue.nudge();
+        assert!(!woken(&queue).await, "the writer knows already");
+        assert!(matches!(queue.next().await, Next::Frames(batch) if batch.frames.len() == 4));
+        queue.push_presence(frame(1), 10);
+        queue.nudge();
+        assert!(woken(&queue).await);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::queue::{Class, Pushed, Queue};
 use crate::{
     codec::{Codec, Frame},
-    model::{RoomId, Seq, User},
+    model::{RoomId, Seq, SessionId, User},
     protocol::{ClientEvent, CloseCode},
     services::Counters,
 };
@@ -43,6 +43,8 @@ pub struct Session {
     pub user: User,
     /// What its frames look like, and whether it follows all rooms of its user.
     pub codec: Codec,
+    /// The sign-in that its token belongs to; none when the token was signed elsewhere.
+    pub sign_in: Option<SessionId>,
     /// When the token ends, seconds since the Unix epoch.
     expires_at: AtomicI64,
     /// What waits to be sent.
@@ -67,6 +69,7 @@ impl Session {
             id: Uuid::now_v7(),
             user,
             codec: Codec::default(),
+            sign_in: None,
             expires_at: AtomicI64::new(expires_at),
             queue,
             counters,
@@ -77,6 +80,12 @@ impl Session {
             controls: Mutex::default(),
             controls_wake: Notify::new(),
         }
+    }
+
+    /// The same, closed when this sign-in ends.
+    #[must_use]
+    pub fn of_sign_in(self, sign_in: Option<SessionId>) -> Self {
+        Self { sign_in, ..self }
     }
 
     /// The same with another codec than `chat.v1`'s.

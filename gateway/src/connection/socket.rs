@@ -1,4 +1,4 @@
-//! The WebSocket under a connection: writes batches with one flush, and says goodbye in bounded time.
+//! The WebSocket under a connection: reads through the library, writes batches past it, and says goodbye in bounded time.
 
 use std::time::Duration;
 
@@ -16,7 +16,10 @@ use tokio_tungstenite::{
     },
 };
 
-use super::queue::{Batch, Queue};
+use super::{
+    outgoing::Outgoing,
+    queue::{Batch, Queue},
+};
 use crate::{
     codec::{Codec, Frame, Goodbye},
     protocol::{CloseCode, limits},
@@ -42,12 +45,12 @@ pub(super) enum Inbound {
     Gone,
 }
 
-/// Buffers and bounds of a socket. The read buffer is resident for the life of the connection, the write buffer only holds what the
-/// kernel does not take.
+/// Buffers and bounds of a socket. The read buffer is resident for the life of the connection, and what most clients send fits it. The write
+/// buffer holds pings, pongs and the close frame only; everything else is [`Outgoing`].
 #[must_use]
 pub fn config() -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
+        .read_buffer_size(1024)
         .write_buffer_size(0)
         // Any frame that the queue takes fits, or writing it would be an error for ever.
         .max_write_buffer_size(limits::QUEUE_BYTES + limits::FRAME_BYTES)
@@ -57,11 +60,17 @@ pub fn config() -> WebSocketConfig {
 
 /// The WebSocket of one connection.
 pub(super) struct Socket<S> {
-    pub(super) stream: WebSocketStream<S>,
+    stream: WebSocketStream<S>,
     pub(super) codec: Codec,
+    outgoing: Outgoing,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// A socket over a WebSocket whose handshake is done.
+    pub(super) fn new(stream: WebSocketStream<S>, codec: Codec) -> Self {
+        Self { stream, codec, outgoing: Outgoing::default() }
+    }
+
     /// Waits for a frame. Safe to abandon.
     pub(super) async fn read(&mut self) -> Inbound {
         match self.stream.next().await {
@@ -74,17 +83,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Writes everything, then flushes once. Waits as long as the client's window is closed.
+    /// Writes everything. Waits as long as the client's window is closed.
     pub(super) async fn write(&mut self, batch: Batch, queue: &Queue) -> Result<(), Error> {
         if batch.ping {
             self.stream.feed(self.codec.ping()).await?;
         }
-        for frame in batch.frames {
-            let bytes = frame.len();
-            self.stream.feed(frame.into()).await?;
-            queue.written(bytes);
-        }
-        self.stream.flush().await
+        // Answers to pings that the library holds go first: nothing may get between two parts of a frame.
+        self.stream.flush().await?;
+        self.outgoing.load(batch.frames);
+        Ok(self.outgoing.write(self.stream.get_mut(), |bytes| queue.written(bytes)).await?)
     }
 
     /// Sends a close frame and waits a moment for the client to have seen it.
@@ -92,6 +99,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let Goodbye { code, reason, .. } = self.codec.goodbye(code);
         let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(reason) };
         let goodbye = async {
+            self.outgoing.cut();
+            self.outgoing.write(self.stream.get_mut(), |_| {}).await?;
             self.stream.close(Some(frame)).await?;
             let stream = self.stream.get_mut();
             let mut scratch = [0; 1024];

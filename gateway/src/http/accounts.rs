@@ -1,30 +1,23 @@
-//! Sign-up, sign-in and token renewal.
-
-use std::net::SocketAddr;
+//! Ways in: sign-up and sign-in with a password, and a change of it.
 
 use axum::{
     Json,
-    extract::{ConnectInfo, State, rejection::JsonRejection},
-    http::{HeaderMap, StatusCode, header},
+    extract::{State, rejection::JsonRejection},
+    http::{HeaderMap, StatusCode},
 };
 use chat_gateway_config::Passwords;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{ApiError, Http};
-use crate::{
-    auth::{
-        TokenError,
-        names::{PASSWORD_BYTES, check_password, display_name, fold_name, user_id},
-    },
-    limiter::Rate,
-    model::User,
-    store::NewUser,
+use super::{
+    ApiError, ClientAddress, Http,
+    limits::Limits,
+    sessions::{self, Tokens},
 };
-
-/// Attempts from one address. Generous, since many people may come through one address.
-const PER_ADDRESS: Rate = Rate { per_second: 20, burst: 100 };
-/// Sign-ins under one name: slow enough against guessing, while a person never notices.
-const PER_NAME: Rate = Rate { per_second: 1, burst: 10 };
+use crate::{
+    auth::names::{PASSWORD_BYTES, check_password, display_name, fold_name, user_id},
+    model::User,
+    store::{NewUser, sessions::NewPassword},
+};
 
 #[derive(Deserialize)]
 pub(super) struct SignUp {
@@ -39,39 +32,38 @@ pub(super) struct SignIn {
     password: String,
 }
 
-/// What every successful account request answers.
-#[derive(Serialize)]
-pub(super) struct Session {
-    token: String,
-    expires_in_seconds: u32,
-    user: User,
+#[derive(Deserialize)]
+pub(super) struct ChangePassword {
+    old_password: String,
+    new_password: String,
 }
 
-type Answer = Result<Json<Session>, ApiError>;
 type Body<T> = Result<Json<T>, JsonRejection>;
 
 pub(super) async fn sign_up(
     State(http): State<Http>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    address: ClientAddress,
+    headers: HeaderMap,
     body: Body<SignUp>,
-) -> Result<(StatusCode, Json<Session>), ApiError> {
+) -> Result<(StatusCode, Json<Tokens>), ApiError> {
     let Json(request) = body?;
     passwords_enabled(&http)?;
     let name = fold_name(&request.name)?;
     let shown = display_name(request.display_name.as_deref(), &name)?;
     check_password(&request.password)?;
-    limit(&http, format!("sign-up:{}", peer.ip()), PER_ADDRESS).await?;
+    Limits(&http).sign_in("sign-up", address, &name).await?;
     let password_hash = http.passwords.hash(request.password).await?;
     let user = User { id: user_id(&name), name, display_name: shown };
     let user = http.services.store.create_user(NewUser { user, password_hash }).await?;
-    Ok((StatusCode::CREATED, session(&http, user)))
+    Ok((StatusCode::CREATED, Json(sessions::begin(&http, user, &headers).await?)))
 }
 
 pub(super) async fn sign_in(
     State(http): State<Http>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    address: ClientAddress,
+    headers: HeaderMap,
     body: Body<SignIn>,
-) -> Answer {
+) -> Result<Json<Tokens>, ApiError> {
     let Json(request) = body?;
     passwords_enabled(&http)?;
     let refused = || ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "the name or the password is wrong");
@@ -80,29 +72,54 @@ pub(super) async fn sign_in(
     if request.password.len() > *PASSWORD_BYTES.end() {
         return Err(refused());
     }
-    limit(&http, format!("sign-in-from:{}", peer.ip()), PER_ADDRESS).await?;
-    limit(&http, format!("sign-in:{name}"), PER_NAME).await?;
+    Limits(&http).sign_in("sign-in", address, &name).await?;
     let (user, stored) = http.services.store.credentials(user_id(&name)).await?.unzip();
     let fits = http.passwords.verify(request.password, stored).await?;
     match user {
-        Some(user) if fits => Ok(session(&http, user)),
+        Some(user) if fits => Ok(Json(sessions::begin(&http, user, &headers).await?)),
         _ => Err(refused()),
     }
 }
 
-pub(super) async fn renew(State(http): State<Http>, headers: HeaderMap) -> Answer {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or(TokenError::Invalid)?;
-    let claims = http.services.tokens.verify(token)?;
-    Ok(session(&http, claims.user))
-}
-
-fn session(http: &Http, user: User) -> Json<Session> {
-    let (token, expires_in_seconds) = http.services.tokens.issue(&user);
-    Json(Session { token, expires_in_seconds, user })
+/// Changes the password and ends all other sessions. Guesses at the old one count as guesses at a sign-in.
+pub(super) async fn change_password(
+    State(http): State<Http>,
+    address: ClientAddress,
+    headers: HeaderMap,
+    body: Body<ChangePassword>,
+) -> Result<StatusCode, ApiError> {
+    let claims = sessions::authenticate(&http, address, &headers).await?;
+    let Json(request) = body?;
+    passwords_enabled(&http)?;
+    check_password(&request.new_password).map_err(|invalid| ApiError::from(invalid).field("new_password"))?;
+    Limits(&http).sign_in("sign-in", address, &claims.user.name).await?;
+    let user = claims.user.id;
+    let (_, old_hash) =
+        http.services.store.credentials(user).await?.filter(|(_, hash)| !hash.is_empty()).ok_or_else(|| {
+            ApiError::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "this account has no password here; change it where you sign in",
+            )
+        })?;
+    let too_long = request.old_password.len() > *PASSWORD_BYTES.end();
+    if too_long || !http.passwords.verify(request.old_password, Some(old_hash.clone())).await? {
+        // Not 401: the token is good, and another one would not help.
+        return Err(
+            ApiError::new(StatusCode::FORBIDDEN, "forbidden", "the old password is wrong").field("old_password")
+        );
+    }
+    let new_hash = http.passwords.hash(request.new_password).await?;
+    let new = NewPassword { user, old_hash, new_hash, keep: claims.session };
+    if !http.services.store.change_password(new).await? {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "the password was changed elsewhere at this moment",
+        ));
+    }
+    http.hub.sessions_ended(user).await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn passwords_enabled(http: &Http) -> Result<(), ApiError> {
@@ -114,8 +131,4 @@ fn passwords_enabled(http: &Http) -> Result<(), ApiError> {
             "sign-in with a password is turned off here; use a token from your own sign-in",
         )),
     }
-}
-
-async fn limit(http: &Http, bucket: String, rate: Rate) -> Result<(), ApiError> {
-    http.services.limiter.take(&bucket, rate).await.map_err(ApiError::rate_limited)
 }

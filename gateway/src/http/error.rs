@@ -111,8 +111,12 @@ impl From<PasswordError> for ApiError {
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         let code = match error {
-            TokenError::Invalid => "unauthenticated",
+            TokenError::Invalid | TokenError::Ended => "unauthenticated",
             TokenError::Expired => "token_expired",
+            TokenError::Unavailable => {
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
+                    .retry_after(Duration::from_secs(1));
+            }
         };
         Self::new(StatusCode::UNAUTHORIZED, code, error.to_string())
     }

@@ -3,9 +3,13 @@
 //! Bodies are bounded, errors are JSON of one shape (`docs/reference/protocol.md`), and every answer carries the headers that keep a page safe.
 
 mod accounts;
+mod address;
 mod error;
+mod limits;
 mod listener;
+mod oidc;
 mod page;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -15,14 +19,19 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     middleware,
     response::Response,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use serde_json::{Value, json};
 
+pub use address::ClientAddress;
 pub use error::ApiError;
 pub use listener::serve;
 
-use crate::{auth::PasswordPool, services::Services};
+use crate::{
+    auth::{Accounts, PasswordPool, RefreshTokens},
+    hub::Hub,
+    services::Services,
+};
 
 /// Bytes of a request body: a name, a password of 256 bytes and room to spare.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -32,6 +41,19 @@ const BODY_LIMIT: usize = 16 * 1024;
 pub struct Http {
     pub(crate) services: Arc<Services>,
     pub(crate) passwords: Arc<PasswordPool>,
+    pub(crate) refresh: Arc<RefreshTokens>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) hub: Arc<Hub>,
+}
+
+impl Http {
+    /// Takes one of the handshakes that an address may make.
+    ///
+    /// # Errors
+    /// 429 with the time to wait.
+    pub async fn admit_handshake(&self, address: ClientAddress) -> Result<(), ApiError> {
+        limits::Limits(self).handshake(address).await
+    }
 }
 
 /// The ways in for WebSockets.
@@ -43,12 +65,17 @@ pub struct Doors {
 }
 
 /// The routes of the client port.
-pub fn router(services: Arc<Services>, passwords: Arc<PasswordPool>, doors: Doors) -> Router {
-    let http = Http { services, passwords };
+pub fn router(http: Http, doors: Doors) -> Router {
     Router::new()
         .route("/v1/sign-up", post(accounts::sign_up))
         .route("/v1/sign-in", post(accounts::sign_in))
-        .route("/v1/token", post(accounts::renew))
+        .route("/v1/sign-in/oidc", post(oidc::sign_in))
+        .route("/v1/password", post(accounts::change_password))
+        .route("/v1/refresh", post(sessions::refresh))
+        .route("/v1/sign-out", post(sessions::sign_out))
+        .route("/v1/sign-out-everywhere", post(sessions::sign_out_everywhere))
+        .route("/v1/sessions", get(sessions::list))
+        .route("/v1/sessions/{id}", delete(sessions::end))
         .route("/v1/config", get(config))
         .route("/v1/ws", doors.chat)
         .route("/connection/websocket", doors.centrifuge)
@@ -68,6 +95,7 @@ async fn config(State(http): State<Http>) -> Json<Value> {
     let limits = &http.services.config.limits;
     Json(json!({
         "passwords": http.services.config.auth.passwords,
+        "oidc": http.services.issuers.login_pages(),
         "limits": {
             "message_bytes": limits.message_bytes,
             "messages_per_second": limits.messages_per_second,
@@ -95,6 +123,7 @@ fn status_label(status: StatusCode) -> &'static str {
         101 => "101",
         200 => "200",
         201 => "201",
+        204 => "204",
         304 => "304",
         400 => "400",
         401 => "401",

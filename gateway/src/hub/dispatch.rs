@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     event::{Envelope, Event},
     registry::Registry,
+    revocation::Suspects,
     worker::{Command, WorkerHandle},
 };
 use crate::{
@@ -18,6 +19,8 @@ use crate::{
 /// Shared by the hub, the broker's pump and the relay.
 pub(crate) struct Dispatch {
     pub(super) registry: Registry,
+    /// Users of whom sessions may have ended.
+    pub(super) suspects: Suspects,
     pub(super) workers: Vec<WorkerHandle>,
     /// Number of this process among all gateways, drawn at start: a restarted gateway keeps its name but not its number.
     pub(super) origin: u64,
@@ -73,6 +76,12 @@ impl Dispatch {
                     let event = Shared::new(ClientEvent::Muted { room: *room, until: *until });
                     for session in &sessions {
                         session.push(event.frame(session.codec).clone(), Class::Kept);
+                    }
+                    continue;
+                }
+                Event::SessionsEnded => {
+                    if !sessions.is_empty() {
+                        self.suspects.add(user);
                     }
                     continue;
                 }

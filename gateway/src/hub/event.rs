@@ -99,6 +99,8 @@ pub enum Event {
         /// Of this room.
         room: RoomId,
     },
+    /// Sessions of the key's user have ended; which, the store says.
+    SessionsEnded,
     /// A kind that a newer gateway knows.
     #[serde(other)]
     Unknown,

@@ -1,4 +1,4 @@
-//! One clock for all connections: pings, silence and expiry of tokens. No connection has a timer of its own.
+//! One clock for all connections: pings, silence, expiry of tokens, and what was gathered of presence. No connection has a timer of its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +27,8 @@ fn beat(hub: &Hub, second: u32, now: i64) {
             session.close(CloseCode::Silent);
         } else if u32::from(session.id.as_bytes()[15]) % limits::PING_SECONDS == slot {
             session.queue.ping();
+        } else {
+            session.queue.nudge();
         }
     });
 }

@@ -12,6 +12,7 @@ mod heartbeat;
 mod positions;
 mod presence;
 mod registry;
+mod revocation;
 mod room;
 mod worker;
 
@@ -57,6 +58,7 @@ impl Hub {
         let fills = Arc::new(Semaphore::new(FILLS));
         let dispatch = Arc::new(Dispatch {
             registry: Registry::new(),
+            suspects: revocation::Suspects::default(),
             workers: (0..WORKERS)
                 .map(|_| worker::start(Arc::clone(&services), Arc::clone(&fills), stop.clone()))
                 .collect(),
@@ -66,6 +68,8 @@ impl Hub {
         let hub = Arc::new(Self { services, dispatch, relay, recent: RecentSends::new(), started: Instant::now() });
         spawn(stop, pump(Arc::clone(&hub.dispatch), deliveries));
         spawn(stop, heartbeat::run(Arc::clone(&hub)));
+        spawn(stop, revocation::watch_suspects(Arc::clone(&hub)));
+        spawn(stop, revocation::compare_regularly(Arc::clone(&hub)));
         spawn(stop, positions::watch_broker(Arc::clone(&hub)));
         spawn(stop, positions::check_regularly(Arc::clone(&hub)));
         hub

@@ -31,6 +31,10 @@ const EMPTY_FILLS: u32 = 3;
 /// Messages that wait ahead of a gap or for a queue to drain; more are dropped and come from the store.
 const AHEAD: usize = 256;
 
+/// Followers here up to which a room tells them of each other's coming and going: with more, a crowd of N would cost N x N events, and nobody
+/// watches so many names.
+const PRESENCE: usize = 500;
+
 /// Followers and position of one room.
 pub(super) struct Room {
     followers: Vec<Follower>,
@@ -134,6 +138,11 @@ impl Room {
         // What passed by meanwhile comes from the store.
         self.stored = self.stored.max(self.head);
         self.pull();
+    }
+
+    /// Whether presence is told here.
+    pub(super) fn tells_presence(&self) -> bool {
+        self.followers.len() <= PRESENCE
     }
 
     /// The sessions that get events now.

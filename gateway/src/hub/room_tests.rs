@@ -144,3 +144,14 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn a_crowd_is_not_told_of_each_other() {
+    let mut room = Room::new();
+    for nth in 0..PRESENCE {
+        room.join(session(nth), 0, 0);
+    }
+    assert!(room.tells_presence());
+    room.join(session(PRESENCE), 0, 0);
+    assert!(!room.tells_presence());
+}

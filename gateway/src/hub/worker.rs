@@ -229,6 +229,7 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
                 tell_typing(state, room, user, name, typing);
             }
         }
+        Event::Presence { .. } if !state.tells_presence() => {}
         Event::Presence { user, state: presence, change } => {
             let event = Shared::new(ClientEvent::Presence { user, state: presence });
             for session in state.sessions().filter(|session| session.user.id != user) {
@@ -251,7 +252,11 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
                 tell(state, Class::Kept, None, ClientEvent::RoleChanged { room, user, role });
             }
         }
-        Event::RoomAdded { .. } | Event::RoomRemoved { .. } | Event::Muted { .. } | Event::Unknown => {}
+        Event::RoomAdded { .. }
+        | Event::RoomRemoved { .. }
+        | Event::Muted { .. }
+        | Event::SessionsEnded
+        | Event::Unknown => {}
     }
 }
 

@@ -28,7 +28,7 @@ struct Bucket {
 
 impl Bucket {
     fn refill(&mut self, now: Instant) {
-        let gained = now.duration_since(self.at).as_secs_f64() * f64::from(self.rate.per_second);
+        let gained = now.duration_since(self.at).as_secs_f64() * f64::from(self.rate.per_minute) / 60.0;
         self.tokens = (self.tokens + gained).min(f64::from(self.rate.burst));
         self.at = now;
     }
@@ -51,7 +51,7 @@ impl LocalLimiter {
             bucket.tokens -= 1.0;
             return Ok(());
         }
-        Err(Duration::from_secs_f64((1.0 - bucket.tokens) / f64::from(rate.per_second.max(1))))
+        Err(Duration::from_secs_f64((1.0 - bucket.tokens) * 60.0 / f64::from(rate.per_minute.max(1))))
     }
 }
 
@@ -66,7 +66,7 @@ impl Limiter for LocalLimiter {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate { per_second: 2, burst: 3 };
+    const RATE: Rate = Rate { per_minute: 120, burst: 3 };
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_then_the_rate() {

@@ -17,10 +17,18 @@ pub type BucketName = String;
 /// Size and speed of a token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Tokens a second.
-    pub per_second: u32,
+    /// Tokens a minute, at least 1.
+    pub per_minute: u32,
     /// Tokens that a full bucket holds.
     pub burst: u32,
+}
+
+impl Rate {
+    /// So many tokens a second.
+    #[must_use]
+    pub fn per_second(tokens: u32, burst: u32) -> Self {
+        Self { per_minute: tokens.saturating_mul(60), burst }
+    }
 }
 
 /// The contract.

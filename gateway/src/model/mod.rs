@@ -24,7 +24,7 @@ macro_rules! id {
 }
 
 id! {
-    /// A user: UUIDv8 derived from the sign-in name.
+    /// A user: UUIDv8 derived from the sign-in name, or from issuer and subject.
     UserId
 }
 id! {
@@ -34,6 +34,11 @@ id! {
 id! {
     /// A message: UUIDv7 made by the client; it is the idempotency key.
     MessageId
+}
+
+id! {
+    /// A sign-in: UUIDv7 made by the gateway. Access tokens carry it as `sid`; it is no secret.
+    SessionId
 }
 
 /// Position in a room: 1 is the first message, 0 is "before the first".

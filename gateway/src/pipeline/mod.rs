@@ -112,7 +112,7 @@ impl Pipeline {
             Request::Subscribe(wanted) => subscribe::subscribe(self, session, wanted).await,
             Request::Unsubscribe { room } => Ok(subscribe::unsubscribe(self, session, room).await),
             Request::RoomPresence { room } => subscribe::presence(self, session, room).await,
-            Request::Refresh { token } => subscribe::refresh(self, session, &token),
+            Request::Refresh { token } => subscribe::refresh(self, session, &token).await,
             Request::Ping => Ok(Answer::Pong.into()),
             Request::Hello { .. } => Err(WireError::field("type", "hello is the first frame of a connection only")),
         }

@@ -17,8 +17,8 @@ pub(super) async fn check(services: &Services, session: &Session, request: &Requ
     if !matches!(request, Request::Send { .. }) {
         return Ok(());
     }
-    let rate =
-        Rate { per_second: services.config.limits.messages_per_second, burst: services.config.limits.message_burst };
+    let limits = services.config.limits;
+    let rate = Rate::per_second(limits.messages_per_second, limits.message_burst);
     if floods(session, rate, now_micros()) {
         session.close(CloseCode::Flooding);
         return Err(WireError::new(ErrorCode::RateLimited, "flooding"));
@@ -33,7 +33,7 @@ pub(super) async fn check(services: &Services, session: &Session, request: &Requ
 /// Whether a connection exceeds ten times the rate and ten times the burst. The session holds the moment up to which its messages so
 /// far have used that rate up, so that no bucket has to be refilled.
 fn floods(session: &Session, rate: Rate, now: u64) -> bool {
-    let step = 1_000_000 / u64::from(rate.per_second.max(1) * limits::FLOOD_FACTOR).max(1);
+    let step = 60_000_000 / (u64::from(rate.per_minute.max(1)) * u64::from(limits::FLOOD_FACTOR));
     let ahead = step * u64::from(rate.burst) * u64::from(limits::FLOOD_FACTOR);
     let used = session.flood.load(Ordering::Relaxed).max(now) + step;
     session.flood.store(used, Ordering::Relaxed);
@@ -59,7 +59,7 @@ mod tests {
     fn ten_times_the_burst_passes_and_one_more_floods() {
         let user = User { id: UserId(uuid::Uuid::nil()), name: "a".into(), display_name: "a".into() };
         let session = Session::new(user, i64::MAX, Arc::new(Queue::default()), Arc::default());
-        let rate = Rate { per_second: 10, burst: 5 };
+        let rate = Rate::per_second(10, 5);
         let now = 1_000_000_000;
         assert!((0..50).all(|_| !floods(&session, rate, now)));
         assert!(floods(&session, rate, now));

@@ -93,10 +93,11 @@ pub(super) async fn presence(pipeline: &Pipeline, session: &Session, room: RoomI
 }
 
 /// Goes on under a new token.
-pub(super) fn refresh(pipeline: &Pipeline, session: &Session, token: &str) -> Result<Outcome, WireError> {
-    let Claims { user, expires_at } = pipeline.services.tokens.verify(token)?;
-    if user.id != session.user.id {
-        return Err(WireError::new(ErrorCode::Unauthenticated, "the token is another user's"));
+pub(super) async fn refresh(pipeline: &Pipeline, session: &Session, token: &str) -> Result<Outcome, WireError> {
+    let Claims { user, session: sign_in, expires_at } = pipeline.services.tokens.verify(token).await?;
+    // The connection ends with the sign-in it began with; under a token of another one it would outlive it or end too early.
+    if user.id != session.user.id || sign_in != session.sign_in {
+        return Err(WireError::new(ErrorCode::Unauthenticated, "the token is of another sign-in"));
     }
     session.renew(expires_at);
     Ok(Answer::Refreshed { expires_in: expires_at - Timestamp::now().as_second() }.into())

@@ -19,6 +19,8 @@ pub enum CloseCode {
     Expired,
     /// No `hello` in time, or no sign of life.
     Silent,
+    /// The session that the token belongs to was ended.
+    SessionEnded,
     /// Far over the message rate.
     Flooding,
     /// The send queue was full.
@@ -37,6 +39,7 @@ impl CloseCode {
             Self::NotJson => 4400,
             Self::Unauthenticated | Self::Expired => 4401,
             Self::Silent => 4408,
+            Self::SessionEnded => 4410,
             Self::Flooding => 4429,
             Self::TooSlow => 4503,
         }
@@ -53,6 +56,7 @@ impl CloseCode {
             Self::NotJson => "4400",
             Self::Unauthenticated | Self::Expired => "4401",
             Self::Silent => "4408",
+            Self::SessionEnded => "4410",
             Self::Flooding => "4429",
             Self::TooSlow => "4503",
         }
@@ -69,6 +73,7 @@ impl CloseCode {
             Self::NotJson => "the frames are no JSON",
             Self::Unauthenticated | Self::Expired => "sign in again",
             Self::Silent => "no sign of life",
+            Self::SessionEnded => "this session was ended; sign in again",
             Self::Flooding => "far over the message rate",
             Self::TooSlow => "the connection does not take what it is sent",
         }

@@ -141,6 +141,9 @@ impl From<TokenError> for WireError {
         match error {
             TokenError::Invalid => Self::new(ErrorCode::Unauthenticated, "the token is not valid here"),
             TokenError::Expired => Self::new(ErrorCode::TokenExpired, "the token has expired"),
+            TokenError::Ended => Self::new(ErrorCode::Unauthenticated, "the session was ended; sign in again"),
+            TokenError::Unavailable => Self::new(ErrorCode::Unavailable, "the token cannot be checked at this moment")
+                .retry_after(UNAVAILABLE_RETRY),
         }
     }
 }

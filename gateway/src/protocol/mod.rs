@@ -12,7 +12,7 @@ pub mod limits;
 mod pages;
 pub mod request;
 pub mod rooms;
-mod time;
+pub(crate) mod time;
 
 pub use answer::{Answer, encode_answer};
 pub use close::CloseCode;

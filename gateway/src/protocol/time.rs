@@ -4,7 +4,7 @@ use jiff::{Timestamp, Unit};
 use serde::{Serialize, Serializer};
 
 /// `serialize_with` for times.
-pub(super) fn milliseconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn milliseconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     let at = at.round(Unit::Millisecond).unwrap_or(*at);
     format!("{at:.3}").serialize(serializer)
 }

@@ -12,6 +12,7 @@ pub mod limits;
 mod membership;
 pub mod memory;
 pub mod postgres;
+pub mod sessions;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::sessions::SessionStore;
 use crate::model::{
     Content, Member, Message, MessageId, Reaction, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId,
 };
@@ -255,7 +257,7 @@ pub enum StoreError {
 
 /// The contract; see the module's documentation.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: SessionStore + Send + Sync + 'static {
     /// Makes an account. The id is derived from the name, so a taken name is a taken id ([`StoreError::NameTaken`]).
     async fn create_user(&self, new: NewUser) -> Result<User, StoreError>;
 

@@ -72,8 +72,13 @@ impl Client {
 
     /// The next frame; `Err` carries the close code.
     pub(crate) async fn frame(&mut self) -> Result<Value, u16> {
+        self.frame_within(PATIENCE).await
+    }
+
+    /// The same, with another patience for tests that let time pass.
+    pub(crate) async fn frame_within(&mut self, patience: Duration) -> Result<Value, u16> {
         loop {
-            match timeout(PATIENCE, self.socket().await.next()).await.expect("nothing came") {
+            match timeout(patience, self.socket().await.next()).await.expect("nothing came") {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
                 Some(Ok(_)) => {}

@@ -5,21 +5,27 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use async_trait::async_trait;
 use chat_gateway::{
-    auth::{Claims, TokenError, Tokens, names},
-    broker::MemoryExchange,
+    auth::{Claims, TokenError, Tokens, names, oidc::Issuers},
+    broker::{Broker, Delivery, MemoryExchange},
     codec::Codec,
     connection::{self, Permit},
     hub::Hub,
     limiter::LocalLimiter,
-    model::User,
+    model::{SessionId, User},
     pipeline::Pipeline,
-    presence::MemoryPresence,
+    presence::{MemoryPresence, Presence},
     services::{Counters, Services},
     store::{NewUser, Store, memory::MemoryStore},
 };
-use chat_gateway_config::{Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq, Redis};
-use tokio::io::{DuplexStream, duplex};
+use chat_gateway_config::{
+    Auth, Broker as BrokerConfig, Database, GatewayConfig, Http, Limits, Passwords, RabbitMq, Redis, SessionLimits,
+};
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::mpsc,
+};
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 use tokio_util::sync::CancellationToken;
 
@@ -60,20 +66,12 @@ impl World {
             .map(|nth| {
                 let (broker, deliveries) = exchange.join();
                 let broker = FaultyBroker { inner: Arc::new(broker), faults, switches: Arc::clone(&switches) };
-                let services = Arc::new(Services {
-                    gateway: format!("gateway-{nth}"),
-                    config: config(limits),
-                    store: Arc::clone(&store) as Arc<dyn Store>,
+                let parts = Parts {
+                    store: Arc::clone(&store) as _,
                     broker: Arc::new(broker),
-                    limiter: Arc::new(LocalLimiter::default()),
                     presence: Arc::clone(&presence) as _,
-                    tokens: Arc::new(NameTokens),
-                    counters: Arc::new(Counters::default()),
-                    draining: AtomicBool::new(false),
-                });
-                let stop = CancellationToken::new();
-                let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
-                Gateway { services, hub, stop }
+                };
+                Gateway::start(nth, parts, deliveries, limits)
             })
             .collect();
         Self { store, exchange, gateways, switches }
@@ -111,9 +109,40 @@ impl World {
     }
 
     fn serve(&self, gateway: usize, stream: DuplexStream, codec: Codec) {
-        let Gateway { services, hub, .. } = &self.gateways[gateway];
-        let permit = Permit::take(&services.counters, 10_000).unwrap();
-        let pipeline = Arc::new(Pipeline::new(Arc::clone(services), Arc::clone(hub)));
+        self.gateways[gateway].serve(stream, codec);
+    }
+}
+
+/// What a gateway is made of, but for what all have alike.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) presence: Arc<dyn Presence>,
+}
+
+impl Gateway {
+    pub(crate) fn start(nth: usize, parts: Parts, deliveries: mpsc::Receiver<Delivery>, limits: Limits) -> Self {
+        let services = Arc::new(Services {
+            gateway: format!("gateway-{nth}"),
+            config: config(limits),
+            store: parts.store,
+            broker: parts.broker,
+            limiter: Arc::new(LocalLimiter::default()),
+            presence: parts.presence,
+            tokens: Arc::new(NameTokens),
+            issuers: Issuers::default(),
+            counters: Arc::new(Counters::default()),
+            draining: AtomicBool::new(false),
+        });
+        let stop = CancellationToken::new();
+        let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
+        Self { services, hub, stop }
+    }
+
+    /// Serves the far end of a client's pipe.
+    pub(crate) fn serve(&self, stream: DuplexStream, codec: Codec) {
+        let permit = Permit::take(&self.services.counters, 10_000).unwrap();
+        let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.services), Arc::clone(&self.hub)));
         tokio::spawn(async move {
             let config = Some(connection::socket_config());
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
@@ -147,28 +176,38 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         drain_seconds: 10,
         max_connections: 2,
         limits,
-        auth: Auth { passwords: Passwords::Enabled, signing_key_file: nowhere() },
-        broker: Broker::Rabbitmq(RabbitMq { uri_file: nowhere() }),
+        auth: Auth {
+            passwords: Passwords::Enabled,
+            signing_key_file: nowhere(),
+            sessions: SessionLimits::default(),
+            oidc: Vec::new(),
+        },
+        http: Http::default(),
+        broker: BrokerConfig::Rabbitmq(RabbitMq { uri_file: nowhere() }),
         redis: Some(Redis { url_file: nowhere() }),
         database: Database { slots: 1_024, shards: Vec::new(), embedded: None },
     }
 }
 
-/// The name is the token; `old:` in front has expired, `soon:` ends two seconds from now.
+/// The name is the token; `old:` in front has expired, `soon:` ends two seconds from now, and a session's id in front is of that session.
 struct NameTokens;
 
+#[async_trait]
 impl Tokens for NameTokens {
-    fn issue(&self, user: &User) -> (String, u32) {
-        (user.name.clone(), 3_600)
+    fn issue(&self, user: &User, session: SessionId) -> (String, u32) {
+        (format!("{session}:{}", user.name), 3_600)
     }
 
-    fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+    async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let now = jiff::Timestamp::now().as_second();
         match token.split_once(':') {
             Some(("old", _)) => Err(TokenError::Expired),
-            Some(("soon", name)) => Ok(Claims { user: user(name), expires_at: now + 2 }),
-            Some(_) => Err(TokenError::Invalid),
-            None => Ok(Claims { user: user(token), expires_at: now + 3_600 }),
+            Some(("soon", name)) => Ok(Claims { user: user(name), session: None, expires_at: now + 2 }),
+            Some((session, name)) => match session.parse() {
+                Ok(id) => Ok(Claims { user: user(name), session: Some(SessionId(id)), expires_at: now + 3_600 }),
+                Err(_) => Err(TokenError::Invalid),
+            },
+            None => Ok(Claims { user: user(token), session: None, expires_at: now + 3_600 }),
         }
     }
 }

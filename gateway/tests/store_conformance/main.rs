@@ -16,9 +16,13 @@ mod oracle;
 mod outages;
 mod outbox;
 mod paging;
+#[path = "../support/port.rs"]
+#[allow(unreachable_pub, reason = "it is public to the other test programs")]
+mod port;
 mod roles;
 mod rooms;
 mod server;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -43,6 +47,14 @@ async fn suite(store: Arc<dyn Store>) {
         messages::only_members_send_and_read,
         outbox::what_was_not_finished_is_claimed_once_at_a_time,
         outbox::events_survive_their_journey_through_the_store,
+        sessions::a_refresh_token_is_good_once,
+        sessions::a_lost_answer_is_given_again_until_its_token_is_used,
+        sessions::of_many_uses_at_once_one_rotates,
+        sessions::sessions_end_one_by_one_or_all_but_one,
+        sessions::sessions_run_out,
+        sessions::a_user_has_so_many_sessions,
+        sessions::a_new_password_ends_the_other_sessions,
+        sessions::racing_makers_of_an_account_make_one,
         paging::pages_are_what_a_model_says,
         paging::marks_are_what_a_model_says,
         entries::an_edit_changes_the_text_and_keeps_its_place_in_the_log,
@@ -80,6 +92,7 @@ async fn two_postgresql_shards_keep_the_contract() {
     guards::other_isolation_levels_are_refused(&cluster).await;
     guards::the_same_call_again_gets_the_same_answer(&cluster, &*store).await;
     guards::health_counts_slots_and_notices_an_old_schema(&cluster, &*store).await;
+    sessions::a_migrating_slot_logs_its_sessions(&cluster, &*store).await;
     moves::a_fence_holds_writers_and_lapses(&cluster, &*store).await;
     moves::every_row_that_a_change_touches_is_logged(&cluster, &*store).await;
     moves::a_fence_of_another_timeline_does_not_lapse(&cluster, &*store).await;

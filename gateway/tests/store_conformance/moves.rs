@@ -161,7 +161,7 @@ pub(crate) async fn a_writer_that_waited_sees_what_the_mover_decided(cluster: &C
 
 /// Copies every row of a slot.
 async fn copy(from: &mut PgConnection, to: &mut PgConnection, slot: i32) {
-    for table in ["rooms", "members", "messages", "reactions", "outbox", "users", "user_rooms"] {
+    for table in ["rooms", "members", "messages", "reactions", "outbox", "users", "user_rooms", "sessions"] {
         let read = format!("select coalesce(jsonb_agg(t), '[]') from chat.{table} t where slot = {slot}");
         let rows: serde_json::Value = sqlx::query_scalar(AssertSqlSafe(read)).fetch_one(&mut *from).await.unwrap();
         let write = format!("insert into chat.{table} select * from jsonb_populate_recordset(null::chat.{table}, $1)");

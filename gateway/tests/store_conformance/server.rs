@@ -1,7 +1,6 @@
 //! A PostgreSQL server of a test's own: from Debian's package, in a temporary folder, on a free port of loopback.
 
 use std::{
-    net::TcpListener,
     os::unix::fs::chown,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -9,6 +8,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+use crate::port::free_port;
 
 /// Superuser's password, to see that passwords are used at all.
 pub(crate) const SUPERUSER_PASSWORD: &str = "super/secret@1";
@@ -65,8 +66,7 @@ impl Server {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        let mut server = Self { folder, port, process: None };
+        let mut server = Self { folder, port: free_port(), process: None };
         server.resume();
         server
     }

@@ -34,7 +34,8 @@ pub struct Lone {
     pub log: PathBuf,
     /// Its admin port.
     pub admin: SocketAddr,
-    process: Process,
+    /// Itself.
+    pub process: Process,
 }
 
 impl Lone {
@@ -51,7 +52,8 @@ impl Lone {
         Self { config: file, log, admin, process }
     }
 
-    fn serve(config: &Path, log: &Path) -> Process {
+    /// Starts one with this configuration.
+    pub fn serve(config: &Path, log: &Path) -> Process {
         Process::start(Command::new(PROGRAM).arg("serve").arg("--config").arg(config), log)
     }
 

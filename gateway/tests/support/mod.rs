@@ -8,23 +8,23 @@
     reason = "every test program uses a part of this, and nothing else does"
 )]
 
+pub mod kafka;
+pub mod kafka_cluster;
 pub mod lone;
+mod port;
 pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
 pub mod redis;
+pub mod scene;
 pub mod stage;
 
 use std::{
-    net::TcpListener,
     path::Path,
     time::{Duration, Instant},
 };
 
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+pub use port::free_port;
 
 /// Waits until something holds, and fails with its name when it does not in time.
 pub async fn eventually(what: &str, limit: Duration, mut holds: impl AsyncFnMut() -> bool) {

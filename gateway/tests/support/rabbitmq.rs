@@ -61,6 +61,7 @@ impl RabbitMq {
         let mut command = Command::new(server_script());
         command
             .env("HOME", self.dir.path())
+            .env("ERL_CRASH_DUMP", self.path("crash-dump"))
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port))

@@ -1,4 +1,4 @@
-//! A whole cluster without Kubernetes: PostgreSQL with two shards, RabbitMQ, Redis, and gateways as processes of their own.
+//! A whole cluster without Kubernetes: PostgreSQL with two shards, a broker, Redis, and gateways as processes of their own.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,13 +7,15 @@ use std::{
 };
 
 use chat_gateway_config::{
-    Auth, Broker, Database, GatewayConfig, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig, Shard,
-    stats::GatewayStats,
+    Auth, Broker, Database, GatewayConfig, Http, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig,
+    SessionLimits, Shard, stats::GatewayStats,
 };
 use chat_test_client::accounts;
 use tempfile::TempDir;
 
-use super::{free_port, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis, write_once};
+use super::{
+    free_port, kafka::Kafka, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis, write_once,
+};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-gateway");
@@ -24,9 +26,72 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/Vpg
 /// Token of the admin port.
 pub const ADMIN_TOKEN: &str = "admin-token";
 
-pub struct Stage {
+/// A broker's server, which can be taken away in every way.
+pub trait BrokerServer: Sized {
+    async fn start() -> Self;
+    async fn up(&mut self);
+    fn kill(&mut self);
+    fn freeze(&self);
+    fn thaw(&self);
+    /// How gateways reach it.
+    fn config(&self) -> Broker;
+}
+
+impl BrokerServer for RabbitMq {
+    async fn start() -> Self {
+        RabbitMq::start().await
+    }
+
+    async fn up(&mut self) {
+        RabbitMq::up(self).await;
+    }
+
+    fn kill(&mut self) {
+        RabbitMq::kill(self);
+    }
+
+    fn freeze(&self) {
+        RabbitMq::freeze(self);
+    }
+
+    fn thaw(&self) {
+        RabbitMq::thaw(self);
+    }
+
+    fn config(&self) -> Broker {
+        Broker::Rabbitmq(RabbitConfig { uri_file: self.uri_file() })
+    }
+}
+
+impl BrokerServer for Kafka {
+    async fn start() -> Self {
+        Kafka::start().await
+    }
+
+    async fn up(&mut self) {
+        Kafka::up(self).await;
+    }
+
+    fn kill(&mut self) {
+        Kafka::kill(self);
+    }
+
+    fn freeze(&self) {
+        Kafka::freeze(self);
+    }
+
+    fn thaw(&self) {
+        Kafka::thaw(self);
+    }
+
+    fn config(&self) -> Broker {
+        Broker::Kafka(Kafka::config(self))
+    }
+}
+
+pub struct Stage<B = RabbitMq> {
     pub postgres: Postgres,
-    pub rabbitmq: RabbitMq,
+    pub broker: B,
     pub redis: Redis,
     dir: TempDir,
 }
@@ -40,15 +105,15 @@ pub struct Gateway {
     log: PathBuf,
 }
 
-impl Stage {
+impl<B: BrokerServer> Stage<B> {
     /// Starts all backends and migrates the shards.
     pub async fn start() -> Self {
-        let (postgres, rabbitmq, redis) = tokio::join!(Postgres::start(), RabbitMq::start(), Redis::start());
+        let (postgres, broker, redis) = tokio::join!(Postgres::start(), B::start(), Redis::start());
         for shard in ["shard_a", "shard_b"] {
             postgres.create_database(shard);
         }
         let dir = tempfile::tempdir().unwrap();
-        let stage = Self { postgres, rabbitmq, redis, dir };
+        let stage = Self { postgres, broker, redis, dir };
         let config = stage.write_config("migrate", &stage.config());
         let migrated = run(&["migrate", "--config", &config.to_string_lossy()]);
         assert!(migrated.status.success(), "{}{}", text(&migrated.stdout), text(&migrated.stderr));
@@ -84,8 +149,14 @@ impl Stage {
                 message_bytes: 8_192,
                 rooms_per_connection: 200,
             },
-            auth: Auth { passwords: Passwords::Enabled, signing_key_file: self.write("key.pem", KEY) },
-            broker: Broker::Rabbitmq(RabbitConfig { uri_file: self.rabbitmq.uri_file() }),
+            auth: Auth {
+                passwords: Passwords::Enabled,
+                signing_key_file: self.write("key.pem", KEY),
+                sessions: SessionLimits::default(),
+                oidc: Vec::new(),
+            },
+            http: Http::default(),
+            broker: self.broker.config(),
             redis: Some(RedisConfig { url_file: self.redis.url_file("secret") }),
             database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")], embedded: None },
         }
@@ -106,7 +177,7 @@ impl Stage {
         let file = self.write_config(name, config);
         let log = self.dir.path().join(format!("{name}.log"));
         let mut command = Command::new(PROGRAM);
-        command.args(["serve", "--name", name, "--config"]).arg(file).env("RUST_LOG", "info,lapin=error");
+        command.args(["serve", "--name", name, "--config"]).arg(file).env("RUST_LOG", "info,krafka=error,lapin=error");
         Gateway {
             name: name.into(),
             address: config.listen.to_string(),

@@ -2,15 +2,29 @@
  * The client: one WebSocket at a time, kept alive. It reconnects by itself with full-jitter backoff, resumes every room where it
  * stood, repeats what was not acknowledged under the same message id, and hands each message on exactly once and in order.
  */
-import { renew } from "./accounts.js";
+import { refresh } from "./accounts.js";
 import { GatewayError } from "./protocol.js";
-import { uuid7 } from "./uuid.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Requests } from "./requests.js";
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
 const PAGE = 100;
-const NO_RECONNECT = new Set([1003, 1009, 4400, 4401]);
-export class ChatClient {
+/** Share of an access token's life that is left when it is exchanged. */
+const RENEW_AT = 0.25;
+/**
+ * Waits after an exchange without an answer, the first and the longest. Soon at first: the gateway may have taken the token, and gives the
+ * answer that was lost once more for 10 seconds only.
+ */
+const RENEW_AGAIN_FIRST_MS = 1_000;
+const RENEW_AGAIN_MAX_MS = 30_000;
+/** The token ran out: a fresh one may help. */
+const TOKEN_REFUSED = 4401;
+/** The session was ended: nothing but a sign-in helps. */
+const SESSION_ENDED = 4410;
+const NO_RECONNECT = new Set([1003, 1009, 4400, SESSION_ENDED]);
+const PLEASE_SIGN_IN = "Your session has ended. Please sign in again.";
+export class ChatClient extends Requests {
     base;
     session;
     handlers;
@@ -24,10 +38,21 @@ export class ChatClient {
     #closed = false;
     #timer;
     #renewal;
+    #renewals = 0;
+    #renewing;
+    #heartbeat = new Heartbeat(() => this.#socket?.send(JSON.stringify({ id: this.#nextId++, type: "ping" })), () => this.#dead());
     constructor(base, session, handlers) {
+        super();
         this.base = base;
         this.session = session;
         this.handlers = handlers;
+    }
+    get ended() {
+        return this.#closed;
+    }
+    /** What is said in a room that was just made must not be missed when the connection breaks before its first message. */
+    joined(room) {
+        this.#added(room);
     }
     start() {
         this.#scheduleRenewal();
@@ -37,13 +62,20 @@ export class ChatClient {
         this.#closed = true;
         clearTimeout(this.#timer);
         clearTimeout(this.#renewal);
+        this.#heartbeat.stop();
         this.#socket?.close(1000);
         for (const pending of this.#pending.values())
             pending.reject(new GatewayError("unavailable", "signed out"));
         this.#pending.clear();
     }
+    /** Where the tokens stand now. */
+    get current() {
+        return this.session;
+    }
     /** Sends a request and waits for its answer, over reconnects if need be. */
     request(type, fields = {}) {
+        if (this.#closed)
+            return Promise.reject(new GatewayError("unavailable", "signed out"));
         return new Promise((resolve, reject) => {
             this.#issue({ frame: { type, ...fields }, resolve: resolve, reject, repeat: true });
         });
@@ -52,19 +84,6 @@ export class ChatClient {
     hint(type, fields) {
         if (this.#socket?.readyState === WebSocket.OPEN)
             this.#socket.send(JSON.stringify({ type, ...fields }));
-    }
-    /** Sends a message; resolves once it is committed. A temporary refusal is repeated with the same id. */
-    async send(room, body, messageId = uuid7()) {
-        for (;;) {
-            try {
-                return await this.request("send", { room, message_id: messageId, body });
-            }
-            catch (error) {
-                if (!(error instanceof GatewayError) || !error.temporary || this.#closed)
-                    throw error;
-                await new Promise((wake) => setTimeout(wake, error.retryAfterMs ?? 500));
-            }
-        }
     }
     #issue(pending) {
         const id = this.#nextId++;
@@ -80,6 +99,7 @@ export class ChatClient {
             return;
         clearTimeout(this.#timer);
         this.handlers.status("connecting");
+        this.#heartbeat.connecting();
         const url = new URL("/v1/ws", this.base);
         url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
         const socket = new WebSocket(url, "chat.v1");
@@ -93,6 +113,7 @@ export class ChatClient {
         socket.onmessage = ({ data }) => {
             if (socket !== this.#socket)
                 return;
+            this.#heartbeat.heard();
             this.#receive(JSON.parse(String(data)), previous);
         };
         socket.onclose = ({ code, reason }) => {
@@ -106,7 +127,7 @@ export class ChatClient {
             this.#welcomed(frame);
         }
         else if (frame.re === 0 && frame.type === "error") {
-            this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? 4401 : 1012, String(frame["message"]));
+            this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? TOKEN_REFUSED : 1012, String(frame["message"]));
         }
         else if (frame.re !== undefined) {
             const pending = this.#pending.get(frame.re);
@@ -122,6 +143,7 @@ export class ChatClient {
     }
     #welcomed(welcome) {
         this.#attempt = 0;
+        this.#heartbeat.online(welcome.ping_seconds);
         // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
         for (const room of welcome.rooms)
             if (!this.#cursors.has(room.id))
@@ -161,9 +183,9 @@ export class ChatClient {
             void this.#fill(room.id, room.last_seq);
     }
     #message(message) {
-        const waiting = this.#filling.get(message.room);
-        if (waiting) {
-            waiting.push(message);
+        const filling = this.#filling.get(message.room);
+        if (filling) {
+            filling.waiting.push(message);
             return;
         }
         if (message.seq <= (this.#cursors.get(message.room) ?? 0))
@@ -171,30 +193,63 @@ export class ChatClient {
         this.#cursors.set(message.room, message.seq);
         this.handlers.event({ type: "message", message });
     }
+    /** Reads every entry of the log that is missing, edits and reactions too, as they would have come. */
     async #fill(room, to) {
-        this.#filling.set(room, []);
+        const running = this.#filling.get(room);
+        if (running) {
+            // A second connection found a gap before the first one's was filled.
+            running.to = Math.max(running.to, to);
+            return;
+        }
+        const filling = { to, waiting: [] };
+        this.#filling.set(room, filling);
         const found = [];
-        for (let after = this.#cursors.get(room) ?? 0; after < to;) {
-            const page = await this.request("history", { room, after, limit: PAGE }).catch(() => undefined);
+        for (let after = this.#cursors.get(room) ?? 0; after < filling.to;) {
+            const from = after;
+            const page = await this.persist(() => this.history(room, { after: from, limit: PAGE, view: "log" })).catch(() => undefined);
             if (!page || page.messages.length === 0)
                 break;
             found.push(...page.messages);
             after = page.messages[page.messages.length - 1].seq;
         }
-        const waiting = this.#filling.get(room) ?? [];
         this.#filling.delete(room);
-        for (const message of [...found, ...waiting])
+        for (const message of [...found, ...filling.waiting])
             this.#message(message);
+    }
+    #dead() {
+        const socket = this.#socket;
+        this.#lost(1006, "no sign of life");
+        // Its close event may take as long as the silence did, and is not waited for.
+        socket?.close();
     }
     #lost(code, reason) {
         if (this.#closed)
             return;
+        this.#heartbeat.stop();
         this.#socket = undefined;
-        if (NO_RECONNECT.has(code)) {
-            this.#closed = true;
-            this.handlers.status("signed-out", code === 4401 ? "Please sign in again." : reason);
+        if (NO_RECONNECT.has(code))
+            return this.#end(code === SESSION_ENDED ? PLEASE_SIGN_IN : reason);
+        if (code === TOKEN_REFUSED) {
+            this.handlers.status("connecting");
+            void this.#renew().then((outcome) => {
+                if (outcome === "fresh")
+                    this.#connect();
+                else if (outcome === "later")
+                    this.#again(code, reason);
+            });
             return;
         }
+        this.#again(code, reason);
+    }
+    #end(detail) {
+        this.#closed = true;
+        clearTimeout(this.#timer);
+        clearTimeout(this.#renewal);
+        this.handlers.status("signed-out", detail);
+    }
+    #again(code, reason) {
+        if (this.#closed)
+            return;
         this.#attempt += 1;
         const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#attempt - 1, 6));
         const least = code === 4429 ? 5_000 : 0;
@@ -202,17 +257,40 @@ export class ChatClient {
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.#connect(), least + Math.random() * ceiling);
     }
-    /** A token lives an hour; it is exchanged after three quarters of its life, and again soon after a failure. */
-    #scheduleRenewal(seconds = this.session.expires_in_seconds * 0.75) {
+    /** Exchanges the refresh token. Once at a time: a token that is used twice looks stolen. */
+    #renew() {
+        this.#renewing ??= refresh(this.base, this.session.refresh_token)
+            .then((fresh) => {
+            this.session = fresh;
+            this.#renewals = 0;
+            this.handlers.renewed(fresh);
+            this.#scheduleRenewal();
+            return "fresh";
+        }, (error) => {
+            const ended = error instanceof GatewayError && error.code === "unauthenticated";
+            if (ended && !this.#closed)
+                this.#end(PLEASE_SIGN_IN);
+            return ended ? "ended" : "later";
+        })
+            .finally(() => {
+            this.#renewing = undefined;
+        });
+        return this.#renewing;
+    }
+    /**
+     * Fresh tokens in good time, then a connection with them: the gateway closes each connection at the end of its token's life, so a new
+     * one takes over before that, as in a drain.
+     */
+    #scheduleRenewal(after = this.session.expires_at - this.session.expires_in_seconds * 1000 * RENEW_AT - Date.now()) {
+        clearTimeout(this.#renewal);
+        if (this.#closed)
+            return;
         this.#renewal = setTimeout(async () => {
-            try {
-                this.session = await renew(this.base, this.session.token);
-                this.handlers.renewed(this.session);
-                this.#scheduleRenewal();
-            }
-            catch {
-                this.#scheduleRenewal(30);
-            }
-        }, seconds * 1000);
+            const outcome = await this.#renew();
+            if (outcome === "later")
+                this.#scheduleRenewal(Math.min(RENEW_AGAIN_MAX_MS, RENEW_AGAIN_FIRST_MS * 2 ** this.#renewals++));
+            if (outcome === "fresh" && this.#socket?.readyState === WebSocket.OPEN && this.#attempt === 0)
+                this.#connect();
+        }, Math.max(after, 0));
     }
 }

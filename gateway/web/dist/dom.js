@@ -14,6 +14,29 @@ export function make(tag, className = "", text) {
         element.textContent = text;
     return element;
 }
+/** Text for screen readers only. */
+export function unseen(text) {
+    return make("span", "unseen", text);
+}
+/** One of the symbols in `index.html`, as decoration: a label beside it says what it means. */
+export function icon(name) {
+    const space = "http://www.w3.org/2000/svg";
+    const picture = document.createElementNS(space, "svg");
+    const use = document.createElementNS(space, "use");
+    use.setAttribute("href", `#icon-${name}`);
+    picture.setAttribute("aria-hidden", "true");
+    picture.append(use);
+    return picture;
+}
+/** A button that a listener further up recognises by `data-act`. */
+export function action(act, label, className = "") {
+    const button = make("button", className);
+    button.type = "button";
+    button.dataset["act"] = act;
+    button.dataset["focus"] = act;
+    button.setAttribute("aria-label", label);
+    return button;
+}
 export function timeOf(iso) {
     return new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
@@ -35,7 +58,7 @@ export function hueOf(name) {
     return `hue-${sum % 8}`;
 }
 export function avatar(name) {
-    const element = make("span", `avatar ${hueOf(name)}`, (name.trim()[0] ?? "?").toUpperCase());
+    const element = make("span", `avatar ${hueOf(name)}`, ([...name.trim()][0] ?? "?").toUpperCase());
     element.setAttribute("aria-hidden", "true");
     return element;
 }

@@ -1,6 +1,7 @@
 /** The first view: sign in, or make an account. */
-import { signIn, signUp } from "./accounts.js";
-import { byId } from "./dom.js";
+import { config, signIn, signUp } from "./accounts.js";
+import { byId, make } from "./dom.js";
+import * as oidc from "./oidc.js";
 import { GatewayError } from "./protocol.js";
 export function showSignIn(base, notice, done) {
     const view = byId("sign-in");
@@ -12,6 +13,7 @@ export function showSignIn(base, notice, done) {
     byId("chat").hidden = true;
     error.textContent = notice;
     name.focus();
+    void showWays(base);
     form.onsubmit = async (event) => {
         event.preventDefault();
         const making = event.submitter?.value === "sign-up";
@@ -34,4 +36,16 @@ export function showSignIn(base, notice, done) {
             buttons.forEach((button) => (button.disabled = false));
         }
     };
+}
+/** Shows the ways in that this gateway has; without an answer, that of most. */
+async function showWays(base) {
+    const { passwords, oidc: pages } = await config(base).catch(() => ({ passwords: "Enabled", oidc: [] }));
+    byId("with-password").hidden = passwords === "Disabled";
+    byId("with-password").disabled = passwords === "Disabled";
+    byId("issuers").replaceChildren(...(oidc.possible() ? pages : []).map((page) => {
+        const button = make("button", "", `Sign in with ${new URL(page.issuer).host}`);
+        button.type = "button";
+        button.onclick = () => void oidc.begin(page);
+        return button;
+    }));
 }

@@ -1,30 +1,51 @@
-/** Accounts over HTTP: sign-up, sign-in, fresh tokens. */
+/** Accounts and sessions over HTTP. */
 
-import { GatewayError, type Session } from "./protocol.js";
+import { GatewayError, type Config, type Session } from "./protocol.js";
 
-async function post(base: string, path: string, body: unknown, token?: string): Promise<Session> {
-  const headers: Record<string, string> = { "content-type": "application/json" };
-  if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
+async function call(base: string, path: string, request: RequestInit): Promise<unknown> {
   let answer: Response;
   try {
-    answer = await fetch(new URL(path, base), { method: "POST", headers, body: JSON.stringify(body) });
+    answer = await fetch(new URL(path, base), request);
   } catch {
     throw new GatewayError("unavailable", "The gateway cannot be reached. Check the connection and try again.");
   }
-  const json = (await answer.json().catch(() => ({}))) as Session & { error?: Parameters<typeof GatewayError.from>[0] };
+  const json = (await answer.json().catch(() => ({}))) as { error?: Parameters<typeof GatewayError.from>[0] };
   if (!answer.ok) throw GatewayError.from(json.error ?? { message: `the gateway answered ${answer.status}` });
   return json;
 }
 
+function post(base: string, path: string, body: unknown, more: RequestInit = {}): Promise<unknown> {
+  return call(base, path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), ...more });
+}
+
+async function enter(base: string, path: string, body: unknown): Promise<Session> {
+  const session = (await post(base, path, body)) as Session;
+  return { ...session, expires_at: Date.now() + session.expires_in_seconds * 1000 };
+}
+
 export function signUp(base: string, name: string, password: string, displayName?: string): Promise<Session> {
-  return post(base, "/v1/sign-up", { name, password, ...(displayName ? { display_name: displayName } : {}) });
+  return enter(base, "/v1/sign-up", { name, password, ...(displayName ? { display_name: displayName } : {}) });
 }
 
 export function signIn(base: string, name: string, password: string): Promise<Session> {
-  return post(base, "/v1/sign-in", { name, password });
+  return enter(base, "/v1/sign-in", { name, password });
 }
 
-/** Exchanges a token that is still valid for one with a full life. */
-export function renew(base: string, token: string): Promise<Session> {
-  return post(base, "/v1/token", {}, token);
+/** Completes a sign-in at an issuer; see `oidc.ts`. */
+export function signInWithCode(base: string, login: Record<string, string>): Promise<Session> {
+  return enter(base, "/v1/sign-in/oidc", login);
+}
+
+/** Exchanges a refresh token for the next one and a fresh access token. The old one is good for nothing afterwards. */
+export function refresh(base: string, refreshToken: string): Promise<Session> {
+  return enter(base, "/v1/refresh", { refresh_token: refreshToken });
+}
+
+/** Ends the session; goes on when the tab closes meanwhile. */
+export async function signOut(base: string, refreshToken: string): Promise<void> {
+  await post(base, "/v1/sign-out", { refresh_token: refreshToken }, { keepalive: true });
+}
+
+export function config(base: string): Promise<Config> {
+  return call(base, "/v1/config", {}) as Promise<Config>;
 }

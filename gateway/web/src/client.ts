@@ -3,9 +3,10 @@
  * stood, repeats what was not acknowledged under the same message id, and hands each message on exactly once and in order.
  */
 
-import { renew } from "./accounts.js";
-import { GatewayError, type Event, type Message, type Room, type Sent, type Session, type Welcome } from "./protocol.js";
-import { uuid7 } from "./uuid.js";
+import { refresh } from "./accounts.js";
+import { GatewayError, type Event, type Message, type Room, type Session, type Welcome } from "./protocol.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Requests } from "./requests.js";
 
 export type Status = "connecting" | "online" | "offline" | "signed-out";
 
@@ -13,7 +14,7 @@ export interface Handlers {
   status(status: Status, detail?: string): void;
   welcome(welcome: Welcome): void;
   event(event: Event): void;
-  /** The session with a renewed token, to be kept where the first one was. */
+  /** The session with fresh tokens, to be kept where the first one was: the old refresh token is good for nothing any more. */
   renewed(session: Session): void;
 }
 
@@ -29,25 +30,55 @@ const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
 const PAGE = 100;
-const NO_RECONNECT = new Set([1003, 1009, 4400, 4401]);
+/** Share of an access token's life that is left when it is exchanged. */
+const RENEW_AT = 0.25;
+/**
+ * Waits after an exchange without an answer, the first and the longest. Soon at first: the gateway may have taken the token, and gives the
+ * answer that was lost once more for 10 seconds only.
+ */
+const RENEW_AGAIN_FIRST_MS = 1_000;
+const RENEW_AGAIN_MAX_MS = 30_000;
+/** The token ran out: a fresh one may help. */
+const TOKEN_REFUSED = 4401;
+/** The session was ended: nothing but a sign-in helps. */
+const SESSION_ENDED = 4410;
+const NO_RECONNECT = new Set([1003, 1009, 4400, SESSION_ENDED]);
+const PLEASE_SIGN_IN = "Your session has ended. Please sign in again.";
 
-export class ChatClient {
+export class ChatClient extends Requests {
   #socket: WebSocket | undefined;
   #nextId = 1;
   #pending = new Map<number, Pending>();
   #cursors = new Map<string, number>();
   /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
-  #filling = new Map<string, Message[]>();
+  #filling = new Map<string, { to: number; waiting: Message[] }>();
   #attempt = 0;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #renewal: ReturnType<typeof setTimeout> | undefined;
+  #renewals = 0;
+  #renewing: Promise<"fresh" | "ended" | "later"> | undefined;
+  readonly #heartbeat = new Heartbeat(
+    () => this.#socket?.send(JSON.stringify({ id: this.#nextId++, type: "ping" })),
+    () => this.#dead(),
+  );
 
   constructor(
     private readonly base: string,
     private session: Session,
     private readonly handlers: Handlers,
-  ) {}
+  ) {
+    super();
+  }
+
+  protected override get ended(): boolean {
+    return this.#closed;
+  }
+
+  /** What is said in a room that was just made must not be missed when the connection breaks before its first message. */
+  protected override joined(room: Room): void {
+    this.#added(room);
+  }
 
   start(): void {
     this.#scheduleRenewal();
@@ -58,13 +89,20 @@ export class ChatClient {
     this.#closed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#renewal);
+    this.#heartbeat.stop();
     this.#socket?.close(1000);
     for (const pending of this.#pending.values()) pending.reject(new GatewayError("unavailable", "signed out"));
     this.#pending.clear();
   }
 
+  /** Where the tokens stand now. */
+  get current(): Session {
+    return this.session;
+  }
+
   /** Sends a request and waits for its answer, over reconnects if need be. */
-  request<T = Record<string, unknown>>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+  override request<T = Record<string, unknown>>(type: string, fields: Record<string, unknown> = {}): Promise<T> {
+    if (this.#closed) return Promise.reject(new GatewayError("unavailable", "signed out"));
     return new Promise<T>((resolve, reject) => {
       this.#issue({ frame: { type, ...fields }, resolve: resolve as Pending["resolve"], reject, repeat: true });
     });
@@ -73,18 +111,6 @@ export class ChatClient {
   /** Sends what is worth nothing later; lost when there is no connection. */
   hint(type: string, fields: Record<string, unknown>): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type, ...fields }));
-  }
-
-  /** Sends a message; resolves once it is committed. A temporary refusal is repeated with the same id. */
-  async send(room: string, body: string, messageId: string = uuid7()): Promise<Sent> {
-    for (;;) {
-      try {
-        return await this.request<Sent>("send", { room, message_id: messageId, body });
-      } catch (error) {
-        if (!(error instanceof GatewayError) || !error.temporary || this.#closed) throw error;
-        await new Promise((wake) => setTimeout(wake, error.retryAfterMs ?? 500));
-      }
-    }
   }
 
   #issue(pending: Pending): void {
@@ -101,6 +127,7 @@ export class ChatClient {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     this.handlers.status("connecting");
+    this.#heartbeat.connecting();
     const url = new URL("/v1/ws", this.base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url, "chat.v1");
@@ -113,6 +140,7 @@ export class ChatClient {
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
+      this.#heartbeat.heard();
       this.#receive(JSON.parse(String(data)) as Record<string, unknown> & { type: string; re?: number }, previous);
     };
     socket.onclose = ({ code, reason }) => {
@@ -125,7 +153,7 @@ export class ChatClient {
       previous?.close(1000);
       this.#welcomed(frame as unknown as Welcome);
     } else if (frame.re === 0 && frame.type === "error") {
-      this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? 4401 : 1012, String(frame["message"]));
+      this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? TOKEN_REFUSED : 1012, String(frame["message"]));
     } else if (frame.re !== undefined) {
       const pending = this.#pending.get(frame.re);
       this.#pending.delete(frame.re);
@@ -138,6 +166,7 @@ export class ChatClient {
 
   #welcomed(welcome: Welcome): void {
     this.#attempt = 0;
+    this.#heartbeat.online(welcome.ping_seconds);
     // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
     for (const room of welcome.rooms) if (!this.#cursors.has(room.id)) this.#cursors.set(room.id, room.last_seq);
     this.handlers.welcome(welcome);
@@ -168,9 +197,9 @@ export class ChatClient {
   }
 
   #message(message: Message): void {
-    const waiting = this.#filling.get(message.room);
-    if (waiting) {
-      waiting.push(message);
+    const filling = this.#filling.get(message.room);
+    if (filling) {
+      filling.waiting.push(message);
       return;
     }
     if (message.seq <= (this.#cursors.get(message.room) ?? 0)) return;
@@ -178,28 +207,60 @@ export class ChatClient {
     this.handlers.event({ type: "message", message });
   }
 
+  /** Reads every entry of the log that is missing, edits and reactions too, as they would have come. */
   async #fill(room: string, to: number): Promise<void> {
-    this.#filling.set(room, []);
+    const running = this.#filling.get(room);
+    if (running) {
+      // A second connection found a gap before the first one's was filled.
+      running.to = Math.max(running.to, to);
+      return;
+    }
+    const filling = { to, waiting: [] as Message[] };
+    this.#filling.set(room, filling);
     const found: Message[] = [];
-    for (let after = this.#cursors.get(room) ?? 0; after < to; ) {
-      const page = await this.request<{ messages: Message[] }>("history", { room, after, limit: PAGE }).catch(() => undefined);
+    for (let after = this.#cursors.get(room) ?? 0; after < filling.to; ) {
+      const from = after;
+      const page = await this.persist(() => this.history(room, { after: from, limit: PAGE, view: "log" })).catch(() => undefined);
       if (!page || page.messages.length === 0) break;
       found.push(...page.messages);
       after = page.messages[page.messages.length - 1]!.seq;
     }
-    const waiting = this.#filling.get(room) ?? [];
     this.#filling.delete(room);
-    for (const message of [...found, ...waiting]) this.#message(message);
+    for (const message of [...found, ...filling.waiting]) this.#message(message);
+  }
+
+  #dead(): void {
+    const socket = this.#socket;
+    this.#lost(1006, "no sign of life");
+    // Its close event may take as long as the silence did, and is not waited for.
+    socket?.close();
   }
 
   #lost(code: number, reason: string): void {
     if (this.#closed) return;
+    this.#heartbeat.stop();
     this.#socket = undefined;
-    if (NO_RECONNECT.has(code)) {
-      this.#closed = true;
-      this.handlers.status("signed-out", code === 4401 ? "Please sign in again." : reason);
+    if (NO_RECONNECT.has(code)) return this.#end(code === SESSION_ENDED ? PLEASE_SIGN_IN : reason);
+    if (code === TOKEN_REFUSED) {
+      this.handlers.status("connecting");
+      void this.#renew().then((outcome) => {
+        if (outcome === "fresh") this.#connect();
+        else if (outcome === "later") this.#again(code, reason);
+      });
       return;
     }
+    this.#again(code, reason);
+  }
+
+  #end(detail: string): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#renewal);
+    this.handlers.status("signed-out", detail);
+  }
+
+  #again(code: number, reason: string): void {
+    if (this.#closed) return;
     this.#attempt += 1;
     const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#attempt - 1, 6));
     const least = code === 4429 ? 5_000 : 0;
@@ -208,16 +269,40 @@ export class ChatClient {
     this.#timer = setTimeout(() => this.#connect(), least + Math.random() * ceiling);
   }
 
-  /** A token lives an hour; it is exchanged after three quarters of its life, and again soon after a failure. */
-  #scheduleRenewal(seconds = this.session.expires_in_seconds * 0.75): void {
+  /** Exchanges the refresh token. Once at a time: a token that is used twice looks stolen. */
+  #renew(): Promise<"fresh" | "ended" | "later"> {
+    this.#renewing ??= refresh(this.base, this.session.refresh_token)
+      .then(
+        (fresh) => {
+          this.session = fresh;
+          this.#renewals = 0;
+          this.handlers.renewed(fresh);
+          this.#scheduleRenewal();
+          return "fresh" as const;
+        },
+        (error: unknown) => {
+          const ended = error instanceof GatewayError && error.code === "unauthenticated";
+          if (ended && !this.#closed) this.#end(PLEASE_SIGN_IN);
+          return ended ? ("ended" as const) : ("later" as const);
+        },
+      )
+      .finally(() => {
+        this.#renewing = undefined;
+      });
+    return this.#renewing;
+  }
+
+  /**
+   * Fresh tokens in good time, then a connection with them: the gateway closes each connection at the end of its token's life, so a new
+   * one takes over before that, as in a drain.
+   */
+  #scheduleRenewal(after = this.session.expires_at - this.session.expires_in_seconds * 1000 * RENEW_AT - Date.now()): void {
+    clearTimeout(this.#renewal);
+    if (this.#closed) return;
     this.#renewal = setTimeout(async () => {
-      try {
-        this.session = await renew(this.base, this.session.token);
-        this.handlers.renewed(this.session);
-        this.#scheduleRenewal();
-      } catch {
-        this.#scheduleRenewal(30);
-      }
-    }, seconds * 1000);
+      const outcome = await this.#renew();
+      if (outcome === "later") this.#scheduleRenewal(Math.min(RENEW_AGAIN_MAX_MS, RENEW_AGAIN_FIRST_MS * 2 ** this.#renewals++));
+      if (outcome === "fresh" && this.#socket?.readyState === WebSocket.OPEN && this.#attempt === 0) this.#connect();
+    }, Math.max(after, 0));
   }
 }

@@ -1,4 +1,4 @@
-/** The two dialogs: a new conversation, and an invitation. `<dialog>` brings focus, Escape and the inert rest. */
+/** The dialogs for a new conversation, a free reaction and a question. `<dialog>` brings focus, Escape and the inert rest. */
 
 import { byId } from "./dom.js";
 
@@ -27,23 +27,53 @@ function wire(dialogId: string, formId: string, errorId: string, submit: Submit)
   };
 }
 
-/** Names as people write them: separated by commas or blanks. */
+/** Names as people write them: separated by commas or blanks, with or without an at sign. */
 export function namesIn(text: string): string[] {
-  return [...new Set(text.split(/[\s,;]+/).filter(Boolean).map((name) => name.toLowerCase()))];
+  const names = text.split(/[\s,;]+/).map((name) => name.replace(/^@/, "").toLowerCase());
+  return [...new Set(names.filter(Boolean))];
+}
+
+/** Names out of a field; there must be one. */
+export function someNames(text: string): string[] {
+  const names = namesIn(text);
+  if (names.length === 0) throw new Error("Enter at least one person's sign-in name.");
+  return names;
 }
 
 export function wireNewRoom(submit: (title: string, names: string[]) => Promise<void>): () => void {
   return wire("new-room", "new-room-form", "new-room-error", async (values) => {
-    const names = namesIn(values["people"] ?? "");
-    if (names.length === 0) throw new Error("Enter at least one person's sign-in name.");
-    await submit(values["title"] ?? "", names);
+    await submit(values["title"] ?? "", someNames(values["people"] ?? ""));
   });
 }
 
-export function wireInvite(submit: (names: string[]) => Promise<void>): () => void {
-  return wire("invite-dialog", "invite-form", "invite-error", async (values) => {
-    const names = namesIn(values["people"] ?? "");
-    if (names.length === 0) throw new Error("Enter at least one person's sign-in name.");
-    await submit(names);
+/** As the gateway wants it. */
+const EMOJI_BYTES = 64;
+
+/** Returns what asks for a reaction and hands it to `use`. */
+export function wireReact(): (use: (emoji: string) => void) => void {
+  let current: (emoji: string) => void = () => {};
+  const open = wire("react-dialog", "react-form", "react-error", async (values) => {
+    const emoji = values["emoji"] ?? "";
+    if (emoji === "" || /\s/.test(emoji) || new TextEncoder().encode(emoji).length > EMOJI_BYTES) {
+      throw new Error("Enter one emoji, or a short name without spaces.");
+    }
+    current(emoji);
+  });
+  return (use) => {
+    current = use;
+    open();
+  };
+}
+
+/** Asks before what cannot be taken back. */
+export function confirmed(question: { head: string; text: string; yes: string }): Promise<boolean> {
+  const dialog = byId<HTMLDialogElement>("confirm");
+  byId("confirm-head").textContent = question.head;
+  byId("confirm-text").textContent = question.text;
+  byId("confirm-yes").textContent = question.yes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((answer) => {
+    dialog.onclose = () => answer(dialog.returnValue === "yes");
   });
 }

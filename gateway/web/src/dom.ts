@@ -7,11 +7,37 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
 }
 
 /** Makes an element; text goes in as text, never as markup. */
-export function make(tag: string, className = "", text?: string): HTMLElement {
+export function make<K extends keyof HTMLElementTagNameMap>(tag: K, className = "", text?: string): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   if (className) element.className = className;
   if (text !== undefined) element.textContent = text;
   return element;
+}
+
+/** Text for screen readers only. */
+export function unseen(text: string): HTMLElement {
+  return make("span", "unseen", text);
+}
+
+/** One of the symbols in `index.html`, as decoration: a label beside it says what it means. */
+export function icon(name: string): SVGElement {
+  const space = "http://www.w3.org/2000/svg";
+  const picture = document.createElementNS(space, "svg");
+  const use = document.createElementNS(space, "use");
+  use.setAttribute("href", `#icon-${name}`);
+  picture.setAttribute("aria-hidden", "true");
+  picture.append(use);
+  return picture;
+}
+
+/** A button that a listener further up recognises by `data-act`. */
+export function action(act: string, label: string, className = ""): HTMLButtonElement {
+  const button = make("button", className);
+  button.type = "button";
+  button.dataset["act"] = act;
+  button.dataset["focus"] = act;
+  button.setAttribute("aria-label", label);
+  return button;
 }
 
 export function timeOf(iso: string): string {
@@ -35,7 +61,7 @@ export function hueOf(name: string): string {
 }
 
 export function avatar(name: string): HTMLElement {
-  const element = make("span", `avatar ${hueOf(name)}`, (name.trim()[0] ?? "?").toUpperCase());
+  const element = make("span", `avatar ${hueOf(name)}`, ([...name.trim()][0] ?? "?").toUpperCase());
   element.setAttribute("aria-hidden", "true");
   return element;
 }

@@ -1,22 +1,29 @@
 /** The page: one session, one client, one state; events go in, views are drawn anew at most once a frame. */
 
+import { signOut } from "./accounts.js";
+import { Actions } from "./actions.js";
+import { announce, notice } from "./announcer.js";
 import { ChatClient, type Status } from "./client.js";
-import { wireComposer } from "./composer.js";
-import { drawConversation } from "./conversation.js";
-import { wireInvite, wireNewRoom } from "./dialogs.js";
+import { wireComposer, type Composer } from "./composer.js";
+import { drawConversation, wireRoving } from "./conversation.js";
+import { wireNewRoom, wireReact } from "./dialogs.js";
 import { byId } from "./dom.js";
-import { GatewayError, type Event, type Member, type Message, type Room, type Session, type Welcome } from "./protocol.js";
+import { Follow } from "./follow.js";
+import { wireMembers } from "./members-dialog.js";
+import { mentionsIn } from "./mentions.js";
+import * as oidc from "./oidc.js";
+import { GatewayError, type Session } from "./protocol.js";
 import { drawRooms } from "./room-list.js";
 import { showSignIn } from "./sign-in.js";
-import { State, TYPING_LAPSE_MS } from "./state.js";
+import { mutedNow, State, type RoomState } from "./state.js";
 import { uuid7 } from "./uuid.js";
 
 const BASE = location.origin;
-const PAGE = 50;
 /** In the tab's own storage: two tabs can be two people, and closing the tab signs out. */
 const KEY = "chatcluster.session";
 
 function run(session: Session): void {
+  hold(session);
   sessionStorage.setItem(KEY, JSON.stringify(session));
   const state = new State(session.user);
   byId("chat").hidden = false;
@@ -24,24 +31,38 @@ function run(session: Session): void {
 
   const client = new ChatClient(BASE, session, {
     status: showStatus,
-    welcome,
-    event,
+    welcome: (hello) => follow.welcome(hello),
+    event: (happened) => follow.event(happened),
     renewed: (fresh) => sessionStorage.setItem(KEY, JSON.stringify(fresh)),
   });
 
   let drawing = false;
+  let left = false;
   const draw = (): void => {
-    if (drawing) return;
+    if (drawing || left) return;
     drawing = true;
     requestAnimationFrame(() => {
       drawing = false;
+      if (left) return;
       drawRooms(state, open);
       drawConversation(state);
-      const older = document.getElementById("older");
-      if (older) older.onclick = () => void showOlder();
-      markRead();
+      members.draw();
+      const unread = state.unread();
+      document.title = unread > 0 ? `(${unread}) ChatCluster` : "ChatCluster";
+      const entry = current();
+      if (!entry) return;
+      follow.quotes(entry);
+      if (watched()) follow.read(entry);
     });
   };
+  const current = (): RoomState | undefined => (state.open === undefined ? undefined : state.rooms.get(state.open));
+  const watched = (): boolean => document.visibilityState === "visible" && document.hasFocus();
+  const follow = new Follow(client, state, {
+    changed: draw,
+    arrived(message) {
+      if (message.room === state.open && watched()) announce(message);
+    },
+  });
 
   function showStatus(status: Status, detail = ""): void {
     const words = { connecting: "Connecting…", online: "Connected", offline: "Connection lost, trying again…", "signed-out": detail };
@@ -53,160 +74,98 @@ function run(session: Session): void {
     if (status === "signed-out") leave(detail);
   }
 
-  function welcome(hello: Welcome): void {
-    const present = new Set(hello.rooms.map((room) => room.id));
-    for (const id of [...state.rooms.keys()]) if (!present.has(id)) state.rooms.delete(id);
-    for (const room of hello.rooms) {
-      const first = !state.rooms.has(room.id);
-      state.upsert(room);
-      void learnMembers(room.id);
-      if (first) void load(room.id);
-    }
-    if (state.open && !state.rooms.has(state.open)) state.open = undefined;
-    draw();
-  }
-
-  function event(happened: Event): void {
-    switch (happened.type) {
-      case "message":
-        message(happened.message);
-        break;
-      case "receipt": {
-        const entry = state.rooms.get(happened.room);
-        const member = entry?.members.get(happened.user);
-        if (member) Object.assign(member, { delivered_seq: happened.delivered_seq, read_seq: happened.read_seq });
-        if (entry && happened.user === state.me.id) entry.room.read_seq = Math.max(entry.room.read_seq, happened.read_seq);
-        break;
-      }
-      case "typing": {
-        const typing = state.rooms.get(happened.room)?.typing;
-        if (happened.state === "start") {
-          typing?.set(happened.user, { name: happened.name, until: Date.now() + TYPING_LAPSE_MS });
-          setTimeout(draw, TYPING_LAPSE_MS + 50);
-        } else typing?.delete(happened.user);
-        break;
-      }
-      case "presence":
-        state.online.set(happened.user, happened.state === "online");
-        break;
-      case "room_added":
-        state.upsert(happened.room);
-        void learnMembers(happened.room.id);
-        void load(happened.room.id);
-        break;
-      case "room_removed":
-        state.rooms.delete(happened.room);
-        if (state.open === happened.room) state.open = undefined;
-        break;
-      case "member_added":
-      case "member_removed":
-        void learnMembers(happened.room);
-        break;
-    }
-    draw();
-  }
-
-  const delivered = new Map<string, ReturnType<typeof setTimeout>>();
-  function message(arrived: Message): void {
-    const fresh = state.add(arrived);
-    if (!fresh || arrived.sender === state.me.id || delivered.has(arrived.room)) return;
-    // Cumulative, so one receipt a fifth of a second says as much as one a message.
-    delivered.set(
-      arrived.room,
-      setTimeout(() => {
-        delivered.delete(arrived.room);
-        const seq = state.rooms.get(arrived.room)?.room.last_seq;
-        if (seq !== undefined) client.hint("delivered", { room: arrived.room, seq });
-      }, 200),
-    );
-  }
-
-  async function learnMembers(room: string): Promise<void> {
-    const { members } = await client.request<{ members: Member[] }>("members", { room }).catch(() => ({ members: [] as Member[] }));
-    const entry = state.rooms.get(room);
-    if (!entry || members.length === 0) return;
-    entry.members = new Map(members.map((member) => [member.user, member]));
-    const ask = members.map((member) => member.user).filter((id) => id !== state.me.id).slice(0, 200);
-    if (ask.length > 0) {
-      const { users } = await client
-        .request<{ users: { user: string; state: string }[] }>("presence", { users: ask })
-        .catch(() => ({ users: [] as { user: string; state: string }[] }));
-      for (const { user, state: presence } of users) state.online.set(user, presence === "online");
-    }
-    draw();
-  }
-
-  async function load(room: string, before?: number): Promise<void> {
-    const fields = before === undefined ? { room, limit: PAGE } : { room, limit: PAGE, before };
-    const page = await client.request<{ messages: Message[]; more: boolean }>("history", fields).catch(() => undefined);
-    const entry = state.rooms.get(room);
-    if (!page || !entry) return;
-    entry.more = page.more;
-    entry.loaded = true;
-    for (const found of page.messages) state.add(found);
-    const last = entry.room.last_seq;
-    if (last > entry.room.delivered_seq) client.hint("delivered", { room, seq: last });
-    draw();
-  }
-
-  async function showOlder(): Promise<void> {
-    const entry = state.open ? state.rooms.get(state.open) : undefined;
-    const first = entry?.messages[0];
-    if (entry && first) await load(entry.room.id, first.seq);
-  }
-
-  function markRead(): void {
-    const entry = state.open ? state.rooms.get(state.open) : undefined;
-    if (!entry?.loaded || document.visibilityState !== "visible" || !document.hasFocus()) return;
-    if (entry.room.last_seq > entry.room.read_seq) {
-      entry.room.read_seq = entry.room.last_seq;
-      client.hint("read", { room: entry.room.id, seq: entry.room.last_seq });
-    }
-  }
-
   function open(room: string): void {
     state.open = room;
+    composer.show(room);
+    void follow.open(room);
     draw();
     requestAnimationFrame(() => byId("text").focus());
   }
 
-  wireComposer({
-    send(text) {
-      const entry = state.open ? state.rooms.get(state.open) : undefined;
-      if (!entry) return;
-      const draft = { messageId: uuid7(), body: text } as { messageId: string; body: string; failed?: string };
-      entry.drafts.push(draft);
-      draw();
-      client.send(entry.room.id, text, draft.messageId).catch((cause: unknown) => {
-        draft.failed = cause instanceof GatewayError ? cause.message : "not sent";
-        draw();
-      });
-    },
-    typing(kind) {
-      if (state.open) client.hint(kind, { room: state.open });
+  const actions = new Actions(client, state, {
+    changed: draw,
+    reply: (text) => composer.reply(text),
+    edit: (text) => composer.edit(text),
+    askReaction: wireReact(),
+  });
+  const composer: Composer = wireComposer({
+    send: (text, replyTo) => actions.send(text, replyTo),
+    edit: (target, text) => actions.edit(target, text),
+    typing: (kind, room) => client.hint(kind, { room }),
+    lastOwn: () => current()?.texts.list.filter((text) => text.sender === state.me.id && !text.deleted).at(-1),
+    members: () => (current() ? state.others(current()!) : []),
+    addressed(text) {
+      const entry = current();
+      return entry ? mentionsIn(text, entry.members.values()).map((user) => entry.members.get(user)!.display_name) : [];
     },
   });
 
+  const messages = byId("messages");
+  wireRoving();
+  messages.onclick = (event) => {
+    const button = (event.target as Element).closest<HTMLElement>("[data-act]");
+    const entry = current();
+    if (!button || !entry) return;
+    const row = button.closest<HTMLElement>(".message");
+    const text = entry.texts.get(Number(row?.dataset["seq"]));
+    const draft = row?.dataset["draft"];
+    const act = button.dataset["act"];
+    if (act === "older") void follow.older(entry);
+    else if (act === "jump") void jump(entry, Number(button.dataset["target"]));
+    else if (act === "menu" && text) actions.menu(text, button);
+    else if (act === "toggle" && text) actions.toggle(text, button.dataset["emoji"]!);
+    else if (act === "retry" && draft) actions.retry(draft);
+    else if (act === "discard" && draft) actions.discard(draft);
+  };
+  async function jump(entry: RoomState, seq: number): Promise<void> {
+    if (!(await follow.reach(entry, seq))) {
+      notice("That message is not available.");
+      return;
+    }
+    // After the frame that draws it.
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        const row = messages.querySelector<HTMLElement>(`[data-seq="${seq}"]`);
+        row?.scrollIntoView({ block: "center" });
+        row?.querySelector<HTMLElement>('[data-act="menu"]')?.focus({ preventScroll: true });
+        row?.animate({ opacity: [0.3, 1] }, 600);
+      }),
+    );
+  }
+
   const newRoom = wireNewRoom(async (title, names) => {
-    const direct = names.length === 1 && title === "";
-    const fields = direct ? { kind: "direct", members: names } : { kind: "group", title: title || names.join(", "), members: names, room_key: uuid7() };
-    const { room } = await client.request<{ room: Room }>("create_room", fields);
+    const [only] = names;
+    const direct = only !== undefined && names.length === 1 && title === "";
+    const room = await client.createRoom(direct ? { kind: "direct", members: [only] } : { kind: "group", title: title || names.join(", "), members: names });
     state.upsert(room);
-    await learnMembers(room.id);
-    void load(room.id);
+    await follow.learnMembers(room.id);
     open(room.id);
   });
-  const invite = wireInvite(async (names) => {
-    for (const member of names) await client.request("add_member", { room: state.open, member });
+  const members = wireMembers(state, {
+    setRole: (room, member, role) => client.setRole(room, member, role).then(() => follow.learnMembers(room)),
+    remove: (room, member) => client.removeMember(room, member),
+    async add(room, names) {
+      for (const name of names) await client.addMember(room, name);
+    },
   });
 
   byId("new").onclick = newRoom;
-  byId("invite").onclick = invite;
+  byId("members").onclick = members.open;
+  byId("mute").onclick = () => {
+    const entry = current();
+    if (!entry) return;
+    const asked = mutedNow(entry) ? client.unmute(entry.room.id) : client.mute(entry.room.id);
+    asked.catch((cause: unknown) => notice(cause instanceof Error ? cause.message : String(cause)));
+  };
   byId("back").onclick = () => {
     state.open = undefined;
     draw();
   };
-  byId("sign-out").onclick = () => leave("");
+  byId("sign-out").onclick = () => {
+    // Without an answer the session lasts until it has been unused for long; this tab forgets its tokens in any case.
+    signOut(BASE, client.current.refresh_token).catch(() => undefined);
+    leave("");
+  };
   document.onkeydown = (event) => {
     if (!event.altKey || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
     const ids = [...document.querySelectorAll<HTMLElement>("#rooms [data-room]")].map((button) => button.dataset["room"]!);
@@ -219,7 +178,10 @@ function run(session: Session): void {
   window.onfocus = draw;
 
   function leave(notice: string): void {
+    left = true;
     client.stop();
+    follow.stop();
+    for (const dialog of document.querySelectorAll<HTMLDialogElement>("dialog[open]")) dialog.close();
     sessionStorage.removeItem(KEY);
     showSignIn(BASE, notice, run);
   }
@@ -228,6 +190,44 @@ function run(session: Session): void {
   draw();
 }
 
-const kept = sessionStorage.getItem(KEY);
-if (kept) run(JSON.parse(kept) as Session);
-else showSignIn(BASE, "", run);
+/** What this tab kept; nothing when it is of an older page. */
+function kept(): Session | undefined {
+  const session = JSON.parse(sessionStorage.getItem(KEY) ?? "null") as Session | null;
+  return session?.refresh_token && session.expires_at ? session : undefined;
+}
+
+/** How long a reloaded page waits for its former self to be gone. */
+const HANDOVER_MS = 3_000;
+
+/**
+ * A tab that was duplicated has a copy of the session, and two tabs that use one refresh token look like a theft. So each session is
+ * held by one tab, where the browser can tell.
+ */
+async function isFree(session: Session): Promise<boolean> {
+  if (!navigator.locks) return true;
+  const signal = AbortSignal.timeout(HANDOVER_MS);
+  return navigator.locks.request(lockOf(session), { signal }, () => true).catch(() => false);
+}
+
+function hold(session: Session): void {
+  void navigator.locks?.request(lockOf(session), () => new Promise(() => undefined));
+}
+
+function lockOf(session: Session): string {
+  return `chatcluster.${session.session}`;
+}
+
+async function begin(): Promise<void> {
+  try {
+    const arrived = await oidc.finish(BASE);
+    if (arrived) return run(arrived);
+  } catch (cause) {
+    return showSignIn(BASE, cause instanceof GatewayError ? cause.message : String(cause), run);
+  }
+  const session = kept();
+  if (session && (await isFree(session))) return run(session);
+  sessionStorage.removeItem(KEY);
+  showSignIn(BASE, "", run);
+}
+
+void begin();

@@ -16,29 +16,96 @@ export interface Room {
   created_at: string;
 }
 
+export type Role = "owner" | "admin" | "member";
+
+export interface Reaction {
+  emoji: string;
+  count: number;
+  mine: boolean;
+}
+
+/** An entry of a room's log: a text, or (with `kind`) a change to the text at `target`. */
 export interface Message {
   room: string;
   seq: number;
   message_id: string;
   sender: string;
   sender_name: string;
+  /** Of a text its newest body, of a reaction its emoji. */
   body: string;
   at: string;
+  /** Absent for a text; there may be more kinds than these. */
+  kind?: "edit" | "delete" | "react" | "unreact" | (string & {});
+  target?: number;
+  reply_to?: number;
+  mentions?: string[];
+  edited_at?: string;
+  /** Of a text: it is gone. Of an edit: it was superseded. */
+  deleted?: boolean;
+  reactions?: Reaction[];
+}
+
+export interface History {
+  room: string;
+  messages: Message[];
+  more: boolean;
+  /** What changed texts up to this seq is in `messages` already. */
+  last_seq: number;
+}
+
+/** The newest text of a room. */
+export interface Newest {
+  seq: number;
+  sender: string;
+  sender_name: string;
+  /** The first 200 characters. */
+  body: string;
+  at: string;
+  deleted: boolean;
+}
+
+/** A room as the list of rooms shows it. */
+export interface Summary extends Room {
+  role: Role;
+  members: number;
+  unread: number;
+  mentioned: number;
+  muted_until?: string;
+  newest?: Newest;
 }
 
 export interface Member {
   user: string;
   name: string;
   display_name: string;
-  role: "owner" | "member";
+  role: Role;
   delivered_seq: number;
   read_seq: number;
 }
 
+/** What a way in answers: an access token, and the refresh token that is exchanged for the next ones, each once. */
 export interface Session {
   token: string;
   expires_in_seconds: number;
+  refresh_token: string;
+  refresh_expires_in_seconds: number;
+  session: string;
   user: User;
+  /** When the access token ends by this browser's clock; added on arrival. */
+  expires_at: number;
+}
+
+/** What the gateway tells before anyone signs in. */
+export interface Config {
+  passwords: "Enabled" | "Disabled";
+  oidc: LoginPage[];
+}
+
+/** An issuer at which people sign in. */
+export interface LoginPage {
+  issuer: string;
+  client_id: string;
+  authorization_endpoint: string;
 }
 
 export interface Welcome {
@@ -69,6 +136,8 @@ export type Event =
   | { type: "room_removed"; room: string }
   | { type: "member_added"; room: string; user: string; name?: string }
   | { type: "member_removed"; room: string; user: string; name?: string }
+  | { type: "role_changed"; room: string; user: string; role: Role }
+  | { type: "muted"; room: string; until?: string }
   | { type: "reconnect"; after_ms: number; reason: string };
 
 /** The gateway's refusal of a request; `code` is stable. */

@@ -1,50 +1,92 @@
 /** The list of conversations on the left. */
 
-import { avatar, byId, make, timeOf } from "./dom.js";
-import type { State } from "./state.js";
+import { avatar, byId, dayOf, icon, make, timeOf, unseen } from "./dom.js";
+import { sync } from "./keyed.js";
+import { mutedNow, type RoomState, type State } from "./state.js";
 
 export function drawRooms(state: State, choose: (room: string) => void): void {
-  const list = byId("rooms");
-  const focused = (document.activeElement as HTMLElement | null)?.dataset["room"];
-  const rooms = [...state.rooms.values()].sort((a, b) => stamp(b).localeCompare(stamp(a)));
-  list.replaceChildren(
-    ...rooms.map((entry) => {
-      const title = state.title(entry);
-      const unread = state.unread(entry);
-      const button = make("button", "room");
-      button.dataset["room"] = entry.room.id;
-      button.setAttribute("aria-current", String(entry.room.id === state.open));
-      const last = entry.messages[entry.messages.length - 1];
-      const others = [...entry.members.keys()].filter((id) => id !== state.me.id);
-      const icon = avatar(title);
-      if (entry.room.kind === "direct" && others.some((id) => state.online.get(id))) icon.classList.add("online");
-      const text = make("span", "room-text");
-      text.append(make("span", "room-title", title));
-      const typists = state.typists(entry);
-      text.append(make("span", "room-last", typists.length > 0 ? "typing…" : last ? preview(last.sender === state.me.id, last.sender_name, last.body, entry.room.kind) : ""));
-      const side = make("span", "room-side");
-      if (last) side.append(make("span", "room-time", timeOf(last.at)));
-      if (unread > 0 && entry.room.id !== state.open) {
-        const badge = make("span", "badge", unread > 99 ? "99+" : String(unread));
-        badge.setAttribute("aria-label", `${unread} unread`);
-        side.append(badge);
-      }
-      button.append(icon, text, side);
-      button.onclick = () => choose(entry.room.id);
-      const item = make("li");
-      item.append(button);
-      return item;
+  const rooms = state.sorted();
+  sync(
+    byId("rooms"),
+    rooms.map((entry) => {
+      const shown = show(state, entry);
+      const { id } = entry.room;
+      return { key: id, signature: JSON.stringify(shown), make: () => item(id, shown, choose) };
     }),
   );
   byId("no-rooms").hidden = rooms.length > 0;
-  if (focused) list.querySelector<HTMLElement>(`[data-room="${focused}"]`)?.focus();
 }
 
-function stamp(entry: { messages: { at: string }[]; room: { created_at: string } }): string {
-  return entry.messages[entry.messages.length - 1]?.at ?? entry.room.created_at;
+interface Shown {
+  title: string;
+  line: string;
+  gone: boolean;
+  time: string;
+  current: boolean;
+  online: boolean;
+  unread: number;
+  mentioned: boolean;
+  muted: boolean;
 }
 
-function preview(mine: boolean, sender: string, body: string, kind: string): string {
-  const line = body.replace(/\s+/g, " ").slice(0, 80);
-  return mine ? `You: ${line}` : kind === "group" ? `${sender}: ${line}` : line;
+function show(state: State, entry: RoomState): Shown {
+  const { newest, room } = entry;
+  const current = room.id === state.open;
+  const typing = state.typists(entry).length > 0;
+  return {
+    title: state.title(entry),
+    line: typing ? "typing…" : preview(state, entry),
+    gone: !typing && Boolean(newest?.deleted),
+    time: newest ? (dayOf(newest.at) === "Today" ? timeOf(newest.at) : new Date(newest.at).toLocaleDateString([], { day: "numeric", month: "short" })) : "",
+    current,
+    online: room.kind === "direct" && state.others(entry).some((member) => state.online.get(member.user)),
+    unread: entry.unread.count,
+    mentioned: entry.unread.mentioned > 0,
+    muted: mutedNow(entry),
+  };
+}
+
+function preview(state: State, { newest, room }: RoomState): string {
+  if (!newest) return "";
+  const line = newest.deleted ? "Message deleted" : newest.body.replace(/\s+/g, " ").slice(0, 80);
+  if (newest.sender === state.me.id) return `You: ${line}`;
+  return room.kind === "group" ? `${newest.sender_name}: ${line}` : line;
+}
+
+function item(room: string, shown: Shown, choose: (room: string) => void): HTMLElement {
+  const button = make("button", shown.unread > 0 ? "room unread" : "room");
+  button.dataset["room"] = room;
+  button.dataset["focus"] = "room";
+  button.setAttribute("aria-current", String(shown.current));
+  const picture = avatar(shown.title);
+  if (shown.online) picture.classList.add("online");
+  const text = make("span", "room-text");
+  const title = make("span", "room-title", shown.title);
+  text.append(title, make("span", shown.gone ? "room-last gone" : "room-last", shown.line));
+  const side = make("span", "room-side");
+  side.append(make("span", "room-time", shown.time), marks(shown));
+  button.append(picture, text, side);
+  button.onclick = () => choose(room);
+  const place = make("li");
+  place.append(button);
+  return place;
+}
+
+function marks({ muted, mentioned, unread }: Shown): HTMLElement {
+  const place = make("span", "marks");
+  if (muted) {
+    const mark = make("span", "muted");
+    mark.append(icon("bell-off"), unseen("muted"));
+    place.append(mark);
+  }
+  if (mentioned) place.append(hidden("mentioned", "@"), unseen("mentions you"));
+  if (unread > 0) place.append(hidden("badge", unread > 99 ? "99+" : String(unread)), unseen(`${unread} unread`));
+  return place;
+}
+
+/** A mark that words for screen readers stand beside. */
+function hidden(className: string, text: string): HTMLElement {
+  const mark = make("span", className, text);
+  mark.setAttribute("aria-hidden", "true");
+  return mark;
 }

@@ -1,7 +1,8 @@
 /** The first view: sign in, or make an account. */
 
-import { signIn, signUp } from "./accounts.js";
-import { byId } from "./dom.js";
+import { config, signIn, signUp } from "./accounts.js";
+import { byId, make } from "./dom.js";
+import * as oidc from "./oidc.js";
 import { GatewayError, type Session } from "./protocol.js";
 
 export function showSignIn(base: string, notice: string, done: (session: Session) => void): void {
@@ -14,6 +15,7 @@ export function showSignIn(base: string, notice: string, done: (session: Session
   byId("chat").hidden = true;
   error.textContent = notice;
   name.focus();
+  void showWays(base);
 
   form.onsubmit = async (event) => {
     event.preventDefault();
@@ -35,4 +37,19 @@ export function showSignIn(base: string, notice: string, done: (session: Session
       buttons.forEach((button) => (button.disabled = false));
     }
   };
+}
+
+/** Shows the ways in that this gateway has; without an answer, that of most. */
+async function showWays(base: string): Promise<void> {
+  const { passwords, oidc: pages } = await config(base).catch(() => ({ passwords: "Enabled" as const, oidc: [] }));
+  byId<HTMLFieldSetElement>("with-password").hidden = passwords === "Disabled";
+  byId<HTMLFieldSetElement>("with-password").disabled = passwords === "Disabled";
+  byId("issuers").replaceChildren(
+    ...(oidc.possible() ? pages : []).map((page) => {
+      const button = make("button", "", `Sign in with ${new URL(page.issuer).host}`) as HTMLButtonElement;
+      button.type = "button";
+      button.onclick = () => void oidc.begin(page);
+      return button;
+    }),
+  );
 }

@@ -1,29 +1,46 @@
-/** What the page knows of rooms and people. No DOM here: the views draw it. */
+/** What a client knows of rooms and people. No DOM here: the views draw it. */
 
-import type { Member, Message, Room, User } from "./protocol.js";
+import type { History, Member, Message, Newest, Role, Room, Summary, User } from "./protocol.js";
+import { Texts } from "./texts.js";
+import { Unread } from "./unread.js";
 
-/** A message on its way, not yet acknowledged. */
+/** A text on its way, not yet acknowledged. */
 export interface Draft {
   messageId: string;
   body: string;
+  replyTo?: number;
   failed?: string;
 }
 
 export interface RoomState {
   room: Room;
-  messages: Message[];
+  /** One's own role, once it is known. */
+  role?: Role;
+  memberCount: number;
+  texts: Texts;
+  unread: Unread;
+  newest?: Newest;
+  /** Muted until then; `Infinity` for ever, 0 not at all. Milliseconds since 1970. */
+  mutedUntil: number;
   drafts: Draft[];
+  /** Bodies of edits on their way, by the seq of the text. */
+  edits: Map<number, string>;
   members: Map<string, Member>;
   typing: Map<string, { name: string; until: number }>;
-  /** Whether older messages may exist at the store. */
+  /** Whether older texts may exist at the store. */
   more: boolean;
+  /** The newest page of texts is here, so that events continue it. */
   loaded: boolean;
+  /** Entries up to this seq came here, as events or in a page: what may be marked as read. */
+  seen: number;
 }
 
 export type Tick = "sent" | "delivered" | "read";
 
 /** A typing notice without renewal lapses after this time. */
 export const TYPING_LAPSE_MS = 6_000;
+/** As much of a body as the gateway puts into a summary. */
+const NEWEST_CHARACTERS = 200;
 
 export class State {
   rooms = new Map<string, RoomState>();
@@ -38,37 +55,95 @@ export class State {
       known.room = { ...room, last_seq: Math.max(room.last_seq, known.room.last_seq), read_seq: Math.max(room.read_seq, known.room.read_seq) };
       return known;
     }
-    const state: RoomState = { room, messages: [], drafts: [], members: new Map(), typing: new Map(), more: true, loaded: false };
+    const state: RoomState = {
+      room,
+      memberCount: 0,
+      texts: new Texts(this.me.id),
+      unread: new Unread(this.me.id),
+      mutedUntil: 0,
+      drafts: [],
+      edits: new Map(),
+      members: new Map(),
+      typing: new Map(),
+      more: true,
+      loaded: false,
+      seen: 0,
+    };
+    // Nothing is known to be unread before the summary comes, and what is read already never was.
+    state.unread.summary({ ...room, unread: 0, mentioned: 0 });
     this.rooms.set(room.id, state);
     return state;
   }
 
-  /** Takes a message in; true if it is new here. */
-  add(message: Message): boolean {
-    const state = this.rooms.get(message.room);
+  /** Takes in a room of the list of rooms. */
+  summarize(summary: Summary): RoomState {
+    const { role, members, unread, mentioned, muted_until, newest, ...room } = summary;
+    const state = this.upsert(room);
+    state.role = role;
+    state.memberCount = members;
+    state.mutedUntil = muted_until === undefined ? 0 : Date.parse(muted_until);
+    state.unread.summary({ last_seq: room.last_seq, read_seq: room.read_seq, unread, mentioned });
+    state.unread.read(state.room.read_seq);
+    // An older answer does not undo what events brought since.
+    if (newest && room.last_seq >= state.room.last_seq) state.newest = newest;
+    else if (newest && newest.seq > (state.newest?.seq ?? 0)) state.newest = newest;
+    return state;
+  }
+
+  /** Takes in what a `message` event brings; true if a text is new here. */
+  add(entry: Message): boolean {
+    const state = this.rooms.get(entry.room);
     if (!state) return false;
-    state.room.last_seq = Math.max(state.room.last_seq, message.seq);
-    state.drafts = state.drafts.filter((draft) => draft.messageId !== message.message_id);
-    state.typing.delete(message.sender);
-    if (state.messages.some((known) => known.seq === message.seq)) return false;
-    state.messages.push(message);
-    state.messages.sort((a, b) => a.seq - b.seq);
-    return true;
+    state.room.last_seq = Math.max(state.room.last_seq, entry.seq);
+    state.seen = Math.max(state.seen, entry.seq);
+    state.unread.entry(entry);
+    this.#renew(state, entry);
+    const text = entry.kind === undefined;
+    if (text) {
+      state.drafts = state.drafts.filter((draft) => draft.messageId !== entry.message_id);
+      state.typing.delete(entry.sender);
+    }
+    return state.texts.add(entry) && text;
+  }
+
+  /** Takes in a page of the view `texts`: the newest one, or one that adjoins the texts that are here. */
+  addPage(state: RoomState, page: History): void {
+    state.texts.addPage(page);
+    state.seen = Math.max(state.seen, page.last_seq);
+    const held = new Set(page.messages.map((message) => message.message_id));
+    state.drafts = state.drafts.filter((draft) => !held.has(draft.messageId));
+  }
+
+  /** The user has read a room up to `seq`. */
+  read(state: RoomState, seq: number): void {
+    state.room.read_seq = Math.max(state.room.read_seq, seq);
+    state.unread.read(seq);
   }
 
   title(state: RoomState): string {
     if (state.room.title) return state.room.title;
-    const others = [...state.members.values()].filter((member) => member.user !== this.me.id);
+    const others = this.others(state);
     return others.length > 0 ? others.map((member) => member.display_name).join(", ") : "Conversation";
   }
 
-  unread(state: RoomState): number {
-    return Math.max(0, state.room.last_seq - state.room.read_seq);
+  others(state: RoomState): Member[] {
+    return [...state.members.values()].filter((member) => member.user !== this.me.id);
+  }
+
+  /** Rooms by their newest activity. */
+  sorted(): RoomState[] {
+    const stamp = ({ newest, room }: RoomState): string => newest?.at ?? room.created_at;
+    return [...this.rooms.values()].sort((a, b) => stamp(b).localeCompare(stamp(a)) || b.room.id.localeCompare(a.room.id));
+  }
+
+  /** Unread texts of all rooms that are not muted, and those that mention the user of the muted ones. */
+  unread(): number {
+    return [...this.rooms.values()].reduce((sum, entry) => sum + (mutedNow(entry) ? entry.unread.mentioned : entry.unread.count), 0);
   }
 
   /** A tick says what all other members have done. */
   tick(state: RoomState, seq: number): Tick {
-    const others = [...state.members.values()].filter((member) => member.user !== this.me.id);
+    const others = this.others(state);
     if (others.length === 0) return "sent";
     if (others.every((member) => member.read_seq >= seq)) return "read";
     return others.every((member) => member.delivered_seq >= seq) ? "delivered" : "sent";
@@ -77,4 +152,34 @@ export class State {
   typists(state: RoomState, now: number = Date.now()): string[] {
     return [...state.typing.values()].filter((entry) => entry.until > now).map((entry) => entry.name);
   }
+
+  /** Whether the user may delete a text: one's own, and in a group anybody's as owner or admin. */
+  mayDelete(state: RoomState, text: Message): boolean {
+    return text.sender === this.me.id || (state.room.kind === "group" && this.roleIn(state) !== "member");
+  }
+
+  roleIn(state: RoomState): Role {
+    return state.members.get(this.me.id)?.role ?? state.role ?? "member";
+  }
+
+  /** Keeps the newest text of the list of rooms up. */
+  #renew(state: RoomState, entry: Message): void {
+    const { newest } = state;
+    if (entry.kind === undefined) {
+      if (entry.seq <= (newest?.seq ?? 0)) return;
+      const { seq, sender, sender_name, at, deleted = false } = entry;
+      state.newest = { seq, sender, sender_name, at, deleted, body: cut(entry.body) };
+    } else if (newest && entry.target === newest.seq && !entry.deleted) {
+      if (entry.kind === "edit") newest.body = cut(entry.body);
+      if (entry.kind === "delete") Object.assign(newest, { body: "", deleted: true });
+    }
+  }
+}
+
+export function mutedNow(state: RoomState): boolean {
+  return state.mutedUntil > Date.now();
+}
+
+function cut(body: string): string {
+  return [...body].slice(0, NEWEST_CHARACTERS).join("");
 }

@@ -1,61 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ChatClient } from "../dist/client.js";
-
-/** A WebSocket that the test drives. */
-class FakeSocket {
-  static OPEN = 1;
-  static all = [];
-  readyState = 1;
-  sent = [];
-  constructor() {
-    FakeSocket.all.push(this);
-    queueMicrotask(() => this.onopen?.());
-  }
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-  close() {}
-  bring(frame) {
-    this.onmessage?.({ data: JSON.stringify(frame) });
-  }
-}
-
-const user = { id: "u", name: "ann", display_name: "Ann" };
-const room = (last_seq) => ({ id: "r", kind: "group", title: "", last_seq, read_seq: 0, delivered_seq: 0, created_at: "" });
-const message = (seq) => ({ type: "message", message: { room: "r", seq, message_id: `m${seq}`, sender: "x", sender_name: "x", body: "", at: "" } });
-const welcome = (rooms) => ({ type: "welcome", re: 0, session: "s", user, gateway: "g", ping_seconds: 25, limits: {}, rooms, resumed: [] });
-
-async function next(count) {
-  for (let tries = 0; FakeSocket.all.length < count || FakeSocket.all[count - 1].sent.length === 0; tries++) {
-    assert.ok(tries < 200, "the client did not connect again");
-    await new Promise((wake) => setTimeout(wake, 10));
-  }
-  return FakeSocket.all[count - 1];
-}
-
-function start() {
-  FakeSocket.all = [];
-  globalThis.WebSocket = FakeSocket;
-  const seen = [];
-  const handlers = { status() {}, welcome() {}, renewed() {}, event: (event) => event.type === "message" && seen.push(event.message.seq) };
-  const client = new ChatClient("http://localhost", { token: "t", expires_in_seconds: 3600, user }, handlers);
-  client.start();
-  return { client, seen };
-}
+import { connection, message, room, settle, start, until, welcome } from "./support/fake-gateway.mjs";
 
 test("a room that a welcome leaves out is resumed where the client stood", async () => {
   const { client, seen } = start();
-  const first = await next(1);
+  const first = await connection(1);
   first.bring(welcome([room(5)]));
   first.bring(message(6));
   first.bring(message(6));
   first.onclose({ code: 1012, reason: "" });
-  const second = await next(2);
+  const second = await connection(2);
   assert.deepEqual(second.sent[0].resume, [{ room: "r", seq: 6 }]);
   second.bring(welcome([]));
   second.onclose({ code: 1012, reason: "" });
-  const third = await next(3);
+  const third = await connection(3);
   assert.deepEqual(third.sent[0].resume, [{ room: "r", seq: 6 }]);
   third.bring(welcome([]));
   third.bring({ type: "room_added", room: room(6) });
@@ -64,32 +22,69 @@ test("a room that a welcome leaves out is resumed where the client stood", async
   client.stop();
 });
 
-test("what was said before a room came back is read from the history, in order", async () => {
+test("what was said before a room came back is read from the log, in order", async () => {
   const { client, seen } = start();
-  const socket = await next(1);
+  const socket = await connection(1);
   socket.bring(welcome([room(2)]));
   socket.bring({ type: "room_added", room: room(4) });
   socket.bring(message(5));
-  const asked = socket.sent.find((frame) => frame.type === "history");
-  assert.deepEqual({ room: asked.room, after: asked.after }, { room: "r", after: 2 });
-  socket.bring({ type: "history", re: asked.id, room: "r", messages: [message(3).message, message(4).message], more: false });
-  await new Promise((wake) => setTimeout(wake, 10));
+  const [asked] = socket.of("history");
+  assert.deepEqual({ room: asked.room, after: asked.after, view: asked.view }, { room: "r", after: 2, view: "log" });
+  socket.bring({ type: "history", re: asked.id, room: "r", messages: [message(3).message, message(4).message], more: false, last_seq: 5 });
+  await settle();
   assert.deepEqual(seen, [3, 4, 5]);
+  client.stop();
+});
+
+test("a gap is filled although the store is away at first and the connection breaks meanwhile", async () => {
+  const { client, seen } = start();
+  const first = await connection(1);
+  first.bring(welcome([room(1)]));
+  first.bring({ type: "room_added", room: room(3) });
+  const [refused] = first.of("history");
+  first.bring({ type: "error", re: refused.id, code: "unavailable", message: "away", retry_after_ms: 1 });
+  await until(() => first.of("history").length === 2, "the history was not asked for again");
+  first.bring(message(4));
+  first.onclose({ code: 1006, reason: "" });
+  const second = await connection(2);
+  assert.deepEqual(second.sent[0].resume, [{ room: "r", seq: 1 }]);
+  second.bring(welcome([room(5)], [{ room: "r", from: 1, to: 5, recovered: false }]));
+  second.bring(message(6));
+  const page = (frame, seqs) => ({ type: "history", re: frame.id, room: "r", messages: seqs.map((seq) => message(seq).message), more: false, last_seq: 6 });
+  await until(() => second.of("history").length === 1, "the history was not asked for on the new connection");
+  second.bring(page(second.of("history")[0], [2, 3]));
+  await until(() => second.of("history").length === 2, "what the second gap has more was not asked for");
+  second.bring(page(second.of("history")[1], [4, 5]));
+  await settle();
+  assert.deepEqual(seen, [2, 3, 4, 5, 6]);
   client.stop();
 });
 
 test("an unanswered send is repeated on the next connection under the same id", async () => {
   const { client } = start();
-  const first = await next(1);
+  const first = await connection(1);
   first.bring(welcome([room(0)]));
-  const sending = client.send("r", "hello", "id-1");
+  const sending = client.send("r", "hello", { messageId: "id-1" });
   assert.equal(first.sent[1].message_id, "id-1");
   first.onclose({ code: 1006, reason: "" });
-  const second = await next(2);
+  const second = await connection(2);
   second.bring(welcome([room(0)]));
-  const repeat = second.sent.find((frame) => frame.type === "send");
+  const [repeat] = second.of("send");
   assert.equal(repeat.message_id, "id-1");
   second.bring({ type: "sent", re: repeat.id, room: "r", message_id: "id-1", seq: 1, at: "", duplicate: true });
   assert.equal((await sending).seq, 1);
+  client.stop();
+});
+
+test("a room that was just made is resumed from its beginning, even before anything was said", async () => {
+  const { client } = start();
+  const first = await connection(1);
+  first.bring(welcome([]));
+  const making = client.createRoom({ kind: "direct", members: ["bob"] });
+  first.bring({ type: "room", re: first.of("create_room")[0].id, room: room(0), created: true });
+  assert.equal((await making).id, "r");
+  first.onclose({ code: 1006, reason: "" });
+  const second = await connection(2);
+  assert.deepEqual(second.sent[0].resume, [{ room: "r", seq: 0 }]);
   client.stop();
 });

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Seconds beyond the drain that a gateway has to close what is left and to end.
-const GRACE_AFTER_DRAIN: i32 = 15;
+pub(super) const GRACE_AFTER_DRAIN: i32 = 15;
 /// Seconds without progress after which a rollout counts as stuck, the drain of an old gateway not counted.
 const PROGRESS_DEADLINE: i32 = 180;
 
@@ -37,7 +37,7 @@ pub(super) fn build_deployment(cluster: &ValidatedCluster, config_hash: &str) ->
             selector: meta::selector(&cluster.key.name, ROLE),
             revision_history_limit: Some(3),
             progress_deadline_seconds: Some(drain.saturating_add(PROGRESS_DEADLINE)),
-            strategy: Some(one_more_then_one_less()),
+            strategy: Some(if cluster.is_alone() { one_less_then_one_more() } else { one_more_then_one_less() }),
             template: pod_template(cluster, config_hash, drain),
             ..DeploymentSpec::default()
         }),
@@ -56,9 +56,15 @@ fn one_more_then_one_less() -> DeploymentStrategy {
     }
 }
 
+/// The old gateway ends before the new one starts. Two gateways that do not know of each other would each bring messages
+/// to their own people only, and an embedded database belongs to one process: the second would not get past its lock.
+fn one_less_then_one_more() -> DeploymentStrategy {
+    DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None }
+}
+
 fn pod_template(cluster: &ValidatedCluster, config_hash: &str, drain: i32) -> PodTemplateSpec {
     let overlay = &cluster.gateways.overlay;
-    let Mounts { volumes, mounts } = Mounts::config(cluster.names.gateway()).gateway_secrets(cluster);
+    let Mounts { volumes, mounts } = Mounts::config(cluster.names.gateway()).gateway_secrets(cluster).data(cluster);
     let mut metadata = meta::template(cluster, ROLE);
     // The operator's own labels and annotations win: selectors and rollouts depend on them.
     let mut labels = overlay.labels.clone();

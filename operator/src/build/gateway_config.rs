@@ -8,13 +8,16 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use super::{
     BuildError, gateway,
     meta::{self, Role},
-    secret_mounts::PUBSUB,
+    secret_mounts::{KAFKA_CA, KAFKA_PASSWORD, PUBSUB},
 };
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{Broker, SigningKey, ValidatedCluster},
+    reconcile::{Broker, Database, Kafka, SigningKey, ValidatedCluster},
 };
+
+/// Slots of an embedded database, always.
+const EMBEDDED_SLOTS: u32 = 1_024;
 
 /// Whether a configuration is for gateways or for the migration, which alone sees the owner's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +66,34 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         auth: config::Auth {
             passwords: cluster.passwords,
             signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
+            sessions: config::SessionLimits::default(),
+            oidc: cluster.oidc.clone(),
+        },
+        http: config::Http {
+            trusted_proxies: cluster.gateways.trusted_proxies.clone(),
+            rates: config::Rates::default(),
         },
         broker: broker_config(&cluster.broker),
-        redis: Some(config::Redis { url_file: secret_file("redis", key::URL) }),
-        database: config::Database {
-            slots: cluster.slots,
-            shards: cluster.shards.iter().map(|shard| shard_config(&shard.name, reader)).collect(),
+        redis: cluster.redis.as_ref().map(|_| config::Redis { url_file: secret_file("redis", key::URL) }),
+        database: database_config(cluster, reader),
+    }
+}
+
+fn database_config(cluster: &ValidatedCluster, reader: Reader) -> config::Database {
+    match &cluster.database {
+        Database::Shards { slots, shards } => config::Database {
+            slots: *slots,
+            shards: shards.iter().map(|shard| shard_config(&shard.name, reader)).collect(),
             embedded: None,
+        },
+        Database::Embedded(_) => config::Database {
+            slots: EMBEDDED_SLOTS,
+            shards: Vec::new(),
+            embedded: Some(config::Embedded {
+                file: [path::DATA_DIR, path::DATA_FILE].iter().collect(),
+                // As long as the pod before it may take to end.
+                wait_seconds: cluster.gateways.drain_seconds.saturating_add(gateway::GRACE_AFTER_DRAIN.unsigned_abs()),
+            }),
         },
     }
 }
@@ -82,6 +106,24 @@ fn broker_config(broker: &Broker) -> config::Broker {
         }
         Broker::SharedRedis => pubsub("redis"),
         Broker::Redis(_) => pubsub(PUBSUB),
+        Broker::Kafka(kafka) => config::Broker::Kafka(kafka_config(kafka)),
+        Broker::InProcess => config::Broker::InProcess(config::InProcess {}),
+    }
+}
+
+fn kafka_config(kafka: &Kafka) -> config::Kafka {
+    config::Kafka {
+        bootstrap_servers: kafka.bootstrap_servers.clone(),
+        topic: kafka.topic.clone(),
+        partitions: kafka.partitions.unwrap_or(config::Kafka::PARTITIONS),
+        replication_factor: kafka.replication_factor,
+        security_protocol: kafka.protocol,
+        ca_file: kafka.ca.as_ref().map(|_| secret_file(KAFKA_CA, key::CA)),
+        sasl: kafka.sasl.as_ref().map(|sasl| config::Sasl {
+            mechanism: sasl.mechanism,
+            username: sasl.username.clone(),
+            password_file: secret_file(KAFKA_PASSWORD, key::PASSWORD),
+        }),
     }
 }
 

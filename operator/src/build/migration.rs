@@ -40,7 +40,7 @@ pub(super) fn hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
     // Of the configuration only what the migration uses: a changed limit must not run it again.
     let database: serde_json::Value = serde_json::from_str(&config)?;
     let mut hasher = Hasher::new().text(&cluster.images.gateway).text(&database["database"].to_string());
-    for shard in &cluster.shards {
+    for shard in cluster.shards() {
         hasher = match &shard.backend {
             ShardBackend::Managed(managed) => {
                 let credentials = &managed.credentials;

@@ -5,6 +5,7 @@ mod gateway_config;
 mod meta;
 mod migration;
 mod network_policy;
+mod persistent_volume_claim;
 mod pod;
 mod pod_disruption_budget;
 mod postgresql;
@@ -31,27 +32,34 @@ pub struct BuildError(#[from] serde_json::Error);
 /// Everything that should exist for `cluster`.
 ///
 /// The gateways' ConfigMap and Deployment are built only after the migration that they need has completed; until then
-/// they are [held](Resources::held): what runs keeps running, untouched.
+/// they are [held](Resources::held): what runs keeps running, untouched. An embedded database needs none: its gateway
+/// brings it up to date itself.
 ///
 /// # Errors
 /// When the configuration cannot be serialised, which no valid cluster leads to.
 pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildError> {
-    let migration = migration::build_migration(cluster)?;
+    let migration = cluster.embedded().is_none().then(|| migration::build_migration(cluster)).transpose()?;
+    let migrated = migration.as_ref().is_none_or(|migration| cluster.completed_migrations.contains(&migration.name));
     let (gateway_config, deployment) = gateway_config::build_gateway_config(cluster)?;
     let mut resources = Resources {
         service_accounts: vec![service_account::build_service_account(cluster)],
         secrets: secret::build_secrets(cluster),
-        config_maps: vec![migration.config_map],
+        config_maps: Vec::new(),
+        persistent_volume_claims: persistent_volume_claim::build_data_claim(cluster).into_iter().collect(),
         services: service::build_services(cluster),
         network_policies: network_policy::build_network_policies(cluster),
         pod_disruption_budgets: pod_disruption_budget::build_pod_disruption_budgets(cluster),
         stateful_sets: build_stateful_sets(cluster),
-        jobs: vec![migration.job],
+        jobs: Vec::new(),
         deployments: Vec::new(),
         held: std::collections::BTreeSet::new(),
         stage: Prepared,
     };
-    if cluster.completed_migrations.contains(&migration.name) {
+    if let Some(migration) = migration {
+        resources.config_maps.push(migration.config_map);
+        resources.jobs.push(migration.job);
+    }
+    if migrated {
         resources.config_maps.push(gateway_config);
         resources.deployments.push(deployment);
     } else {
@@ -67,18 +75,21 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
     Ok(resources)
 }
 
-/// Name of the migration Job that the gateways of `cluster` wait for.
+/// Name of the migration Job that the gateways of `cluster` wait for; `None` with an embedded database.
 ///
 /// # Errors
 /// When the configuration cannot be serialised, which no valid cluster leads to.
-pub fn migration_name(cluster: &ValidatedCluster) -> Result<String, BuildError> {
-    Ok(cluster.names.migration(&migration::hash(cluster)?))
+pub fn migration_name(cluster: &ValidatedCluster) -> Result<Option<String>, BuildError> {
+    if cluster.embedded().is_some() {
+        return Ok(None);
+    }
+    Ok(Some(cluster.names.migration(&migration::hash(cluster)?)))
 }
 
 fn build_stateful_sets(cluster: &ValidatedCluster) -> Vec<k8s_openapi::api::apps::v1::StatefulSet> {
     let mut sets = Vec::new();
     sets.extend(rabbitmq::build_rabbitmq(cluster));
     sets.extend(redis::build_redis(cluster));
-    sets.extend(cluster.shards.iter().filter_map(|shard| postgresql::build_postgresql(cluster, shard)));
+    sets.extend(cluster.shards().iter().filter_map(|shard| postgresql::build_postgresql(cluster, shard)));
     sets
 }

@@ -1,5 +1,5 @@
 //! NetworkPolicies: who may open a connection to which pod. What pods open themselves is not restricted, because
-//! external backends can be anywhere.
+//! external backends can be anywhere; only a gateway with everything in its own process has nothing to open.
 
 use std::collections::BTreeMap;
 
@@ -18,25 +18,32 @@ use crate::{
 
 pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkPolicy> {
     let gateways = || peer(cluster, Component::Gateway);
-    let mut policies = vec![
-        build_policy(
+    let mut policies = vec![build_policy(
+        cluster,
+        Role::of(Component::Gateway),
+        cluster.names.gateway(),
+        // Clients come from anywhere; statistics are for the operator alone. The kubelet's probes are always let in.
+        vec![rule(port::GATEWAY_HTTP, None), rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster)]))],
+    )];
+    if cluster.embedded().is_some() {
+        policies.iter_mut().for_each(forbid_egress);
+    } else {
+        policies.push(build_policy(
             cluster,
-            Role::of(Component::Gateway),
-            cluster.names.gateway(),
-            // Clients come from anywhere; statistics are for the operator alone. The kubelet's probes are always let in.
-            vec![rule(port::GATEWAY_HTTP, None), rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster)]))],
-        ),
-        build_policy(cluster, Role::of(Component::Migration), cluster.names.migration_policy(), Vec::new()),
-    ];
+            Role::of(Component::Migration),
+            cluster.names.migration_policy(),
+            Vec::new(),
+        ));
+    }
     if cluster.broker.is_managed() {
         let rules = vec![rule(port::RABBITMQ, Some(vec![gateways()]))];
         policies.push(build_policy(cluster, Role::of(Component::Broker), cluster.names.rabbitmq(), rules));
     }
-    if cluster.redis.is_managed() {
+    if cluster.has_managed_redis() {
         let rules = vec![rule(port::REDIS, Some(vec![gateways()]))];
         policies.push(build_policy(cluster, Role::of(Component::Cache), cluster.names.redis(), rules));
     }
-    for shard in &cluster.shards {
+    for shard in cluster.shards() {
         if let ShardBackend::Managed(_) = shard.backend {
             let peers = vec![gateways(), peer(cluster, Component::Migration)];
             let (role, name) = (Role::shard(&shard.name), cluster.names.shard(&shard.name));
@@ -60,6 +67,13 @@ fn build_policy(
             ingress: Some(ingress).filter(|rules| !rules.is_empty()),
             egress: None,
         }),
+    }
+}
+
+/// Answers to clients are not concerned: a policy is about who opens a connection.
+fn forbid_egress(policy: &mut NetworkPolicy) {
+    if let Some(spec) = &mut policy.spec {
+        spec.policy_types.get_or_insert_default().push("Egress".to_owned());
     }
 }
 

@@ -16,10 +16,10 @@ pub(super) fn build_pod_disruption_budgets(cluster: &ValidatedCluster) -> Vec<Po
     if cluster.broker.is_managed() {
         budgets.push(build_budget(cluster, Role::of(Component::Broker), cluster.names.rabbitmq()));
     }
-    if cluster.redis.is_managed() {
+    if cluster.has_managed_redis() {
         budgets.push(build_budget(cluster, Role::of(Component::Cache), cluster.names.redis()));
     }
-    for shard in &cluster.shards {
+    for shard in cluster.shards() {
         if let ShardBackend::Managed(_) = shard.backend {
             budgets.push(build_budget(cluster, Role::shard(&shard.name), cluster.names.shard(&shard.name)));
         }

@@ -1,19 +1,15 @@
 //! A managed shard: one PostgreSQL server with its own volume.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::{
-    api::{
-        apps::v1::StatefulSet,
-        core::v1::{Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
-    },
-    apimachinery::pkg::api::resource::Quantity,
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Container, PersistentVolumeClaim},
 };
 use kube::api::ObjectMeta;
 
 use super::{
     gateway::container_port,
     meta::{self, Role},
+    persistent_volume_claim::claim_spec,
     pod::{self, Pace, mount, mount_read_only, scratch_volume, secret_volume},
     stateful_set::{Backend, build_stateful_set},
 };
@@ -104,7 +100,6 @@ fn arguments(memory: u64) -> Vec<String> {
 }
 
 fn claim(cluster: &ValidatedCluster, role: Role<'_>, managed: &ManagedShard) -> PersistentVolumeClaim {
-    let requests = BTreeMap::from([("storage".to_owned(), Quantity(managed.storage.clone()))]);
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some("data".to_owned()),
@@ -112,12 +107,7 @@ fn claim(cluster: &ValidatedCluster, role: Role<'_>, managed: &ManagedShard) -> 
             labels: Some(meta::lasting_labels(&cluster.key.name, role)),
             ..ObjectMeta::default()
         },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            storage_class_name: managed.storage_class.clone(),
-            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
-            ..PersistentVolumeClaimSpec::default()
-        }),
+        spec: Some(claim_spec(&managed.volume)),
         status: None,
     }
 }

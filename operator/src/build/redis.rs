@@ -19,7 +19,7 @@ const DEFAULT_MEMORY: u64 = 256 << 20;
 
 /// The StatefulSet, unless Redis is the user's.
 pub(super) fn build_redis(cluster: &ValidatedCluster) -> Option<StatefulSet> {
-    let Redis::Managed { credentials, resources } = &cluster.redis else { return None };
+    let Some(Redis::Managed { credentials, resources }) = &cluster.redis else { return None };
     let resources = resources.clone().unwrap_or_else(|| pod::resources("50m", "32Mi", "256Mi"));
     // A quarter is left for buffers of clients and for fragmentation.
     let memory = pod::memory_bytes(&resources, DEFAULT_MEMORY) / 4 * 3;

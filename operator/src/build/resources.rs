@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -25,6 +25,8 @@ pub enum Kind {
     Secret,
     /// `v1` ConfigMap.
     ConfigMap,
+    /// `v1` PersistentVolumeClaim.
+    PersistentVolumeClaim,
     /// `v1` Service.
     Service,
     /// `networking.k8s.io/v1` NetworkPolicy.
@@ -41,10 +43,11 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of application.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ServiceAccount,
         Self::Secret,
         Self::ConfigMap,
+        Self::PersistentVolumeClaim,
         Self::Service,
         Self::NetworkPolicy,
         Self::PodDisruptionBudget,
@@ -60,6 +63,7 @@ impl Kind {
             Self::ServiceAccount => "ServiceAccount",
             Self::Secret => "Secret",
             Self::ConfigMap => "ConfigMap",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Service => "Service",
             Self::NetworkPolicy => "NetworkPolicy",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
@@ -76,6 +80,7 @@ impl Kind {
             Self::ServiceAccount => ApiResource::erase::<ServiceAccount>(&()),
             Self::Secret => ApiResource::erase::<Secret>(&()),
             Self::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
+            Self::PersistentVolumeClaim => ApiResource::erase::<PersistentVolumeClaim>(&()),
             Self::Service => ApiResource::erase::<Service>(&()),
             Self::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
             Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
@@ -133,6 +138,8 @@ pub struct Resources<S> {
     pub secrets: Vec<Secret>,
     /// See the kind.
     pub config_maps: Vec<ConfigMap>,
+    /// See the kind. Those of StatefulSets are not among them: their controller makes them.
+    pub persistent_volume_claims: Vec<PersistentVolumeClaim>,
     /// See the kind.
     pub services: Vec<Service>,
     /// See the kind.
@@ -172,6 +179,7 @@ impl<S> Resources<S> {
             service_accounts,
             secrets,
             config_maps,
+            persistent_volume_claims,
             services,
             network_policies,
             pod_disruption_budgets,
@@ -185,6 +193,7 @@ impl<S> Resources<S> {
         push_all(&mut children, Kind::ServiceAccount, service_accounts)?;
         push_all(&mut children, Kind::Secret, secrets)?;
         push_all(&mut children, Kind::ConfigMap, config_maps)?;
+        push_all(&mut children, Kind::PersistentVolumeClaim, persistent_volume_claims)?;
         push_all(&mut children, Kind::Service, services)?;
         push_all(&mut children, Kind::NetworkPolicy, network_policies)?;
         push_all(&mut children, Kind::PodDisruptionBudget, pod_disruption_budgets)?;
@@ -201,6 +210,7 @@ impl<S> Resources<S> {
             service_accounts: self.service_accounts,
             secrets: self.secrets,
             config_maps: self.config_maps,
+            persistent_volume_claims: self.persistent_volume_claims,
             services: self.services,
             network_policies: self.network_policies,
             pod_disruption_budgets: self.pod_disruption_budgets,

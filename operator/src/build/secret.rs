@@ -28,11 +28,11 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
         ];
         secrets.push(build_secret(owned(Component::Broker, names.rabbitmq()), &values));
     }
-    if let Redis::Managed { credentials, .. } = &cluster.redis {
+    if let Some(Redis::Managed { credentials, .. }) = &cluster.redis {
         let values = [(key::PASSWORD, &credentials.password), (key::URL, &credentials.url)];
         secrets.push(build_secret(owned(Component::Cache, names.redis()), &values));
     }
-    for shard in &cluster.shards {
+    for shard in cluster.shards() {
         if let ShardBackend::Managed(managed) = &shard.backend {
             let credentials = &managed.credentials;
             let values = [

@@ -1,10 +1,12 @@
-//! Volumes and mounts that bring Secrets into gateway and migration pods, always under the same file names.
+//! Volumes and mounts that bring Secrets into gateway and migration pods, always under the same file names, and the
+//! volume of an embedded database.
 
 use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Volume, VolumeMount};
 
 use super::{
     gateway_config::Reader,
-    pod::{mount_read_only, secret_volume},
+    persistent_volume_claim::data_volume,
+    pod::{mount, mount_read_only, secret_volume},
 };
 use crate::{
     names::{key, path},
@@ -13,6 +15,10 @@ use crate::{
 
 /// Folder of the URL of a Redis that only brings messages.
 pub(super) const PUBSUB: &str = "redis-pubsub";
+
+/// Folders of what gateways need for Kafka: two, since the Secrets may be two.
+pub(super) const KAFKA_CA: &str = "kafka-ca";
+pub(super) const KAFKA_PASSWORD: &str = "kafka";
 
 /// Volumes of a pod and where its container sees them.
 #[derive(Debug, Default)]
@@ -43,19 +49,37 @@ impl Mounts {
             Broker::Managed { .. } => self.add("rabbitmq", &names.rabbitmq(), &[(key::URI, key::URI)]),
             Broker::External(from) => self.add_key("rabbitmq", from, key::URI),
             Broker::Redis(from) => self.add_key(PUBSUB, from, key::URL),
-            // Mounted as `redis` below.
-            Broker::SharedRedis => {}
+            Broker::Kafka(kafka) => {
+                if let Some(from) = &kafka.ca {
+                    self.add_key(KAFKA_CA, from, key::CA);
+                }
+                if let Some(sasl) = &kafka.sasl {
+                    self.add_key(KAFKA_PASSWORD, &sasl.password, key::PASSWORD);
+                }
+            }
+            // Mounted as `redis` below, or nowhere.
+            Broker::SharedRedis | Broker::InProcess => {}
         }
         match &cluster.redis {
-            Redis::Managed { .. } => self.add("redis", &names.redis(), &[(key::URL, key::URL)]),
-            Redis::External(from) => self.add_key("redis", from, key::URL),
+            Some(Redis::Managed { .. }) => self.add("redis", &names.redis(), &[(key::URL, key::URL)]),
+            Some(Redis::External(from)) => self.add_key("redis", from, key::URL),
+            None => {}
         }
         self.shards(cluster, Reader::Gateway)
     }
 
+    /// The volume of an embedded database, if there is one.
+    pub(super) fn data(mut self, cluster: &ValidatedCluster) -> Self {
+        if cluster.embedded().is_some() {
+            self.volumes.push(data_volume(cluster, "data"));
+            self.mounts.push(mount("data", path::DATA_DIR));
+        }
+        self
+    }
+
     /// The URIs of every shard, as far as `reader` may see them.
     pub(super) fn shards(mut self, cluster: &ValidatedCluster, reader: Reader) -> Self {
-        for shard in &cluster.shards {
+        for shard in cluster.shards() {
             let (secret, items) = shard_items(cluster, shard, reader);
             let items: Vec<(&str, &str)> = items.iter().map(|(key, file)| (key.as_str(), *file)).collect();
             self.add(&format!("shard-{}", shard.name), &secret, &items);

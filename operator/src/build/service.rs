@@ -17,11 +17,11 @@ pub(super) fn build_services(cluster: &ValidatedCluster) -> Vec<Service> {
         let role = Role::of(Component::Broker);
         services.push(build_headless(cluster, role, cluster.names.rabbitmq(), ("amqp", port::RABBITMQ)));
     }
-    if cluster.redis.is_managed() {
+    if cluster.has_managed_redis() {
         let role = Role::of(Component::Cache);
         services.push(build_headless(cluster, role, cluster.names.redis(), ("redis", port::REDIS)));
     }
-    for shard in &cluster.shards {
+    for shard in cluster.shards() {
         if let ShardBackend::Managed(_) = shard.backend {
             let (role, name) = (Role::shard(&shard.name), cluster.names.shard(&shard.name));
             services.push(build_headless(cluster, role, name, ("postgresql", port::POSTGRESQL)));

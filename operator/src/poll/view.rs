@@ -105,6 +105,7 @@ pub(crate) mod tests {
             messages: MessageCounters::default(),
             broker: component(true),
             redis: component(true),
+            issuers: Vec::new(),
             shards: shards
                 .iter()
                 .map(|(name, slots)| ShardStats { name: (*name).to_owned(), slots: *slots, component: component(true) })

@@ -1,7 +1,9 @@
 //! The conditions of the parts: gateways, broker, Redis, shards, rollout. Pure.
 
+use chat_gateway_config::Embedded;
+
 use super::{
-    conditions::{BrokerKind, Inputs, Verdict, trouble_of},
+    conditions::{BrokerKind, DatabaseKind, Inputs, Verdict, trouble_of},
     observed::{BackendObserved, MigrationObserved},
 };
 use crate::{names::Component, poll::Opinion};
@@ -67,7 +69,9 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
         return Part::new(State::False, &reason, &format!("{ready} of {wanted} gateways are ready; {message}"));
     }
     let (reason, message) = match (&inputs.observed.gateways, inputs.migration()) {
-        (None, None) if !matches!(inputs.verdict, Verdict::Applied) => {
+        (None, None)
+            if !matches!(inputs.verdict, Verdict::Applied) || inputs.shape.database_kind == DatabaseKind::Embedded =>
+        {
             ("NotCreated", "there is no Deployment yet".to_owned())
         }
         (None, _) => {
@@ -84,6 +88,8 @@ pub(super) fn broker(inputs: &Inputs<'_>) -> Part {
     let what = match inputs.shape.broker_kind {
         BrokerKind::RabbitMq => (Component::Broker, "RabbitMQ"),
         BrokerKind::Redis => (Component::Cache, "Redis Pub/Sub"),
+        BrokerKind::Kafka => (Component::Broker, "Kafka"),
+        BrokerKind::InProcess => return within(&opinion, "the broker", "messages stay in the gateway's own process"),
     };
     backend(inputs, inputs.shape.broker.as_deref(), what, opinion)
 }
@@ -91,6 +97,10 @@ pub(super) fn broker(inputs: &Inputs<'_>) -> Part {
 /// `CacheAvailable`.
 pub(super) fn cache(inputs: &Inputs<'_>) -> Part {
     let opinion = inputs.view.opinion(|stats| Some(&stats.redis));
+    if inputs.shape.broker_kind == BrokerKind::InProcess {
+        let good = "limits and presence are kept in the gateway's own process";
+        return within(&opinion, "what counts limits and presence", good);
+    }
     backend(inputs, inputs.shape.cache.as_deref(), (Component::Cache, "Redis"), opinion)
 }
 
@@ -98,6 +108,9 @@ pub(super) fn cache(inputs: &Inputs<'_>) -> Part {
 pub(super) fn database(inputs: &Inputs<'_>) -> Part {
     if inputs.shape.shards.is_empty() {
         return Part::new(State::Unknown, "NotObserved", "the shards are not known yet");
+    }
+    if inputs.shape.database_kind == DatabaseKind::Embedded {
+        return shard(inputs, Embedded::SHARD, None);
     }
     let mut unknown = None;
     for (name, set) in &inputs.shape.shards {
@@ -120,7 +133,24 @@ pub(super) fn database(inputs: &Inputs<'_>) -> Part {
 pub(super) fn shard(inputs: &Inputs<'_>, name: &str, set: Option<&str>) -> Part {
     let opinion =
         inputs.view.opinion(|stats| stats.shards.iter().find(|shard| shard.name == name).map(|shard| &shard.component));
+    if inputs.shape.database_kind == DatabaseKind::Embedded {
+        return within(&opinion, "the embedded database", "the gateway reads and writes its own database");
+    }
     backend(inputs, set, (Component::Database, &format!("shard {name}")), opinion)
+}
+
+/// A part that is no program of its own: only the gateway can say how it is.
+fn within(opinion: &Opinion, what: &str, good: &str) -> Part {
+    match opinion {
+        Opinion::Good => Part::new(State::True, "InProcess", good),
+        Opinion::Bad { reason, message } => {
+            Part::new(State::False, reason, &format!("{what} is not available: {message}"))
+        }
+        Opinion::None => {
+            let message = format!("{what} is in the gateway's own process, and no gateway has said yet how it is");
+            Part::new(State::Unknown, "NotObserved", &message)
+        }
+    }
 }
 
 fn backend(inputs: &Inputs<'_>, set: Option<&str>, (component, what): (Component, &str), opinion: Opinion) -> Part {
@@ -163,6 +193,9 @@ pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
         let message =
             format!("shard {name} owns no slots; this version does not move slots to a shard that was added later");
         return Part::new(State::False, "ShardEmpty", &message);
+    }
+    if inputs.shape.database_kind == DatabaseKind::Embedded {
+        return Part::new(State::True, "Balanced", &format!("the embedded database owns all {owned} slots"));
     }
     let list: Vec<String> = counts.iter().map(|(name, slots)| format!("{name}: {slots}")).collect();
     Part::new(State::True, "Balanced", &format!("slots by shard: {}", list.join(", ")))

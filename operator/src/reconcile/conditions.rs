@@ -37,6 +37,20 @@ pub enum BrokerKind {
     RabbitMq,
     /// Pub/Sub of a Redis.
     Redis,
+    /// Apache Kafka.
+    Kafka,
+    /// The only gateway itself.
+    InProcess,
+}
+
+/// What the database is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// PostgreSQL shards, which a migration makes ready.
+    #[default]
+    Shards,
+    /// A file of the only gateway, which that makes ready itself.
+    Embedded,
 }
 
 /// What the backends are, as far as the conditions depend on it.
@@ -48,13 +62,16 @@ pub struct Shape {
     pub broker_kind: BrokerKind,
     /// Name of managed Redis' StatefulSet.
     pub cache: Option<String>,
-    /// The shards: name, and the StatefulSet of those that are managed.
+    /// What the database is.
+    pub database_kind: DatabaseKind,
+    /// The shards: name, and the StatefulSet of those that are managed. An embedded database is one, too.
     pub shards: Vec<(String, Option<String>)>,
     /// Number of slots.
     pub slots: i32,
     /// Gateways wanted.
     pub replicas: i32,
-    /// Name of the migration that the gateways need; `None` while the cluster could not be built.
+    /// Name of the migration that the gateways need; `None` while the cluster could not be built, and with an embedded
+    /// database.
     pub migration: Option<String>,
 }
 
@@ -81,6 +98,12 @@ impl Inputs<'_> {
     /// The migration that the gateways need, as far as it has come.
     pub(super) fn migration(&self) -> Option<&MigrationObserved> {
         self.observed.migrations.get(self.shape.migration.as_ref()?)
+    }
+
+    /// Whether the gateways cannot be of the newest revision yet, because the shards are not.
+    fn waits_for_migration(&self) -> bool {
+        self.shape.database_kind == DatabaseKind::Shards
+            && !matches!(self.migration(), Some(MigrationObserved::Completed))
     }
 }
 
@@ -167,7 +190,7 @@ fn ready(inputs: &Inputs<'_>, parts: &[(ConditionType, Part)]) -> Part {
 
 /// Work that is on its way, although nothing is wrong with it.
 fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
-    if !matches!(inputs.migration(), Some(MigrationObserved::Completed)) {
+    if inputs.waits_for_migration() {
         return Some(("Migrating", "the migration of the shards has not completed".to_owned()));
     }
     match &inputs.observed.gateways {

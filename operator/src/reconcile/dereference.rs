@@ -92,7 +92,7 @@ async fn read_locked_volumes(
 ) -> Result<BTreeMap<String, LockedVolume>, DereferenceError> {
     let names = Names::new(key.name.as_str());
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &key.namespace);
-    let shards = cluster.spec.database.shards.iter().filter(|shard| {
+    let shards = cluster.spec.database.shards().iter().filter(|shard| {
         shard.managed.is_some() && live.get(&ChildId::new(Kind::Secret, &names.shard(&shard.name))).is_none()
     });
     let reads = shards.map(|shard| {
@@ -115,7 +115,7 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     let spec = &cluster.spec;
     let mut names: Vec<String> = spec
         .database
-        .shards
+        .shards()
         .iter()
         .filter_map(|shard| shard.url_secret_ref.as_ref())
         .map(|from| from.name.clone())
@@ -127,7 +127,10 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     );
     let pubsub = spec.broker.redis_pub_sub.as_ref().and_then(|broker| broker.url_secret_ref.as_ref());
     names.extend(pubsub.map(|from| from.name.clone()));
-    names.extend(spec.redis.url_secret_ref.as_ref().map(|from| from.name.clone()));
+    let kafka = spec.broker.kafka.as_ref();
+    names.extend(kafka.and_then(|kafka| kafka.ca_secret_ref.as_ref()).map(|from| from.name.clone()));
+    names.extend(kafka.and_then(|kafka| kafka.sasl.as_ref()).map(|sasl| sasl.password_secret_ref.name.clone()));
+    names.extend(spec.redis.as_ref().and_then(|redis| redis.url_secret_ref.as_ref()).map(|from| from.name.clone()));
     names.sort_unstable();
     names.dedup();
     names

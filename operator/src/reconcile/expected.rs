@@ -27,7 +27,10 @@ const GATEWAY: [Kind; 6] = [
 pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
     let mut children: Vec<ChildId> = GATEWAY.map(|kind| ChildId::new(kind, &names.gateway())).into();
-    children.push(ChildId::new(Kind::NetworkPolicy, &names.migration_policy()));
+    match &spec.database.embedded {
+        Some(_) => children.push(ChildId::new(Kind::PersistentVolumeClaim, &names.data_claim())),
+        None => children.push(ChildId::new(Kind::NetworkPolicy, &names.migration_policy())),
+    }
     children.push(ChildId::new(Kind::Secret, &names.admin_token()));
     if spec.auth.as_ref().is_none_or(|auth| auth.signing_key_secret_ref.is_none()) {
         children.push(ChildId::new(Kind::Secret, &names.signing_key()));
@@ -36,10 +39,10 @@ pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     if spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some()) {
         backend(names.rabbitmq());
     }
-    if spec.redis.managed.is_some() {
+    if spec.redis.as_ref().is_some_and(|redis| redis.managed.is_some()) {
         backend(names.redis());
     }
-    for shard in spec.database.shards.iter().filter(|shard| shard.managed.is_some()) {
+    for shard in spec.database.shards().iter().filter(|shard| shard.managed.is_some()) {
         backend(names.shard(&shard.name));
     }
     children

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 pub use self::{
     apply::{Applied, ApplyError, Hands},
-    conditions::{BrokerKind, Inputs, Shape, Verdict, conditions},
+    conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
     expected::expected_children,
     live::Live,
@@ -31,8 +31,8 @@ pub use self::{
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
-        Broker, BrokerCredentials, DeletionPolicy, Gateways, ManagedShard, PodOverlay, Redis, RedisCredentials,
-        SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster,
+        Broker, BrokerCredentials, Database, DeletionPolicy, Gateways, Kafka, ManagedShard, PodOverlay, Redis,
+        RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{
@@ -92,7 +92,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
 
 struct Advanced {
     stages: Result<Resources<Applied>, PassError>,
-    /// The migration that the gateways need, as soon as it is known.
+    /// The migration that the gateways need, as soon as it is known; an embedded database needs none.
     migration: Option<String>,
 }
 
@@ -102,7 +102,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     let stages = async {
         let validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
         context.poller.watch(key, &validated.admin_token);
-        migration = Some(migration_name(&validated)?);
+        migration = migration_name(&validated)?;
         let prepared = build(&validated)?;
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let whose = (key, validated.uid.as_str());

@@ -84,6 +84,7 @@ pub(super) fn plan(
         .iter()
         .filter(|(id, object)| {
             !wanted.contains(id)
+                && !holds_data(id.kind)
                 && object.metadata.deletion_timestamp.is_none()
                 && has_our_labels(key, object)
                 && ownership(key, uid, object) == Ownership::Ours
@@ -91,6 +92,12 @@ pub(super) fn plan(
         .map(|(id, object)| (id.clone(), object.uid()))
         .collect();
     Ok(plan)
+}
+
+/// What holds people's data is never pruned, whatever the labels say: a StatefulSet's claims carry ours, too, and a
+/// retained claim of an earlier ChatCluster belongs to whoever kept it. The operator has no right to delete one.
+const fn holds_data(kind: Kind) -> bool {
+    matches!(kind, Kind::PersistentVolumeClaim)
 }
 
 /// No plan could be made.
@@ -130,6 +137,34 @@ mod tests {
     fn object(labels: &serde_json::Value, owners: &serde_json::Value) -> DynamicObject {
         serde_json::from_value(json!({ "metadata": { "name": "x", "labels": labels, "ownerReferences": owners } }))
             .unwrap()
+    }
+
+    /// Claims that a StatefulSet made carry our labels, and a retained claim of an embedded database has no owner.
+    #[test]
+    fn volumes_are_never_pruned() {
+        let key = ClusterKey::new("ns", "demo");
+        let ours = json!({ label::MANAGED_BY: "chat-operator", label::CLUSTER: "demo" });
+        let mut live = Live::default();
+        for kind in [Kind::PersistentVolumeClaim, Kind::ConfigMap] {
+            live.insert(ChildId::new(kind, "x"), object(&ours, &json!([])));
+        }
+        let nothing = Resources {
+            service_accounts: Vec::new(),
+            secrets: Vec::new(),
+            config_maps: Vec::new(),
+            persistent_volume_claims: Vec::new(),
+            services: Vec::new(),
+            network_policies: Vec::new(),
+            pod_disruption_budgets: Vec::new(),
+            stateful_sets: Vec::new(),
+            jobs: Vec::new(),
+            deployments: Vec::new(),
+            held: std::collections::BTreeSet::new(),
+            stage: Prepared,
+        };
+        let pruned: Vec<ChildId> =
+            plan(&key, "u1", &nothing, &live).unwrap().prune.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(pruned, [ChildId::new(Kind::ConfigMap, "x")]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use chat_crds::{
     ChatCluster, ChatClusterStatus,
-    chat_cluster::{ConditionType, Effective, ShardStatus},
+    chat_cluster::{self as crd, ConditionType, Effective, ShardStatus},
 };
+use chat_gateway_config::Embedded;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use super::{
     availability::{self, State},
-    conditions::{BrokerKind, Inputs, Shape, Verdict, conditions},
+    conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
     observed::Observed,
 };
 use crate::{
@@ -47,19 +48,26 @@ impl Shape {
     pub fn of(cluster: &ChatCluster, migration: Option<String>) -> Self {
         let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
         let managed_broker = spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some());
-        let cache = spec.redis.managed.as_ref().map(|_| names.redis());
+        let cache = spec.redis.as_ref().and_then(|redis| redis.managed.as_ref()).map(|_| names.redis());
         let pubsub = spec.broker.redis_pub_sub.as_ref();
+        let embedded = spec.database.embedded.is_some();
         let shared = pubsub.is_some_and(|broker| broker.url_secret_ref.is_none());
         Self {
             broker: if shared { cache.clone() } else { managed_broker.then(|| names.rabbitmq()) },
-            broker_kind: if pubsub.is_some() { BrokerKind::Redis } else { BrokerKind::RabbitMq },
+            broker_kind: match spec.broker {
+                crd::Broker { in_process: Some(_), .. } => BrokerKind::InProcess,
+                crd::Broker { redis_pub_sub: Some(_), .. } => BrokerKind::Redis,
+                crd::Broker { kafka: Some(_), .. } => BrokerKind::Kafka,
+                crd::Broker { .. } => BrokerKind::RabbitMq,
+            },
             cache,
-            shards: spec
-                .database
-                .shards
-                .iter()
-                .map(|shard| (shard.name.clone(), shard.managed.as_ref().map(|_| names.shard(&shard.name))))
-                .collect(),
+            database_kind: if embedded { DatabaseKind::Embedded } else { DatabaseKind::Shards },
+            shards: if embedded {
+                vec![(Embedded::SHARD.to_owned(), None)]
+            } else {
+                let set = |shard: &crd::Shard| shard.managed.as_ref().map(|_| names.shard(&shard.name));
+                spec.database.shards().iter().map(|shard| (shard.name.clone(), set(shard))).collect()
+            },
             slots: spec.effective_slots(),
             replicas: spec.effective_replicas(),
             migration,

@@ -1,5 +1,7 @@
 //! Spec and fetched objects become a [`ValidatedCluster`], or one reason why they cannot.
 
+mod kafka;
+
 use chat_crds::chat_cluster as crd;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -9,8 +11,8 @@ use super::{
     dereference::Dereferenced,
     observed,
     validated::{
-        Broker, DeletionPolicy, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard, ShardBackend, SigningKey,
-        ValidatedCluster,
+        Broker, Database, DeletionPolicy, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard, ShardBackend,
+        SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{
@@ -93,12 +95,12 @@ pub fn validate(
             crd::Passwords::Enabled => chat_gateway_config::Passwords::Enabled,
             crd::Passwords::Disabled => chat_gateway_config::Passwords::Disabled,
         },
+        oidc: issuers(spec)?,
         signing_key,
         admin_token: keeper.admin_token()?,
         broker: broker(spec, &secrets, &mut keeper)?,
         redis: redis(spec, &secrets, &mut keeper)?,
-        slots: unsigned("spec.database.slots", spec.effective_slots())?,
-        shards: shards(spec, &secrets, &mut keeper)?,
+        database: database(spec, &secrets, &mut keeper)?,
         completed_migrations: fetched
             .live
             .all_typed::<Job>(Kind::Job)
@@ -121,6 +123,19 @@ fn unsigned(field: &str, value: i32) -> Result<u32, ValidateError> {
     u32::try_from(value).map_err(|_| invalid(&format!("{field}: must not be negative; set a value of 0 or more")))
 }
 
+fn issuers(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::Oidc>, ValidateError> {
+    let issuer = |issuer: &crd::Oidc| chat_gateway_config::Oidc {
+        issuer: issuer.issuer.clone(),
+        audience: issuer.audience.clone(),
+        name_claim: issuer.name_claim.clone().unwrap_or_else(chat_gateway_config::Oidc::default_name_claim),
+        client_id: issuer.client_id.clone(),
+        ca_file: None,
+    };
+    let issuers: Vec<_> = spec.auth.iter().flat_map(|auth| &auth.oidc).map(issuer).collect();
+    chat_gateway_config::Oidc::check(&issuers).map_err(|error| invalid(&format!("spec.{error}")))?;
+    Ok(issuers)
+}
+
 fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
     let limits = spec.effective_limits();
     Ok(Gateways {
@@ -132,9 +147,17 @@ fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
             message_bytes: unsigned("spec.gateways.limits.messageBytes", limits.message_bytes)?,
             rooms_per_connection: unsigned("spec.gateways.limits.roomsPerConnection", limits.rooms_per_connection)?,
         },
+        trusted_proxies: proxies(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
     })
+}
+
+fn proxies(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::Cidr>, ValidateError> {
+    let networks = spec.gateways.iter().flat_map(|gateways| &gateways.trusted_proxies);
+    networks
+        .map(|text| text.parse().map_err(|error| invalid(&format!("spec.gateways.trustedProxies: {error}"))))
+        .collect()
 }
 
 fn overlay(template: crd::PodTemplate) -> PodOverlay {
@@ -166,14 +189,28 @@ fn broker(
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
 ) -> Result<Broker, ValidateError> {
-    let rabbitmq = match (&spec.broker.rabbitmq, &spec.broker.redis_pub_sub) {
-        (Some(rabbitmq), None) => rabbitmq,
-        (None, Some(redis)) => {
-            let Some(from) = &redis.url_secret_ref else { return Ok(Broker::SharedRedis) };
-            return Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from)?));
+    // No rest pattern: a new kind of broker must not be accepted and then ignored.
+    let crd::Broker { rabbitmq, redis_pub_sub, kafka, in_process } = &spec.broker;
+    match (rabbitmq, redis_pub_sub, kafka, in_process) {
+        (Some(rabbitmq), None, None, None) => on_rabbitmq(rabbitmq, secrets, keeper),
+        (None, Some(redis), None, None) => match &redis.url_secret_ref {
+            None => Ok(Broker::SharedRedis),
+            Some(from) => Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from)?)),
+        },
+        (None, None, Some(kafka), None) => Ok(Broker::Kafka(Box::new(kafka::kafka(kafka, secrets)?))),
+        (None, None, None, Some(crd::InProcess {})) if spec.effective_replicas() > 1 => {
+            Err(invalid("spec.gateways.replicas: spec.broker.inProcess reaches one gateway only; set replicas to 1"))
         }
-        _ => return Err(invalid("spec.broker: set exactly one of rabbitmq and redisPubSub")),
-    };
+        (None, None, None, Some(crd::InProcess {})) => Ok(Broker::InProcess),
+        _ => Err(invalid("spec.broker: set exactly one of rabbitmq, redisPubSub, kafka and inProcess")),
+    }
+}
+
+fn on_rabbitmq(
+    rabbitmq: &crd::RabbitMq,
+    secrets: &References<'_>,
+    keeper: &mut Keeper<'_>,
+) -> Result<Broker, ValidateError> {
     match (&rabbitmq.managed, &rabbitmq.uri_secret_ref) {
         (Some(managed), None) => {
             Ok(Broker::Managed { credentials: keeper.broker()?, resources: managed.resources.clone() })
@@ -191,40 +228,60 @@ fn redis(
     spec: &crd::ChatClusterSpec,
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
-) -> Result<Redis, ValidateError> {
-    match (&spec.redis.managed, &spec.redis.url_secret_ref) {
-        (Some(managed), None) => {
-            Ok(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() })
+) -> Result<Option<Redis>, ValidateError> {
+    let redis = match (&spec.redis, &spec.broker.in_process) {
+        (Some(redis), None) => redis,
+        (None, Some(_)) => return Ok(None),
+        (None, None) => {
+            return Err(invalid("spec.redis: gateways that share a broker need it; set managed or urlSecretRef"));
         }
-        (None, Some(from)) => Ok(Redis::External(secrets.redis("spec.redis.urlSecretRef", from)?)),
+        (Some(_), Some(_)) => {
+            return Err(invalid("spec.redis: is of no use with spec.broker.inProcess; remove redis"));
+        }
+    };
+    match (&redis.managed, &redis.url_secret_ref) {
+        (Some(managed), None) => {
+            Ok(Some(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() }))
+        }
+        (None, Some(from)) => Ok(Some(Redis::External(secrets.redis("spec.redis.urlSecretRef", from)?))),
         _ => Err(invalid("spec.redis: set exactly one of managed and urlSecretRef")),
     }
 }
 
-fn shards(
+fn database(
     spec: &crd::ChatClusterSpec,
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
-) -> Result<Vec<Shard>, ValidateError> {
-    if spec.database.shards.is_empty() {
-        return Err(invalid("spec.database.shards: name at least one shard"));
+) -> Result<Database, ValidateError> {
+    match (spec.database.shards(), &spec.database.embedded) {
+        ([], None) => Err(invalid("spec.database.shards: name at least one shard, or set embedded")),
+        ([], Some(_)) if spec.broker.in_process.is_none() => Err(invalid(
+            "spec.database.embedded: the file belongs to one gateway; set spec.broker to inProcess: {}, or use shards",
+        )),
+        ([], Some(embedded)) => Ok(Database::Embedded(volume(&embedded.storage))),
+        (_, Some(_)) => Err(invalid("spec.database: set exactly one of shards and embedded")),
+        (list, None) => Ok(Database::Shards {
+            slots: unsigned("spec.database.slots", spec.effective_slots())?,
+            shards: list.iter().map(|one| shard(one, secrets, keeper)).collect::<Result<_, _>>()?,
+        }),
     }
-    let one = |shard: &crd::Shard| {
-        let backend = match (&shard.managed, &shard.url_secret_ref) {
-            (Some(managed), None) => ShardBackend::Managed(Box::new(ManagedShard {
-                credentials: keeper.shard(&shard.name)?,
-                storage: managed.storage.size.clone(),
-                storage_class: managed.storage.storage_class_name.clone(),
-                resources: managed.resources.clone(),
-            })),
-            (None, Some(from)) => secrets.shard(from)?,
-            _ => {
-                return Err(invalid("spec.database.shards: each shard has exactly one of managed and urlSecretRef"));
-            }
-        };
-        Ok(Shard { name: shard.name.clone(), backend })
+}
+
+fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) -> Result<Shard, ValidateError> {
+    let backend = match (&shard.managed, &shard.url_secret_ref) {
+        (Some(managed), None) => ShardBackend::Managed(Box::new(ManagedShard {
+            credentials: keeper.shard(&shard.name)?,
+            volume: volume(&managed.storage),
+            resources: managed.resources.clone(),
+        })),
+        (None, Some(from)) => secrets.shard(from)?,
+        _ => return Err(invalid("spec.database.shards: each shard has exactly one of managed and urlSecretRef")),
     };
-    spec.database.shards.iter().map(one).collect()
+    Ok(Shard { name: shard.name.clone(), backend })
+}
+
+fn volume(storage: &crd::Storage) -> Volume {
+    Volume { size: storage.size.clone(), storage_class: storage.storage_class_name.clone() }
 }
 
 /// The Secrets that the spec refers to.

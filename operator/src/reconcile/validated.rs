@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_gateway_config::{Limits, Passwords};
+use chat_gateway_config::{Cidr, Limits, Oidc, Passwords, SaslMechanism, SecurityProtocol};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
 use crate::{
@@ -32,18 +32,18 @@ pub struct ValidatedCluster {
     pub gateways: Gateways,
     /// Whether passwords are a way in.
     pub passwords: Passwords,
+    /// Other issuers of tokens.
+    pub oidc: Vec<Oidc>,
     /// The key that signs tokens.
     pub signing_key: SigningKey,
     /// The token of the gateways' admin port.
     pub admin_token: Sensitive,
     /// The broker.
     pub broker: Broker,
-    /// Redis.
-    pub redis: Redis,
-    /// Number of slots.
-    pub slots: u32,
-    /// The shards, at least one, in the order of the spec.
-    pub shards: Vec<Shard>,
+    /// Redis; `None` where the gateway keeps limits and presence in its own process.
+    pub redis: Option<Redis>,
+    /// The store.
+    pub database: Database,
     /// Names of this cluster's migration Jobs that have completed.
     pub completed_migrations: BTreeSet<String>,
 }
@@ -66,6 +66,8 @@ pub struct Gateways {
     pub connections: u32,
     /// Limits on users and connections.
     pub limits: Limits,
+    /// Proxies whose word about addresses counts.
+    pub trusted_proxies: Vec<Cidr>,
     /// Seconds that a draining gateway gives its clients.
     pub drain_seconds: u32,
     /// What the user lays over the pod template.
@@ -132,6 +134,40 @@ pub enum Broker {
     SharedRedis,
     /// Pub/Sub of another Redis of the user.
     Redis(SecretKey),
+    /// Apache Kafka of the user.
+    Kafka(Box<Kafka>),
+    /// None: the only gateway brings messages to itself.
+    InProcess,
+}
+
+/// Apache Kafka of the user.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// `host:port` of servers to ask first, at least one.
+    pub bootstrap_servers: Vec<String>,
+    /// The topic; `None` for the one named after the cluster.
+    pub topic: Option<String>,
+    /// Partitions of a topic that gateways make; `None` for the gateway's default.
+    pub partitions: Option<u16>,
+    /// Copies of its partitions; `None` for Kafka's default.
+    pub replication_factor: Option<u16>,
+    /// Whether with TLS and with SASL.
+    pub protocol: SecurityProtocol,
+    /// Authorities for TLS; `None` for the public ones.
+    pub ca: Option<SecretKey>,
+    /// Credentials; there if and only if the protocol is with SASL.
+    pub sasl: Option<Sasl>,
+}
+
+/// Who gateways are to Kafka.
+#[derive(Clone, Debug)]
+pub struct Sasl {
+    /// How the password is proven.
+    pub mechanism: SaslMechanism,
+    /// The user.
+    pub username: String,
+    /// Where the password is.
+    pub password: SecretKey,
 }
 
 /// Credentials of managed RabbitMQ.
@@ -168,6 +204,29 @@ pub struct RedisCredentials {
     pub url: Sensitive,
 }
 
+/// The store.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// PostgreSQL.
+    Shards {
+        /// Number of slots.
+        slots: u32,
+        /// At least one, in the order of the spec.
+        shards: Vec<Shard>,
+    },
+    /// One SQLite file of the only gateway, on this volume.
+    Embedded(Volume),
+}
+
+/// A volume that the operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its size, a Kubernetes quantity.
+    pub size: String,
+    /// Storage class; `None` for the default of the Kubernetes cluster.
+    pub storage_class: Option<String>,
+}
+
 /// One shard.
 #[derive(Clone, Debug)]
 pub struct Shard {
@@ -198,10 +257,8 @@ pub enum ShardBackend {
 pub struct ManagedShard {
     /// Its credentials.
     pub credentials: ShardCredentials,
-    /// Size of its volume, a Kubernetes quantity.
-    pub storage: String,
-    /// Storage class; `None` for the default of the Kubernetes cluster.
-    pub storage_class: Option<String>,
+    /// Its volume.
+    pub volume: Volume,
     /// Requests and limits; `None` for the defaults.
     pub resources: Option<ResourceRequirements>,
 }
@@ -217,6 +274,38 @@ pub struct ShardCredentials {
     pub uri: Sensitive,
     /// URI for the migration.
     pub migration_uri: Sensitive,
+}
+
+impl ValidatedCluster {
+    /// The shards; none with an embedded database.
+    #[must_use]
+    pub fn shards(&self) -> &[Shard] {
+        match &self.database {
+            Database::Shards { shards, .. } => shards,
+            Database::Embedded(_) => &[],
+        }
+    }
+
+    /// The volume of an embedded database.
+    #[must_use]
+    pub const fn embedded(&self) -> Option<&Volume> {
+        match &self.database {
+            Database::Shards { .. } => None,
+            Database::Embedded(volume) => Some(volume),
+        }
+    }
+
+    /// Whether there is one gateway only, which no other may ever run beside.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        matches!(self.broker, Broker::InProcess)
+    }
+
+    /// Whether the operator runs Redis.
+    #[must_use]
+    pub fn has_managed_redis(&self) -> bool {
+        self.redis.as_ref().is_some_and(Redis::is_managed)
+    }
 }
 
 impl Broker {

@@ -1,4 +1,4 @@
-//! Accounts over HTTP: sign up, sign in, and a fresh token.
+//! Accounts over HTTP: sign up, sign in, and fresh tokens.
 
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Account {
     pub password: String,
     /// Token of the WebSocket's `hello`.
     pub token: String,
+    /// Token that is exchanged for fresh ones, once.
+    pub refresh_token: String,
 }
 
 /// Why there is no account.
@@ -61,6 +63,7 @@ pub enum AccountError {
 #[derive(Deserialize)]
 struct Session {
     token: String,
+    refresh_token: String,
     #[allow(dead_code, reason = "read to check that it is there")]
     expires_in_seconds: u64,
     user: User,
@@ -110,7 +113,7 @@ async fn enter_once(addresses: &Addresses, name: &str, password: &str) -> Result
         };
         match answer {
             Ok(session) => {
-                return Ok(Account { user: session.user, password: password.to_owned(), token: session.token });
+                return Ok(account(session, password));
             }
             Err(error @ AccountError::Unreachable { .. }) => last = error,
             Err(error) => return Err(error),
@@ -119,18 +122,23 @@ async fn enter_once(addresses: &Addresses, name: &str, password: &str) -> Result
     Err(last)
 }
 
+fn account(session: Session, password: &str) -> Account {
+    let Session { user, token, refresh_token, .. } = session;
+    Account { user, password: password.to_owned(), token, refresh_token }
+}
+
 async fn sign(address: &str, path: &str, credentials: &Value) -> Result<Session, AccountError> {
     let (status, body) = post(address, path, None, credentials).await?;
     read(status, &body)
 }
 
-/// Asks for a fresh token with one that is still valid.
+/// Exchanges the account's refresh token for fresh tokens.
 ///
 /// # Errors
 /// As [`enter`], without its patience.
-pub async fn refresh(address: &str, token: &str) -> Result<String, AccountError> {
-    let (status, body) = post(address, "/v1/token", Some(token), &Value::Null).await?;
-    Ok(read(status, &body)?.token)
+pub async fn refresh(address: &str, account: &Account) -> Result<Account, AccountError> {
+    let (status, body) = post(address, "/v1/refresh", None, &json!({ "refresh_token": account.refresh_token })).await?;
+    Ok(self::account(read(status, &body)?, &account.password))
 }
 
 fn read(status: StatusCode, body: &[u8]) -> Result<Session, AccountError> {
@@ -159,7 +167,7 @@ pub async fn post(
     body: &Value,
 ) -> Result<(StatusCode, Bytes), AccountError> {
     let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-    request(Method::POST, address, path, token, bytes).await
+    request(Method::POST, address, path, &bearer(token), bytes).await
 }
 
 /// Gets a path and returns status and body, whatever they are.
@@ -167,14 +175,22 @@ pub async fn post(
 /// # Errors
 /// [`AccountError::Unreachable`] only.
 pub async fn get(address: &str, path: &str, token: Option<&str>) -> Result<(StatusCode, Bytes), AccountError> {
-    request(Method::GET, address, path, token, Bytes::new()).await
+    request(Method::GET, address, path, &bearer(token), Bytes::new()).await
 }
 
-async fn request(
+fn bearer(token: Option<&str>) -> Vec<(&'static str, String)> {
+    token.map(|token| ("authorization", format!("Bearer {token}"))).into_iter().collect()
+}
+
+/// Sends any request, with these headers (the body is JSON unless they say otherwise), and returns status and body, whatever they are.
+///
+/// # Errors
+/// [`AccountError::Unreachable`] only.
+pub async fn request(
     method: Method,
     address: &str,
     path: &str,
-    token: Option<&str>,
+    headers: &[(&str, String)],
     body: Bytes,
 ) -> Result<(StatusCode, Bytes), AccountError> {
     let unreachable = |cause: String| AccountError::Unreachable { address: address.to_owned(), cause };
@@ -184,11 +200,11 @@ async fn request(
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         tokio::spawn(connection);
         let mut builder = Request::builder().method(method).uri(path).header(header::HOST, address);
-        if !body.is_empty() {
+        if !body.is_empty() && !headers.iter().any(|(name, _)| *name == "content-type") {
             builder = builder.header(header::CONTENT_TYPE, "application/json");
         }
-        if let Some(token) = token {
-            builder = builder.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for (name, value) in headers {
+            builder = builder.header(*name, value);
         }
         let request = builder.body(Full::new(body)).map_err(|e| e.to_string())?;
         let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;

@@ -26,7 +26,7 @@ struct Setting {
 async fn setting() -> Setting {
     let user = User { id: Uuid::now_v7(), name: "ann".into(), display_name: "Ann".into() };
     let fake = Fake::start(user.id).await;
-    let account = Account { user, password: "long enough".into(), token: "t".into() };
+    let account = Account { user, password: "long enough".into(), token: "t".into(), refresh_token: "r".into() };
     let ledger = Ledger::new();
     let config = ClientConfig::new(account, Addresses::new(vec![fake.address.clone()]), ledger.clone());
     let client = Client::start(config).await.expect("the fake welcomes everybody");
@@ -115,7 +115,7 @@ async fn what_the_gateway_does_wrong_is_seen() {
 #[tokio::test]
 async fn a_client_without_gateway_gives_up_in_time() {
     let user = User { id: Uuid::now_v7(), name: "ann".into(), display_name: "Ann".into() };
-    let account = Account { user, password: "long enough".into(), token: "t".into() };
+    let account = Account { user, password: "long enough".into(), token: "t".into(), refresh_token: "r".into() };
     let mut config = ClientConfig::new(account, Addresses::new(vec!["127.0.0.1:1".into()]), Ledger::new());
     config.patience = Duration::from_millis(200);
     assert!(Client::start(config).await.is_err());

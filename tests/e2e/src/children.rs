@@ -53,7 +53,7 @@ impl ChatCluster {
         Ok(children)
     }
 
-    /// Claims of the cluster's shards.
+    /// Claims of the cluster's shards, or of its embedded database.
     ///
     /// # Errors
     /// The API server does not answer.

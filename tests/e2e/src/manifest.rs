@@ -1,4 +1,4 @@
-//! Manifests: the quickstart of the docs, and what tests change in it.
+//! Manifests: the examples of the docs, and what tests change in them.
 
 use std::path::Path;
 
@@ -10,14 +10,18 @@ use serde_json::{Value, json};
 /// # Errors
 /// The file is missing or holds no ChatCluster.
 pub fn quickstart() -> Result<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/quickstart.yaml");
+    example("quickstart.yaml")
+}
+
+fn example(file: &str) -> Result<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(file);
     let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     let documents = serde_yaml_ng::Deserializer::from_str(&text).map(serde::de::Deserialize::deserialize);
     documents
         .collect::<Result<Vec<Value>, _>>()?
         .into_iter()
         .find(|document| document["kind"] == "ChatCluster")
-        .context("the quickstart holds no ChatCluster")
+        .with_context(|| format!("{} holds no ChatCluster", path.display()))
 }
 
 /// The quickstart with two gateways and limits that let two people send as fast as the gateways answer.
@@ -27,8 +31,22 @@ pub fn quickstart() -> Result<Value> {
 pub fn for_load() -> Result<Value> {
     let mut manifest = quickstart()?;
     manifest["spec"]["gateways"]["replicas"] = json!(2);
-    manifest["spec"]["gateways"]["limits"] = json!({ "messagesPerSecond": 10_000, "messageBurst": 10_000 });
+    manifest["spec"]["gateways"]["limits"] = limits_for_load();
     Ok(manifest)
+}
+
+/// The documented gateway that needs nothing else, with the same limits.
+///
+/// # Errors
+/// The file is missing or holds no ChatCluster.
+pub fn embedded_for_load() -> Result<Value> {
+    let mut manifest = example("embedded.yaml")?;
+    manifest["spec"]["gateways"]["limits"] = limits_for_load();
+    Ok(manifest)
+}
+
+fn limits_for_load() -> Value {
+    json!({ "messagesPerSecond": 10_000, "messageBurst": 10_000 })
 }
 
 /// One gateway and one shard: the cheapest cluster, for tests that need one of their own.

@@ -1,12 +1,37 @@
 //! The benchmarks: optimised builds, figures as ratios within one run.
 
-use anyhow::{Result, bail};
+use std::ffi::OsString;
 
-use crate::{paths, shell};
+use anyhow::{Context as _, Result};
+use clap::Args;
 
-pub(crate) fn run() -> Result<()> {
-    if !paths::root().join("tests/bench/Cargo.toml").exists() {
-        bail!("there is no benchmark yet: tests/bench is to hold them");
+use crate::{packages, shell};
+
+/// Measures the gateway beside two peers; `cargo xtask bench -- --help` tells what can be chosen.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// For the measuring program.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+impl Bench {
+    pub(crate) fn run(self) -> Result<()> {
+        packages::ensure_for_benchmarks()?;
+        // Two packages and not the workspace: the operator and the tests have no part in it, and this profile shares nothing with theirs.
+        let build =
+            ["build", "--profile", "bench", "--locked", "--package", "chat-gateway", "--package", "bench", "--bins"];
+        shell::run(shell::cargo(&build))?;
+        // Cargo puts what the profile `bench` builds where `release` goes, beside the folder that this program is in.
+        let own = std::env::current_exe()?;
+        let built = own.ancestors().nth(2).context("this program is in no folder of cargo's")?.join("release");
+        let mut bench = shell::command(built.join("bench"), &[]);
+        bench
+            .args(self.args)
+            .env("CHATCLUSTER_BENCH_GATEWAY", built.join("chat-gateway"))
+            .env("CHATCLUSTER_BENCH_HOTPATH", built.join("hotpath"));
+        // A file that is named on the command line is meant from where the command is given.
+        bench.current_dir(std::env::current_dir().context("this folder is gone")?);
+        shell::run(bench)
     }
-    shell::run(shell::cargo(&["run", "--profile", "bench", "--package", "bench"]))
 }

@@ -10,6 +10,7 @@ mod diagnosis;
 mod docs;
 mod evolution;
 mod install;
+mod kafka;
 mod packages;
 mod paths;
 mod rfc6455;
@@ -50,8 +51,10 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Runs the benchmarks in optimised builds.
-    Bench,
+    /// Gets the Apache Kafka that tests start, unless it is in the cache.
+    Kafka,
+    /// Measures an optimised gateway beside two peers, as ratios.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -61,7 +64,8 @@ fn main() -> ExitCode {
         Command::Cluster(cluster) => cluster.run(),
         Command::Images { refresh } => backends::images(refresh).map(|built| backends::print(&built)),
         Command::Codegen { check } => codegen::run(check),
-        Command::Bench => bench::run(),
+        Command::Kafka => kafka::ensure(),
+        Command::Bench(bench) => bench.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,20 +17,38 @@ const NEEDED: &[Needed] = &[
     Needed { path: "/usr/lib/postgresql", package: "postgresql" },
     Needed { path: "/usr/bin/redis-server", package: "redis-server" },
     Needed { path: "/usr/lib/rabbitmq", package: "rabbitmq-server" },
+    Needed { path: "/usr/bin/java", package: "default-jre-headless" },
+    Needed { path: "/usr/bin/mvn", package: "maven" },
     Needed { path: "/usr/bin/chromium", package: "chromium" },
     Needed { path: "/usr/share/doc/python3-venv", package: "python3-venv" },
 ];
 
-/// Installs what is absent, without starting any service of the packages.
+/// What the benchmarks use beside Go and Node.js; pgbench comes with the server.
+const BENCHMARKS: &[Needed] = &[
+    Needed { path: "/usr/lib/postgresql", package: "postgresql" },
+    Needed { path: "/usr/bin/valgrind", package: "valgrind" },
+    Needed { path: "/usr/bin/setpriv", package: "util-linux" },
+];
+
+/// Installs what the tests need and is absent, without starting any service of the packages.
 pub(crate) fn ensure() -> Result<()> {
+    install(NEEDED)
+}
+
+/// The same for the benchmarks.
+pub(crate) fn ensure_for_benchmarks() -> Result<()> {
+    install(BENCHMARKS)
+}
+
+fn install(needed: &[Needed]) -> Result<()> {
     let absent: Vec<&str> =
-        NEEDED.iter().filter(|needed| !Path::new(needed.path).exists()).map(|needed| needed.package).collect();
+        needed.iter().filter(|needed| !Path::new(needed.path).exists()).map(|needed| needed.package).collect();
     if absent.is_empty() {
         return Ok(());
     }
     let by_hand = format!("apt-get install --no-install-recommends {}", absent.join(" "));
     if !Path::new("/usr/bin/apt-get").exists() {
-        bail!("the tests need {}; on Debian: {by_hand}", absent.join(", "));
+        bail!("{} must be installed first; on Debian: {by_hand}", absent.join(", "));
     }
     println!("installing {} from Debian", absent.join(", "));
     let quiet = |args: &[&str]| {

@@ -6,15 +6,18 @@ use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
 use crate::{
-    backends, cluster, codegen, deny, diagnosis, docs, evolution, install, packages, paths, rfc6455, shell,
+    backends, cluster, codegen, deny, diagnosis, docs, evolution, install, kafka, packages, paths, rfc6455, shell,
     summary::Counts,
 };
 
 /// Name and number of the cluster that tests run on, beside a demo's.
 const CLUSTER: (&str, u8) = ("test", 1);
 
-/// The test program that takes longest: two gateways through every outage.
-const LONGEST: &str = "services";
+/// The test programs that take longest: gateways and brokers through every outage. They wait for servers most of the time.
+const LONGEST: &[&str] = &["services", "kafka_services"];
+
+/// The test programs that only the long form runs.
+const LONG_ONLY: &[&str] = &["kafka_cluster"];
 
 /// What all steps of one run share.
 #[derive(Debug, Default)]
@@ -103,21 +106,29 @@ fn ignored_tests(programs: &[&str], threads: u8) -> Command {
 }
 
 fn unit(run: &mut Run) -> Result<()> {
-    packages::ensure()?;
     packages::ensure_sdks()?;
+    kafka::ensure()?;
     shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))?;
-    // The longest program waits for servers most of the time, so the others run beside it; what it prints follows theirs.
-    let mut longest = shell::cargo(&["test", "--workspace", "--locked", "--test", LONGEST]);
+    // The others run beside the longest programs; what these print follows.
+    let mut longest = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let long_only = if run.long { LONG_ONLY } else { &[] };
+    if !run.long {
+        println!("left out: {LONG_ONLY:?}, which `--long` runs");
+    }
+    for program in LONGEST.iter().chain(long_only) {
+        longest.args(["--test", program]);
+    }
     run.tell_form(&mut longest);
     let beside = std::thread::spawn(move || shell::captured(longest));
     // Named one by one, since cargo has no way to leave a program out.
     let mut others = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
-    for program in test_programs()?.iter().filter(|program| *program != LONGEST) {
+    let apart = |program: &&String| [LONGEST, LONG_ONLY].concat().contains(&program.as_str());
+    for program in test_programs()?.iter().filter(|program| !apart(program)) {
         others.args(["--test", program]);
     }
     let outcome = tests(run, others);
     let documented = tests(run, shell::cargo(&["test", "--workspace", "--locked", "--doc", "--quiet"]));
-    let (printed, ended) = beside.join().map_err(|_| anyhow::anyhow!("the thread of {LONGEST} panicked"))??;
+    let (printed, ended) = beside.join().map_err(|_| anyhow::anyhow!("the thread of {LONGEST:?} panicked"))??;
     for line in printed.lines() {
         println!("{line}");
         run.counts.line(line);
@@ -135,7 +146,9 @@ fn test_programs() -> Result<Vec<String>> {
     let mut names: Vec<String> = programs.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
     names.sort();
     names.dedup();
-    anyhow::ensure!(names.iter().any(|name| name == LONGEST), "no test program {LONGEST}: {names:?}");
+    for known in [LONGEST, LONG_ONLY].concat() {
+        anyhow::ensure!(names.iter().any(|name| name == known), "no test program {known}: {names:?}");
+    }
     Ok(names)
 }
 

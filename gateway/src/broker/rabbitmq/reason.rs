@@ -1,9 +1,9 @@
 //! Why there is no session, in a word for conditions and a sentence for people. Credentials never get into either.
 
-use std::io;
-
 use chat_gateway_config::stats::Component;
 use lapin::ErrorKind;
+
+use crate::broker::io_reason::io_reason;
 
 /// Why a session could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -46,19 +46,5 @@ impl SessionError {
                 _ => "ProtocolError",
             },
         }
-    }
-}
-
-fn io_reason(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "ConnectionRefused",
-        io::ErrorKind::TimedOut => "Timeout",
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => "ConnectionLost",
-        // The resolver has no kind of its own: getaddrinfo's errors come through as uncategorised ones with this text.
-        _ if error.to_string().contains("lookup address") => "NameNotResolved",
-        _ => "ConnectionLost",
     }
 }

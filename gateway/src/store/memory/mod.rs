@@ -2,6 +2,7 @@
 
 mod entries;
 mod room;
+mod sessions;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,7 +25,7 @@ use super::{
     limits::{CLAIM_HOLD, MAX_MEMBERS, MAX_PAGE, MAX_USER_ROOMS},
     membership::{DIRECT, RoleChange, may_remove, members_page, role_change},
 };
-use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
+use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, RoomSummary, Seq, SessionId, User, UserId};
 
 /// Slots of the fake; any number does.
 const SLOTS: u32 = 1024;
@@ -44,6 +45,7 @@ struct State {
     lists: BTreeMap<(UserId, RoomId), (bool, i64)>,
     rooms: HashMap<RoomId, RoomState>,
     outbox: BTreeMap<Uuid, OutboxRow>,
+    sessions: HashMap<(UserId, SessionId), sessions::Row>,
 }
 
 struct OutboxRow {

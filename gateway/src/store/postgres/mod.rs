@@ -14,6 +14,7 @@ mod outbox;
 mod probe;
 mod rooms;
 mod route;
+mod sessions;
 mod shard;
 mod users;
 

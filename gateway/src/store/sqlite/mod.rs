@@ -12,7 +12,9 @@ mod outbox;
 mod people;
 mod rooms;
 mod schema;
+mod sessions;
 mod threads;
+mod wait;
 
 use std::{
     fs::{File, TryLockError},
@@ -33,7 +35,7 @@ use super::{
 use crate::model::{Member, Message, Role, Room, RoomId, RoomSummary, Seq, User, UserId};
 
 /// Name of the only shard, in statistics and errors.
-pub const SHARD: &str = "embedded";
+pub const SHARD: &str = chat_gateway_config::Embedded::SHARD;
 /// Slots, so that the data can move to a sharded database later; the default of a ChatCluster.
 const SLOTS: u32 = 1024;
 /// What [`Store::health`] promises.

@@ -8,7 +8,7 @@ use super::OpenError;
 use crate::store::StoreError;
 
 /// Steps from an empty file to the newest schema; the number of those done stands in `user_version`. Steps are only ever added.
-const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
@@ -45,7 +45,8 @@ pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(2))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(())
+    // In a container there may be no folder that files could be put into for a moment.
+    connection.pragma_update(None, "temp_store", "memory")
 }
 
 /// Writes something that changes nothing, to learn whether writing works.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     model::{Content, MessageId, RoomKind},
-    store::NewUser,
+    store::{NewUser, SessionStore as _},
 };
 
 async fn room(store: &SqliteStore) -> (RoomId, UserId) {
@@ -34,6 +34,24 @@ async fn a_file_is_opened_again_with_all_it_had() {
     let store = SqliteStore::open(&file).unwrap();
     assert_eq!(store.replay(room, 0, 10).await.unwrap(), [sent.message]);
     assert_eq!(store.claim_outbox(Duration::ZERO, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_of_an_older_program_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("chat.sqlite3");
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(include_str!("schema.sql")).unwrap();
+    let ann = UserId(Uuid::now_v7());
+    old.execute("insert into users values (?1, 'ann', 'Ann', 'x')", [ann.0]).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let store = SqliteStore::open(&file).unwrap();
+    assert_eq!(
+        store.ensure_user(User { id: ann, name: "other".into(), display_name: String::new() }).await.unwrap().name,
+        "ann"
+    );
+    assert!(store.sessions(ann).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -329,7 +329,7 @@ impl Opener {
         let token = self.token.lock().await.clone();
         tracing::trace!(client = ?self.id, address, number, "connecting");
         let outcome = open(address, &token, number, &self.positions).await;
-        if let Err(LinkError::Socket(SocketError::Closed { code: 4401, .. })) = &outcome {
+        if let Err(LinkError::Socket(SocketError::Closed { code: 4401 | 4410, .. })) = &outcome {
             self.sign_in_again().await;
         }
         outcome

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::shared::{SETTLE_LIMIT, own, shared};
 
-const DELETE_LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const DELETE_LIMIT: Duration = Duration::from_secs(90);
 const NAMESPACE_LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +70,7 @@ async fn b_retain_keeps_the_data_and_delete_does_not() -> Result<()> {
 }
 
 /// Waits until nothing of the cluster is left but objects whose title starts with one of `promised`, each of which is.
-async fn wait_remains(cluster: &ChatCluster, promised: &[&str]) -> Result<()> {
+pub(crate) async fn wait_remains(cluster: &ChatCluster, promised: &[&str]) -> Result<()> {
     let is_promised = |object: &DynamicObject| promised.iter().any(|start| title(object).starts_with(start));
     until("the end of the cluster's children", DELETE_LIMIT, || async {
         let mut rest = cluster.children().await?;
@@ -94,7 +94,13 @@ async fn wait_remains(cluster: &ChatCluster, promised: &[&str]) -> Result<()> {
     .await
 }
 
-async fn read_again(cluster: &ChatCluster, name: &str, password: &str, room: uuid::Uuid) -> Result<Vec<Message>> {
+/// What somebody who signs in with a password reads in a room.
+pub(crate) async fn read_again(
+    cluster: &ChatCluster,
+    name: &str,
+    password: &str,
+    room: uuid::Uuid,
+) -> Result<Vec<Message>> {
     let addresses = Addresses::new(cluster.gateway_addresses().await?);
     let account = chat_test_client::accounts::enter(&addresses, name, password, Duration::from_secs(30)).await?;
     let device = Client::start(ClientConfig::new(account, addresses, Ledger::new())).await?;

@@ -6,6 +6,7 @@
 
 mod alone;
 mod browser;
+mod embedded;
 mod idle;
 mod life;
 mod quickstart;

@@ -1,7 +1,9 @@
-//! What every broker must do, on the one in memory, a real RabbitMQ and a real Redis.
+//! What every broker must do, on the one in memory, a real RabbitMQ, a real Redis and a real Apache Kafka.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
+mod kafka;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
@@ -112,6 +114,10 @@ impl Subject for Redis {
 trait Server: Subject {
     fn freeze(&self);
     fn thaw(&self);
+}
+
+/// A server whose address and credentials stand in one file.
+trait Addressed: Server {
     /// A gateway's end that reads its address from this file.
     fn end_by(&self, file: PathBuf) -> End;
     fn address(&self, password: &str) -> String;
@@ -128,7 +134,9 @@ impl Server for RabbitMq {
     fn thaw(&self) {
         RabbitMq::thaw(self);
     }
+}
 
+impl Addressed for RabbitMq {
     fn end_by(&self, file: PathBuf) -> End {
         rabbit(RabbitSettings::new(file, "refused"))
     }
@@ -150,7 +158,9 @@ impl Server for Redis {
     fn thaw(&self) {
         Redis::thaw(self);
     }
+}
 
+impl Addressed for Redis {
     fn end_by(&self, file: PathBuf) -> End {
         redis(RedisPubSubSettings::new(file, "test/demo"))
     }
@@ -403,7 +413,7 @@ async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &impl Server) {
     while end.next().await != (room(8), "alive".into()) {}
 }
 
-async fn refused_credentials_show_and_new_ones_are_read<S: Server>(server: &S) {
+async fn refused_credentials_show_and_new_ones_are_read<S: Addressed>(server: &S) {
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("uri");
     std::fs::write(&file, server.address("wrong")).unwrap();

@@ -1,0 +1,202 @@
+//! HTTP to issuers: small answers, in bounded time, over verified TLS. Redirects are not followed: metadata and keys are where the issuer
+//! says, and nowhere else.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
+
+/// Time for a request and its answer.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Bytes of an answer. Key sets of large issuers have some ten thousand.
+const ANSWER_BYTES: usize = 512 * 1024;
+
+/// Why `auth.oidc[].caFile` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsError {
+    /// No PEM file with certificates.
+    #[error("auth.oidc[].caFile {0}: is no PEM file with certificates")]
+    NoCertificates(PathBuf),
+    /// The TLS library refuses its own settings: a defect.
+    #[error("failed to set TLS up for issuers: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    /// Not a URL that is asked: `https`, or `http` to this machine.
+    #[error("{0} is neither https nor on this machine")]
+    Url(String),
+    /// Nobody answers there.
+    #[error("failed to connect to {0}: {1}")]
+    Connect(String, std::io::Error),
+    /// What came was no HTTP, or too much of it.
+    #[error("failed to read from {0}: {1}")]
+    Http(String, String),
+    /// Another status.
+    #[error("{0} answered {1}")]
+    Status(String, StatusCode),
+    /// Too late.
+    #[error("no answer from {0} within {limit} s", limit = LIMIT.as_secs())]
+    Timeout(String),
+}
+
+impl FetchError {
+    /// Word of `Component::reason`.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Url(_) | Self::Http(..) | Self::Status(..) => "ProtocolError",
+            Self::Connect(..) => "ConnectionRefused",
+            Self::Timeout(_) => "Timeout",
+        }
+    }
+}
+
+/// Asks one issuer.
+pub(super) struct Fetcher {
+    tls: TlsConnector,
+}
+
+impl Fetcher {
+    /// With these roots, or the public ones.
+    pub(super) fn new(ca_file: Option<&PathBuf>) -> Result<Self, RootsError> {
+        let mut roots = RootCertStore::empty();
+        match ca_file {
+            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Some(file) => {
+                let none = || RootsError::NoCertificates(file.clone());
+                for certificate in CertificateDer::pem_file_iter(file).map_err(|_| none())? {
+                    roots.add(certificate.map_err(|_| none())?)?;
+                }
+                if roots.is_empty() {
+                    return Err(none());
+                }
+            }
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// GET.
+    pub(super) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
+        self.request(Method::GET, url, None).await
+    }
+
+    /// POST of a form.
+    pub(super) async fn post_form(&self, url: &str, form: String) -> Result<Bytes, FetchError> {
+        self.request(Method::POST, url, Some(form)).await
+    }
+
+    async fn request(&self, method: Method, url: &str, form: Option<String>) -> Result<Bytes, FetchError> {
+        let place = place(url)?;
+        let name = place.url.origin().ascii_serialization();
+        match timeout(LIMIT, self.exchange(method, &place, form)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(FetchError::Timeout(name)),
+        }
+    }
+
+    async fn exchange(&self, method: Method, place: &Place, form: Option<String>) -> Result<Bytes, FetchError> {
+        let origin = place.url.origin().ascii_serialization();
+        let stream = TcpStream::connect((place.host.as_str(), place.port))
+            .await
+            .map_err(|error| FetchError::Connect(origin.clone(), error))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&place.url[url::Position::BeforePath..url::Position::AfterQuery])
+            .header(header::HOST, &place.url[url::Position::BeforeHost..url::Position::AfterPort])
+            .header(header::ACCEPT, "application/json");
+        if form.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let request = request
+            .body(Full::new(Bytes::from(form.unwrap_or_default())))
+            .map_err(|error| FetchError::Http(origin.clone(), error.to_string()))?;
+        let Some(server) = place.server.clone() else { return send(stream, request, &origin).await };
+        let stream =
+            self.tls.connect(server, stream).await.map_err(|error| FetchError::Connect(origin.clone(), error))?;
+        send(stream, request, &origin).await
+    }
+}
+
+struct Place {
+    url: Url,
+    host: String,
+    port: u16,
+    /// None over plain HTTP.
+    server: Option<ServerName<'static>>,
+}
+
+fn place(text: &str) -> Result<Place, FetchError> {
+    let refused = || FetchError::Url(text.to_owned());
+    let url = Url::parse(text).map_err(|_| refused())?;
+    let host = url.host().ok_or_else(refused)?;
+    let is_local = match &host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    let plain = match url.scheme() {
+        "https" => false,
+        "http" if is_local => true,
+        _ => return Err(refused()),
+    };
+    let host = match host {
+        Host::Domain(name) => name.to_owned(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    };
+    let server = if plain { None } else { Some(ServerName::try_from(host.clone()).map_err(|_| refused())?) };
+    let port = url.port_or_known_default().ok_or_else(refused)?;
+    Ok(Place { url, host, port, server })
+}
+
+async fn send<S>(stream: S, request: Request<Full<Bytes>>, origin: &str) -> Result<Bytes, FetchError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let failed = |error: String| FetchError::Http(origin.to_owned(), error);
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
+    // Ends with the sender.
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(|error| failed(error.to_string()))?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| failed(error.to_string()))?.to_bytes();
+    if status == StatusCode::OK { Ok(body) } else { Err(FetchError::Status(origin.to_owned(), status)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_https_and_this_machine_only() {
+        for good in
+            ["https://id.example.org/a?b=c", "http://127.0.0.1:9/x", "http://localhost/x", "https://[2001:db8::1]/"]
+        {
+            place(good).unwrap();
+        }
+        for bad in ["http://id.example.org/", "http://169.254.169.254/", "file:///etc/passwd", "ftp://a/", "x"] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The way in through an external issuer, begun by the page.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+    http::{HeaderMap, StatusCode},
+};
+
+use super::{
+    ApiError, ClientAddress, Http,
+    limits::Limits,
+    sessions::{self, Tokens},
+};
+use crate::auth::oidc::{Login, LoginError};
+
+/// Exchanges an authorization code for a session of this cluster, which is refreshed and ended as any other.
+pub(super) async fn sign_in(
+    State(http): State<Http>,
+    address: ClientAddress,
+    headers: HeaderMap,
+    body: Result<Json<Login>, JsonRejection>,
+) -> Result<Json<Tokens>, ApiError> {
+    let Json(login) = body?;
+    // By address alone: who it is will be known when the issuer has said so.
+    Limits(&http).sign_in_from(address).await?;
+    let external = http.services.issuers.login(&login).await?;
+    let user = http.accounts.ensure(external.user).await.map_err(|error| {
+        tracing::debug!(%error, "the account of an external user could not be made");
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "accounts cannot be reached at this moment; try again",
+        )
+        .retry_after(Duration::from_secs(1))
+    })?;
+    Ok(Json(sessions::begin(&http, user, &headers).await?))
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Refused => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()),
+            LoginError::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
+                .retry_after(Duration::from_secs(1)),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! One server of Apache Kafka 4 that is broker and controller, on ports of its own: one without credentials, one with SASL, one with SASL
+//! inside TLS.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
+use krafka::admin::{
+    AdminClient, CreatePartitionsOptions, CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions,
+    ListOffsetsOptions, NewTopic, OffsetSpec, TopicPartition,
+};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use super::{eventually, free_port, process::Process, write_once};
+
+/// The user that may do everything, and the one that may do nothing; their password is `secret`.
+pub const USER: &str = "gateway";
+pub const STRANGER: &str = "stranger";
+
+pub struct Kafka {
+    dir: TempDir,
+    plain: u16,
+    sasl: u16,
+    tls: u16,
+    controller: u16,
+    server: Option<Process>,
+}
+
+/// The jars, as a class path.
+fn jars() -> String {
+    let folder = images::cache_dir().join("kafka");
+    let there = std::fs::read_to_string(folder.join("pom.xml")).unwrap_or_default();
+    assert!(
+        there == include_str!("../../../tests/kafka/pom.xml"),
+        "Apache Kafka of the version in tests/kafka/pom.xml is needed: cargo xtask kafka"
+    );
+    format!("{}/*", folder.display())
+}
+
+/// Java with Kafka's classes, in this folder.
+pub fn java(dir: &Path) -> Command {
+    let mut command = Command::new("java");
+    // Little memory, one thread for garbage, and the quick compiler only: a server that lives for a minute.
+    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &jars()]).current_dir(dir);
+    command
+}
+
+/// Makes the storage of a server with this configuration file.
+pub fn format(dir: &Path, config: &str, more: &[String]) {
+    let mut command = java(dir);
+    command.args(["kafka.tools.StorageTool", "format", "--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ", "--config", config]);
+    command.args(more);
+    let formatted =
+        command.output().expect("Java is needed: apt-get install --no-install-recommends default-jre-headless");
+    assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+}
+
+/// What all servers of tests have in common.
+pub const COMMON: &str = "process.roles=broker,controller\n\
+    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT\n\
+    inter.broker.listener.name=PLAINTEXT\n\
+    controller.listener.names=CONTROLLER\n\
+    auto.create.topics.enable=false\n\
+    # One that was killed is missed, and may come back, this soon.\n\
+    broker.session.timeout.ms=2000\n\
+    broker.heartbeat.interval.ms=500\n";
+
+impl Kafka {
+    /// Formats storage, starts the server and waits until it serves.
+    pub async fn start() -> Self {
+        let mut kafka = Self {
+            dir: tempfile::tempdir().unwrap(),
+            plain: free_port(),
+            sasl: free_port(),
+            tls: free_port(),
+            controller: free_port(),
+            server: None,
+        };
+        kafka.write_certificates();
+        kafka.write_config();
+        kafka.format();
+        kafka.up().await;
+        kafka
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write_config(&self) {
+        let Self { plain, sasl, tls, controller, .. } = self;
+        let dir = self.dir.path().display();
+        let listener = |name: &str| {
+            format!(
+                "listener.name.{name}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"secret\" user_{STRANGER}=\"secret\";\n\
+                 listener.name.{name}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
+            )
+        };
+        let config = format!(
+            "{COMMON}\
+             node.id=1\n\
+             controller.quorum.voters=1@127.0.0.1:{controller}\n\
+             listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}\n\
+             log.dirs={dir}/data\n\
+             sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\n\
+             ssl.keystore.type=PEM\n\
+             ssl.keystore.location={dir}/server.pem\n\
+             authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+             super.users=User:ANONYMOUS;User:{USER}\n\
+             {}{}",
+            listener("sasl_plaintext"),
+            listener("sasl_ssl"),
+        );
+        std::fs::write(self.path("server.properties"), config).unwrap();
+    }
+
+    fn write_certificates(&self) {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let server = CertificateParams::new(["127.0.0.1".into()]).unwrap().signed_by(&key, &authority).unwrap();
+        std::fs::write(self.path("ca.pem"), authority.pem()).unwrap();
+        std::fs::write(self.path("server.pem"), format!("{}{}", key.serialize_pem(), server.pem())).unwrap();
+    }
+
+    fn format(&self) {
+        let users = [USER, STRANGER].map(|user| format!("SCRAM-SHA-512=[name={user},password=secret]"));
+        let more: Vec<String> = users.into_iter().flat_map(|user| ["--add-scram".to_owned(), user]).collect();
+        format(self.dir.path(), "server.properties", &more);
+    }
+
+    /// Starts the server (again), on the data that is there, and waits until it serves.
+    pub async fn up(&mut self) {
+        let log = self.path("log");
+        let mut command = java(self.dir.path());
+        command.args(["kafka.Kafka", "server.properties"]);
+        self.server = Some(Process::start(&mut command, &log));
+        let ports = [self.plain, self.sasl, self.tls];
+        eventually("Kafka serves", Duration::from_secs(90), async || {
+            let ended = self.server.as_mut().is_some_and(Process::ended);
+            assert!(!ended, "Kafka ended: {}", std::fs::read_to_string(&log).unwrap_or_default());
+            for port in ports {
+                if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+    }
+
+    /// Kills the server with SIGKILL; what it has on disk stays.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill();
+        }
+    }
+
+    /// Freezes the server.
+    pub fn freeze(&self) {
+        self.server.as_ref().unwrap().signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.server.as_ref().unwrap().signal("CONT");
+    }
+
+    /// How to reach it without credentials.
+    pub fn config(&self) -> Config {
+        Config {
+            bootstrap_servers: vec![format!("127.0.0.1:{}", self.plain)],
+            topic: None,
+            partitions: 3,
+            replication_factor: None,
+            security_protocol: SecurityProtocol::Plaintext,
+            ca_file: None,
+            sasl: None,
+        }
+    }
+
+    /// How to reach it with SASL; the right password is `secret`.
+    pub fn sasl_config(&self, mechanism: SaslMechanism, username: &str, password: &str) -> Config {
+        let password_file = self.path(&format!("{mechanism:?}-{username}-{}", password.len()));
+        write_once(&password_file, password);
+        Config {
+            bootstrap_servers: vec![format!("127.0.0.1:{}", self.sasl)],
+            security_protocol: SecurityProtocol::SaslPlaintext,
+            sasl: Some(Sasl { mechanism, username: username.into(), password_file }),
+            ..self.config()
+        }
+    }
+
+    /// How to reach it with SASL inside TLS, by its own authority's certificate.
+    pub fn tls_config(&self) -> Config {
+        Config {
+            bootstrap_servers: vec![format!("127.0.0.1:{}", self.tls)],
+            security_protocol: SecurityProtocol::SaslSsl,
+            ca_file: Some(self.path("ca.pem")),
+            ..self.sasl_config(SaslMechanism::ScramSha512, USER, "secret")
+        }
+    }
+
+    async fn admin(&self) -> AdminClient {
+        krafka::Kafka::builder(format!("127.0.0.1:{}", self.plain)).connect().await.unwrap().admin()
+    }
+
+    /// Makes a topic as somebody else would.
+    pub async fn make_topic(&self, topic: &str, max_message_bytes: u32) {
+        let new = NewTopic::new(topic, 3, 1).unwrap().with_config("max.message.bytes", max_message_bytes.to_string());
+        let admin = self.admin().await;
+        admin.create_topics([new], CreateTopicsOptions::default()).await.unwrap().remove(topic).unwrap().unwrap();
+    }
+
+    /// Deletes a topic as somebody else would.
+    pub async fn delete_topic(&self, topic: &str) {
+        let admin = self.admin().await;
+        admin.delete_topics([topic], DeleteTopicsOptions::default()).await.unwrap().remove(topic).unwrap().unwrap();
+    }
+
+    /// Deletes all records of a topic, as its retention does in time.
+    pub async fn delete_records(&self, topic: &str, partitions: std::ops::Range<i32>) {
+        let all = partitions.map(|partition| (TopicPartition::new(topic, partition), -1));
+        let answers = self.admin().await.delete_records(all, DeleteRecordsOptions::default()).await.unwrap();
+        assert!(answers.into_values().all(|answer| answer.is_ok()));
+    }
+
+    /// How many records were written to these partitions of a topic.
+    pub async fn written(&self, topic: &str, partitions: std::ops::Range<i32>) -> i64 {
+        let asked = partitions.map(|partition| (TopicPartition::new(topic, partition), OffsetSpec::Latest));
+        let answers = self.admin().await.list_offsets(asked, ListOffsetsOptions::default()).await.unwrap();
+        answers.into_values().map(|answer| answer.unwrap().offset).sum()
+    }
+
+    /// Raises a topic's number of partitions.
+    pub async fn set_partitions(&self, topic: &str, partitions: i32) {
+        let admin = self.admin().await;
+        let mut answers =
+            admin.create_partitions([(topic, partitions)], CreatePartitionsOptions::default()).await.unwrap();
+        answers.remove(topic).unwrap().unwrap();
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

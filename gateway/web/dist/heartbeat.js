@@ -1,0 +1,50 @@
+/**
+ * Notices a connection that is dead and does not say so, as after a change of networks: a browser may take minutes for that. Asks for
+ * a sign of life when none came by itself, and gives up when the next turn comes without one. It counts turns, not minutes, since a
+ * tab in the background or a machine that slept gets its turns late.
+ */
+/** A gateway answers `hello` within moments, or the connection leads nowhere. */
+const WELCOME_MS = 20_000;
+export class Heartbeat {
+    ask;
+    dead;
+    #timer;
+    #heard = false;
+    #asked = false;
+    constructor(ask, dead) {
+        this.ask = ask;
+        this.dead = dead;
+    }
+    /** A connection is being made. */
+    connecting() {
+        this.stop();
+        this.#timer = setTimeout(this.dead, WELCOME_MS);
+    }
+    /** The connection stands; a turn is as long as the gateway's own. */
+    online(turnSeconds) {
+        this.stop();
+        this.#asked = false;
+        this.#heard = true;
+        this.#turn(turnSeconds * 1_000);
+    }
+    /** Something came. */
+    heard() {
+        this.#heard = true;
+    }
+    stop() {
+        clearTimeout(this.#timer);
+    }
+    #turn(ms) {
+        this.#timer = setTimeout(() => {
+            this.#turn(ms);
+            if (this.#asked && !this.#heard) {
+                this.dead();
+                return;
+            }
+            this.#asked = !this.#heard;
+            this.#heard = false;
+            if (this.#asked)
+                this.ask();
+        }, ms);
+    }
+}

@@ -1,0 +1,148 @@
+/**
+ * The requests of the protocol as methods. What changes a room is kept in memory until it is acknowledged: it waits while there is no
+ * connection, goes out in the order in which it was asked for, room by room, and is repeated under the same message id until the
+ * gateway has answered. What waits is gone when the program ends.
+ */
+import { GatewayError } from "./protocol.js";
+import { uuid7 } from "./uuid.js";
+/** More writes than this do not wait in one client; the next one is refused with the code `limit`. */
+export const WAITING_MAX = 1_000;
+/** When a refusal names no time. */
+const RETRY_MS = 500;
+const MEMBERS_PAGE = 1_000;
+export class Requests {
+    /** The last write of each room that is not answered yet. */
+    #tails = new Map();
+    #waiting = 0;
+    /** How many writes are not acknowledged yet. */
+    get waiting() {
+        return this.#waiting;
+    }
+    /** Sends a text; resolves once it is committed. */
+    send(room, body, options = {}) {
+        const { replyTo, mentions, messageId } = options;
+        const fields = {
+            body,
+            ...(replyTo === undefined ? {} : { reply_to: replyTo }),
+            ...(mentions?.length ? { mentions } : {}),
+        };
+        return this.#write("send", room, fields, messageId);
+    }
+    /** Gives one's own text another body. */
+    edit(room, target, body, messageId) {
+        return this.#write("edit", room, { target, body }, messageId);
+    }
+    /** Deletes a text: one's own, or as owner or admin of a group anybody's. */
+    delete(room, target, messageId) {
+        return this.#write("delete", room, { target }, messageId);
+    }
+    /** Reacts to a text; `emoji` has 1 to 64 bytes and no spaces. */
+    react(room, target, emoji, messageId) {
+        return this.#write("react", room, { target, emoji }, messageId);
+    }
+    /** Takes a reaction back. */
+    unreact(room, target, emoji, messageId) {
+        return this.#write("unreact", room, { target, emoji }, messageId);
+    }
+    history(room, options = {}) {
+        return this.request("history", { room, ...options });
+    }
+    /** All rooms of the user, newest id first; `incomplete` when some are left out because their shard is away. */
+    async rooms() {
+        const rooms = [];
+        let incomplete = false;
+        for (let after;;) {
+            const page = await this.request("rooms", after === undefined ? {} : { after });
+            rooms.push(...page.rooms);
+            incomplete ||= page.incomplete;
+            if (page.next === undefined)
+                return { rooms, incomplete };
+            after = page.next;
+        }
+    }
+    /** All members of a room, in the order of joining. */
+    async members(room) {
+        const members = [];
+        for (let after;;) {
+            const fields = { room, limit: MEMBERS_PAGE, ...(after === undefined ? {} : { after }) };
+            const page = await this.request("members", fields);
+            members.push(...page.members);
+            if (page.next === undefined)
+                return members;
+            after = page.next;
+        }
+    }
+    /** Makes a room, or finds it: the direct room of a pair, or the group that was made under the same `roomKey`. */
+    async createRoom(wanted) {
+        const { kind, members } = wanted;
+        const group = wanted.kind === "group" ? { title: wanted.title ?? "", room_key: wanted.roomKey ?? uuid7() } : {};
+        const { room } = await this.persist(() => this.request("create_room", { kind, members, ...group }));
+        this.joined(room);
+        return room;
+    }
+    /** Adds a member to a group; a name or a user id. */
+    async addMember(room, member) {
+        await this.request("add_member", { room, member });
+    }
+    /** Removes a member of a group, or oneself. */
+    async removeMember(room, member) {
+        await this.request("remove_member", { room, member });
+    }
+    /** Gives a member of a group another role; who makes somebody owner becomes admin. */
+    async setRole(room, member, role) {
+        await this.request("set_role", { room, member, role });
+    }
+    /** Notes that notifications of a room are not wanted, until then or for ever. */
+    async mute(room, until) {
+        await this.request("mute", { room, ...(until ? { until: until.toISOString() } : {}) });
+    }
+    async unmute(room) {
+        await this.request("unmute", { room });
+    }
+    /** Confirms all up to `seq`; cumulative, so a lower one changes nothing. */
+    async delivered(room, seq) {
+        await this.request("delivered", { room, seq });
+    }
+    /** Marks all up to `seq` as read. */
+    async read(room, seq) {
+        await this.request("read", { room, seq });
+    }
+    /** Which of these users (at most 200) are online. */
+    async presence(users) {
+        const answer = await this.request("presence", { users });
+        return new Map(answer.users.map(({ user, state }) => [user, state === "online"]));
+    }
+    /** One write of a room after the other: what is repeated after a refusal must not be overtaken by what was asked for later. */
+    #write(type, room, fields, messageId = uuid7()) {
+        if (this.#waiting >= WAITING_MAX) {
+            return Promise.reject(new GatewayError("limit", `${WAITING_MAX} messages wait for the gateway; try again when it has answered`));
+        }
+        this.#waiting += 1;
+        const issue = () => this.persist(() => this.request(type, { room, message_id: messageId, ...fields }));
+        const before = this.#tails.get(room);
+        const sent = (before ? before.then(issue) : issue()).finally(() => (this.#waiting -= 1));
+        const tail = sent.then(noop, noop).then(() => {
+            if (this.#tails.get(room) === tail)
+                this.#tails.delete(room);
+        });
+        this.#tails.set(room, tail);
+        return sent;
+    }
+    /** Repeats what was refused for the moment only, after the time that the gateway names. */
+    async persist(attempt) {
+        for (;;) {
+            try {
+                return await attempt();
+            }
+            catch (error) {
+                if (!(error instanceof GatewayError) || !error.temporary || this.ended)
+                    throw error;
+                const least = error.retryAfterMs ?? RETRY_MS;
+                await new Promise((wake) => setTimeout(wake, least + Math.random() * (least / 4)));
+                if (this.ended)
+                    throw error;
+            }
+        }
+    }
+}
+function noop() { }
