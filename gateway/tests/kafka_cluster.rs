@@ -149,15 +149,17 @@ async fn without_a_server(
             delivery = deliveries.recv() => seen.note(delivery),
         }
     };
-    let lasted = before == (epoch(a), epoch(b));
-    // What was lost between sessions never comes.
-    let patience = Duration::from_secs(if lasted { 60 } else { 3 });
-    let end = Instant::now() + patience;
-    while seen.missing(&confirmed) > 0 && Instant::now() < end {
+    let lasts = || before == (epoch(a), epoch(b));
+    // What was lost between sessions never comes, so once one ended there is little to wait for.
+    let end = Instant::now() + MINUTE;
+    let mut patience = 6;
+    while seen.missing(&confirmed) > 0 && Instant::now() < end && (lasts() || patience > 0) {
+        patience -= u32::from(!lasts());
         while let Ok(delivery) = timeout(Duration::from_millis(500), deliveries.recv()).await {
             seen.note(delivery);
         }
     }
+    let lasted = lasts();
     for (key, numbers) in &confirmed {
         assert!(numbers.len() > 100, "{key} went on without server {node}");
     }
