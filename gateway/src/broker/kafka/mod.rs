@@ -10,6 +10,8 @@
 //! - A publish that timed out may still be written, and the outbox publishes it again: a duplicate, dropped by seq at the receiver.
 //! - A hub that is slow loses nothing: its gateway reads on later, as long as the topic keeps the records (ten minutes, [`topic`]). Past that
 //!   the session ends and the next one raises the epoch.
+//! - Where each partition is read on is the gateway's own knowledge ([`positions`]), and each record must be the next one. A partition whose
+//!   records do not arrive ([`stalls`]) is read on new connections, and then ends the session.
 //! - New partitions are noticed within `PROBE` and read from their beginning.
 //! - A body that the topic does not take for its size is dropped with a warning and counts as published. It would be refused each time, with
 //!   everything after it in its room waiting; receivers find the gap by their regular look at the store.
@@ -20,9 +22,11 @@
 //! is wiser; docs/adr/0007-kafka-without-groups.md has the reasons.
 
 mod client;
+mod positions;
 mod readers;
 mod reason;
 mod session;
+mod stalls;
 mod taker;
 mod topic;
 

@@ -3,29 +3,31 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{StreamExt as _, future::try_join_all, stream::FuturesUnordered};
 use krafka::{
     consumer::{Consumer, ConsumerRecord},
     error::KrafkaError,
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use super::{
     client::Connector,
+    positions::Positions,
     reason::SessionError,
+    stalls::{Stalls, Verdict},
     taker::Taker,
-    topic::{Leaders, Offsets, View},
+    topic::{Leaders, View},
 };
 
 /// How long one question to the servers may stay open.
 const POLL: Duration = Duration::from_secs(1);
 /// Pause after an error that may pass by itself, such as a leader that moved.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// How long records that are known to be there may fail to arrive.
-const STUCK_AFTER: Duration = Duration::from_secs(6);
+/// How often what was read is compared with where partitions end.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// The readers, by the server that they read from.
 pub(super) struct Readers {
@@ -34,138 +36,135 @@ pub(super) struct Readers {
     readers: BTreeMap<i32, Consumer>,
     /// What each partition is read by.
     placed: Leaders,
+    positions: Positions,
+    stalls: Stalls,
 }
 
 impl Readers {
     /// Readers that begin where the view says that partitions end.
     pub(super) async fn start(connector: Connector, topic: &str, view: &View) -> Result<Self, SessionError> {
-        let mut readers = Self { connector, topic: topic.to_owned(), readers: BTreeMap::new(), placed: Leaders::new() };
-        readers.place(&view.leaders, &view.ends).await?;
+        let mut readers = Self {
+            connector,
+            topic: topic.to_owned(),
+            readers: BTreeMap::new(),
+            placed: Leaders::new(),
+            positions: Positions::at(&view.ends),
+            stalls: Stalls::default(),
+        };
+        readers.place(&view.leaders).await?;
         Ok(readers)
     }
 
-    /// Hands records to the taker, those of one partition in order, until the topic's layout differs from what the readers know.
+    /// Hands records to the taker, those of one partition in order, until readers have to be set anew.
     pub(super) async fn read(
-        &self,
+        &mut self,
         views: &mut watch::Receiver<View>,
         taker: &Taker<'_>,
     ) -> Result<Outcome, SessionError> {
-        let mut behind = Behind::default();
-        let mut polls: FuturesUnordered<_> = self.readers.iter().map(|(id, consumer)| poll(*id, consumer)).collect();
+        let Self { readers, placed, positions, stalls, .. } = self;
+        let mut polls: FuturesUnordered<_> = readers.iter().map(|(id, consumer)| poll(*id, consumer)).collect();
+        let mut watch = interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some((id, records)) = polls.next() => {
-                    let Some(consumer) = self.readers.get(&id) else { continue };
+                    let Some(consumer) = readers.get(&id) else { continue };
                     let records = match records {
                         // There is no rule where to go on without an offset, so that nothing is skipped in silence.
                         Err(KrafkaError::NoOffset { .. }) => return Err(SessionError::FellBehind),
                         records => records?,
                     };
-                    if records.is_empty() {
-                        let ends = views.borrow().ends.clone();
-                        self.check_progress(id, consumer, &mut behind, &ends).await?;
-                    } else {
-                        behind.since.remove(&id);
-                    }
+                    let start = Instant::now();
                     for record in records {
+                        positions.advance(record.partition, record.offset)?;
                         if !taker.take(record).await {
                             return Ok(Outcome::NobodyListens);
                         }
                     }
+                    stalls.pardon(start.elapsed());
                     polls.push(poll(id, consumer));
                 }
                 changed = views.changed() => {
-                    if changed.is_err() || views.borrow_and_update().leaders != self.placed {
+                    if changed.is_err() || views.borrow_and_update().leaders != *placed {
                         return Ok(Outcome::LayoutChanged);
+                    }
+                }
+                _ = watch.tick() => {
+                    let ends = &views.borrow().ends;
+                    match stalls.look(positions, ends, Instant::now()) {
+                        Verdict::Flows => {}
+                        Verdict::Renew(partition) => {
+                            let position = positions.next(partition);
+                            tracing::warn!(partition, position, "records of a partition do not arrive; reading on by new connections");
+                            return Ok(Outcome::Stalled);
+                        }
+                        Verdict::Stuck(partition) => {
+                            let (position, end) = (positions.next(partition), ends.get(&partition).copied().unwrap_or(0));
+                            return Err(SessionError::Stuck { partition, position, end });
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Fails when what was seen at a partition's end has not arrived for long, although there was time for it.
-    async fn check_progress(
-        &self,
-        id: i32,
-        consumer: &Consumer,
-        behind: &mut Behind,
-        ends: &Offsets,
-    ) -> Result<(), SessionError> {
-        for (partition, end) in ends.iter().filter(|(partition, _)| self.placed.get(partition) == Some(&id)) {
-            let position = consumer.position(&self.topic, *partition).await;
-            if position.is_none_or(|position| position < *end) {
-                let since = *behind.since.entry(id).or_insert_with(Instant::now);
-                return if since.elapsed() > STUCK_AFTER { Err(SessionError::Stuck) } else { Ok(()) };
-            }
+    /// Follows partitions to their present leaders, each from where it was read to, and new ones from their beginning.
+    ///
+    /// Always by new readers. One that stays believes for seconds what it heard about leaders earlier, and asks a server that is gone for a
+    /// partition it was given, at growing intervals, without ever looking for a better one.
+    pub(super) async fn rearrange(&mut self, leaders: &Leaders) -> Result<(), SessionError> {
+        if self.placed.keys().any(|partition| !leaders.contains_key(partition)) {
+            return Err(SessionError::Changed);
         }
-        behind.since.remove(&id);
+        let start = Instant::now();
+        self.close();
+        self.place(leaders).await?;
+        self.stalls.pardon(start.elapsed());
         Ok(())
     }
 
-    /// Follows partitions to their present leaders, each from where it was read to, and new ones from their beginning.
-    pub(super) async fn rearrange(&mut self, leaders: &Leaders) -> Result<(), SessionError> {
-        let mut positions = Offsets::new();
-        for (partition, reader) in &self.placed {
-            if !leaders.contains_key(partition) {
-                return Err(SessionError::Changed);
-            }
-            if let Some(consumer) = self.readers.get(reader)
-                && let Some(position) = consumer.position(&self.topic, *partition).await
-            {
-                positions.insert(*partition, position);
-            }
-        }
-        tracing::info!(?leaders, "the topic's partitions or their leaders changed");
-        self.place(leaders, &positions).await
-    }
-
-    async fn place(&mut self, leaders: &Leaders, positions: &Offsets) -> Result<(), SessionError> {
+    async fn place(&mut self, leaders: &Leaders) -> Result<(), SessionError> {
         let mut wanted: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
         for (partition, leader) in leaders {
             wanted.entry(*leader).or_default().push(*partition);
         }
-        let gone: Vec<i32> = self.readers.keys().copied().filter(|id| !wanted.contains_key(id)).collect();
-        for id in gone {
-            if let Some(consumer) = self.readers.remove(&id) {
-                close(consumer);
-            }
-        }
-        for (id, partitions) in wanted {
-            if !self.readers.contains_key(&id) {
-                self.readers.insert(id, self.connector.reader().await?);
-            }
-            let Some(consumer) = self.readers.get(&id) else { continue };
-            consumer.assign(&self.topic, partitions.clone()).await?;
-            for partition in partitions {
-                match positions.get(&partition) {
-                    Some(&offset) => consumer.seek(&self.topic, partition, offset).await?,
-                    None => consumer.seek_to_beginning(&self.topic, partition).await?,
-                }
-            }
-        }
+        let readers = wanted
+            .into_iter()
+            .map(async |(id, partitions)| Ok::<_, SessionError>((id, self.reader(partitions).await?)));
+        let readers: Vec<_> = try_join_all(readers).await?;
+        self.readers = readers.into_iter().collect();
         self.placed = leaders.clone();
         Ok(())
+    }
+
+    async fn reader(&self, partitions: Vec<i32>) -> Result<Consumer, SessionError> {
+        let consumer = self.connector.reader().await?;
+        consumer.assign(&self.topic, partitions.clone()).await?;
+        for partition in partitions {
+            consumer.seek(&self.topic, partition, self.positions.next(partition)).await?;
+        }
+        Ok(consumer)
+    }
+
+    fn close(&mut self) {
+        std::mem::take(&mut self.readers).into_values().for_each(close);
     }
 }
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        std::mem::take(&mut self.readers).into_values().for_each(close);
+        self.close();
     }
 }
 
-/// Why [`Readers::read`] returned.
+/// Why [`Readers::read`] returned; after the first two [`Readers::rearrange`] is due.
 pub(super) enum Outcome {
-    /// [`Readers::rearrange`] is due.
+    /// Partitions were added, or have other leaders.
     LayoutChanged,
+    /// A partition has records that do not arrive.
+    Stalled,
     /// Nobody takes records any more.
     NobodyListens,
-}
-
-/// Since when readers have known of records that do not arrive.
-#[derive(Default)]
-struct Behind {
-    since: BTreeMap<i32, Instant>,
 }
 
 /// Waits for the next records of one reader; an error that may pass by itself is no records, after a pause.

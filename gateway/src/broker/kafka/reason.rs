@@ -47,8 +47,30 @@ pub(in crate::broker) enum SessionError {
     #[error("records were deleted from the topic before this gateway had read them; it catches up from the store")]
     FellBehind,
     /// Readers do not get what the topic has.
-    #[error("records of the topic do not arrive although Kafka answers")]
-    Stuck,
+    #[error(
+        "records {position} to {end} of partition {partition} do not arrive although Kafka answers; this gateway catches up from the store"
+    )]
+    Stuck {
+        /// The partition.
+        partition: i32,
+        /// What was to come next.
+        position: i64,
+        /// Where the partition was last seen to end.
+        end: i64,
+    },
+    /// A reader brought another record than the next one.
+    #[error(
+        "partition {partition} brought record {offset} where {expected} was next: the topic was compacted or truncated, or records were lost; \
+         this gateway catches up from the store"
+    )]
+    OutOfStep {
+        /// The partition.
+        partition: i32,
+        /// What was to come next.
+        expected: i64,
+        /// What came.
+        offset: i64,
+    },
     /// Somebody saw publishes go unanswered.
     #[error("Kafka stopped confirming what was published")]
     Suspected,
@@ -67,7 +89,7 @@ impl SessionError {
             Self::Absent { .. } => "TopicMissing",
             Self::Forbidden { .. } => "AuthorizationFailed",
             Self::NoLeader(_) => "NoLeader",
-            Self::Changed | Self::Stuck => "ConnectionLost",
+            Self::Changed | Self::Stuck { .. } | Self::OutOfStep { .. } => "ConnectionLost",
             Self::FellBehind => "FellBehind",
             Self::Kafka(error) => kafka_reason(error),
         }

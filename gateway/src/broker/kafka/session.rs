@@ -82,8 +82,11 @@ async fn forward(
     loop {
         match readers.read(&mut views, &taker).await? {
             Outcome::NobodyListens => return Ok(()),
-            Outcome::LayoutChanged => {
+            due @ (Outcome::LayoutChanged | Outcome::Stalled) => {
                 let leaders = views.borrow_and_update().leaders.clone();
+                if matches!(due, Outcome::LayoutChanged) {
+                    tracing::info!(?leaders, "the topic's partitions or their leaders changed");
+                }
                 timeout(OPEN_TIME, readers.rearrange(&leaders))
                     .await
                     .unwrap_or(Err(SessionError::Timeout("following partitions to their leaders")))?;
