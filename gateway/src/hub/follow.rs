@@ -36,9 +36,9 @@ impl Hub {
             // Where the store did not answer, the regular check of positions will.
             let stored = stored.get(&room).copied().unwrap_or(cursor);
             self.join(session, room, cursor, stored).await;
-            // Removed while this was under way: what was just joined must be left again.
+            // Removed while this was under way, which gave the binding back: what was just joined must be left again.
             if !session.follows(room) {
-                self.leave(session, room).await;
+                self.dispatch.worker(room).tell(Command::Leave { room, session: session.id }).await;
             }
         }
     }
