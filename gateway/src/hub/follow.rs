@@ -35,11 +35,7 @@ impl Hub {
         for (room, cursor) in new {
             // Where the store did not answer, the regular check of positions will.
             let stored = stored.get(&room).copied().unwrap_or(cursor);
-            self.join(session, room, cursor, stored).await;
-            // Removed while this was under way, which gave the binding back: what was just joined must be left again.
-            if !session.follows(room) {
-                self.dispatch.worker(room).tell(Command::Leave { room, session: session.id }).await;
-            }
+            self.join_unless_removed(session, room, cursor, stored).await;
         }
     }
 
@@ -63,12 +59,21 @@ impl Hub {
 
     /// Begins delivery in a room that [`Hub::open`] found at `stored`; the session has everything up to `cursor`.
     pub(crate) async fn enter(&self, session: &Arc<Session>, room: RoomId, cursor: Seq, stored: Seq) {
-        self.join(session, room, cursor, stored).await;
-        if !session.follows(room) {
-            // Removed meanwhile, when there was nothing to leave yet. What told the client so came before the answer.
-            self.dispatch.worker(room).tell(Command::Leave { room, session: session.id }).await;
+        if !self.join_unless_removed(session, room, cursor, stored).await {
+            // What told the client so came before the answer.
             session.tell(&ClientEvent::RoomRemoved { room }, Class::Kept);
         }
+    }
+
+    /// Joins a room; false when the session was removed from it while that was under way. That gave the binding back when there was
+    /// nothing to leave yet, so what was just joined is left again.
+    async fn join_unless_removed(&self, session: &Arc<Session>, room: RoomId, cursor: Seq, stored: Seq) -> bool {
+        self.join(session, room, cursor, stored).await;
+        let stays = session.follows(room);
+        if !stays {
+            self.dispatch.worker(room).tell(Command::Leave { room, session: session.id }).await;
+        }
+        stays
     }
 
     /// Ceases to follow a room; false when it was not followed.

@@ -35,9 +35,8 @@ pub(super) async fn rooms(
     let more = ids.len() > limit;
     ids.truncate(limit);
     let next = ids.last().copied().filter(|_| more);
-    let (rooms, complete) = store.summaries(user, &ids).await?;
+    let (mut rooms, complete) = store.summaries(user, &ids).await?;
     let now = store.now();
-    let mut rooms = rooms;
     rooms.sort_by_key(|summary| std::cmp::Reverse(summary.room.id));
     let rooms = rooms.into_iter().map(|summary| SummaryView::new(summary, now)).collect();
     Ok(Answer::Rooms { rooms, incomplete: !complete, next }.into())

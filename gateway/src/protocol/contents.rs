@@ -30,11 +30,10 @@ fn target(fields: &mut Fields) -> Result<Seq, WireError> {
 
 /// The seq of a message that is there.
 fn place(field: &'static str, value: &Value) -> Result<Seq, WireError> {
-    seq_of(field, value)?
-        .checked_sub(1)
-        .filter(|before| *before >= 0)
-        .map(|before| before + 1)
-        .ok_or_else(|| WireError::field(field, format!("{field} must be the seq of a message, from 1")))
+    match seq_of(field, value)? {
+        0 => Err(WireError::field(field, format!("{field} must be the seq of a message, from 1"))),
+        seq => Ok(seq),
+    }
 }
 
 fn mentions(fields: &mut Fields) -> Result<Vec<UserId>, WireError> {

@@ -56,6 +56,12 @@ struct OutboxRow {
 }
 
 impl State {
+    /// Rooms of a user's list, newest id first.
+    fn ids_of(&self, user: UserId) -> impl Iterator<Item = RoomId> {
+        let listed = self.lists.range((user, RoomId(Uuid::nil()))..=(user, RoomId(Uuid::max()))).rev();
+        listed.filter(|(_, (joined, _))| *joined).map(|((_, room), _)| *room).take(MAX_USER_ROOMS)
+    }
+
     fn room_of(&mut self, room: RoomId, user: UserId) -> Result<&mut RoomState, StoreError> {
         let state = self.rooms.get_mut(&room).ok_or(StoreError::RoomNotFound)?;
         if state.member(user).is_none() {
@@ -129,20 +135,15 @@ impl Store for MemoryStore {
 
     async fn user_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool), StoreError> {
         let state = self.lock()?;
-        let ids = state.lists.range((user, RoomId(Uuid::nil()))..=(user, RoomId(Uuid::max()))).rev();
-        let ids = ids.filter(|(_, (joined, _))| *joined).map(|((_, room), _)| *room).take(MAX_USER_ROOMS);
         let view = |id: RoomId| {
             let room = state.rooms.get(&id)?;
             Some(room.view(id, room.member(user)?))
         };
-        Ok((ids.filter_map(view).collect(), true))
+        Ok((state.ids_of(user).filter_map(view).collect(), true))
     }
 
     async fn room_ids(&self, user: UserId) -> Result<Vec<RoomId>, StoreError> {
-        let state = self.lock()?;
-        let ids = state.lists.range((user, RoomId(Uuid::nil()))..=(user, RoomId(Uuid::max()))).rev();
-        let ids = ids.filter(|(_, (joined, _))| *joined).map(|((_, room), _)| *room);
-        Ok(ids.take(MAX_USER_ROOMS).collect())
+        Ok(self.lock()?.ids_of(user).collect())
     }
 
     async fn summaries(&self, user: UserId, rooms: &[RoomId]) -> Result<(Vec<RoomSummary>, bool), StoreError> {
