@@ -47,10 +47,7 @@ impl Program {
 pub fn compile(profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    // `cargo run` sets these for its program; a build that sees them differ would compile everything again.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
-        command.env_remove(name);
-    }
+    forget_package(&mut command);
     // --workspace, because cargo chooses the features of dependencies by the packages it is asked for: with another choice it
     // would compile most of them again.
     command.args(["build", "--workspace", "--message-format=json-render-diagnostics", "--profile", profile]);
@@ -72,6 +69,17 @@ pub fn compile(profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
         Some(absent) => Err(Error::NotBuilt(absent.name())),
         None => Ok(built),
     }
+}
+
+/// Takes away what `cargo run` told this program about its own package. Build scripts ask for some of it, that of `ring` for a dozen
+/// variables, and a cargo that sees them change compiles all that comes after them again.
+pub fn forget_package(cargo: &mut Command) {
+    let told = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in told.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+        cargo.env_remove(name);
+    }
+    // Changes with the way in which the toolchain was chosen.
+    cargo.env_remove("RUSTUP_TOOLCHAIN_SOURCE");
 }
 
 /// The program that one of cargo's messages is about, and where it is.

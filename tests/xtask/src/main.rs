@@ -9,6 +9,7 @@ mod deny;
 mod diagnosis;
 mod docs;
 mod evolution;
+mod guests;
 mod install;
 mod kafka;
 mod packages;

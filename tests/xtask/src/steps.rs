@@ -45,39 +45,51 @@ pub(crate) struct Step {
     pub(crate) what: &'static str,
     /// Does it.
     pub(crate) run: fn(&mut Run) -> Result<()>,
+    /// An earlier step that it runs beside when both are chosen: that one waits for servers most of the time.
+    pub(crate) beside: Option<&'static str>,
+}
+
+impl Step {
+    const fn new(name: &'static str, what: &'static str, run: fn(&mut Run) -> Result<()>) -> Self {
+        Self { name, what, run, beside: None }
+    }
+
+    const fn beside(self, host: &'static str) -> Self {
+        Self { beside: Some(host), ..self }
+    }
 }
 
 /// All steps.
 pub(crate) const ALL: &[Step] = &[
-    Step {
-        name: "fmt",
-        what: "the code is formatted",
-        run: |_| shell::run(shell::cargo(&["fmt", "--all", "--check"])),
-    },
-    Step { name: "docs", what: "links of the documentation lead somewhere", run: |_| docs::run() },
-    Step { name: "clippy", what: "no lint complains", run: |_| clippy() },
-    Step { name: "codegen", what: "generated files are up to date", run: |_| codegen::run(true) },
-    Step { name: "deny", what: "licences, sources, no second TLS stack", run: |_| deny::run() },
-    Step { name: "unit", what: "units, properties, and conformance on real servers", run: unit },
-    Step {
-        name: "rfc6455",
-        what: "the transport keeps to RFC 6455",
-        run: |run| {
-            packages::ensure()?;
-            rfc6455::run(&mut run.counts)
-        },
-    },
-    Step { name: "web", what: "the page's client", run: web },
-    Step { name: "charts", what: "both charts lint and render", run: |_| charts() },
-    Step { name: "evolution", what: "the definition keeps what users have valid", run: |_| evolution::run() },
-    Step { name: "images", what: "the images are reproducible and their servers run", run: images },
-    Step { name: "localkube", what: "the local Kubernetes works and leaves nothing behind", run: local_kubernetes },
-    Step { name: "e2e", what: "a ChatCluster on the real Kubernetes", run: e2e },
+    Step::new("fmt", "the code is formatted", |_| shell::run(shell::cargo(&["fmt", "--all", "--check"]))),
+    Step::new("docs", "links of the documentation lead somewhere", |_| docs::run()),
+    Step::new("codegen", "generated files are up to date", |_| codegen::run(true)),
+    Step::new("deny", "licences, sources, no second TLS stack", |_| deny::run()),
+    Step::new("compile", "everything compiles, tests and all", |_| compile()),
+    Step::new("unit", "units, properties, and conformance on real servers", unit),
+    Step::new("clippy", "no lint complains", |_| clippy()).beside("unit"),
+    Step::new("rfc6455", "the transport keeps to RFC 6455", |run| {
+        packages::ensure()?;
+        rfc6455::run(&mut run.counts)
+    }),
+    Step::new("web", "the page's client", web),
+    Step::new("charts", "both charts lint and render", |_| charts()),
+    Step::new("evolution", "the definition keeps what users have valid", |_| evolution::run()),
+    Step::new("images", "the images are reproducible and their servers run", images).beside("unit"),
+    Step::new("localkube", "the local Kubernetes works and leaves nothing behind", local_kubernetes).beside("unit"),
+    Step::new("e2e", "a ChatCluster on the real Kubernetes", e2e),
 ];
 
+fn compile() -> Result<()> {
+    shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))
+}
+
+/// In a cargo profile, and so a folder, of its own: no other step waits for its lock on the folder.
 fn clippy() -> Result<()> {
     shell::run(shell::cargo(&[
         "clippy",
+        "--profile",
+        "lint",
         "--workspace",
         "--all-targets",
         "--locked",
@@ -108,7 +120,7 @@ fn ignored_tests(programs: &[&str], threads: u8) -> Command {
 fn unit(run: &mut Run) -> Result<()> {
     packages::ensure_sdks()?;
     kafka::ensure()?;
-    shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))?;
+    compile()?;
     // The others run beside the longest programs; what these print follows.
     let mut longest = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     let long_only = if run.long { LONG_ONLY } else { &[] };
@@ -223,4 +235,21 @@ fn e2e(run: &mut Run) -> Result<()> {
         kube.down()?;
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn guests_come_after_their_hosts() {
+        for (at, step) in ALL.iter().enumerate() {
+            let Some(host) = step.beside else { continue };
+            assert!(
+                ALL[..at].iter().any(|before| before.name == host),
+                "{} would never be started beside {host}",
+                step.name
+            );
+        }
+    }
 }

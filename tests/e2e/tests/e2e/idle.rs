@@ -14,6 +14,7 @@ const SETTLE: Duration = Duration::from_secs(20);
 #[ignore = "runs through cargo xtask test"]
 async fn b9_no_write_while_nothing_changes() -> Result<()> {
     let (namespace, cluster) = own_from("e2e-idle", &manifest::quickstart()?).await?;
+    let cluster = cluster.leave_turn();
     tokio::time::sleep(SETTLE).await;
     let writes = || cluster.world.operator_writes(&namespace.name);
     let (versions, before) = (cluster.versions().await?, writes().await?);
