@@ -1,13 +1,13 @@
-//! Steps that run beside another one, each as a process of its own whose output is printed when its turn comes.
+//! Steps that run beside another one, one after the other, each as a process of its own whose output is printed when its turn comes.
 
 use std::{
     collections::BTreeMap,
     process::Command,
-    thread::JoinHandle,
+    sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 
 use crate::{shell, steps::Step, summary::Counts};
 
@@ -16,14 +16,22 @@ use crate::{shell, steps::Step, summary::Counts};
 pub(crate) struct Guests(BTreeMap<&'static str, Guest>);
 
 /// One of them.
-pub(crate) struct Guest(JoinHandle<Result<(String, Result<()>, Duration)>>);
+pub(crate) struct Guest(Receiver<Result<Ended>>);
+
+/// What became of it.
+struct Ended {
+    printed: String,
+    outcome: Result<()>,
+    took: Duration,
+}
 
 impl Guests {
-    /// Starts the chosen steps that run beside `host`.
+    /// Starts the chosen steps that run beside `host`. They follow each other, since some of them look at the whole machine.
     ///
     /// # Errors
     /// This program's own file cannot be found.
     pub(crate) fn invite(&mut self, host: &Step, chosen: &[&Step], long: bool) -> Result<()> {
+        let mut queue = Vec::new();
         for step in chosen.iter().filter(|step| step.beside == Some(host.name)) {
             let own = std::env::current_exe().context("this program's own file is gone")?;
             let mut command = shell::command(own, &["test", "--guest", "--only", step.name]);
@@ -31,8 +39,16 @@ impl Guests {
                 command.arg("--long");
             }
             println!("beside this one: {}: {}", step.name, step.what);
-            self.0.insert(step.name, Guest::start(command));
+            let (ended, outcome) = mpsc::channel();
+            self.0.insert(step.name, Guest(outcome));
+            queue.push((command, ended));
         }
+        std::thread::spawn(move || {
+            for (command, ended) in queue {
+                // Nobody listens only when this program is about to end.
+                drop(ended.send(run(command)));
+            }
+        });
         Ok(())
     }
 
@@ -42,20 +58,17 @@ impl Guests {
     }
 }
 
-impl Guest {
-    fn start(command: Command) -> Self {
-        let begun = Instant::now();
-        Self(std::thread::spawn(move || {
-            let (printed, ended) = shell::captured(command)?;
-            Ok((printed, ended, begun.elapsed()))
-        }))
-    }
+fn run(command: Command) -> Result<Ended> {
+    let begun = Instant::now();
+    let (printed, outcome) = shell::captured(command)?;
+    Ok(Ended { printed, outcome, took: begun.elapsed() })
+}
 
+impl Guest {
     /// Waits for its end, prints what it said and counts the tests that it ran; its outcome, and a note on its real duration.
     pub(crate) fn report(self, counts: &mut Counts) -> (Result<()>, String) {
-        let ended = self.0.join().unwrap_or_else(|_| Err(anyhow!("the thread that watched the step panicked")));
-        match ended {
-            Ok((printed, outcome, took)) => {
+        match self.0.recv().context("the thread that runs the steps beside others panicked").flatten() {
+            Ok(Ended { printed, outcome, took }) => {
                 for line in printed.lines() {
                     println!("{line}");
                     counts.line(line);
