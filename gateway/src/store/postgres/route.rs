@@ -78,10 +78,11 @@ impl PostgresStore {
         let mut changes = self.directory.changes();
         loop {
             changes.mark_unchanged();
+            // Before the look into the directory: a shard is in there before it counts as loaded.
+            let silent: Vec<&Arc<Shard>> = self.shards.iter().filter(|s| !s.status().borrow().loaded).collect();
             if let Some(shard) = self.directory.shard_of(slot).and_then(|index| self.shards.get(index)) {
                 return Ok(shard.clone());
             }
-            let silent: Vec<&Arc<Shard>> = self.shards.iter().filter(|s| !s.status().borrow().loaded).collect();
             let Some(since) = silent.iter().map(|s| s.status().borrow().since).max() else {
                 return Err(unavailable("none", format!("no shard owns slot {slot}")));
             };
