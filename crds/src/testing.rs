@@ -152,6 +152,21 @@ fn gateways() -> Vec<Refusal> {
             json!({ "gateways": { "trustedProxies": ["10.0.0.0/8", "10.0.0.0/8"] } }),
             "spec.gateways.trustedProxies[1]",
         ),
+        create(
+            "an origin with a path",
+            json!({ "gateways": { "allowedOrigins": ["https://app.example.org/chat"] } }),
+            "spec.gateways.allowedOrigins[0]",
+        ),
+        create(
+            "an origin without a scheme",
+            json!({ "gateways": { "allowedOrigins": ["app.example.org"] } }),
+            "spec.gateways.allowedOrigins[0]",
+        ),
+        create(
+            "an origin twice",
+            json!({ "gateways": { "allowedOrigins": ["*", "*"] } }),
+            "spec.gateways.allowedOrigins[1]",
+        ),
         create("no time to drain", json!({ "gateways": { "drainSeconds": 0 } }), "spec.gateways.drainSeconds"),
         create(
             "a rate of zero",

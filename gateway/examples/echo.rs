@@ -5,10 +5,13 @@ use std::{io::Read as _, net::SocketAddr};
 
 use anyhow::{Context as _, Result};
 use axum::{Router, extract::Request, response::Response, routing::get};
-use chat_gateway::{connection, http, transport};
-use futures::{SinkExt as _, StreamExt as _};
+use chat_gateway::{
+    connection::{Heard, Wire},
+    http::{self, Places},
+    transport,
+};
+use chat_gateway_config::Timeouts;
 use tokio::net::TcpListener;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 /// Largest message of the suite, and some more for frames on their way.
@@ -20,7 +23,8 @@ async fn main() -> Result<()> {
         std::env::args().nth(1).context("name the address to listen on, such as 127.0.0.1:9001")?.parse()?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))?;
     let stop = CancellationToken::new();
-    tokio::spawn(http::serve(listener, Router::new().route("/", get(echo)), stop.clone()));
+    let (times, places) = (Timeouts::default(), Places::new(usize::MAX));
+    tokio::spawn(http::serve(listener, Router::new().route("/", get(echo)), times, places, stop.clone()));
     // Whoever started this ends it by closing its input, however they end themselves.
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     stop.cancel();
@@ -33,19 +37,18 @@ async fn echo(request: Request) -> Response {
         Err(refusal) => return *refusal,
     };
     tokio::spawn(async move {
-        let config = connection::socket_config()
-            .max_message_size(Some(LARGEST))
-            .max_frame_size(Some(LARGEST))
-            .max_write_buffer_size(2 * LARGEST);
-        let Ok(mut socket) = transport::socket(upgrade, config).await else { return };
-        while let Some(Ok(message)) = socket.next().await {
-            let answered = match message {
-                Message::Text(_) | Message::Binary(_) => socket.send(message).await,
-                // Pings and closes are answered by the library, as in the gateway.
-                _ => socket.flush().await,
-            };
-            if answered.is_err() {
-                break;
+        let Ok(accepted) = transport::accepted(upgrade).await else { return };
+        let mut wire = Wire::new(accepted.stream, accepted.early, LARGEST);
+        loop {
+            match wire.hear().await {
+                Ok(Heard::Message(frame)) => {
+                    if wire.send(frame).await.is_err() {
+                        break;
+                    }
+                }
+                // Answered by the wire, as in the gateway.
+                Ok(Heard::Ping(_) | Heard::Pong) => {}
+                _ => break,
             }
         }
     });

@@ -10,7 +10,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chat_gateway_config::{
-    Auth, Broker, Database, Embedded, GatewayConfig, Http, InProcess, Limits, Passwords, SessionLimits,
+    Auth, Broker, Database, Embedded, GatewayConfig, Http, InProcess, Limits, Passwords, Presence, SessionLimits,
 };
 use ring::{
     rand::{SecureRandom as _, SystemRandom},
@@ -78,6 +78,7 @@ pub fn prepare(data: &Path, listen: SocketAddr, admin_listen: SocketAddr) -> Res
         http: Http::default(),
         broker: Broker::InProcess(InProcess {}),
         redis: None,
+        presence: Presence::default(),
         database: Database {
             slots: 1024,
             shards: Vec::new(),

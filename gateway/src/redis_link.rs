@@ -1,4 +1,5 @@
-//! The one connection to Redis that limits and presence share: kept alive in the background, never waited for.
+//! The one connection to Redis that limits and presence share: kept alive in the background, never waited for. Where sentinels name the
+//! server, they are asked for each connection anew.
 
 use std::{
     path::PathBuf,
@@ -10,18 +11,14 @@ use std::{
 };
 
 use chat_gateway_config::stats::Component;
-use redis::{
-    Client, ErrorKind, FromRedisValue, IntoConnectionInfo as _, RedisError, ScriptInvocation,
-    aio::{ConnectionLike, MultiplexedConnection},
-    io::tcp::TcpSettings,
-};
+use redis::{Client, FromRedisValue, ScriptInvocation, aio::MultiplexedConnection};
 use tokio::{
     sync::{RwLock, watch},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::settings;
+use crate::redis_server::{self, Greeting, Place, describe, down, greet};
 
 /// How often the connection is tried: bounds how long a lost Redis goes unnoticed.
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -49,9 +46,9 @@ pub struct RedisLink {
 impl RedisLink {
     /// Starts the background task; the URL file is read anew before each connection.
     pub fn start(url_file: PathBuf, stop: CancellationToken) -> Self {
-        let (sender, state) = watch::channel(component(false, "Starting", "not connected yet"));
+        let (sender, state) = watch::channel(down("Starting", "not connected yet"));
         let connection = Arc::new(RwLock::new(None));
-        let keeper = Keeper { url_file, connection: Arc::clone(&connection), sender };
+        let keeper = Keeper { url_file, connection: Arc::clone(&connection), place: None, sender };
         tokio::spawn(async move { stop.run_until_cancelled_owned(keeper.run()).await });
         Self { connection, unanswered: Arc::default(), state }
     }
@@ -88,11 +85,13 @@ impl RedisLink {
 struct Keeper {
     url_file: PathBuf,
     connection: Arc<RwLock<Option<MultiplexedConnection>>>,
+    /// The server at the other end of the connection.
+    place: Option<Place>,
     sender: watch::Sender<Component>,
 }
 
 impl Keeper {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut ticks = tokio::time::interval(PING_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -109,14 +108,14 @@ impl Keeper {
         }
     }
 
-    async fn check(&self) -> Component {
+    async fn check(&mut self) -> Component {
         let held = self.connection.read().await.clone();
-        let outcome = match held {
-            Some(connection) => ping(connection).await,
-            None => self.connect().await,
+        let outcome = match (held, &self.place) {
+            (Some(connection), Some(place)) => is_alive(connection, place).await,
+            _ => self.connect().await,
         };
         match outcome {
-            Ok(()) => component(true, "Connected", "Redis answers"),
+            Ok(()) => Component { available: true, reason: "Connected".into(), message: "Redis answers".into() },
             Err(down) => {
                 *self.connection.write().await = None;
                 down
@@ -124,50 +123,47 @@ impl Keeper {
         }
     }
 
-    async fn connect(&self) -> Result<(), Component> {
-        let url =
-            settings::read(&self.url_file).map_err(|error| component(false, "SecretMissing", &error.to_string()))?;
-        let malformed =
-            |_| component(false, "InvalidUrl", "the Redis URL is malformed; use redis://:password@host:6379");
-        // Commands are small and waited for one by one: Nagle's algorithm would add up to 40 ms to some.
-        let at_once = TcpSettings::default().set_nodelay(true);
-        let address = url.into_connection_info().map_err(malformed)?.set_tcp_settings(at_once);
-        let client = Client::open(address).map_err(malformed)?;
-        let connection = timeout(PATIENCE, client.get_multiplexed_async_connection())
+    async fn connect(&mut self) -> Result<(), Component> {
+        let place =
+            Place::find(redis_server::read(&self.url_file)?).await?.ok_or_else(|| no_cluster("the Redis URL"))?;
+        let client = Client::open(place.connection_info().clone()).map_err(|error| describe(&error))?;
+        let mut connection = timeout(PATIENCE, client.get_multiplexed_async_connection())
             .await
-            .map_err(|_| component(false, "Timeout", "Redis did not answer within 2 s"))?
+            .map_err(|_| too_slow())?
             .map_err(|error| describe(&error))?;
-        ping(connection.clone()).await?;
+        // A user who may not ask has no server's word against it; what follows tells whether it is of use.
+        let greeting: Greeting =
+            timeout(PATIENCE, greet(&mut connection)).await.ok().and_then(Result::ok).unwrap_or_default();
+        if greeting.is_cluster() {
+            return Err(no_cluster("the server of the Redis URL"));
+        }
+        is_alive(connection.clone(), &place).await?;
+        self.place = Some(place);
         *self.connection.write().await = Some(connection);
         Ok(())
     }
 }
 
-async fn ping(mut connection: impl ConnectionLike) -> Result<(), Component> {
-    match timeout(PATIENCE, redis::cmd("PING").query_async::<String>(&mut connection)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(describe(&error)),
-        Err(_) => Err(component(false, "Timeout", "Redis did not answer within 2 s")),
-    }
+async fn is_alive(mut connection: MultiplexedConnection, place: &Place) -> Result<(), Component> {
+    let asked = async {
+        match place {
+            Place::Named(_) => redis::cmd("PING").query_async::<String>(&mut connection).await.map(drop),
+            Place::Elected(..) => {
+                return place.accept(&greet(&mut connection).await.map_err(|error| describe(&error))?);
+            }
+        }
+        .map_err(|error| describe(&error))
+    };
+    timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
-/// What an error means to a person, without credentials.
-pub(crate) fn describe(error: &RedisError) -> Component {
-    if error.kind() == ErrorKind::AuthenticationFailed
-        || matches!(error.code(), Some("WRONGPASS" | "NOAUTH" | "NOPERM"))
-    {
-        return component(false, "AuthenticationFailed", "Redis refuses the user or password of the URL");
-    }
-    if error.is_connection_refusal() {
-        return component(false, "ConnectionRefused", "nothing listens at the address of the Redis URL");
-    }
-    if error.is_timeout() {
-        return component(false, "Timeout", "Redis did not answer in time");
-    }
-    // Without `detail()`: it may repeat the URL.
-    component(false, "ConnectionFailed", &format!("the connection to Redis failed ({:?})", error.kind()))
+fn too_slow() -> Component {
+    down("Timeout", "Redis did not answer within 2 s")
 }
 
-fn component(available: bool, reason: &str, message: &str) -> Component {
-    Component { available, reason: reason.into(), message: message.into() }
+/// The scripts of limits and presence have keys in several slots.
+fn no_cluster(what: &str) -> Component {
+    let why = "is a Redis Cluster's, which keeps no limits and presence; use a single Redis (redis://) or one behind sentinels \
+               (redis-sentinel://), and the cluster as the broker (spec.broker.redisPubSub.urlSecretRef)";
+    down("ClusterUnsupported", format!("{what} {why}"))
 }

@@ -18,7 +18,7 @@ use axum::{
     response::IntoResponse as _,
     routing::{MethodRouter, get},
 };
-use chat_gateway_config::{Embedded, GatewayConfig, stats::Component};
+use chat_gateway_config::{Embedded, GatewayConfig, Timeouts, stats::Component};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ use crate::{
         oidc::{Issuers, RootsError},
     },
     broker,
-    http::{self, ClientAddress, Doors, Http},
+    http::{self, ClientAddress, Doors, Http, Places},
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
     metrics::Metrics,
@@ -45,6 +45,9 @@ use crate::{
     },
     transport::{self, Door},
 };
+
+/// Connections on the admin port: the operator's, the kubelet's, a scraper's, and a person's.
+const ADMIN_CONNECTIONS: usize = 40;
 
 /// Why a gateway cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -179,12 +182,15 @@ impl Gateway {
             hub: Arc::clone(&hub),
             stop: stop.clone(),
         };
-        let http = Http { services: Arc::clone(&services), passwords, refresh: Arc::new(refresh), accounts, hub };
+        let http = Http::new(Arc::clone(&services), passwords, Arc::new(refresh), accounts, hub);
         let doors = Doors { chat: websocket(Door::Chat), centrifuge: websocket(Door::Centrifuge) };
-        let router = http::router(http, doors);
-        tokio::spawn(http::serve(clients, router, stop.clone()));
+        let router = http::router(http, &doors);
+        let places = Places::of_this_process(services.config.database.shards.len());
+        warn_of_few_places(&places, services.config.max_connections);
+        tokio::spawn(http::serve(clients, router, services.config.http.timeouts, places, stop.clone()));
         let admin = Admin { services, metrics, redis: shared.state, shards, token, was_ready: AtomicBool::new(false) };
-        tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), stop));
+        let (admins_places, times) = (Places::new(ADMIN_CONNECTIONS), Timeouts::default());
+        tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), times, admins_places, stop));
         tracing::info!(address = %gateway.address, admin = %gateway.admin_address, gateway = gateway.services.gateway, "serving");
         Ok(gateway)
     }
@@ -229,11 +235,12 @@ impl Shared {
                 state: watch::Sender::new(broker::connected("in this process")).subscribe(),
             };
         };
+        let life = Duration::from_secs(config.presence.gateway_seconds.into());
         let link = RedisLink::start(redis.url_file.clone(), stop.clone());
         Self {
             limiter: Arc::new(RedisLimiter::new(link.clone(), &config.cluster)),
             state: link.state(),
-            presence: Arc::new(RedisPresence::start(link, &config.cluster, name, stop.clone())),
+            presence: Arc::new(RedisPresence::start(link, &config.cluster, name, life, stop.clone())),
         }
     }
 }
@@ -245,12 +252,26 @@ fn websocket(door: Door) -> MethodRouter<Http> {
               ConnectInfo(peer): ConnectInfo<SocketAddr>,
               address: ClientAddress,
               request: Request| async move {
+            if let Err(refused) = http.admit_origin(request.headers()) {
+                return refused.into_response();
+            }
             match http.admit_handshake(address).await {
                 Ok(()) => transport::upgrade(http.services, http.hub, peer, door, request),
                 Err(refused) => refused.into_response(),
             }
         },
     )
+}
+
+fn warn_of_few_places(places: &Places, most: u32) {
+    let places = places.left();
+    if places < most as usize {
+        tracing::warn!(
+            maxConnections = most,
+            places,
+            "the limit on open files leaves fewer connections than maxConnections; raise it (ulimit -n, LimitNOFILE)"
+        );
+    }
 }
 
 fn load_key(config: &GatewayConfig) -> Result<(Ed25519Tokens, RefreshTokens), ServeError> {

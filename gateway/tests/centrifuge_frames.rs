@@ -336,7 +336,7 @@ fn rows(heading: &str) -> Vec<(u16, &'static str)> {
 #[test]
 fn the_page_lists_the_codes_of_the_close() {
     let all = [
-        CloseCode::Binary,
+        CloseCode::FrameKind,
         CloseCode::TooLarge,
         CloseCode::Stopping,
         CloseCode::NotJson,

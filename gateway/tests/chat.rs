@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by failing")]
 
+#[path = "chat/binary.rs"]
+mod binary;
 #[path = "chat/centrifuge.rs"]
 mod centrifuge;
 #[path = "chat/centrifuge_client.rs"]
@@ -28,6 +30,8 @@ mod membership;
 mod resume;
 #[path = "chat/revocation.rs"]
 mod revocation;
+#[path = "schemas/mod.rs"]
+mod schemas;
 #[path = "chat/slow.rs"]
 mod slow;
 #[path = "chat/upgrade.rs"]

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use support::{eventually, kafka::Kafka, scene::Scene};
+use support::{eventually, kafka::Kafka, scene::Scene, server::Service as _};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_doubled_or_reordered_over_kafka() {

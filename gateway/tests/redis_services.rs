@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use chat_gateway::{
     limiter::{Limiter, Rate, RedisLimiter},
@@ -12,7 +15,9 @@ use chat_gateway::{
     presence::{Presence, RedisPresence},
     redis_link::RedisLink,
 };
-use support::{eventually, redis::Redis};
+use support::{
+    eventually, redis::Redis, redis_cluster::RedisCluster, redis_sentinel::RedisSentinel, server::Service as _,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,7 +37,7 @@ async fn available(link: &RedisLink, expected: bool) {
 
 #[tokio::test]
 async fn gateways_share_a_bucket_and_go_on_without_redis() {
-    let mut redis = Redis::start().await;
+    let redis = Redis::start().await;
     let links = [link(&redis), link(&redis)];
     for link in &links {
         available(link, true).await;
@@ -88,14 +93,14 @@ async fn a_frozen_redis_costs_a_call_a_tenth_of_a_second_and_soon_nothing() {
 
 #[tokio::test]
 async fn presence_counts_sessions_over_gateways() {
-    let mut redis = Redis::start().await;
+    let redis = Redis::start().await;
     let stop = CancellationToken::new();
     let links = [link(&redis), link(&redis)];
     for link in &links {
         available(link, true).await;
     }
-    let a = RedisPresence::start(links[0].clone(), "ns/demo", "a", stop.clone());
-    let b = RedisPresence::start(links[1].clone(), "ns/demo", "b", stop.clone());
+    let a = RedisPresence::start(links[0].clone(), "ns/demo", "a", 15 * SECOND, stop.clone());
+    let b = RedisPresence::start(links[1].clone(), "ns/demo", "b", 15 * SECOND, stop.clone());
     let [eve, dan] = [1, 2].map(|n| UserId(Uuid::from_u128(n)));
     assert!(a.arrive(eve).await, "the first anywhere");
     assert!(!a.arrive(eve).await, "a second tab");
@@ -121,8 +126,8 @@ async fn arrivals_and_departures_that_overtake_each_other_end_right() {
     let redis = Redis::start().await;
     let link = link(&redis);
     available(&link, true).await;
-    let a = RedisPresence::start(link.clone(), "ns/demo", "a", CancellationToken::new());
-    let b = RedisPresence::start(link, "ns/demo", "b", CancellationToken::new());
+    let a = RedisPresence::start(link.clone(), "ns/demo", "a", 15 * SECOND, CancellationToken::new());
+    let b = RedisPresence::start(link, "ns/demo", "b", 15 * SECOND, CancellationToken::new());
     let user = UserId(Uuid::from_u128(1));
     for _ in 0..50 {
         tokio::join!(a.arrive(user), a.leave(user), a.arrive(user), a.leave(user), a.arrive(user));
@@ -134,6 +139,124 @@ async fn arrivals_and_departures_that_overtake_each_other_end_right() {
     }
 }
 
+/// How long a gateway of these tests may be silent.
+const LIFE: Duration = Duration::from_secs(2);
+
+/// A gateway's presence with its signs of life, until it is stopped; those who were declared gone are collected.
+struct Alive {
+    presence: Arc<RedisPresence>,
+    returned: Arc<Mutex<Vec<UserId>>>,
+    beating: tokio::task::JoinHandle<()>,
+}
+
+impl Alive {
+    async fn start(redis: &Redis, name: &str) -> Self {
+        let link = link(redis);
+        available(&link, true).await;
+        let presence = Arc::new(RedisPresence::start(link, "ns/demo", name, LIFE, CancellationToken::new()));
+        let mut alive = Self { presence, returned: Arc::default(), beating: tokio::spawn(async {}) };
+        alive.beat();
+        alive
+    }
+
+    fn beat(&mut self) {
+        let (presence, returned) = (Arc::clone(&self.presence), Arc::clone(&self.returned));
+        self.beating = tokio::spawn(async move {
+            loop {
+                let back = presence.beat().await;
+                returned.lock().unwrap().extend(back);
+                tokio::time::sleep(presence.pulse().unwrap()).await;
+            }
+        });
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.beating.abort();
+    }
+}
+
+#[tokio::test]
+async fn one_of_the_others_inherits_the_users_of_a_gateway_that_died() {
+    let redis = Redis::start().await;
+    let mut a = Alive::start(&redis, "a").await;
+    let (b, c) = (Alive::start(&redis, "b").await, Alive::start(&redis, "c").await);
+    let lonely: Vec<UserId> = (1..=120).map(|n| UserId(Uuid::from_u128(n))).collect();
+    let [shared, left] = [1_001, 1_002].map(|n| UserId(Uuid::from_u128(n)));
+    for user in lonely.iter().chain([&shared, &left]) {
+        a.presence.arrive(*user).await;
+    }
+    b.presence.arrive(shared).await;
+    a.presence.leave(left).await;
+    tokio::time::sleep(LIFE + LIFE / 2).await;
+    assert_eq!((b.presence.inherit().await, c.presence.inherit().await), (None, None), "nobody died");
+
+    a.beating.abort();
+    let died = Instant::now();
+    let mut unsettled = None;
+    eventually("b inherits", 30 * SECOND, async || {
+        unsettled = b.presence.inherit().await;
+        unsettled.is_some()
+    })
+    .await;
+    println!("inherited {:?} after the last sign of life, which counted for {LIFE:?}", died.elapsed());
+    assert_eq!(c.presence.inherit().await, None, "b is at it");
+    assert!(unsettled.is_some_and(|estate| estate.gateway.starts_with("a/") && estate.offline.len() >= 49));
+    // It does not settle, as an heir that dies: c goes on, and inherits from b as well.
+    b.beating.abort();
+    let mut offline = Vec::new();
+    eventually("c inherits everything", 60 * SECOND, async || {
+        while let Some(estate) = c.presence.inherit().await {
+            offline.extend(estate.offline.clone());
+            c.presence.settle(estate).await;
+        }
+        offline.len() > lonely.len()
+    })
+    .await;
+    offline.sort();
+    let mut expected = lonely.clone();
+    expected.push(shared);
+    assert_eq!(offline, expected, "each once, and nobody who had left");
+    assert_eq!(c.presence.online(&[lonely[0], lonely[119], shared]).await, [false, false, false]);
+
+    // a was not dead at all, and says so.
+    assert!(a.returned.lock().unwrap().is_empty());
+    a.beat();
+    let returned = async || a.returned.lock().unwrap().len() >= lonely.len();
+    eventually("a's users are back", 30 * SECOND, returned).await;
+    assert_eq!(c.presence.online(&[lonely[0], lonely[119], left]).await, [true, true, false]);
+}
+
+#[tokio::test]
+async fn a_redis_that_was_away_makes_nobody_dead() {
+    let redis = Redis::start().await;
+    let (a, b) = (Alive::start(&redis, "a").await, Alive::start(&redis, "b").await);
+    let eve = UserId(Uuid::from_u128(1));
+    a.presence.arrive(eve).await;
+    tokio::time::sleep(LIFE + LIFE / 2).await;
+    for outage in ["frozen", "killed"] {
+        if outage == "frozen" {
+            redis.freeze();
+        } else {
+            redis.kill();
+        }
+        tokio::time::sleep(LIFE + LIFE / 2).await;
+        if outage == "frozen" {
+            redis.thaw();
+        } else {
+            redis.up().await;
+        }
+        let back = Instant::now();
+        while back.elapsed() < 2 * LIFE {
+            assert_eq!(b.presence.inherit().await, None, "{outage}: {:?} after it is back", back.elapsed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(b.presence.online(&[eve]).await[0], "{outage}");
+    }
+    assert!(a.returned.lock().unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_refused_password_shows() {
     let redis = Redis::start().await;
@@ -142,4 +265,38 @@ async fn a_refused_password_shows() {
     let shown = state.wait_for(|state| state.reason == "AuthenticationFailed");
     let shown = tokio::time::timeout(5 * SECOND, shown).await.expect("within 5 s").unwrap().clone();
     assert!(!shown.message.contains("wrong"), "{}", shown.message);
+}
+
+#[tokio::test]
+async fn limits_follow_the_primary_that_the_sentinels_name() {
+    let servers = RedisSentinel::start().await;
+    let link = RedisLink::start(servers.url_file(), CancellationToken::new());
+    available(&link, true).await;
+    let limiter = RedisLimiter::new(link.clone(), "ns/demo");
+    let rate = Rate { per_minute: 1, burst: 1 };
+    limiter.take("user:1", rate).await.unwrap();
+    limiter.take("user:1", rate).await.unwrap_err();
+    servers.primary().await.kill();
+    let start = Instant::now();
+    available(&link, false).await;
+    available(&link, true).await;
+    println!("with the new primary {:?} after the old one was killed", start.elapsed());
+    let fresh = RedisLimiter::new(link.clone(), "ns/demo");
+    fresh.take("user:2", rate).await.unwrap();
+    // The process' own buckets, which stand in while Redis is away, are another limiter's.
+    limiter.take("user:2", rate).await.expect_err("both take from the bucket in Redis");
+}
+
+#[tokio::test]
+async fn a_cluster_is_refused_for_limits_whichever_way_it_is_named() {
+    let cluster = RedisCluster::start().await;
+    let one = cluster.url_file().with_extension("one");
+    std::fs::write(&one, cluster.url("secret").replace("redis-cluster", "redis").split(',').next().unwrap()).unwrap();
+    for file in [cluster.url_file(), one] {
+        let link = RedisLink::start(file, CancellationToken::new());
+        let mut state = link.state();
+        let refused = state.wait_for(|state| state.reason == "ClusterUnsupported");
+        let refused = tokio::time::timeout(10 * SECOND, refused).await.expect("within 10 s").unwrap().clone();
+        assert!(refused.message.contains("redis-sentinel://"), "{}", refused.message);
+    }
 }

@@ -13,6 +13,7 @@ use support::{
     eventually,
     rabbitmq::RabbitMq,
     scene::{MINUTE, account},
+    server::Service as _,
     stage::{Gateway, Stage},
 };
 
@@ -84,7 +85,7 @@ async fn nothing_acknowledged_is_lost_doubled_or_reordered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_starts_before_its_backends_and_says_what_is_missing() {
-    let mut stage: Stage = Stage::start().await;
+    let stage: Stage = Stage::start().await;
     stage.redis.kill();
     stage.broker.kill();
     let gateway = stage.gateway("early");

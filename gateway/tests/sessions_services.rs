@@ -16,6 +16,7 @@ use chat_test_client::{
 use serde_json::{Value, json};
 use support::{
     eventually,
+    server::Service as _,
     stage::{Gateway, Stage},
 };
 
@@ -65,7 +66,7 @@ async fn post(gateway: &Gateway, path: &str, token: Option<&str>, body: Value) -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_session_is_felt_on_every_gateway() {
-    let mut stage: Stage = Stage::start().await;
+    let stage: Stage = Stage::start().await;
     let (a, b) = tokio::join!(stage.ready_gateway("gateway-a"), stage.ready_gateway("gateway-b"));
     let both = [&a, &b];
     let within = Duration::from_secs(10);
@@ -109,21 +110,27 @@ async fn the_end_of_a_session_is_felt_on_every_gateway() {
     assert_eq!(post(&b, "/v1/sign-out-everywhere", Some(&one.token), Value::Null).await.0, 204);
     all_closed("sign-out everywhere", mine, begin, within).await;
 
-    // Without the broker the other gateway finds out by itself.
+    // Without the broker the other gateway reads it from the store, within a second where the machine has time.
     let bob = enter(&a, "bob").await;
-    let open = sockets(&bob, &both).await;
     stage.broker.kill();
     let noticed = async || !a.stats().await.broker.available && !b.stats().await.broker.available;
     eventually("the loss of the broker shows", Duration::from_secs(30), noticed).await;
-    let begin = Instant::now();
-    assert_eq!(post(&a, "/v1/sign-out", Some(&bob.token), Value::Null).await.0, 204);
-    all_closed("sign-out while the broker is away", open, begin, MINUTE).await;
+    let mut fastest = MINUTE;
+    for _ in 0..3 {
+        let again = enter(&a, "bob").await;
+        let open = sockets(&again, &both).await;
+        let begin = Instant::now();
+        assert_eq!(post(&a, "/v1/sign-out", Some(&again.token), Value::Null).await.0, 204);
+        fastest = fastest.min(all_closed("sign-out while the broker is away", open, begin, MINUTE).await);
+    }
+    assert!(fastest < Duration::from_secs(2), "{fastest:?}");
+    assert_eq!(sockets(&bob, &both).await.len(), 2, "the other session goes on");
     stage.broker.up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_hold_over_all_gateways_and_without_redis() {
-    let mut stage: Stage = Stage::start().await;
+    let stage: Stage = Stage::start().await;
     let config = || {
         let mut config = stage.config();
         config.http.rates.sign_in_per_name = Bucket { per_minute: 1, burst: 4 };

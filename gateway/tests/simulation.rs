@@ -17,6 +17,9 @@ mod client;
 #[path = "chat/faulty.rs"]
 #[allow(dead_code, reason = "the simulation has faults of its own; the world needs it")]
 mod faulty;
+#[path = "schemas/mod.rs"]
+#[allow(dead_code, reason = "for the client that the world needs")]
+mod schemas;
 #[path = "chat/world.rs"]
 #[allow(dead_code, reason = "the simulation builds its gateways one by one")]
 mod world;

@@ -54,6 +54,36 @@ fn a_missing_key_and_a_wrong_scheme_are_named_without_the_value() {
 }
 
 #[test]
+fn every_kind_of_redis_is_taken_where_it_works_and_refused_with_the_way_out_elsewhere() {
+    let with = |name: &str, url: &str| {
+        let mut fetched = support::fetched(support::cluster(name));
+        let values = fetched.secrets.get_mut("my-redis").unwrap().as_mut().unwrap();
+        values.insert("url".to_owned(), chat_operator::sensitive::Sensitive::new(url));
+        fetched
+    };
+    let sentinel = "rediss-sentinel://:hunter2@one:26379,two/mymaster?sentinelPassword=hunter3";
+    let cluster = "redis-cluster://:hunter2@one:6379,two:6379";
+    for (name, url) in [
+        ("external-backends", "redis://:hunter2@one:6379"),
+        ("external-backends", sentinel),
+        ("redis-pubsub-apart", sentinel),
+        ("redis-pubsub-apart", cluster),
+    ] {
+        support::validated(&with(name, url)).unwrap();
+    }
+    for (name, url, way_out) in [
+        ("external-backends", cluster, "spec.broker.redisPubSub.urlSecretRef"),
+        ("external-backends", "http://:hunter2@one", "redis-sentinel://"),
+        ("redis-pubsub-apart", "redis-sentinel://:hunter2@one", "the name of the service"),
+        ("redis-pubsub-apart", "redis-cluster://:hunter2@one/3", "one database"),
+    ] {
+        let (terminal, reason, message) = problem(&with(name, url));
+        assert!(!terminal && reason == "SecretInvalid", "{message}");
+        assert!(message.contains(way_out) && !message.contains("hunter2"), "{message}");
+    }
+}
+
+#[test]
 fn an_issuer_that_no_gateway_would_ask_is_refused_with_its_field() {
     let mut cluster = support::cluster("everything");
     let auth = cluster.spec.auth.as_mut().unwrap();
@@ -72,6 +102,19 @@ fn a_network_that_is_none_is_refused_with_an_example() {
     let (terminal, reason, message) = problem(&support::fetched(cluster));
     assert!(terminal && reason == "InvalidSpec");
     assert!(message.contains("spec.gateways.trustedProxies") && message.contains("10.0.0.0/8"), "{message}");
+}
+
+#[test]
+fn an_origin_that_is_none_is_refused_with_an_example() {
+    let mut cluster = support::cluster("everything");
+    // It passes the schema's pattern.
+    cluster.spec.gateways.as_mut().unwrap().allowed_origins = vec!["https://app.example.org:99999".to_owned()];
+    let (terminal, reason, message) = problem(&support::fetched(cluster));
+    assert!(terminal && reason == "InvalidSpec");
+    assert!(
+        message.contains("spec.gateways.allowedOrigins") && message.contains("https://chat.example.org"),
+        "{message}"
+    );
 }
 
 #[test]

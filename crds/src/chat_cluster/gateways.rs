@@ -31,6 +31,18 @@ pub struct Gateways {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub trusted_proxies: Vec<String>,
 
+    /// Origins of pages on other hosts whose scripts may connect from a browser, such as `https://app.example.org`; `*` stands for all. A page that came from the host that it connects to needs no entry, unless a proxy between them changes the Host header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(
+            length(min = 1, max = 270),
+            regex(pattern = r"^(\*|[a-zA-Z][a-zA-Z0-9+.-]*://([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?)$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub allowed_origins: Vec<String>,
+
     /// Seconds that a stopping gateway gives its clients to move; 30 if absent, 5 with `broker.inProcess`, where there is no other gateway to move to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600))]

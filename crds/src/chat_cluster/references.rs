@@ -49,7 +49,7 @@ secret_ref! {
 secret_ref! {
     /// A Secret with a Redis URL.
     RedisSecretRef {
-        /// Key in the Secret whose value is `redis://` or `rediss://:password@host:port`; `url` if absent.
+        /// Key in the Secret whose value is `redis://:password@host:port`, `redis-sentinel://:password@host:port,host:port/service` or, for the broker alone, `redis-cluster://:password@host:port,host:port`, each with `rediss` for TLS; `url` if absent.
         key: "url" => key_or_default
     }
 }

@@ -128,7 +128,7 @@ pub struct Broker {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rabbitmq: Option<RabbitMq>,
 
-    /// Redis Pub/Sub on a standalone Redis 6 or newer.
+    /// Redis Pub/Sub: on one Redis 6 or newer, on one behind sentinels, or on a Redis Cluster 7 or newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_pub_sub: Option<RedisPubSub>,
 
@@ -181,7 +181,7 @@ pub struct Redis {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<Managed>,
 
-    /// A Redis 6 or newer that runs already.
+    /// A Redis 6 or newer that runs already, alone or behind sentinels; no cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_secret_ref: Option<RedisSecretRef>,
 }

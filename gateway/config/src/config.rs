@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Http, Oidc, SessionLimits, kafka::Kafka};
+use crate::{Http, Oidc, Presence, SessionLimits, kafka::Kafka};
 
 /// The whole configuration file (JSON, camelCase).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct GatewayConfig {
     /// Rate limits and presence, shared by gateways. Absent when the broker is `inProcess`: they are kept in the process then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<Redis>,
+    /// Who is online.
+    #[serde(default, skip_serializing_if = "Presence::is_default")]
+    pub presence: Presence,
     /// The store.
     pub database: Database,
 }
@@ -83,7 +86,7 @@ pub enum Passwords {
 pub enum Broker {
     /// RabbitMQ 3.10 or newer.
     Rabbitmq(RabbitMq),
-    /// Redis Pub/Sub, Redis 6 or newer.
+    /// Redis Pub/Sub: one Redis 6 or newer, one behind sentinels, or a Redis Cluster 7 or newer.
     RedisPubSub(RedisPubSub),
     /// Apache Kafka 3.9 or newer.
     Kafka(Kafka),
@@ -95,7 +98,7 @@ pub enum Broker {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RedisPubSub {
-    /// File with a `redis://` or `rediss://` URL; it may be the one of `redis`.
+    /// File with a URL that [`crate::RedisUrl`] reads; it may be the one of `redis`.
     pub url_file: PathBuf,
 }
 
@@ -116,7 +119,7 @@ pub struct RabbitMq {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Redis {
-    /// File with a `redis://` or `rediss://` URL.
+    /// File with a URL that [`crate::RedisUrl`] reads, but not a cluster's.
     pub url_file: PathBuf,
 }
 
@@ -208,10 +211,9 @@ impl GatewayConfig {
             return fail("limits.roomsPerConnection", "must be at least 1");
         }
         self.auth.sessions.validate()?;
+        self.presence.validate()?;
         Oidc::check(&self.auth.oidc)?;
-        if let Some((field, _)) = self.http.rates.all().into_iter().find(|(_, bucket)| bucket.burst == 0) {
-            return fail(field, "burst must be at least 1; for no limit set perMinute to 0");
-        }
+        self.http.validate()?;
         if !(1..=65_536).contains(&self.database.slots) {
             return fail("database.slots", "must be 1 to 65536");
         }

@@ -4,6 +4,8 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::{AllowedOrigin, ConfigError, Timeouts, origins::MAX_ORIGINS};
+
 /// The client port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -11,9 +13,16 @@ pub struct Http {
     /// Networks of the proxies whose `X-Forwarded-For` or `Forwarded` header tells the client's address. Nobody else is believed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Cidr>,
+    /// Origins of pages on other hosts whose scripts may connect from a browser, at most [`MAX_ORIGINS`]. A page that came from the
+    /// host that it connects to needs no entry.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Token buckets.
     #[serde(skip_serializing_if = "Rates::is_default")]
     pub rates: Rates,
+    /// Times.
+    #[serde(skip_serializing_if = "Timeouts::is_default")]
+    pub timeouts: Timeouts,
 }
 
 impl Http {
@@ -21,6 +30,18 @@ impl Http {
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        if let Some((field, _)) = self.rates.all().into_iter().find(|(_, bucket)| bucket.burst == 0) {
+            let message = "burst must be at least 1; for no limit set perMinute to 0".to_owned();
+            return Err(ConfigError { field, message });
+        }
+        if self.allowed_origins.len() > MAX_ORIGINS {
+            let message = format!("has at most {MAX_ORIGINS} origins");
+            return Err(ConfigError { field: "http.allowedOrigins", message });
+        }
+        self.timeouts.validate()
     }
 }
 
@@ -72,7 +93,7 @@ impl Rates {
     }
 
     /// Every bucket with its field.
-    pub(crate) fn all(&self) -> [(&'static str, Bucket); 5] {
+    fn all(&self) -> [(&'static str, Bucket); 5] {
         [
             ("http.rates.signInPerAddress", self.sign_in_per_address),
             ("http.rates.signInPerName", self.sign_in_per_name),

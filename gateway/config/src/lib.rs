@@ -7,7 +7,11 @@ mod access;
 mod config;
 mod http;
 mod kafka;
+mod origins;
+mod presence;
+mod redis_url;
 pub mod stats;
+mod timeouts;
 
 pub use access::{MAX_ISSUERS, Oidc, SessionLimits};
 pub use config::{
@@ -16,3 +20,7 @@ pub use config::{
 };
 pub use http::{Bucket, Cidr, CidrError, Http, Rates};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};
+pub use origins::{AllowedOrigin, MAX_ORIGINS, Origin, OriginError};
+pub use presence::Presence;
+pub use redis_url::{Credentials, HostPort, RedisUrl, RedisUrlError, Seeds, Sentinels};
+pub use timeouts::Timeouts;

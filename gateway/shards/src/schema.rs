@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Version of the newest migration; a gateway works with a schema of this version or a newer one.
-pub const SCHEMA_VERSION: i32 = 8;
+pub const SCHEMA_VERSION: i32 = 10;
 
 /// First key of the advisory lock of a slot, `CHAT`; the second key is the slot. Writers hold it shared, a mover exclusive.
 pub const SLOT_LOCK_CLASS: i32 = 1_128_808_788;
@@ -14,7 +14,7 @@ pub const SLOT_LOCK_CLASS: i32 = 1_128_808_788;
 /// Advisory lock that one `migrate` holds on a shard from before its migrations to its end.
 pub const MIGRATION_LOCK: i64 = 0x4348_4154_4d49_4752;
 
-const FILES: [(i64, &str, &str); SCHEMA_VERSION as usize] = [
+const FILES: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "guards", include_str!("../migrations/0002_guards.sql")),
     (3, "rooms", include_str!("../migrations/0003_rooms.sql")),
@@ -23,6 +23,8 @@ const FILES: [(i64, &str, &str); SCHEMA_VERSION as usize] = [
     (6, "entries", include_str!("../migrations/0006_entries.sql")),
     (7, "membership", include_str!("../migrations/0007_membership.sql")),
     (8, "sessions", include_str!("../migrations/0008_sessions.sql")),
+    (9, "batches", include_str!("../migrations/0009_batches.sql")),
+    (10, "answers", include_str!("../migrations/0010_answers.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer
@@ -32,8 +34,8 @@ const FILES: [(i64, &str, &str); SCHEMA_VERSION as usize] = [
 /// A migration that failed, or one that was changed after it had been applied.
 pub async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let migrations = FILES
-        .into_iter()
-        .map(|(version, name, sql)| {
+        .iter()
+        .map(|&(version, name, sql)| {
             Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         })
         .collect();

@@ -5,8 +5,11 @@ use uuid::Builder;
 
 use crate::model::UserId;
 
-/// Bytes of a password, least and most. The upper bound keeps the hash's cost independent of the input.
-pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
+/// Characters of a password, at least. In bytes two emoji would do.
+pub const PASSWORD_CHARS: usize = 8;
+
+/// Bytes of a password, at most: keeps the hash's cost independent of the input.
+pub const PASSWORD_BYTES: usize = 256;
 
 /// What is wrong with a field of a sign-up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,16 +38,32 @@ pub fn fold_name(name: &str) -> Result<String, InvalidField> {
     })
 }
 
+/// Whether a character shows nothing, breaks the line or turns the direction of what follows: a name with it looks like another name. The joiners
+/// (U+200C, U+200D) and the selectors of variants are none of them, since scripts and emoji need them.
+#[must_use]
+pub fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether a character is seen when it stands alone.
+fn is_visible(c: char) -> bool {
+    !c.is_whitespace() && !is_deceptive(c) && !matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
+}
+
 /// Checks a display name; absent or empty means the sign-in name.
 ///
 /// # Errors
-/// More than 64 characters, or control characters.
+/// More than 64 characters, [deceptive](is_deceptive) ones, or none that is seen.
 pub fn display_name(given: Option<&str>, name: &str) -> Result<String, InvalidField> {
     let shown = given.map(str::trim).filter(|s| !s.is_empty()).unwrap_or(name);
-    if shown.chars().count() > 64 || shown.chars().any(char::is_control) {
+    if shown.chars().count() > 64 || shown.chars().any(is_deceptive) || !shown.chars().any(is_visible) {
         return Err(InvalidField {
             field: "display_name",
-            message: "a display name has at most 64 characters, and no control characters",
+            message: "a display name has at most 64 characters, at least one that is seen, and none that is invisible or turns the direction of writing",
         });
     }
     Ok(shown.to_owned())
@@ -53,12 +72,12 @@ pub fn display_name(given: Option<&str>, name: &str) -> Result<String, InvalidFi
 /// Checks a new password.
 ///
 /// # Errors
-/// A length outside [`PASSWORD_BYTES`].
+/// Fewer than [`PASSWORD_CHARS`] or more than [`PASSWORD_BYTES`].
 pub fn check_password(password: &str) -> Result<(), InvalidField> {
-    if PASSWORD_BYTES.contains(&password.len()) {
+    if password.chars().count() >= PASSWORD_CHARS && password.len() <= PASSWORD_BYTES {
         return Ok(());
     }
-    Err(InvalidField { field: "password", message: "a password has 8 to 256 bytes" })
+    Err(InvalidField { field: "password", message: "a password has at least 8 characters and at most 256 bytes" })
 }
 
 /// The id of a user who signs in with a password: a UUIDv8 (RFC 9562) out of SHA-256, so that the name alone leads to the id and its slot.
@@ -95,6 +114,20 @@ mod tests {
     fn a_display_name_defaults_to_the_name() {
         assert_eq!(display_name(Some("  "), "bob").unwrap(), "bob");
         assert_eq!(display_name(Some("Bob Ω"), "bob").unwrap(), "Bob Ω");
-        assert!(display_name(Some("a\u{7}b"), "bob").is_err());
+        for shown in ["Zoë", "李小龙", "علی‌رضا", "👩‍💻 Ann", "❤\u{fe0f}"] {
+            assert_eq!(display_name(Some(shown), "bob").unwrap(), shown);
+        }
+        for bad in [
+            "a\u{7}b",
+            "ann\u{202e}bob",
+            "a\u{200b}nn",
+            "a\u{2067}b",
+            "a\u{2028}b",
+            "\u{feff}ann",
+            "\u{200d}",
+            "\u{3164}",
+        ] {
+            assert_eq!(display_name(Some(bad), "bob").unwrap_err().field, "display_name", "{bad:?}");
+        }
     }
 }

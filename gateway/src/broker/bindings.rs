@@ -29,7 +29,7 @@ pub(super) enum Change {
 
 #[derive(Default)]
 struct Entry {
-    references: usize,
+    references: u32,
     /// When the last reference went, while there is none.
     idle_since: Option<Instant>,
     /// Whether the broker was told to bind it on the present connection.
@@ -161,6 +161,39 @@ impl Bindings {
         }
     }
 
+    /// Takes these changes back: the server that they belong to is away. Nobody waits for them, and they are not due until [`Bindings::again`]
+    /// names their keys.
+    pub(super) fn postpone(&self, changes: &[Change]) {
+        let mut table = self.table();
+        for change in changes {
+            if let Change::Bind(key) = change
+                && let Some(entry) = table.entries.get_mut(key)
+            {
+                entry.forget();
+            }
+        }
+    }
+
+    /// Makes bindings due (again) that a server has lost, while the connection stands; whoever waits for one goes on waiting.
+    pub(super) fn again(&self, is_lost: impl Fn(Key) -> bool) {
+        let mut table = self.table();
+        let mut due = Vec::new();
+        table.entries.retain(|key, entry| {
+            if !is_lost(*key) {
+                return true;
+            }
+            (entry.told, entry.stands) = (false, false);
+            let wanted = entry.references > 0;
+            if wanted {
+                due.push(*key);
+            } else {
+                entry.answer();
+            }
+            wanted
+        });
+        table.due.extend(due);
+    }
+
     /// Marks the connection as standing, unless a binding is still due; then there is more to take first.
     pub(super) fn try_online(&self) -> bool {
         let mut table = self.table();
@@ -174,9 +207,7 @@ impl Bindings {
         table.online = false;
         let mut due = Vec::with_capacity(table.entries.len());
         table.entries.retain(|key, entry| {
-            entry.told = false;
-            entry.stands = false;
-            entry.answer();
+            entry.forget();
             let wanted = entry.references > 0;
             if wanted {
                 due.push(*key);
@@ -198,6 +229,12 @@ impl Entry {
             // A caller that has gone wants no answer.
             let _ = tell.send(());
         }
+    }
+
+    /// The broker does not have it, and nobody waits until it has.
+    fn forget(&mut self) {
+        (self.told, self.stands) = (false, false);
+        self.answer();
     }
 
     fn is_over(&self, linger: Duration) -> bool {
@@ -262,6 +299,32 @@ mod tests {
         bindings.sweep();
         drop(bindings.add(key(1)));
         assert!(bindings.take(10).is_empty());
+    }
+
+    #[test]
+    fn what_one_of_several_servers_lost_is_bound_again_and_nothing_else() {
+        let bindings = online();
+        for n in [1, 2, 3] {
+            drop(bindings.add(key(n)));
+        }
+        let all = bindings.take(10);
+        bindings.confirm(&all);
+        bindings.remove(key(3));
+        bindings.again(|lost| lost != key(1));
+        assert!(bindings.stands(key(1)) && !bindings.stands(key(2)));
+        assert_eq!(bindings.take(10), vec![Change::Bind(key(2))]);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_server_that_is_away_and_its_bindings_are_made_when_it_is_back() {
+        let bindings = online();
+        let mut waiting = bindings.add(key(1)).unwrap();
+        let changes = bindings.take(10);
+        bindings.postpone(&changes);
+        assert!(waiting.try_recv().is_ok());
+        assert!(bindings.take(10).is_empty(), "not before it is back");
+        bindings.again(|_| true);
+        assert_eq!(bindings.take(10), changes);
     }
 
     #[test]

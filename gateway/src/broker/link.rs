@@ -17,26 +17,14 @@ use tokio::{
 
 use super::{BrokerError, BrokerState, Delivery, Key, bindings::Bindings, connected};
 
-/// A kind of server: how a session with it is opened and served. The value holds the settings.
+/// A kind of server. The value holds the settings.
 pub(super) trait Server: Sized + Send + Sync + 'static {
     /// Name of the product, for people.
     const NAME: &'static str;
     /// What publishes go through.
     type Channel: Clone + Send + Sync + 'static;
     /// An open session.
-    type Session: Send;
-    /// Why there is none.
-    type Error: Send;
-
-    /// Connects and declares what the server must know.
-    fn open(link: &Link<Self>) -> impl Future<Output = Result<Self::Session, Self::Error>> + Send;
-
-    /// Makes all bindings, tells [`Link::stands`], and serves until something fails; `Ok` means that nobody takes deliveries any more.
-    fn serve(
-        session: Self::Session,
-        link: &Link<Self>,
-        deliveries: &mpsc::Sender<Delivery>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    type Session: Session<Server = Self>;
 
     /// Publishes and returns once the server has confirmed.
     fn publish(
@@ -48,9 +36,30 @@ pub(super) trait Server: Sized + Send + Sync + 'static {
 
     /// How long a binding outlives its last reference.
     fn linger(&self) -> Duration;
+}
 
-    /// An error for `/stats`, without credentials.
-    fn component(error: &Self::Error) -> Component;
+/// An open session with a server: from the first byte to the error that ends it.
+pub(super) trait Session: Sized + Send {
+    /// What it is a session with.
+    type Server: Server<Session = Self>;
+    /// Why there is none, or no longer.
+    type Error: Failure;
+
+    /// Connects and declares what the server must know.
+    fn open(server: &Self::Server) -> impl Future<Output = Result<Self, Self::Error>> + Send;
+
+    /// Makes all bindings, tells [`Link::stands`], and serves until something fails; `Ok` means that nobody takes deliveries any more.
+    fn serve(
+        self,
+        link: &Link<Self::Server>,
+        deliveries: &mpsc::Sender<Delivery>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Why a session ended.
+pub(super) trait Failure: Send {
+    /// For `/stats`, without credentials.
+    fn component(&self) -> Component;
 }
 
 /// First and longest pause between two tries. Two seconds is short enough that a broker's restart is not felt for longer than it takes,
@@ -133,13 +142,42 @@ impl<S: Server> Link<S> {
 
     /// All bindings stand: publishes may pass, and the hub must ask the store for what it missed. Returns the session's number.
     pub(super) fn stands(&self, channel: S::Channel) -> u64 {
+        self.stands_as(channel, answers::<S>())
+    }
+
+    /// The same for a session in which some of several servers are missing: what lies on those can be neither published nor heard.
+    pub(super) fn stands_in_part(&self, channel: S::Channel, missing: Component) -> u64 {
+        self.stands_as(channel, missing)
+    }
+
+    fn stands_as(&self, channel: S::Channel, component: Component) -> u64 {
         let session = self.state.borrow().epoch + 1;
         self.set_publisher(Some(Publisher { channel, session }));
         self.state.send_modify(|state| {
             state.epoch = session;
-            state.component = answers::<S>();
+            state.component = component;
         });
         session
+    }
+
+    /// Some of several servers are missing from here on; publishes and deliveries by the others go on.
+    pub(super) fn in_part(&self, missing: Component) {
+        self.state.send_if_modified(|state| {
+            let changed = state.component != missing;
+            if changed {
+                tracing::warn!(reason = missing.reason, cause = missing.message, "{} is away in part", S::NAME);
+                state.component = missing;
+            }
+            changed
+        });
+    }
+
+    /// No server is missing (any more), and all bindings stand (again); deliveries may have been lost.
+    pub(super) fn whole_again(&self) {
+        self.state.send_modify(|state| {
+            state.epoch += 1;
+            state.component = answers::<S>();
+        });
     }
 
     /// The server takes no publishes for now, being short of something; deliveries go on.
@@ -180,16 +218,16 @@ impl<S: Server> Link<S> {
         let mut pause = FIRST_PAUSE;
         loop {
             // On the heap: connecting is the larger part of this future by far, and lasts a moment.
-            let outcome = match Box::pin(S::open(&self)).await {
+            let outcome = match Box::pin(S::Session::open(&self.server)).await {
                 Ok(session) => {
                     pause = FIRST_PAUSE;
-                    Box::pin(S::serve(session, &self, &deliveries)).await
+                    Box::pin(session.serve(&self, &deliveries)).await
                 }
                 Err(error) => Err(error),
             };
             match outcome {
                 Ok(()) => return,
-                Err(error) => self.ended(S::component(&error)),
+                Err(error) => self.ended(error.component()),
             }
             sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -58,7 +58,8 @@ impl std::fmt::Display for Key {
 
 impl Key {
     /// Reads a routing key back; `None` for a key of a kind that this version does not know.
-    fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once(':')?;
         let id = Uuid::try_parse(id).ok()?;
         match kind {

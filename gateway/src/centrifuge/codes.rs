@@ -45,7 +45,7 @@ pub(crate) fn goodbye(code: CloseCode) -> Goodbye {
         CloseCode::Silent => (3012, "3012", "no pong"),
         CloseCode::Flooding => (3013, "3013", "too many requests"),
         CloseCode::Unauthenticated => (3500, "3500", "invalid token"),
-        CloseCode::Binary | CloseCode::NotJson => (3501, "3501", "bad request"),
+        CloseCode::FrameKind | CloseCode::NotJson => (3501, "3501", "bad request"),
         CloseCode::SessionEnded => (3503, "3503", "force disconnect"),
         // What clients of this protocol expect of a WebSocket, and no number of the protocol itself.
         CloseCode::TooLarge => (1009, "1009", "a frame has at most 64 KiB"),

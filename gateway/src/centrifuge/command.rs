@@ -1,6 +1,5 @@
 //! Commands become requests.
 
-use serde_json::{Map, Value};
 use tokio_tungstenite::tungstenite::Bytes;
 use uuid::Uuid;
 
@@ -13,6 +12,7 @@ use crate::{
     protocol::{
         ErrorCode, Request, WireError, limits, read_request,
         request::{Recover, Subscribe},
+        value::{Map, Value},
     },
     store::{Page, View},
 };
@@ -114,9 +114,9 @@ fn subscribe(wanted: SubscribeRequest) -> Result<Request, WireError> {
 fn publish(wanted: &PublishRequest) -> Result<Request, WireError> {
     let room = channel::room(&wanted.channel)?;
     let mut fields = object(&wanted.data)?;
-    fields.insert("room".into(), room.to_string().into());
+    fields.insert("room".into(), Value::Id(room.0));
     if fields.get("message_id").is_none_or(Value::is_null) {
-        fields.insert("message_id".into(), Uuid::now_v7().to_string().into());
+        fields.insert("message_id".into(), Value::Id(Uuid::now_v7()));
     }
     read_request("send", fields)
 }
@@ -153,6 +153,9 @@ fn send(data: &[u8]) -> Result<Request, WireError> {
     read_request(&kind, fields)
 }
 
-fn object(data: &[u8]) -> Result<Map<String, Value>, WireError> {
-    serde_json::from_slice(data).map_err(|_| WireError::field("data", "data must be a JSON object"))
+fn object(data: &[u8]) -> Result<Map, WireError> {
+    match serde_json::from_slice(data) {
+        Ok(Value::Map(map)) => Ok(map),
+        _ => Err(WireError::field("data", "data must be a JSON object, which names each field once")),
+    }
 }

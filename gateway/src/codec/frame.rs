@@ -1,6 +1,6 @@
 //! What crosses the seam between a connection and its language.
 
-use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 
 use crate::protocol::{Request, WireError};
 
@@ -32,6 +32,12 @@ impl Frame {
         }
     }
 
+    /// Whether it is a binary frame and not a text.
+    #[must_use]
+    pub fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary(_))
+    }
+
     /// Whether there is no content.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -42,15 +48,6 @@ impl Frame {
 impl From<String> for Frame {
     fn from(text: String) -> Self {
         Self::Text(text.into())
-    }
-}
-
-impl From<Frame> for Message {
-    fn from(frame: Frame) -> Self {
-        match frame {
-            Frame::Text(text) => Self::Text(text),
-            Frame::Binary(bytes) => Self::Binary(bytes),
-        }
     }
 }
 

@@ -10,11 +10,12 @@ pub use self::{
     shared::Shared,
 };
 
-use tokio_tungstenite::tungstenite::{Bytes, Message};
-
 use crate::{
     centrifuge,
-    protocol::{Answer, ClientEvent, CloseCode, Incoming, encode_answer, encode_event, parse},
+    protocol::{
+        Answer, ClientEvent, CloseCode, Incoming, Refusal, encode_answer, encode_answer_cbor, encode_event,
+        encode_event_cbor, parse, parse_cbor,
+    },
 };
 
 /// A language.
@@ -23,6 +24,8 @@ pub enum Codec {
     /// `chat.v1`, see `docs/reference/protocol.md`.
     #[default]
     Chat,
+    /// `chat.v1.cbor`: the same in binary.
+    ChatCbor,
     /// The Centrifuge client protocol in JSON, see `docs/reference/centrifuge.md`.
     CentrifugeJson,
     /// The Centrifuge client protocol in Protobuf.
@@ -42,27 +45,34 @@ pub struct Goodbye {
 
 impl Codec {
     /// Number of codecs.
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 4;
 
     /// Place of this codec among all.
     pub(crate) fn index(self) -> usize {
         match self {
             Self::Chat => 0,
-            Self::CentrifugeJson => 1,
-            Self::CentrifugeProtobuf => 2,
+            Self::ChatCbor => 1,
+            Self::CentrifugeJson => 2,
+            Self::CentrifugeProtobuf => 3,
         }
+    }
+
+    /// Whether this is the protocol of this gateway's own, in either encoding.
+    #[must_use]
+    pub fn is_chat(self) -> bool {
+        matches!(self, Self::Chat | Self::ChatCbor)
     }
 
     /// Whether a connection follows all rooms of its user, and not only those that it asks for.
     #[must_use]
     pub fn follows_all(self) -> bool {
-        self == Self::Chat
+        self.is_chat()
     }
 
     /// Whether frames are binary and not text.
     #[must_use]
     pub fn is_binary(self) -> bool {
-        self == Self::CentrifugeProtobuf
+        matches!(self, Self::ChatCbor | Self::CentrifugeProtobuf)
     }
 
     /// Reads what a client sent; one frame of the Centrifuge protocol may hold several commands, or none.
@@ -71,15 +81,12 @@ impl Codec {
     /// [`Unreadable`] when there is no way to tell what to answer to whom.
     pub fn read(self, frame: &Frame) -> Result<Vec<Read>, Unreadable> {
         match (self, frame) {
-            (Self::Chat, Frame::Text(text)) => Ok(vec![match parse(text) {
-                Ok(Incoming { id, request }) => Read::Request { tag: id.map(Tag::plain), request },
-                Err(refusal) => Read::Refused { tag: refusal.id.map(Tag::plain), error: refusal.error },
-            }]),
+            (Self::Chat, Frame::Text(text)) => Ok(vec![one(parse(text))]),
+            (Self::ChatCbor, Frame::Binary(bytes)) => Ok(vec![one(parse_cbor(bytes))]),
             (Self::CentrifugeJson, Frame::Text(text)) => centrifuge::read_json(text),
             (Self::CentrifugeProtobuf, Frame::Binary(bytes)) => centrifuge::read_protobuf(bytes.clone()),
-            (Self::Chat | Self::CentrifugeJson, Frame::Binary(_)) | (Self::CentrifugeProtobuf, Frame::Text(_)) => {
-                Err(Unreadable)
-            }
+            (Self::Chat | Self::CentrifugeJson, Frame::Binary(_))
+            | (Self::ChatCbor | Self::CentrifugeProtobuf, Frame::Text(_)) => Err(Unreadable),
         }
     }
 
@@ -88,6 +95,7 @@ impl Codec {
     pub fn answer(self, tag: Option<Tag>, answer: &Answer) -> Frame {
         match self {
             Self::Chat => Frame::Text(encode_answer(tag.map(|tag| tag.id), answer)),
+            Self::ChatCbor => Frame::Binary(encode_answer_cbor(tag.map(|tag| tag.id), answer)),
             Self::CentrifugeJson => centrifuge::write_json(&centrifuge::reply(tag, answer)),
             Self::CentrifugeProtobuf => centrifuge::write_protobuf(&centrifuge::reply(tag, answer)),
         }
@@ -98,18 +106,19 @@ impl Codec {
     pub fn event(self, event: &ClientEvent) -> Frame {
         match self {
             Self::Chat => Frame::Text(encode_event(event)),
+            Self::ChatCbor => Frame::Binary(encode_event_cbor(event)),
             Self::CentrifugeJson => centrifuge::write_json(&centrifuge::push(event)),
             Self::CentrifugeProtobuf => centrifuge::write_protobuf(&centrifuge::push(event)),
         }
     }
 
-    /// What a client is pinged with: `chat.v1` uses the WebSocket's own pings, Centrifuge an empty reply.
-    pub(crate) fn ping(self) -> Message {
+    /// The frame that a client is pinged with, head included: `chat.v1` uses the WebSocket's own pings, Centrifuge an empty reply.
+    pub(crate) fn ping(self) -> &'static [u8] {
         match self {
-            Self::Chat => Message::Ping(Bytes::new()),
-            Self::CentrifugeJson => Message::text("{}"),
+            Self::Chat | Self::ChatCbor => b"\x89\x00",
+            Self::CentrifugeJson => b"\x81\x02{}",
             // The length of an empty message.
-            Self::CentrifugeProtobuf => Message::Binary(Bytes::from_static(&[0])),
+            Self::CentrifugeProtobuf => b"\x82\x01\x00",
         }
     }
 
@@ -117,8 +126,16 @@ impl Codec {
     #[must_use]
     pub fn goodbye(self, code: CloseCode) -> Goodbye {
         match self {
-            Self::Chat => Goodbye { code: code.code(), name: code.name(), reason: code.reason() },
+            Self::Chat | Self::ChatCbor => Goodbye { code: code.code(), name: code.name(), reason: code.reason() },
             Self::CentrifugeJson | Self::CentrifugeProtobuf => centrifuge::goodbye(code),
         }
+    }
+}
+
+/// What a frame of this gateway's own protocol says.
+fn one(parsed: Result<Incoming, Refusal>) -> Read {
+    match parsed {
+        Ok(Incoming { id, request }) => Read::Request { tag: id.map(Tag::plain), request },
+        Err(Refusal { id, error }) => Read::Refused { tag: id.map(Tag::plain), error },
     }
 }

@@ -33,13 +33,14 @@ mod tests {
     #[test]
     fn all_connections_of_a_codec_share_one_frame() {
         let shared = Shared::new(ClientEvent::RoomRemoved { room: RoomId(uuid::Uuid::nil()) });
-        for codec in [Codec::Chat, Codec::CentrifugeJson, Codec::CentrifugeProtobuf] {
+        for codec in [Codec::Chat, Codec::ChatCbor, Codec::CentrifugeJson, Codec::CentrifugeProtobuf] {
             let bytes = |frame: &Frame| match frame {
                 Frame::Text(text) => text.as_bytes().as_ptr(),
                 Frame::Binary(bytes) => bytes.as_ptr(),
             };
             assert_eq!(bytes(&shared.frame(codec).clone()), bytes(&shared.frame(codec).clone()));
         }
+        assert_ne!(shared.frame(Codec::Chat), shared.frame(Codec::ChatCbor));
         assert_ne!(shared.frame(Codec::Chat), shared.frame(Codec::CentrifugeJson));
     }
 }

@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    Permit,
     lanes::Lanes,
     queue::{Batch, Class, Next},
     session::Session,
@@ -28,6 +29,8 @@ pub(super) struct Actor<S> {
     pub(super) pipeline: Arc<Pipeline>,
     /// What came in one frame with the request that signed in.
     pub(super) early: Vec<Read>,
+    /// Given back when the connection has ended.
+    pub(super) permit: Permit,
 }
 
 /// How a connection ends.
@@ -49,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
     }
 
     async fn end(self, end: End, lanes: Lanes, finding_out: Option<JoinHandle<()>>) {
-        let Self { socket, session, pipeline, .. } = self;
+        let Self { socket, session, pipeline, permit, .. } = self;
         if let End::Close(code) = end {
             tracing::debug!(session = %session.id, code = code.code(), "closing a connection");
             pipeline.services.counters.closed.add(session.codec.goodbye(code).name);
@@ -66,6 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         let rooms = Hub::known_rooms(&session);
         pipeline.hub.forget(&session).await;
         pipeline.hub.departed(session.user.id, rooms);
+        drop(permit);
     }
 
     async fn serve(&mut self, lanes: &mut Lanes, finding_out: &mut Option<JoinHandle<()>>) -> End {

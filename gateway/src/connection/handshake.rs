@@ -44,7 +44,7 @@ pub(super) async fn hello(
 ) -> Result<Arc<Session>, Refused> {
     let refuse = |error: WireError, code| {
         // Clients of Centrifuge tell a false token by the code of the close, and take an answer for something else.
-        let told = codec == Codec::Chat || !matches!(code, CloseCode::Unauthenticated | CloseCode::SessionEnded);
+        let told = codec.is_chat() || !matches!(code, CloseCode::Unauthenticated | CloseCode::SessionEnded);
         Refused { frame: told.then(|| codec.answer(tag, &Answer::Error(error))), code }
     };
     let Request::Hello { token, resume } = request else {
@@ -140,7 +140,7 @@ fn welcome(pipeline: &Pipeline, session: &Session, tag: Option<Tag>, rooms: Vec<
         session: session.id,
         user: session.user.clone(),
         gateway: services.gateway.clone(),
-        ping_seconds: limits::PING_SECONDS,
+        ping_seconds: services.config.http.timeouts.ping_seconds,
         limits: services.config.limits.into(),
         rooms: rooms.into_iter().map(Into::into).collect(),
         resumed,

@@ -18,9 +18,12 @@ const RUNNING: usize = 8;
 /// Tags that one merged mark answers.
 const MERGED: usize = 64;
 
-/// The requests of one connection.
+/// The requests of one connection. A connection that asks for nothing has room for none.
 #[derive(Default)]
-pub(super) struct Lanes {
+pub(super) struct Lanes(Option<Box<Requests>>);
+
+#[derive(Default)]
+struct Requests {
     /// Requests of a frame that held more than may wait; bounded by what fits in one frame.
     held: VecDeque<(Option<Tag>, Request)>,
     waiting: VecDeque<Job>,
@@ -46,16 +49,12 @@ struct Job {
 impl Lanes {
     /// Whether another request may be read.
     pub(super) fn has_room(&self) -> bool {
-        self.held.is_empty() && self.takes_more()
-    }
-
-    fn takes_more(&self) -> bool {
-        self.waiting.len() + self.busy.len() < REQUESTS
+        self.0.as_ref().is_none_or(|requests| requests.held.is_empty() && requests.takes_more())
     }
 
     /// Whether something runs.
     pub(super) fn is_busy(&self) -> bool {
-        !self.busy.is_empty()
+        self.0.as_ref().is_some_and(|requests| !requests.busy.is_empty())
     }
 
     /// Takes a request in, and starts it if its turn is now.
@@ -66,13 +65,15 @@ impl Lanes {
         session: &Arc<Session>,
         pipeline: &Arc<Pipeline>,
     ) {
-        self.held.push_back((tag, request));
-        self.start(session, pipeline);
+        let requests = self.0.get_or_insert_default();
+        requests.held.push_back((tag, request));
+        requests.start(session, pipeline);
     }
 
     /// Waits for one that runs to end, then starts what waited for it. Pending when nothing runs.
     pub(super) async fn turn(&mut self, session: &Arc<Session>, pipeline: &Arc<Pipeline>) {
-        let ended = match self.running.join_next_with_id().await {
+        let Some(requests) = &mut self.0 else { return std::future::pending().await };
+        let ended = match requests.running.join_next_with_id().await {
             None => return std::future::pending().await,
             Some(Ok((id, ()))) => id,
             Some(Err(error)) => {
@@ -80,15 +81,26 @@ impl Lanes {
                 error.id()
             }
         };
-        self.busy.retain(|(id, _)| *id != ended);
-        self.start(session, pipeline);
+        requests.busy.retain(|(id, _)| *id != ended);
+        requests.start(session, pipeline);
+        // What runs nothing has nothing that waits.
+        if requests.busy.is_empty() {
+            self.0 = None;
+        }
     }
 
     /// Waits until all that run have ended, and forgets those that wait.
-    pub(super) async fn finish(mut self) {
-        self.held.clear();
-        self.waiting.clear();
-        while self.running.join_next().await.is_some() {}
+    pub(super) async fn finish(self) {
+        let Some(mut requests) = self.0 else { return };
+        requests.held.clear();
+        requests.waiting.clear();
+        while requests.running.join_next().await.is_some() {}
+    }
+}
+
+impl Requests {
+    fn takes_more(&self) -> bool {
+        self.waiting.len() + self.busy.len() < REQUESTS
     }
 
     /// Merges a mark into one that waits: marks are cumulative.

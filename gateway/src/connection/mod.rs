@@ -4,22 +4,26 @@
 
 mod actor;
 mod handshake;
+mod incoming;
 mod lanes;
 mod outgoing;
 pub mod queue;
 pub mod session;
 mod socket;
+mod wire;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout_at},
 };
-use tokio_tungstenite::WebSocketStream;
 
 use self::{
     actor::Actor,
@@ -30,11 +34,14 @@ use self::{
 use crate::{
     codec::{Codec, Read},
     pipeline::{Pipeline, frame::Reader},
-    protocol::{Answer, CloseCode, limits},
+    protocol::{Answer, CloseCode},
     services::Counters,
 };
 
-pub use self::socket::config as socket_config;
+pub use self::{
+    incoming::{Fault, Heard},
+    wire::Wire,
+};
 
 /// One of the connections that a gateway accepts; given back when dropped.
 #[derive(Debug)]
@@ -57,23 +64,28 @@ impl Drop for Permit {
     }
 }
 
+/// A stream that has become a WebSocket, and what came with the handshake.
+#[derive(Debug)]
+pub struct Accepted<S> {
+    /// The stream.
+    pub stream: S,
+    /// The client's first bytes, if they came early.
+    pub early: Vec<u8>,
+}
+
 /// Serves an accepted WebSocket in its language: `hello`, then a task of its own until the connection ends.
-pub async fn serve<S>(pipeline: Arc<Pipeline>, socket: WebSocketStream<S>, codec: Codec, permit: Permit)
+pub async fn serve<S>(pipeline: Arc<Pipeline>, accepted: Accepted<S>, codec: Codec, permit: Permit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut socket = Socket::new(socket, codec);
+    let mut socket = Socket::new(accepted.stream, accepted.early, codec);
     let greeted = Box::pin(greet(&pipeline, &mut socket)).await;
     match greeted {
         Ok((session, early)) => {
             if pipeline.services.draining.load(Ordering::Relaxed) {
                 pipeline.hub.ask_to_leave(&session);
             }
-            let actor = Actor { socket, session, pipeline, early };
-            tokio::spawn(async move {
-                actor.run().await;
-                drop(permit);
-            });
+            tokio::spawn(Actor { socket, session, pipeline, early, permit }.run());
         }
         Err(Some(code)) => {
             pipeline.services.counters.closed.add(codec.goodbye(code).name);
@@ -89,7 +101,8 @@ async fn greet<S>(pipeline: &Pipeline, socket: &mut Socket<S>) -> Result<(Arc<Se
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let deadline = Instant::now() + limits::HELLO_TIMEOUT;
+    let time = pipeline.services.config.http.timeouts.hello_seconds;
+    let deadline = Instant::now() + Duration::from_secs(time.into());
     let queue = Arc::new(Queue::default());
     let mut reader = Reader::new(socket.codec);
     loop {
@@ -126,13 +139,13 @@ where
 mod tests {
     use super::*;
 
-    /// What an idle connection costs beside its socket's read buffer of 1 KiB.
+    /// What an idle connection costs beside its session.
     #[test]
     fn the_steady_task_stays_small() {
-        fn size<F>(_: impl FnOnce(Actor<tokio::net::TcpStream>) -> F) -> usize {
+        fn size<F>(_: impl FnOnce(Actor<crate::http::Seated>) -> F) -> usize {
             size_of::<F>()
         }
         let steady = size(Actor::run);
-        assert!(steady <= 2_048, "{steady}");
+        assert!(steady <= 1_088, "{steady}");
     }
 }

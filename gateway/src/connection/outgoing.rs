@@ -15,9 +15,14 @@ use tokio::io::AsyncWrite;
 /// Frames in one system call.
 const TOGETHER: usize = 16;
 
+/// Bytes of pings, pongs and closes that wait; a client that pings and does not read gets no further pongs.
+const CONTROLS: usize = 1024;
+
 /// Frames in order; the first one may be partly written.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
+    /// Whole frames, heads included, or the rest of them: they go before the next data frame that is not begun.
+    controls: Vec<u8>,
     frames: VecDeque<Frame>,
     /// Bytes of the first frame, header included, that are written.
     written: usize,
@@ -33,13 +38,55 @@ impl Outgoing {
         }
     }
 
+    /// Puts a whole frame before those that are not begun.
+    pub(super) fn interpose(&mut self, frame: &[u8]) {
+        self.controls.extend_from_slice(frame);
+    }
+
+    /// Answers a ping.
+    pub(super) fn pong(&mut self, payload: &[u8]) {
+        // RFC 6455, section 5.5.3: only the last of several pings needs an answer.
+        if self.controls.len() <= CONTROLS {
+            self.control(0x8a, payload);
+        }
+    }
+
+    /// Says goodbye.
+    pub(super) fn close(&mut self, code: Option<u16>, reason: &str) {
+        let code = code.map(u16::to_be_bytes);
+        let payload: Vec<u8> = code.iter().flatten().copied().chain(reason.bytes()).collect();
+        self.control(0x88, &payload);
+    }
+
+    /// `payload` has at most 125 bytes, as every control frame's.
+    fn control(&mut self, first: u8, payload: &[u8]) {
+        let Ok(length @ 0..=125) = u8::try_from(payload.len()) else { return };
+        self.controls.extend([first, length]);
+        self.controls.extend_from_slice(payload);
+    }
+
+    /// Writes controls while no data frame is on its way.
+    pub(super) fn poll_controls<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.controls.is_empty() && self.frames.is_empty() {
+            match ready!(Pin::new(&mut *stream).poll_write(context, &self.controls))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.advance_controls(count),
+            };
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Writes all; `done` hears of the payload's bytes of each frame that is through. Safe to abandon: what was written is remembered.
     pub(super) async fn write<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         mut done: impl FnMut(usize),
     ) -> io::Result<()> {
-        while !self.frames.is_empty() {
+        while !self.frames.is_empty() || !self.controls.is_empty() {
             let count = poll_fn(|context| self.poll(stream, context)).await?;
             self.advance(count, &mut done);
         }
@@ -58,8 +105,12 @@ impl Outgoing {
         for (header, frame) in headers.iter_mut().zip(&self.frames) {
             *header = Header::of(frame);
         }
-        let mut slices = [IoSlice::new(&[]); 2 * TOGETHER];
+        let mut slices = [IoSlice::new(&[]); 2 * TOGETHER + 1];
         let mut count = 0;
+        if self.written == 0 && !self.controls.is_empty() {
+            slices[0] = IoSlice::new(&self.controls);
+            count = 1;
+        }
         let mut skip = self.written;
         for (header, frame) in headers.iter().zip(&self.frames) {
             for part in [header.bytes(), frame.as_bytes()] {
@@ -75,7 +126,10 @@ impl Outgoing {
         }
     }
 
-    fn advance(&mut self, count: usize, done: &mut impl FnMut(usize)) {
+    fn advance(&mut self, mut count: usize, done: &mut impl FnMut(usize)) {
+        if self.written == 0 {
+            count -= self.advance_controls(count);
+        }
         self.written += count;
         while let Some(frame) = self.frames.front() {
             let payload = frame.len();
@@ -87,6 +141,17 @@ impl Outgoing {
             self.frames.pop_front();
             done(payload);
         }
+    }
+
+    /// Forgets controls that are written; how many of these bytes were theirs.
+    fn advance_controls(&mut self, count: usize) -> usize {
+        let theirs = count.min(self.controls.len());
+        if theirs == self.controls.len() {
+            self.controls = Vec::new();
+        } else {
+            self.controls.drain(..theirs);
+        }
+        theirs
     }
 }
 
@@ -162,6 +227,34 @@ mod tests {
             assert_eq!(through, frames().iter().map(String::len).collect::<Vec<_>>());
             assert_eq!(reader.await.unwrap(), frames());
         }
+    }
+
+    #[tokio::test]
+    async fn controls_go_between_whole_frames_only() {
+        let (mut near, far) = duplex(70_000);
+        let mut outgoing = outgoing();
+        outgoing.pong(b"first");
+        assert!(futures::poll!(std::pin::pin!(outgoing.write(&mut near, |_| {}))).is_pending());
+        // A frame is half written.
+        outgoing.pong(b"second");
+        let context = &mut Context::from_waker(std::task::Waker::noop());
+        assert!(outgoing.poll_controls(&mut near, context).is_ready(), "nothing to wait for");
+        let client = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
+        let reader = tokio::spawn(client.take(42).map(Result::unwrap).collect::<Vec<_>>());
+        outgoing.write(&mut near, |_| {}).await.unwrap();
+        let read = reader.await.unwrap();
+        let texts: Vec<_> = read.iter().filter_map(|frame| frame.to_text().ok().filter(|_| frame.is_text())).collect();
+        assert_eq!(texts, frames());
+        assert!(read[0].is_pong() && read.iter().filter(|frame| frame.is_pong()).count() == 2);
+    }
+
+    #[test]
+    fn pongs_do_not_pile_up() {
+        let mut outgoing = Outgoing::default();
+        (0..1_000_000).for_each(|_| outgoing.pong(&[0; 125]));
+        assert!(outgoing.controls.len() <= CONTROLS + 127);
+        outgoing.close(Some(1000), "still said");
+        assert!(outgoing.controls.ends_with(b"still said"));
     }
 
     #[tokio::test]

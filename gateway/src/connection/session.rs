@@ -1,7 +1,7 @@
 //! What the rest of the gateway knows of one signed-in connection.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
@@ -54,9 +54,10 @@ pub struct Session {
     seen: AtomicU32,
     /// When sending would be within ten times the rate again, microseconds of the Unix epoch; see `pipeline::rate_limit`.
     pub(crate) flood: AtomicU64,
-    rooms: Mutex<HashSet<RoomId>>,
+    /// The followed rooms in the order of their ids: a few, in as many bytes as they have.
+    rooms: Mutex<Vec<RoomId>>,
     /// Where the client stands in rooms whose shard was away when it resumed.
-    unresolved: Mutex<HashMap<RoomId, Seq>>,
+    unresolved: Mutex<Vec<(RoomId, Seq)>>,
     controls: Mutex<VecDeque<Control>>,
     controls_wake: Notify,
 }
@@ -157,7 +158,7 @@ impl Session {
     /// Whether the connection follows a room.
     #[must_use]
     pub fn follows(&self, room: RoomId) -> bool {
-        lock(&self.rooms).contains(&room)
+        lock(&self.rooms).binary_search(&room).is_ok()
     }
 
     /// Number of followed rooms.
@@ -169,39 +170,47 @@ impl Session {
     /// The followed rooms.
     #[must_use]
     pub fn rooms(&self) -> Vec<RoomId> {
-        lock(&self.rooms).iter().copied().collect()
+        lock(&self.rooms).clone()
     }
 
     /// Notes that the room is followed; false when it was already.
     pub(crate) fn note_room(&self, room: RoomId) -> bool {
-        lock(&self.rooms).insert(room)
+        let mut rooms = lock(&self.rooms);
+        let Err(at) = rooms.binary_search(&room) else { return false };
+        rooms.insert(at, room);
+        true
     }
 
     /// Notes that the room is no longer followed; false when it was not.
     pub(crate) fn forget_room(&self, room: RoomId) -> bool {
-        lock(&self.rooms).remove(&room)
+        let mut rooms = lock(&self.rooms);
+        rooms.binary_search(&room).map(|at| rooms.remove(at)).is_ok()
     }
 
     /// Keeps where the client stands in a room that could not be asked for.
     pub(crate) fn keep_cursor(&self, room: RoomId, seq: Seq) {
-        lock(&self.unresolved).insert(room, seq);
+        let mut unresolved = lock(&self.unresolved);
+        unresolved.retain(|(known, _)| *known != room);
+        unresolved.push((room, seq));
     }
 
     /// Takes out what [`Session::keep_cursor`] kept.
     pub(crate) fn kept_cursor(&self, room: RoomId) -> Option<Seq> {
-        lock(&self.unresolved).remove(&room)
+        let mut unresolved = lock(&self.unresolved);
+        let at = unresolved.iter().position(|(known, _)| *known == room)?;
+        Some(unresolved.swap_remove(at).1)
     }
 
     /// Hands the connection something to find out.
     pub fn control(&self, control: Control) {
         let mut controls = lock(&self.controls);
-        // A removal is never replaced: the room's worker has stopped delivery and waits for its outcome.
+        // A removal is never replaced: the room's worker has stopped delivery and waits for its outcome. Nor is it dropped while the room
+        // is not followed yet: a connection that is just made may be about to follow it, by a list from before the removal.
         let replaced = !matches!(control, Control::RoomRemoved(_)) && controls.contains(&Control::Recheck);
         if replaced || controls.contains(&control) {
             return;
         }
         match control {
-            Control::RoomRemoved(room) if !self.follows(room) => return,
             Control::RoomAdded(_) if controls.len() >= CONTROLS => controls.push_back(Control::Recheck),
             _ => controls.push_back(control),
         }

@@ -1,36 +1,21 @@
-//! The WebSocket under a connection: reads through the library, writes batches past it, and says goodbye in bounded time.
+//! The WebSocket under a connection, in the connection's language: which kinds of frames it takes, what it is pinged with, how it ends.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use futures::{SinkExt, StreamExt};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    time::timeout,
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message, Utf8Bytes,
-        error::CapacityError,
-        protocol::{CloseFrame, WebSocketConfig},
-    },
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
 };
 
 use super::{
-    outgoing::Outgoing,
+    incoming::{Fault, Heard},
     queue::{Batch, Queue},
+    wire::Wire,
 };
 use crate::{
     codec::{Codec, Frame, Goodbye},
     protocol::{CloseCode, limits},
 };
-
-/// Time for a close frame to go out and for the client's to come in.
-const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Bytes of a client that keeps talking after the close which are read and thrown away, so that its unread data does not reset the
-/// connection before it sees the code.
-const LEFTOVER_BYTES: usize = 1024 * 1024;
 
 /// What came in.
 #[derive(Debug)]
@@ -45,75 +30,60 @@ pub(super) enum Inbound {
     Gone,
 }
 
-/// Buffers and bounds of a socket. The read buffer is resident for the life of the connection, and what most clients send fits it. The write
-/// buffer holds pings, pongs and the close frame only; everything else is [`Outgoing`].
-#[must_use]
-pub fn config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(1024)
-        .write_buffer_size(0)
-        // Any frame that the queue takes fits, or writing it would be an error for ever.
-        .max_write_buffer_size(limits::QUEUE_BYTES + limits::FRAME_BYTES)
-        .max_message_size(Some(limits::FRAME_BYTES))
-        .max_frame_size(Some(limits::FRAME_BYTES))
-}
-
 /// The WebSocket of one connection.
 pub(super) struct Socket<S> {
-    stream: WebSocketStream<S>,
+    wire: Wire<S>,
     pub(super) codec: Codec,
-    outgoing: Outgoing,
+    control: Control,
+}
+
+/// Counts pings and pongs, second by second.
+struct Control {
+    since: Instant,
+    count: u32,
+}
+
+impl Control {
+    /// Counts one; false when there were too many within a second.
+    fn admit(&mut self) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Self { since: Instant::now(), count: 0 };
+        }
+        self.count += 1;
+        self.count <= limits::CONTROL_FRAMES
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// A socket over a WebSocket whose handshake is done.
-    pub(super) fn new(stream: WebSocketStream<S>, codec: Codec) -> Self {
-        Self { stream, codec, outgoing: Outgoing::default() }
+    /// A socket over a stream whose handshake is done; `early` is what came with it.
+    pub(super) fn new(stream: S, early: Vec<u8>, codec: Codec) -> Self {
+        let control = Control { since: Instant::now(), count: 0 };
+        Self { wire: Wire::new(stream, early, limits::FRAME_BYTES), codec, control }
     }
 
     /// Waits for a frame. Safe to abandon.
     pub(super) async fn read(&mut self) -> Inbound {
-        match self.stream.next().await {
-            Some(Ok(Message::Text(text))) if !self.codec.is_binary() => Inbound::Frame(Frame::Text(text)),
-            Some(Ok(Message::Binary(bytes))) if self.codec.is_binary() => Inbound::Frame(Frame::Binary(bytes)),
-            Some(Ok(Message::Text(_) | Message::Binary(_))) => Inbound::Bad(CloseCode::Binary),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Inbound::Alive,
-            Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => Inbound::Bad(CloseCode::TooLarge),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Inbound::Gone,
+        match self.wire.hear().await {
+            Ok(Heard::Message(frame)) if frame.is_binary() == self.codec.is_binary() => Inbound::Frame(frame),
+            Ok(Heard::Message(_)) => Inbound::Bad(CloseCode::FrameKind),
+            Ok(Heard::Ping(_) | Heard::Pong) if self.control.admit() => Inbound::Alive,
+            Ok(Heard::Ping(_) | Heard::Pong) => Inbound::Bad(CloseCode::Flooding),
+            Err(Some(Fault::TooLarge)) => Inbound::Bad(CloseCode::TooLarge),
+            Ok(Heard::Close(_)) | Err(_) => Inbound::Gone,
         }
     }
 
     /// Writes everything. Waits as long as the client's window is closed.
-    pub(super) async fn write(&mut self, batch: Batch, queue: &Queue) -> Result<(), Error> {
+    pub(super) async fn write(&mut self, batch: Batch, queue: &Queue) -> io::Result<()> {
         if batch.ping {
-            self.stream.feed(self.codec.ping()).await?;
+            self.wire.interpose(self.codec.ping());
         }
-        // Answers to pings that the library holds go first: nothing may get between two parts of a frame.
-        self.stream.flush().await?;
-        self.outgoing.load(batch.frames);
-        Ok(self.outgoing.write(self.stream.get_mut(), |bytes| queue.written(bytes)).await?)
+        self.wire.write(batch.frames, |bytes| queue.written(bytes)).await
     }
 
     /// Sends a close frame and waits a moment for the client to have seen it.
-    pub(super) async fn close(mut self, code: CloseCode) {
+    pub(super) async fn close(self, code: CloseCode) {
         let Goodbye { code, reason, .. } = self.codec.goodbye(code);
-        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(reason) };
-        let goodbye = async {
-            self.outgoing.cut();
-            self.outgoing.write(self.stream.get_mut(), |_| {}).await?;
-            self.stream.close(Some(frame)).await?;
-            let stream = self.stream.get_mut();
-            let mut scratch = [0; 1024];
-            let mut left = LEFTOVER_BYTES;
-            while left > 0 {
-                match stream.read(&mut scratch).await? {
-                    0 => break,
-                    read => left = left.saturating_sub(read),
-                }
-            }
-            Ok::<(), Error>(())
-        };
-        // Whoever does not take a goodbye in time goes without.
-        let _ = timeout(GOODBYE, goodbye).await;
+        self.wire.close(code, reason).await;
     }
 }

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use chat_gateway_config::Passwords;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -16,25 +17,40 @@ use super::{
 use crate::{
     auth::names::{PASSWORD_BYTES, check_password, display_name, fold_name, user_id},
     model::User,
+    protocol::ErrorCode,
     store::{NewUser, sessions::NewPassword},
 };
 
-#[derive(Deserialize)]
-pub(super) struct SignUp {
+/// A new account.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct SignUp {
+    /// Sign-in name, for ever. Upper case is folded.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,31}$"))]
     name: String,
+    /// At least 8 characters, at most 256 bytes of UTF-8.
+    #[schemars(length(min = 8, max = 256))]
     password: String,
+    /// Name to show; the sign-in name when absent or empty. No control characters.
+    #[schemars(length(max = 64), regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"))]
     display_name: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct SignIn {
+/// A name and its password.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct SignIn {
+    /// Sign-in name.
     name: String,
+    /// Its password.
     password: String,
 }
 
-#[derive(Deserialize)]
-pub(super) struct ChangePassword {
+/// The old password and the new one.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ChangePassword {
+    /// As it is.
     old_password: String,
+    /// As it shall be: at least 8 characters, at most 256 bytes of UTF-8.
+    #[schemars(length(min = 8, max = 256))]
     new_password: String,
 }
 
@@ -66,10 +82,11 @@ pub(super) async fn sign_in(
 ) -> Result<Json<Tokens>, ApiError> {
     let Json(request) = body?;
     passwords_enabled(&http)?;
-    let refused = || ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "the name or the password is wrong");
+    let refused =
+        || ApiError::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, "the name or the password is wrong");
     // A name or password that could never have been set is refused like a wrong one: the answer tells nothing about accounts.
     let name = fold_name(&request.name).map_err(|_| refused())?;
-    if request.password.len() > *PASSWORD_BYTES.end() {
+    if request.password.len() > PASSWORD_BYTES {
         return Err(refused());
     }
     Limits(&http).sign_in("sign-in", address, &name).await?;
@@ -98,23 +115,22 @@ pub(super) async fn change_password(
         http.services.store.credentials(user).await?.filter(|(_, hash)| !hash.is_empty()).ok_or_else(|| {
             ApiError::new(
                 StatusCode::FORBIDDEN,
-                "forbidden",
+                ErrorCode::Forbidden,
                 "this account has no password here; change it where you sign in",
             )
         })?;
-    let too_long = request.old_password.len() > *PASSWORD_BYTES.end();
+    let too_long = request.old_password.len() > PASSWORD_BYTES;
     if too_long || !http.passwords.verify(request.old_password, Some(old_hash.clone())).await? {
         // Not 401: the token is good, and another one would not help.
-        return Err(
-            ApiError::new(StatusCode::FORBIDDEN, "forbidden", "the old password is wrong").field("old_password")
-        );
+        return Err(ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, "the old password is wrong")
+            .field("old_password"));
     }
     let new_hash = http.passwords.hash(request.new_password).await?;
     let new = NewPassword { user, old_hash, new_hash, keep: claims.session };
     if !http.services.store.change_password(new).await? {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
-            "conflict",
+            ErrorCode::Conflict,
             "the password was changed elsewhere at this moment",
         ));
     }
@@ -127,7 +143,7 @@ fn passwords_enabled(http: &Http) -> Result<(), ApiError> {
         Passwords::Enabled => Ok(()),
         Passwords::Disabled => Err(ApiError::new(
             StatusCode::FORBIDDEN,
-            "forbidden",
+            ErrorCode::Forbidden,
             "sign-in with a password is turned off here; use a token from your own sign-in",
         )),
     }

@@ -4,32 +4,45 @@
 
 mod accounts;
 mod address;
+mod body;
 mod error;
 mod limits;
 mod listener;
 mod oidc;
+pub mod operations;
+mod origin;
 mod page;
+mod places;
 mod sessions;
+mod settings;
 
 use std::sync::Arc;
 
+pub(crate) use self::{
+    accounts::{ChangePassword, SignIn, SignUp},
+    error::ErrorBody,
+    sessions::{RefreshBody, Sessions, Tokens},
+    settings::PublicSettings,
+};
+pub use address::ClientAddress;
 use axum::{
-    Json, Router,
-    extract::{DefaultBodyLimit, State},
-    http::{HeaderValue, StatusCode, header},
-    middleware,
-    response::Response,
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
     routing::{MethodRouter, delete, get, post},
 };
-use serde_json::{Value, json};
-
-pub use address::ClientAddress;
 pub use error::ApiError;
 pub use listener::serve;
+use origin::Source;
+pub use places::{Places, Seated};
 
+use self::operations::Operation;
 use crate::{
     auth::{Accounts, PasswordPool, RefreshTokens},
     hub::Hub,
+    protocol::ErrorCode,
     services::Services,
 };
 
@@ -47,6 +60,26 @@ pub struct Http {
 }
 
 impl Http {
+    /// What the handlers share.
+    #[must_use]
+    pub fn new(
+        services: Arc<Services>,
+        passwords: Arc<PasswordPool>,
+        refresh: Arc<RefreshTokens>,
+        accounts: Arc<Accounts>,
+        hub: Arc<Hub>,
+    ) -> Self {
+        Self { services, passwords, refresh, accounts, hub }
+    }
+
+    /// Lets pages of this host, and of the origins on the list, open a WebSocket.
+    ///
+    /// # Errors
+    /// 403 for other pages.
+    pub fn admit_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        Source::of(headers, &self.services.config.http.allowed_origins).admit()
+    }
+
     /// Takes one of the handshakes that an address may make.
     ///
     /// # Errors
@@ -65,55 +98,56 @@ pub struct Doors {
 }
 
 /// The routes of the client port.
-pub fn router(http: Http, doors: Doors) -> Router {
-    Router::new()
-        .route("/v1/sign-up", post(accounts::sign_up))
-        .route("/v1/sign-in", post(accounts::sign_in))
-        .route("/v1/sign-in/oidc", post(oidc::sign_in))
-        .route("/v1/password", post(accounts::change_password))
-        .route("/v1/refresh", post(sessions::refresh))
-        .route("/v1/sign-out", post(sessions::sign_out))
-        .route("/v1/sign-out-everywhere", post(sessions::sign_out_everywhere))
-        .route("/v1/sessions", get(sessions::list))
-        .route("/v1/sessions/{id}", delete(sessions::end))
-        .route("/v1/config", get(config))
-        .route("/v1/ws", doors.chat)
-        .route("/connection/websocket", doors.centrifuge)
-        .route("/", get(page::index))
-        .route("/{file}", get(page::file))
-        .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "not_found", "nothing is served under this path") })
+pub fn router(http: Http, doors: &Doors) -> Router {
+    let served = Operation::ALL
+        .into_iter()
+        .fold(Router::new(), |router, operation| router.route(operation.path(), handler(operation, doors)));
+    served
+        .fallback(|| async {
+            ApiError::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, "nothing is served under this path")
+        })
         .method_not_allowed_fallback(|| async {
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", "this path does not take that method")
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadRequest, "this path does not take that method")
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::map_response_with_state(http.clone(), finish))
+        .layer(middleware::from_fn_with_state(http.clone(), guard))
         .with_state(http)
 }
 
-/// What the page needs to know before anyone signs in.
-async fn config(State(http): State<Http>) -> Json<Value> {
-    let limits = &http.services.config.limits;
-    Json(json!({
-        "passwords": http.services.config.auth.passwords,
-        "oidc": http.services.issuers.login_pages(),
-        "limits": {
-            "message_bytes": limits.message_bytes,
-            "messages_per_second": limits.messages_per_second,
-            "message_burst": limits.message_burst,
-            "rooms_per_connection": limits.rooms_per_connection,
-        },
-    }))
+/// Who carries out an operation.
+fn handler(operation: Operation, doors: &Doors) -> MethodRouter<Http> {
+    match operation {
+        Operation::SignUp => post(accounts::sign_up),
+        Operation::SignIn => post(accounts::sign_in),
+        Operation::SignInOidc => post(oidc::sign_in),
+        Operation::ChangePassword => post(accounts::change_password),
+        Operation::Refresh => post(sessions::refresh),
+        Operation::SignOut => post(sessions::sign_out),
+        Operation::SignOutEverywhere => post(sessions::sign_out_everywhere),
+        Operation::ListSessions => get(sessions::list),
+        Operation::EndSession => delete(sessions::end),
+        Operation::Config => get(settings::config),
+        Operation::WebSocket => doors.chat.clone(),
+        Operation::Centrifuge => doors.centrifuge.clone(),
+        Operation::Page => get(page::index),
+        Operation::PageFile => get(page::file),
+    }
 }
 
-async fn finish(State(http): State<Http>, mut response: Response) -> Response {
+/// Around every answer: what is refused whatever the path, and the headers that each one carries.
+async fn guard(State(http): State<Http>, request: Request, next: Next) -> Response {
+    let source = Source::of(request.headers(), &http.services.config.http.allowed_origins);
+    let host = request.headers().get(header::HOST).cloned();
+    let mut response = match body::check(request.headers()) {
+        Err(refusal) => refusal.into_response(),
+        Ok(()) => match source.preflight(request.method(), request.headers()) {
+            Some(answer) => answer,
+            None => next.run(request).await,
+        },
+    };
     http.services.counters.http.add(status_label(response.status()));
-    // `connect-src` names ws: and wss: since 'self' does not cover them in every browser.
-    const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; \
-                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    source.mark(response.headers_mut());
+    origin::protect(response.headers_mut(), host.as_ref());
     response
 }
 

@@ -13,7 +13,10 @@ use super::{
     limits::Limits,
     sessions::{self, Tokens},
 };
-use crate::auth::oidc::{Login, LoginError};
+use crate::{
+    auth::oidc::{Login, LoginError},
+    protocol::ErrorCode,
+};
 
 /// Exchanges an authorization code for a session of this cluster, which is refreshed and ended as any other.
 pub(super) async fn sign_in(
@@ -30,7 +33,7 @@ pub(super) async fn sign_in(
         tracing::debug!(%error, "the account of an external user could not be made");
         ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
+            ErrorCode::Unavailable,
             "accounts cannot be reached at this moment; try again",
         )
         .retry_after(Duration::from_secs(1))
@@ -41,9 +44,11 @@ pub(super) async fn sign_in(
 impl From<LoginError> for ApiError {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::Refused => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string()),
-            LoginError::Unavailable => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
-                .retry_after(Duration::from_secs(1)),
+            LoginError::Refused => Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, error.to_string()),
+            LoginError::Unavailable => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, error.to_string())
+                    .retry_after(Duration::from_secs(1))
+            }
         }
     }
 }

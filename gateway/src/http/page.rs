@@ -1,13 +1,14 @@
 //! The page: files compiled into the program, each with a tag so that a browser asks for a changed one only.
 
 use axum::{
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::ApiError;
+use crate::protocol::ErrorCode;
 
 struct Asset {
     name: &'static str,
@@ -33,16 +34,20 @@ const ASSETS: &[Asset] = assets! {
     "static" / "index.html": HTML,
     "static" / "style.css": "text/css; charset=utf-8",
     "static" / "icon.svg": "image/svg+xml",
+    "dist" / "account-dialog.js": SCRIPT,
     "dist" / "accounts.js": SCRIPT,
     "dist" / "actions.js": SCRIPT,
     "dist" / "announcer.js": SCRIPT,
+    "dist" / "cbor.js": SCRIPT,
     "dist" / "client.js": SCRIPT,
     "dist" / "completion.js": SCRIPT,
     "dist" / "composer.js": SCRIPT,
     "dist" / "conversation.js": SCRIPT,
+    "dist" / "devices.js": SCRIPT,
     "dist" / "dialogs.js": SCRIPT,
     "dist" / "dom.js": SCRIPT,
     "dist" / "follow.js": SCRIPT,
+    "dist" / "frames.js": SCRIPT,
     "dist" / "heartbeat.js": SCRIPT,
     "dist" / "index.js": SCRIPT,
     "dist" / "keyed.js": SCRIPT,
@@ -66,13 +71,14 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
     serve("index.html", &headers)
 }
 
-pub(super) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    serve(&name, &headers)
+pub(super) async fn file(path: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let Path(name) = path?;
+    Ok(serve(&name, &headers))
 }
 
 fn serve(name: &str, asked: &HeaderMap) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
-        return ApiError::new(StatusCode::NOT_FOUND, "not_found", "no such file").into_response();
+        return ApiError::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, "no such file").into_response();
     };
     let tag = format!("\"{:016x}\"", xxh3_64(asset.bytes));
     let fresh = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());

@@ -5,49 +5,78 @@ use std::time::Duration;
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{
+        Path, State,
+        rejection::{BytesRejection, JsonRejection, PathRejection},
+    },
     http::{HeaderMap, StatusCode, header},
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{ApiError, ClientAddress, Http, limits::Limits};
 use crate::{
     auth::{Claims, TokenError},
     model::{SessionId, User},
-    protocol::time::milliseconds,
+    protocol::{ErrorCode, schema, time::milliseconds},
     store::sessions::{NewSession, Refresh, Refreshed, SessionView, USER_AGENT_CHARS},
 };
 
 /// What a way in answers.
-#[derive(Serialize)]
-pub(super) struct Tokens {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Tokens {
+    /// Access token: a JWT, for `hello` and for `Authorization: Bearer`.
     token: String,
+    /// Seconds until the access token ends.
     expires_in_seconds: u32,
+    /// Is exchanged for the next two tokens, once.
     refresh_token: String,
+    /// Seconds until the session ends, unless the refresh token is used before.
     refresh_expires_in_seconds: i64,
+    /// Id of the session.
     session: SessionId,
+    /// Who signed in.
     user: User,
 }
 
-#[derive(Deserialize)]
-pub(super) struct RefreshBody {
+/// A refresh token to exchange, or to end the session of.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "RefreshToken")]
+pub(crate) struct RefreshBody {
+    /// As the last answer gave it.
     refresh_token: String,
 }
 
+/// The sessions of a user.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Sessions {
+    /// The newest first.
+    sessions: Vec<Listed>,
+}
+
 /// A session as its user sees it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 struct Listed {
+    /// Id of the session.
     id: SessionId,
+    /// When it was begun.
     #[serde(serialize_with = "milliseconds")]
+    #[schemars(schema_with = "schema::time")]
     created_at: Timestamp,
+    /// When its refresh token was last used.
     #[serde(serialize_with = "milliseconds")]
+    #[schemars(schema_with = "schema::time")]
     last_used_at: Timestamp,
+    /// When it ends, unless its refresh token is used before.
     #[serde(serialize_with = "milliseconds")]
+    #[schemars(schema_with = "schema::time")]
     expires_at: Timestamp,
+    /// What the client called itself, cut short.
     user_agent: String,
+    /// Whether the request came from this session.
     current: bool,
 }
 
@@ -127,8 +156,12 @@ pub(super) async fn refresh(
 
 /// One answer to everything that is no good: it tells nothing about sessions.
 fn refresh_refused() -> ApiError {
-    ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "the refresh token is no good any more; sign in again")
-        .field("refresh_token")
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        ErrorCode::Unauthenticated,
+        "the refresh token is no good any more; sign in again",
+    )
+    .field("refresh_token")
 }
 
 /// Ends the session of a refresh token in the body, or of the access token. The former works when the latter has expired, and with any
@@ -137,15 +170,16 @@ pub(super) async fn sign_out(
     State(http): State<Http>,
     address: ClientAddress,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, ApiError> {
+    let body = body?;
     let (user, session) = if body.is_empty() {
         let claims = authenticate(&http, address, &headers).await?;
         (claims.user.id, claims.session.ok_or_else(no_session)?)
     } else {
         Limits(&http).token_from(address).await?;
         let body: RefreshBody = serde_json::from_slice(&body)
-            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, "bad_json", error.to_string()))?;
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::BadJson, error.to_string()))?;
         let presented = http.refresh.read(&body.refresh_token).ok_or_else(refresh_refused)?;
         Limits(&http).token_of(presented.user).await?;
         (presented.user, presented.session)
@@ -172,23 +206,28 @@ pub(super) async fn list(
     State(http): State<Http>,
     address: ClientAddress,
     headers: HeaderMap,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Sessions>, ApiError> {
     let claims = authenticate(&http, address, &headers).await?;
     let sessions = http.services.store.sessions(claims.user.id).await?;
-    let listed: Vec<_> = sessions.into_iter().map(|view| Listed::new(view, claims.session)).collect();
-    Ok(Json(json!({ "sessions": listed })))
+    let sessions = sessions.into_iter().map(|view| Listed::new(view, claims.session)).collect();
+    Ok(Json(Sessions { sessions }))
 }
 
 /// Ends one of the user's sessions, such as that of a device that was lost.
 pub(super) async fn end(
     State(http): State<Http>,
     address: ClientAddress,
-    Path(session): Path<Uuid>,
+    session: Result<Path<Uuid>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let claims = authenticate(&http, address, &headers).await?;
+    let Path(session) = session?;
     if !http.services.store.end_session(claims.user.id, SessionId(session)).await? {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "no such session; it may have ended by itself"));
+        return Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            ErrorCode::NotFound,
+            "no such session; it may have ended by itself",
+        ));
     }
     http.hub.sessions_ended(claims.user.id).await;
     Ok(StatusCode::NO_CONTENT)
@@ -214,7 +253,11 @@ pub(super) async fn authenticate(http: &Http, address: ClientAddress, headers: &
 }
 
 fn no_session() -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "forbidden", "this token has no session here; end it where it was issued")
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden,
+        "this token has no session here; end it where it was issued",
+    )
 }
 
 /// What a client calls itself, for its user to know it again.

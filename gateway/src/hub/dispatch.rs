@@ -46,6 +46,9 @@ impl Dispatch {
             Ok(Envelope { origin, mut events }) => {
                 let own = origin == self.origin;
                 if own {
+                    if let Key::User(user) = key {
+                        self.tell_again(user, &events);
+                    }
                     // They took effect here when they were published; messages are kept in case that copy was dropped.
                     events.retain(|event| matches!(event, Event::Message { .. }));
                 }
@@ -63,6 +66,20 @@ impl Dispatch {
         match key {
             Key::Room(room) => self.worker(room).tell(Command::Events { room, own, events }).await,
             Key::User(user) => self.tell_user(user, &events),
+        }
+    }
+
+    /// Tells a user's connections once more what rooms they are in now. One that was made after the news and before the room list was
+    /// brought up to date has heard of the room from neither; whoever follows it already does nothing.
+    fn tell_again(&self, user: UserId, events: &[Event]) {
+        let added = events.iter().filter_map(|event| match event {
+            Event::RoomAdded { room } => Some(*room),
+            _ => None,
+        });
+        for room in added {
+            for session in self.registry.of(user).into_iter().filter(|session| session.codec.follows_all()) {
+                session.control(Control::RoomAdded(room));
+            }
         }
     }
 

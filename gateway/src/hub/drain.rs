@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Hub;
 use crate::{
-    codec::Codec,
     connection::{queue::Class, session::Session},
     protocol::{ClientEvent, CloseCode},
 };
@@ -49,7 +48,7 @@ impl Hub {
     /// Asks one client to reconnect within the next second. In the Centrifuge protocol closing is the way to ask, so it waits for
     /// the answers that are due, and clients spread themselves.
     pub(crate) fn ask_to_leave(&self, session: &Arc<Session>) {
-        if session.codec != Codec::Chat {
+        if !session.codec.is_chat() {
             session.queue.leave(CloseCode::Stopping);
             return;
         }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Hub;
-use crate::protocol::{CloseCode, limits};
+use crate::protocol::{CloseCode, limits::SILENT_PERIODS};
 
-/// Looks at every session once a second; each is pinged in one second out of [`limits::PING_SECONDS`], which spreads them evenly.
+/// Looks at every session once a second; each is pinged in one second out of those between two pings, which spreads them evenly.
 pub(super) async fn run(hub: Arc<Hub>) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -19,13 +19,14 @@ pub(super) async fn run(hub: Arc<Hub>) {
 }
 
 fn beat(hub: &Hub, second: u32, now: i64) {
-    let slot = second % limits::PING_SECONDS;
+    let period = hub.services.config.http.timeouts.ping_seconds;
+    let slot = second % period;
     hub.dispatch.registry.for_each(|session| {
         if session.expires_at() <= now {
             session.close(CloseCode::Expired);
-        } else if second.saturating_sub(session.seen()) > limits::PING_SECONDS * limits::SILENT_PERIODS {
+        } else if second.saturating_sub(session.seen()) > period * SILENT_PERIODS {
             session.close(CloseCode::Silent);
-        } else if u32::from(session.id.as_bytes()[15]) % limits::PING_SECONDS == slot {
+        } else if u32::from(session.id.as_bytes()[15]) % period == slot {
             session.queue.ping();
         } else {
             session.queue.nudge();

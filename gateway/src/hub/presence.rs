@@ -41,7 +41,7 @@ impl Hub {
     }
 
     /// The rooms that hear of a user. While the store cannot say which those are, they do not: presence is worth no error.
-    async fn rooms_to_tell(&self, user: UserId, known: Option<Vec<RoomId>>) -> Vec<RoomId> {
+    pub(super) async fn rooms_to_tell(&self, user: UserId, known: Option<Vec<RoomId>>) -> Vec<RoomId> {
         match known {
             Some(rooms) => rooms,
             None => self.services.store.room_ids(user).await.unwrap_or_default(),

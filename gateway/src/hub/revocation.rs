@@ -1,8 +1,9 @@
 //! Closes the connections of sessions that have ended.
 //!
 //! Whoever ends sessions says so under the user's key, and each gateway asks the store which of that user's sessions here still live:
-//! an old or repeated event does no harm. An event may be lost, so all connections are compared with the store regularly, more often
-//! while the broker is away, and at once when it is back.
+//! an old or repeated event does no harm. An event may be lost, or the broker away, so each gateway also reads every second whose
+//! sessions each shard ended (`endings`). What neither tells, such as sessions that ran out by themselves, a slow comparison of all
+//! connections finds.
 
 use std::{
     collections::HashSet,
@@ -11,24 +12,21 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    sync::Notify,
+    time::{sleep, timeout},
 };
 
 use super::{Hub, event::Event};
 use crate::{
-    broker::{BrokerState, Key},
+    broker::Key,
     connection::session::Session,
     model::{SessionId, UserId},
     protocol::CloseCode,
     store::StoreError,
 };
 
-/// How often all connections are compared while the broker works: the longest that a session whose event was lost goes on.
+/// How often all connections are compared: the longest that a session goes on which ran out by itself.
 const REGULARLY: Duration = Duration::from_secs(30);
-
-/// The same while the broker is away.
-const WITHOUT_BROKER: Duration = Duration::from_secs(5);
 
 /// Sessions in one question to the store.
 const BATCH: usize = 200;
@@ -39,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Wait before a user whose shard was away is asked for again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Time for one publish, and how many are tried: the regular comparison finds what these do not tell.
+/// Time for one publish, and how many are tried: others read from the store what these do not tell.
 const PUBLISH: Duration = Duration::from_secs(2);
 const PUBLISHES: u32 = 3;
 
@@ -48,6 +46,7 @@ const PUBLISHES: u32 = 3;
 pub(super) struct Suspects {
     users: Mutex<HashSet<UserId>>,
     wake: Notify,
+    everyone: Notify,
 }
 
 impl Suspects {
@@ -55,6 +54,11 @@ impl Suspects {
     pub(super) fn add(&self, user: UserId) {
         self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
         self.wake.notify_one();
+    }
+
+    /// Has all connections compared soon: it is not known which sessions ended.
+    pub(super) fn add_everyone(&self) {
+        self.everyone.notify_one();
     }
 
     fn take(&self) -> HashSet<UserId> {
@@ -95,37 +99,13 @@ pub(super) async fn watch_suspects(hub: Arc<Hub>) {
     }
 }
 
-/// Compares everyone regularly, and at once when the broker may have lost something.
+/// Compares everyone regularly, and when nobody knows whom else.
 pub(super) async fn compare_regularly(hub: Arc<Hub>) {
-    let mut broker = hub.services.broker.state();
-    let mut epoch = broker.borrow_and_update().epoch;
-    let mut next = Instant::now() + REGULARLY;
     loop {
-        tokio::select! {
-            () = sleep_until(next) => {}
-            state = changed(&mut broker) => {
-                if state.epoch <= epoch {
-                    // It went away: what is told from now on may be lost.
-                    if !state.component.available {
-                        next = next.min(Instant::now() + WITHOUT_BROKER);
-                    }
-                    continue;
-                }
-                epoch = state.epoch;
-            }
-        }
+        // Cut short by a wish, or over.
+        let _ = timeout(REGULARLY, hub.dispatch.suspects.everyone.notified()).await;
         check_everyone(&hub).await;
-        let available = broker.borrow().component.available;
-        next = Instant::now() + if available { REGULARLY } else { WITHOUT_BROKER };
     }
-}
-
-/// The next state; pending for ever when there will be none.
-async fn changed(broker: &mut watch::Receiver<BrokerState>) -> BrokerState {
-    if broker.changed().await.is_err() {
-        return std::future::pending().await;
-    }
-    broker.borrow_and_update().clone()
 }
 
 /// Asks for each session of one user, and again later where there is no answer.

@@ -1,12 +1,13 @@
 //! What a room's log consists of: texts, and what changes texts.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MessageId, RoomId, Seq, UserId};
 
 /// What an entry of a room's log is. Each has a seq of its own, so it is ordered, relayed, resumed and repeated like any other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
     /// Somebody said something.
@@ -186,7 +187,7 @@ pub struct Message {
 }
 
 /// How often a text got one reaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reaction {
     /// Which.
     pub emoji: String,

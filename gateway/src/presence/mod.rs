@@ -2,17 +2,33 @@
 //!
 //! Presence is ephemeral: it lives in Redis under a time to live that each gateway renews, never in the database, and while Redis is
 //! away every answer degrades to what this gateway knows itself.
+//!
+//! Gateways also watch each other: what a gateway that died can no longer tell of its users, one of the others tells.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 mod counts;
 mod memory;
 mod redis;
+mod roll;
 
 pub use memory::MemoryPresence;
 pub use redis::RedisPresence;
 
 use crate::model::UserId;
+
+/// Users of a gateway that died, with whom one other gateway is charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estate {
+    /// The gateway that died.
+    pub gateway: String,
+    /// Some of its users.
+    pub users: Vec<UserId>,
+    /// Those of them who are online nowhere any more: others should hear of it.
+    pub offline: Vec<UserId>,
+}
 
 /// The contract.
 #[async_trait]
@@ -25,4 +41,24 @@ pub trait Presence: Send + Sync + 'static {
 
     /// Which of these users are online, in the same order.
     async fn online(&self, users: &[UserId]) -> Vec<bool>;
+
+    /// How often [`Presence::beat`] must be called; `None` when there are no other gateways.
+    fn pulse(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Tells the other gateways that this one lives. Answers users who are online here although others were told that they are not,
+    /// because this gateway had counted as dead: others should hear of it.
+    async fn beat(&self) -> Vec<UserId> {
+        Vec::new()
+    }
+
+    /// Takes charge of some users of a gateway that died; no other gateway is charged with them meanwhile. `None` when there are none
+    /// to take charge of now. Users come again, at times to another gateway, unless [`Presence::settle`] says that they were told of.
+    async fn inherit(&self) -> Option<Estate> {
+        None
+    }
+
+    /// Ends a charge.
+    async fn settle(&self, _: Estate) {}
 }

@@ -1,14 +1,20 @@
 //! Presence over all gateways, in Redis. Each user has a sorted set: a member per gateway, scored with the time until which that gateway
-//! vouches for the user. A gateway that dies stops vouching, and its users go offline when their scores have passed.
+//! vouches for the user. A gateway that dies stops vouching, and its users go offline when another gateway has inherited them (`roll`),
+//! or at the latest when their scores have passed.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use redis::Script;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Presence, counts::Counts};
+use super::{
+    Estate, Presence,
+    counts::Counts,
+    roll::{Roll, Standing},
+};
 use crate::{model::UserId, redis_link::RedisLink};
 
 /// How long a gateway vouches. Three renewals fit, so that a short outage of Redis takes nobody offline.
@@ -59,6 +65,7 @@ struct Shared {
     link: RedisLink,
     prefix: String,
     gateway: String,
+    roll: Roll,
     counts: Counts,
     arrive: Script,
     leave: Script,
@@ -66,12 +73,17 @@ struct Shared {
 }
 
 impl RedisPresence {
-    /// Starts renewing in the background. Keys stand under `<cluster>:presence:`.
-    pub fn start(link: RedisLink, cluster: &str, gateway: &str, stop: CancellationToken) -> Self {
+    /// Starts renewing in the background. Keys stand under `<cluster>:presence:`. A gateway that gives no sign of life for `life` counts
+    /// as dead.
+    pub fn start(link: RedisLink, cluster: &str, gateway: &str, life: Duration, stop: CancellationToken) -> Self {
+        let prefix = format!("{cluster}:presence:");
+        // A process that takes the place and the name of one that died does not have its connections.
+        let gateway = format!("{gateway}/{:016x}", rand::random::<u64>());
         let shared = Arc::new(Shared {
+            roll: Roll::new(link.clone(), &prefix, gateway.clone(), life),
             link,
-            prefix: format!("{cluster}:presence:"),
-            gateway: gateway.to_owned(),
+            prefix,
+            gateway,
             counts: Counts::default(),
             arrive: Script::new(ARRIVE),
             leave: Script::new(LEAVE),
@@ -89,6 +101,10 @@ impl Shared {
     }
 
     async fn vouch(&self, users: &[UserId]) -> Option<Vec<u8>> {
+        tokio::join!(self.roll.enlist(users), self.vouch_only(users)).1
+    }
+
+    async fn vouch_only(&self, users: &[UserId]) -> Option<Vec<u8>> {
         let mut call = self.arrive.prepare_invoke();
         for user in users {
             call.key(self.key(*user));
@@ -101,12 +117,7 @@ impl Shared {
     async fn renew(&self) {
         let mut state = self.link.state();
         loop {
-            for batch in self.counts.users().chunks(BATCH) {
-                self.vouch(batch).await;
-                for user in batch.iter().filter(|user| !self.counts.has(**user)) {
-                    self.withdraw(*user).await;
-                }
-            }
+            self.vouch_for_all().await;
             let pause = sleep(RENEW);
             tokio::pin!(pause);
             tokio::select! {
@@ -121,10 +132,28 @@ impl Shared {
         }
     }
 
+    /// Vouches for everyone here. Answers those for whom no other gateway did.
+    async fn vouch_for_all(&self) -> Vec<UserId> {
+        let mut only_here = Vec::new();
+        for batch in self.counts.users().chunks(BATCH) {
+            let first = self.vouch(batch).await.unwrap_or_default();
+            only_here.extend(batch.iter().zip(first).filter(|(_, first)| *first == 1).map(|(user, _)| *user));
+            for user in batch.iter().filter(|user| !self.counts.has(**user)) {
+                self.withdraw(*user).await;
+            }
+        }
+        only_here.retain(|user| self.counts.has(*user));
+        only_here
+    }
+
     /// Vouches no more; whether nobody else does, if Redis answers.
     async fn withdraw(&self, user: UserId) -> Option<bool> {
+        tokio::join!(self.roll.delist(user), self.withdraw_for(&self.gateway, user)).1
+    }
+
+    async fn withdraw_for(&self, gateway: &str, user: UserId) -> Option<bool> {
         let mut call = self.leave.key(self.key(user));
-        call.arg(&self.gateway);
+        call.arg(gateway);
         self.link.invoke::<u8>(&call).await.ok().map(|last| last == 1)
     }
 }
@@ -173,5 +202,44 @@ impl Presence for RedisPresence {
             }));
         }
         answers
+    }
+
+    fn pulse(&self) -> Option<Duration> {
+        Some(self.shared.roll.pulse())
+    }
+
+    async fn beat(&self) -> Vec<UserId> {
+        match self.shared.roll.sign().await {
+            None | Some(Standing::Known) => Vec::new(),
+            Some(Standing::New) => {
+                self.shared.vouch_for_all().await;
+                Vec::new()
+            }
+            Some(Standing::Buried) => {
+                tracing::warn!("this gateway gave no sign of life for so long that others took it for dead");
+                self.shared.vouch_for_all().await
+            }
+        }
+    }
+
+    async fn inherit(&self) -> Option<Estate> {
+        let (gateway, mut users) = self.shared.roll.inherit().await?;
+        let last = join_all(users.iter().map(|user| self.shared.withdraw_for(&gateway, *user))).await;
+        let mut last = last.into_iter();
+        let mut offline = Vec::new();
+        users.retain(|user| match last.next().flatten() {
+            Some(true) => {
+                offline.push(*user);
+                true
+            }
+            Some(false) => true,
+            // Redis went away: they come again.
+            None => false,
+        });
+        Some(Estate { gateway, users, offline })
+    }
+
+    async fn settle(&self, estate: Estate) {
+        self.shared.roll.settle(&estate.gateway, &estate.users).await;
     }
 }

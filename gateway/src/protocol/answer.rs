@@ -1,20 +1,22 @@
 //! What the gateway answers to a request.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 use uuid::Uuid;
 
 use super::{
+    encoding::{cbor, json},
     error::WireError,
-    event::encode,
     rooms::{RoomView, SummaryView},
+    schema,
     time::{milliseconds, optional},
 };
 use crate::model::{EntryKind, Member, Message, MessageId, Reaction, RoomId, Seq, User, UserId};
 
 /// Answers by their `type`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Answer {
     /// To `hello`.
@@ -56,6 +58,7 @@ pub enum Answer {
         seq: Seq,
         /// When it was committed.
         #[serde(serialize_with = "milliseconds")]
+        #[schemars(schema_with = "schema::time")]
         at: Timestamp,
         /// Whether an earlier send counted.
         duplicate: bool,
@@ -79,6 +82,7 @@ pub enum Answer {
     /// Done.
     Ok,
     /// To `subscribe` of the Centrifuge door.
+    #[schemars(skip)]
     Subscribed {
         /// Where publications go on from.
         position: Seq,
@@ -86,11 +90,13 @@ pub enum Answer {
         recovered: Option<bool>,
     },
     /// To `presence` and `presence_stats` of the Centrifuge door.
+    #[schemars(skip)]
     RoomPresence {
         /// The members who are online.
         online: Vec<User>,
     },
     /// To `refresh` of the Centrifuge door.
+    #[schemars(skip)]
     Refreshed {
         /// Seconds until the new token ends.
         expires_in: i64,
@@ -102,9 +108,10 @@ pub enum Answer {
 }
 
 /// The first answer of a connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Welcome {
     /// Id of this connection, for traces.
+    #[schemars(schema_with = "schema::id")]
     pub session: Uuid,
     /// Who the token belongs to.
     pub user: User,
@@ -124,7 +131,8 @@ pub struct Welcome {
 }
 
 /// Limits as clients see them.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Limits")]
 pub struct LimitsView {
     /// Bytes of a body.
     pub message_bytes: u32,
@@ -148,7 +156,7 @@ impl From<chat_gateway_config::Limits> for LimitsView {
 }
 
 /// What became of one entry of `hello.resume`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Resumed {
     /// The room.
     pub room: RoomId,
@@ -161,28 +169,45 @@ pub struct Resumed {
 }
 
 /// A message on the wire.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Message")]
 pub struct MessageView {
+    /// The room.
     room: RoomId,
+    /// Its place in the room, from 1 and without gaps.
     seq: Seq,
+    /// Chosen by who sent it.
     message_id: MessageId,
+    /// User id of who sent it.
     sender: UserId,
+    /// The sender's display name when it was sent.
     sender_name: String,
+    /// Text in its newest state, or the emoji of a reaction.
     body: String,
+    /// When it was committed.
     #[serde(serialize_with = "milliseconds")]
+    #[schemars(schema_with = "schema::time")]
     at: Timestamp,
+    /// Absent for a text; skip a kind that you do not know.
     #[serde(skip_serializing_if = "EntryKind::is_text")]
     kind: EntryKind,
+    /// The text that it changes, for anything but a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Seq>,
+    /// The text that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<Seq>,
+    /// Members whom it addresses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mentions: Vec<UserId>,
+    /// When the body was last changed.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional")]
+    #[schemars(schema_with = "schema::time")]
     edited_at: Option<Timestamp>,
+    /// The body is gone: a text was deleted, or an edit was superseded.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     deleted: bool,
+    /// On a text that was read from the history.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reactions: Vec<Reaction>,
 }
@@ -229,7 +254,8 @@ impl From<Message> for MessageView {
 }
 
 /// Whether a user is there.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Presence")]
 pub struct PresenceView {
     /// The user.
     pub user: UserId,
@@ -238,7 +264,7 @@ pub struct PresenceView {
 }
 
 /// Whether a user is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceState {
     /// At least one session on some gateway.
@@ -247,15 +273,22 @@ pub enum PresenceState {
     Offline,
 }
 
-/// The frame of an answer; `re` is the number of the request, absent when the frame was too broken to have one.
+#[derive(Serialize)]
+struct Frame<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    re: Option<u64>,
+    #[serde(flatten)]
+    answer: &'a Answer,
+}
+
+/// The text frame of an answer; `re` is the number of the request, absent when the frame was too broken to have one.
 #[must_use]
 pub fn encode_answer(re: Option<u64>, answer: &Answer) -> Utf8Bytes {
-    #[derive(Serialize)]
-    struct Frame<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        re: Option<u64>,
-        #[serde(flatten)]
-        answer: &'a Answer,
-    }
-    encode(&Frame { re, answer })
+    json(&Frame { re, answer })
+}
+
+/// The same as a binary frame.
+#[must_use]
+pub fn encode_answer_cbor(re: Option<u64>, answer: &Answer) -> Bytes {
+    cbor(&Frame { re, answer })
 }

@@ -1,11 +1,10 @@
 //! The requests that put an entry into a room's log.
 
-use serde_json::Value;
-
 use super::{
     error::WireError,
     fields::{Fields, seq_of, uuid_of},
     limits,
+    value::Value,
 };
 use crate::model::{Content, Seq, UserId};
 
@@ -37,10 +36,7 @@ fn place(field: &'static str, value: &Value) -> Result<Seq, WireError> {
 }
 
 fn mentions(fields: &mut Fields) -> Result<Vec<UserId>, WireError> {
-    if fields.0.get("mentions").is_none_or(Value::is_null) {
-        return Ok(Vec::new());
-    }
-    let mentions = fields.list("mentions", limits::MENTIONS)?;
+    let mentions = fields.optional_list("mentions", limits::MENTIONS)?;
     mentions.iter().map(|value| uuid_of("mentions", value).map(UserId)).collect()
 }
 

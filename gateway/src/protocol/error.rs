@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{auth::TokenError, store::StoreError};
 
 /// Stable codes of the `error` answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The frame is no JSON object.
+    /// The frame is no JSON object, or no CBOR map; over HTTP: the body is no JSON.
     BadJson,
     /// A field is missing or has a wrong value.
     BadRequest,
@@ -18,7 +19,7 @@ pub enum ErrorCode {
     UnknownType,
     /// The body is over the cluster's limit.
     TooLarge,
-    /// No or no valid token.
+    /// No token, or none that is valid here; over HTTP also a wrong name or password.
     Unauthenticated,
     /// The token was valid once.
     TokenExpired,
@@ -41,6 +42,30 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them, in the order of the page.
+    pub const ALL: [Self; 14] = [
+        Self::BadJson,
+        Self::BadRequest,
+        Self::UnknownType,
+        Self::TooLarge,
+        Self::Unauthenticated,
+        Self::TokenExpired,
+        Self::NotFound,
+        Self::Forbidden,
+        Self::Conflict,
+        Self::Limit,
+        Self::RateLimited,
+        Self::Busy,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_temporary(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Busy | Self::Unavailable | Self::Internal)
+    }
+
     /// The code as it is on the wire, for metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -64,7 +89,8 @@ impl ErrorCode {
 }
 
 /// An `error` answer without its `re`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 pub struct WireError {
     /// Stable code.
     pub code: ErrorCode,

@@ -1,18 +1,21 @@
 //! What the gateway tells without being asked.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 
 use super::{
     answer::{MessageView, PresenceState},
+    encoding::{cbor, json},
     rooms::RoomView,
+    schema,
     time::optional,
 };
 use crate::model::{Role, RoomId, Seq, UserId};
 
 /// Events by their `type`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientEvent {
     /// A message was committed.
@@ -90,6 +93,7 @@ pub enum ClientEvent {
         room: RoomId,
         /// Until when; absent: wants them.
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional")]
+        #[schemars(schema_with = "schema::time")]
         until: Option<Timestamp>,
     },
     /// This gateway wants to be left.
@@ -102,7 +106,7 @@ pub enum ClientEvent {
 }
 
 /// Whether somebody types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TypingState {
     /// Begins or goes on.
@@ -111,13 +115,14 @@ pub enum TypingState {
     Stop,
 }
 
-/// The frame of an event.
+/// The text frame of an event.
 #[must_use]
 pub fn encode_event(event: &ClientEvent) -> Utf8Bytes {
-    encode(event)
+    json(event)
 }
 
-/// JSON of a type whose serialisation cannot fail: string keys only, no foreign `Serialize`.
-pub(super) fn encode<T: Serialize>(value: &T) -> Utf8Bytes {
-    serde_json::to_string(value).unwrap_or_default().into()
+/// The same as a binary frame.
+#[must_use]
+pub fn encode_event_cbor(event: &ClientEvent) -> Bytes {
+    cbor(event)
 }

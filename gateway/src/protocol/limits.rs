@@ -14,11 +14,9 @@ pub const QUEUE_BYTES: usize = 1024 * 1024;
 /// Bytes from which ephemeral events are shed: what must arrive keeps the other half for itself.
 pub const QUEUE_EPHEMERAL_BYTES: usize = QUEUE_BYTES / 2;
 
-/// Time from the upgrade to `hello`.
-pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Seconds between pings: below the 30 s after which the most impatient of common middleboxes forget an idle connection.
-pub const PING_SECONDS: u32 = 25;
+/// Pings and pongs of one connection within a second beyond which it is flooding. A good client answers one ping in many seconds; each frame
+/// here is one that the client wants worked on and that no other limit counts.
+pub const CONTROL_FRAMES: u32 = 100;
 
 /// Ping periods without any frame of the client after which it counts as gone.
 pub const SILENT_PERIODS: u32 = 2;

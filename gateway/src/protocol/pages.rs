@@ -54,10 +54,10 @@ pub(super) fn history(fields: &mut Fields) -> Result<Request, WireError> {
 
 /// Until when a room is muted; absent means for ever.
 pub(super) fn until(fields: &mut Fields) -> Result<Timestamp, WireError> {
-    let Some(value) = fields.take("until") else { return Ok(limits::FOR_EVER) };
-    let wrong = || WireError::field("until", "until must be a time like 2030-01-31T18:00:00Z, before the year 9999");
-    let until: Timestamp = text_of("until", value)?.parse().map_err(|_| wrong())?;
-    if until > limits::FOR_EVER { Err(wrong()) } else { Ok(until) }
+    match fields.time("until")?.unwrap_or(limits::FOR_EVER) {
+        until if until <= limits::FOR_EVER => Ok(until),
+        _ => Err(WireError::field("until", "until must be a time before the year 9999")),
+    }
 }
 
 fn limit(fields: &mut Fields, size: &PageSize) -> Result<u32, WireError> {

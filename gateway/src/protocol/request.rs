@@ -1,14 +1,14 @@
 //! What clients ask, and how a frame becomes a request.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    contents,
+    contents, encoding,
     error::{ErrorCode, WireError},
     fields::{Fields, seq_of, text_of, uuid_of},
     limits, pages,
+    value::{Map, Value},
 };
 use crate::{
     model::{Content, MessageId, Role, RoomId, RoomKind, Seq, UserId},
@@ -231,11 +231,30 @@ pub struct Refusal {
 /// # Errors
 /// `bad_json` when it is no JSON object, `unknown_type`, or `bad_request` with the field at fault.
 pub fn parse(text: &str) -> Result<Incoming, Refusal> {
+    match encoding::read_json(text) {
+        Some(map) => read(Fields::json(map)),
+        None => Err(unreadable("a frame is one JSON object, which names each field once")),
+    }
+}
+
+/// Reads one binary frame: a CBOR map with the fields of the JSON object. In it an id may be a byte string, and a time an integer of
+/// milliseconds since the Unix epoch.
+///
+/// # Errors
+/// As of [`parse`]; `bad_json` when it is not one CBOR map.
+pub fn parse_cbor(bytes: &[u8]) -> Result<Incoming, Refusal> {
+    match encoding::read_cbor(bytes) {
+        Some(map) => read(Fields::cbor(map)),
+        None => Err(unreadable("a frame is one CBOR map, which names each field once, by a text")),
+    }
+}
+
+fn unreadable(message: &str) -> Refusal {
+    Refusal { id: None, error: WireError::new(ErrorCode::BadJson, message) }
+}
+
+fn read(mut fields: Fields) -> Result<Incoming, Refusal> {
     let refuse = |id, error| Refusal { id, error };
-    let Ok(Value::Object(object)) = serde_json::from_str(text) else {
-        return Err(refuse(None, WireError::new(ErrorCode::BadJson, "a frame is one JSON object")));
-    };
-    let mut fields = Fields(object);
     let id = match fields.take("id") {
         None => None,
         Some(value) => Some(
@@ -256,8 +275,8 @@ pub fn parse(text: &str) -> Result<Incoming, Refusal> {
 ///
 /// # Errors
 /// `unknown_type`, or `bad_request` with the field at fault.
-pub(crate) fn read_request(kind: &str, fields: Map<String, Value>) -> Result<Request, WireError> {
-    request(kind, &mut Fields(fields))
+pub(crate) fn read_request(kind: &str, fields: Map) -> Result<Request, WireError> {
+    request(kind, &mut Fields::json(fields))
 }
 
 fn request(kind: &str, fields: &mut Fields) -> Result<Request, WireError> {
@@ -308,12 +327,9 @@ fn message_id(fields: &mut Fields) -> Result<MessageId, WireError> {
 }
 
 fn resume(fields: &mut Fields) -> Result<Vec<(RoomId, Seq)>, WireError> {
-    if fields.0.get("resume").is_none_or(Value::is_null) {
-        return Ok(Vec::new());
-    }
     let bad = || WireError::field("resume", "resume is a list of {room, seq}");
     fields
-        .list("resume", limits::RESUME_ROOMS)?
+        .optional_list("resume", limits::RESUME_ROOMS)?
         .iter()
         .map(|entry| {
             let room = uuid_of("resume", entry.get("room").ok_or_else(bad)?)?;
@@ -360,10 +376,10 @@ fn role(fields: &mut Fields) -> Result<Role, WireError> {
 }
 
 fn who(field: &'static str, value: &Value) -> Result<Who, WireError> {
-    let text = value.as_str().ok_or_else(|| WireError::field(field, format!("{field} takes names or ids")))?;
     if let Ok(id) = uuid_of(field, value) {
         return Ok(Who::Id(UserId(id)));
     }
+    let text = value.as_str().ok_or_else(|| WireError::field(field, format!("{field} takes names or ids")))?;
     // No name is longer than 32 characters; anything that is no name simply finds nobody.
     if text.is_empty() || text.len() > 128 || text.contains('\0') {
         return Err(WireError::field(field, format!("{field} takes names or ids")));

@@ -1,21 +1,34 @@
 //! Rooms on the wire.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::time::{milliseconds, optional};
+use super::{
+    schema,
+    time::{milliseconds, optional},
+};
 use crate::model::{Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, UserId};
 
 /// A room on the wire.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Room")]
 pub struct RoomView {
+    /// Id.
     id: RoomId,
+    /// Of two, or a group.
     kind: RoomKind,
+    /// Empty in a direct room.
     title: String,
+    /// Seq of the newest entry.
     last_seq: Seq,
+    /// The user's own read mark.
     read_seq: Seq,
+    /// The user's own delivered mark.
     delivered_seq: Seq,
+    /// When it was made.
     #[serde(serialize_with = "milliseconds")]
+    #[schemars(schema_with = "schema::time")]
     created_at: Timestamp,
 }
 
@@ -34,29 +47,45 @@ impl From<Room> for RoomView {
 }
 
 /// A room in the list of rooms.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Summary")]
 pub struct SummaryView {
     #[serde(flatten)]
     room: RoomView,
+    /// The user's role.
     role: Role,
+    /// How many there are.
     members: u32,
+    /// Texts of others after the read mark, counted over 1,000 entries.
     unread: u32,
+    /// Those of them that mention the user.
     mentioned: u32,
+    /// Until when the user wants no notifications.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional")]
+    #[schemars(schema_with = "schema::time")]
     muted_until: Option<Timestamp>,
+    /// The newest text, if there is one among the newest 1,000 entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<NewestView>,
 }
 
 /// The newest text of a room.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Newest")]
 pub struct NewestView {
+    /// Its place.
     seq: Seq,
+    /// User id of who sent it.
     sender: UserId,
+    /// The sender's display name when it was sent.
     sender_name: String,
+    /// Its first 200 characters.
     body: String,
+    /// When it was sent.
     #[serde(serialize_with = "milliseconds")]
+    #[schemars(schema_with = "schema::time")]
     at: Timestamp,
+    /// Whether it was deleted.
     deleted: bool,
 }
 

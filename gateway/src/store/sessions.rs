@@ -19,6 +19,12 @@ pub const REPEAT_WINDOW: Duration = Duration::from_secs(10);
 /// Characters of a user agent that are kept.
 pub const USER_AGENT_CHARS: usize = 200;
 
+/// Users in one [`Ended`]: when more ended sessions at once, comparing everybody costs no more.
+pub const MAX_ENDED: usize = 10_000;
+
+/// How long a store remembers that a session was ended, at least.
+pub const ENDED_KEPT: Duration = Duration::from_secs(60);
+
 /// SHA-256 of a refresh token's secret.
 pub type TokenHash = [u8; 32];
 
@@ -99,6 +105,16 @@ pub struct SessionView {
     pub user_agent: String,
 }
 
+/// Whose sessions were ended since a mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// To be given with the next question. Lower than the mark of the question when the store has lost its memory, as after a restore
+    /// from a backup.
+    pub mark: i64,
+    /// The users, some perhaps more than once, or told of before already. Over [`MAX_ENDED`] of them some are missing.
+    pub users: Vec<UserId>,
+}
+
 /// A change of password. Both are PHC strings.
 #[derive(Clone, Debug)]
 pub struct NewPassword {
@@ -135,6 +151,14 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Which of these sessions have ended; those of users whose shard is away are left out. At most 200 sessions.
     async fn ended_sessions(&self, sessions: &[(UserId, SessionId)]) -> Result<Vec<SessionId>, StoreError>;
+
+    /// In how many parts the store remembers ended sessions: one for each shard, so that one which is away or slow holds up no other.
+    fn ended_parts(&self) -> usize;
+
+    /// The users of whom sessions were ended, in whatever way, since `mark` of an earlier answer for this part; none without a mark. It
+    /// costs one read, whatever the number of sessions. What ended over [`ENDED_KEPT`] ago may have been forgotten; a session that
+    /// ran out by itself is not told.
+    async fn ended_since(&self, part: usize, mark: Option<i64>) -> Result<Ended, StoreError>;
 
     /// Changes a password and ends the user's other sessions in one transaction; false when the old hash does not stand there.
     async fn change_password(&self, new: NewPassword) -> Result<bool, StoreError>;

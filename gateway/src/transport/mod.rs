@@ -2,4 +2,4 @@
 
 mod upgrade;
 
-pub use upgrade::{Door, handshake, socket, upgrade};
+pub use upgrade::{Door, UpgradeError, accepted, handshake, upgrade};

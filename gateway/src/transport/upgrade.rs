@@ -11,20 +11,15 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        handshake::server::create_response_with_body,
-        protocol::{Role, WebSocketConfig},
-    },
-};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tracing::Instrument;
 
 use crate::{
     codec::Codec,
-    connection::{self, Permit},
+    connection::{self, Accepted, Permit},
+    http::Seated,
     hub::Hub,
     pipeline::Pipeline,
     protocol::{ErrorCode, WireError},
@@ -34,7 +29,7 @@ use crate::{
 /// A path through which WebSockets come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
-    /// `GET /v1/ws`: the sub-protocol `chat.v1`, or none.
+    /// `GET /v1/ws`: the sub-protocol `chat.v1.cbor`, or else JSON.
     Chat,
     /// `GET /connection/websocket`: `centrifuge-protobuf`, or else JSON.
     Centrifuge,
@@ -44,7 +39,8 @@ impl Door {
     /// The sub-protocols of this door, the preferred one first, each with its codec.
     fn sub_protocols(self) -> &'static [(&'static str, Codec)] {
         match self {
-            Self::Chat => &[("chat.v1", Codec::Chat)],
+            // Who offers both wants the compact one where it is to be had.
+            Self::Chat => &[("chat.v1.cbor", Codec::ChatCbor), ("chat.v1", Codec::Chat)],
             Self::Centrifuge => {
                 &[("centrifuge-protobuf", Codec::CentrifugeProtobuf), ("centrifuge-json", Codec::CentrifugeJson)]
             }
@@ -82,8 +78,8 @@ pub fn upgrade(services: Arc<Services>, hub: Arc<Hub>, peer: SocketAddr, door: D
     let codec = chosen.map_or(door.default_codec(), |(_, codec)| *codec);
     let pipeline = Arc::new(Pipeline::new(services, hub));
     let serve = async move {
-        match socket(upgrade, connection::socket_config()).await {
-            Ok(socket) => connection::serve(pipeline, socket, codec, permit).await,
+        match accepted(upgrade).await {
+            Ok(accepted) => connection::serve(pipeline, accepted, codec, permit).await,
             Err(error) => tracing::debug!(%error, "the client did not wait for its upgrade"),
         }
     };
@@ -105,16 +101,24 @@ pub fn handshake(request: Request) -> Result<(Response, OnUpgrade), Box<Response
     }
 }
 
-/// The WebSocket of an upgraded connection.
+/// The socket of an upgraded connection, without what HTTP kept around it.
 ///
 /// # Errors
 /// The client left before it saw the answer.
-pub async fn socket(
-    upgrade: OnUpgrade,
-    config: WebSocketConfig,
-) -> Result<WebSocketStream<TokioIo<Upgraded>>, hyper::Error> {
-    let upgraded = TokioIo::new(upgrade.await?);
-    Ok(WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await)
+pub async fn accepted(upgrade: OnUpgrade) -> Result<Accepted<Seated>, UpgradeError> {
+    let parts = upgrade.await?.downcast::<TokioIo<Seated>>().map_err(|_| UpgradeError::Foreign)?;
+    Ok(Accepted { stream: parts.io.into_inner(), early: parts.read_buf.to_vec() })
+}
+
+/// Why an upgraded connection cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum UpgradeError {
+    /// The client left before it saw the answer.
+    #[error("the connection ended during the upgrade")]
+    Gone(#[from] hyper::Error),
+    /// It did not come through this gateway's listener, which is a defect.
+    #[error("the connection is not over TCP")]
+    Foreign,
 }
 
 /// Whether a client lists the sub-protocol.

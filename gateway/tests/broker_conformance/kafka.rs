@@ -16,38 +16,21 @@ use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::timeout;
 
 use super::{
-    End, LONG, Server, Subject, a_frozen_broker_is_noticed_and_blocks_nobody, conforms, reason, room,
+    End, LONG, Server, Subject as _, a_frozen_broker_is_noticed_and_blocks_nobody, conforms, reason, room,
     support::{
         eventually,
         kafka::{self, Kafka},
+        server::Service as _,
     },
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-impl Subject for Kafka {
-    fn join(&self, name: &str, linger: Duration) -> End {
+impl Server for Kafka {
+    fn end(&self, name: &str, linger: Duration) -> End {
         let mut settings = KafkaSettings::new(self.config(), "test/demo", name);
         settings.linger = linger;
         on_kafka(settings)
-    }
-
-    async fn stop(&mut self) {
-        self.kill();
-    }
-
-    async fn start(&mut self) {
-        self.up().await;
-    }
-}
-
-impl Server for Kafka {
-    fn freeze(&self) {
-        Kafka::freeze(self);
-    }
-
-    fn thaw(&self) {
-        Kafka::thaw(self);
     }
 }
 

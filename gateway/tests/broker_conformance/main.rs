@@ -1,8 +1,9 @@
-//! What every broker must do, on the one in memory, a real RabbitMQ, a real Redis and a real Apache Kafka.
+//! What every broker must do, on the one in memory, a real RabbitMQ, a real Apache Kafka, and on Redis alone, behind sentinels and as a cluster.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
 mod kafka;
+mod redis;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,11 +16,11 @@ use std::{
 
 use bytes::Bytes;
 use chat_gateway::{
-    broker::{self, Broker, Delivery, Key, MemoryExchange, RabbitSettings, RedisPubSubSettings},
+    broker::{self, Broker, Delivery, Key, MemoryExchange, RabbitSettings},
     model::{RoomId, UserId},
 };
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use support::{eventually, rabbitmq::RabbitMq, redis::Redis};
+use support::{eventually, rabbitmq::RabbitMq, server::Service};
 use tokio::{sync::mpsc::Receiver, time::timeout};
 use uuid::Uuid;
 
@@ -59,8 +60,8 @@ impl End {
 /// A broker under test: makes ends, and goes away and comes back.
 trait Subject {
     fn join(&self, name: &str, linger: Duration) -> End;
-    async fn stop(&mut self);
-    async fn start(&mut self);
+    async fn go_away(&mut self);
+    async fn come_back(&mut self);
 }
 
 impl Subject for MemoryExchange {
@@ -69,51 +70,32 @@ impl Subject for MemoryExchange {
         End { broker: Arc::new(broker), deliveries }
     }
 
-    async fn stop(&mut self) {
+    async fn go_away(&mut self) {
         MemoryExchange::stop(self);
     }
 
-    async fn start(&mut self) {
+    async fn come_back(&mut self) {
         MemoryExchange::start(self);
     }
 }
 
-impl Subject for RabbitMq {
+/// A broker on servers of its own.
+trait Server: Service {
+    fn end(&self, name: &str, linger: Duration) -> End;
+}
+
+impl<S: Server> Subject for S {
     fn join(&self, name: &str, linger: Duration) -> End {
-        let mut settings = RabbitSettings::new(self.uri_file(), name);
-        settings.linger = linger;
-        rabbit(settings)
+        self.end(name, linger)
     }
 
-    async fn stop(&mut self) {
+    async fn go_away(&mut self) {
         self.kill();
     }
 
-    async fn start(&mut self) {
+    async fn come_back(&mut self) {
         self.up().await;
     }
-}
-
-impl Subject for Redis {
-    fn join(&self, _name: &str, linger: Duration) -> End {
-        let mut settings = RedisPubSubSettings::new(self.url_file("secret"), "test/demo");
-        settings.linger = linger;
-        redis(settings)
-    }
-
-    async fn stop(&mut self) {
-        self.kill();
-    }
-
-    async fn start(&mut self) {
-        self.up().await;
-    }
-}
-
-/// A broker on a server of its own.
-trait Server: Subject {
-    fn freeze(&self);
-    fn thaw(&self);
 }
 
 /// A server whose address and credentials stand in one file.
@@ -127,12 +109,10 @@ trait Addressed: Server {
 }
 
 impl Server for RabbitMq {
-    fn freeze(&self) {
-        RabbitMq::freeze(self);
-    }
-
-    fn thaw(&self) {
-        RabbitMq::thaw(self);
+    fn end(&self, name: &str, linger: Duration) -> End {
+        let mut settings = RabbitSettings::new(self.uri_file(), name);
+        settings.linger = linger;
+        rabbit(settings)
     }
 }
 
@@ -148,35 +128,6 @@ impl Addressed for RabbitMq {
     const PASSWORD: &str = "guest";
     const NOBODY_LISTENS: &str = "amqp://guest:guest@127.0.0.1:1/%2f";
     const MALFORMED: &str = "InvalidUri";
-}
-
-impl Server for Redis {
-    fn freeze(&self) {
-        Redis::freeze(self);
-    }
-
-    fn thaw(&self) {
-        Redis::thaw(self);
-    }
-}
-
-impl Addressed for Redis {
-    fn end_by(&self, file: PathBuf) -> End {
-        redis(RedisPubSubSettings::new(file, "test/demo"))
-    }
-
-    fn address(&self, password: &str) -> String {
-        std::fs::read_to_string(self.url_file(password)).unwrap()
-    }
-
-    const PASSWORD: &str = "secret";
-    const NOBODY_LISTENS: &str = "redis://:secret@127.0.0.1:1";
-    const MALFORMED: &str = "InvalidUrl";
-}
-
-fn redis(settings: RedisPubSubSettings) -> End {
-    let (broker, deliveries) = broker::on_redis_pubsub(settings);
-    End { broker: Arc::new(broker), deliveries }
 }
 
 fn rabbit(settings: RabbitSettings) -> End {
@@ -275,7 +226,7 @@ async fn an_epoch_follows_a_loss_when_all_bindings_stand(subject: &mut impl Subj
     b.available().await;
     b.broker.bind(room(4)).await.unwrap();
     let (before_a, before_b) = (a.epoch(), b.epoch());
-    subject.stop().await;
+    subject.go_away().await;
     let start = Instant::now();
     eventually("publishing fails", Duration::from_secs(10), async || {
         a.broker.publish(room(4), Bytes::from_static(b"lost")).await.is_err()
@@ -286,7 +237,7 @@ async fn an_epoch_follows_a_loss_when_all_bindings_stand(subject: &mut impl Subj
     println!("a stopped broker shows after {:?}: {:?}", start.elapsed(), b.broker.state().borrow().component);
     b.broker.bind(room(5)).await.unwrap();
     assert_eq!((a.epoch(), b.epoch()), (before_a, before_b), "no epoch before bindings stand");
-    subject.start().await;
+    subject.come_back().await;
     let start = Instant::now();
     for (end, before) in [(&a, before_a), (&b, before_b)] {
         let mut state = end.broker.state();
@@ -339,51 +290,6 @@ async fn an_overflowing_queue_raises_the_epoch(server: &RabbitMq) {
     let risen = state.wait_for(|state| state.epoch > before);
     timeout(Duration::from_secs(10), risen).await.expect("the epoch rises").unwrap();
     assert!(small.broker.state().borrow().component.available);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn redis_pubsub_conforms_and_its_troubles_show() {
-    let mut server = Redis::start().await;
-    conforms(&mut server).await;
-    messages_that_the_hub_cannot_take_raise_the_epoch(&server).await;
-    two_clusters_on_one_redis_do_not_hear_each_other(&server).await;
-    a_frozen_broker_is_noticed_and_blocks_nobody(&server).await;
-    refused_credentials_show_and_new_ones_are_read(&server).await;
-}
-
-async fn messages_that_the_hub_cannot_take_raise_the_epoch(server: &Redis) {
-    let mut settings = RedisPubSubSettings::new(server.url_file("secret"), "test/demo");
-    settings.held_bytes = 4_096;
-    let (mut small, writer) = (redis(settings), server.join("writer", LONG));
-    small.available().await;
-    writer.available().await;
-    small.broker.bind(room(6)).await.unwrap();
-    let before = small.epoch();
-    let body = Bytes::from(vec![b'x'; 1_000]);
-    // Nobody reads: the receiver's 1024 and the four that are held fill up, the rest is dropped.
-    for _ in 0..1_700 {
-        writer.publish(room(6), body.clone()).await;
-    }
-    let mut taken = 0;
-    while timeout(Duration::from_millis(300), small.deliveries.recv()).await.is_ok() {
-        taken += 1;
-    }
-    println!("{taken} of 1700 were taken");
-    assert!(taken < 1_100, "{taken}");
-    eventually("the epoch rises", Duration::from_secs(3), async || small.epoch() > before).await;
-    assert!(small.broker.state().borrow().component.available);
-}
-
-async fn two_clusters_on_one_redis_do_not_hear_each_other(server: &Redis) {
-    let mut other = redis(RedisPubSubSettings::new(server.url_file("secret"), "test/demo-2"));
-    let mut ours = server.join("ours", LONG);
-    for end in [&ours, &other] {
-        end.available().await;
-        end.broker.bind(room(9)).await.unwrap();
-    }
-    ours.publish(room(9), "ours").await;
-    assert_eq!(ours.next().await.1, "ours");
-    other.silent().await;
 }
 
 async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &impl Server) {

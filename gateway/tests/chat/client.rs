@@ -1,7 +1,9 @@
-//! A client that speaks JSON as the protocol's page has it, without the gateway's types.
+//! A client that speaks JSON or CBOR as the protocol's page has it, without the gateway's types. Each frame that it gets is held against
+//! the schemas of `docs/reference/asyncapi.yaml`.
 
 use std::{collections::VecDeque, time::Duration};
 
+use chat_test_client::cbor;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{io::DuplexStream, time::timeout};
@@ -11,19 +13,27 @@ use tokio_tungstenite::{
 };
 use uuid::Uuid;
 
+use crate::schemas;
+
 /// Longest wait for anything; far over what a slow machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client {
     socket: Option<WebSocketStream<DuplexStream>>,
     pipe: Option<DuplexStream>,
+    binary: bool,
     next_id: u64,
     pub(crate) events: VecDeque<Value>,
 }
 
 impl Client {
     pub(crate) fn new(pipe: DuplexStream) -> Self {
-        Self { socket: None, pipe: Some(pipe), next_id: 1, events: VecDeque::new() }
+        Self { socket: None, pipe: Some(pipe), binary: false, next_id: 1, events: VecDeque::new() }
+    }
+
+    /// The same with frames in CBOR.
+    pub(crate) fn binary(pipe: DuplexStream) -> Self {
+        Self { binary: true, ..Self::new(pipe) }
     }
 
     async fn socket(&mut self) -> &mut WebSocketStream<DuplexStream> {
@@ -50,7 +60,9 @@ impl Client {
         let id = self.next_id;
         self.next_id += 1;
         request["id"] = json!(id);
-        self.raw(Message::text(request.to_string())).await;
+        let message =
+            if self.binary { Message::binary(cbor::encode(&request)) } else { Message::text(request.to_string()) };
+        self.raw(message).await;
         id
     }
 
@@ -79,7 +91,13 @@ impl Client {
     pub(crate) async fn frame_within(&mut self, patience: Duration) -> Result<Value, u16> {
         loop {
             match timeout(patience, self.socket().await.next()).await.expect("nothing came") {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) if !self.binary => {
+                    return Ok(checked(serde_json::from_str(&text).unwrap()));
+                }
+                Some(Ok(Message::Binary(bytes))) if self.binary => return Ok(checked(cbor::decode(&bytes).unwrap())),
+                Some(Ok(other @ (Message::Text(_) | Message::Binary(_)))) => {
+                    panic!("a frame of the wrong kind: {other:?}")
+                }
                 Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Err(1006),
@@ -157,6 +175,11 @@ impl Client {
         assert_eq!(answer["type"], "sent", "{answer}");
         answer
     }
+}
+
+fn checked(frame: Value) -> Value {
+    schemas::check(&frame);
+    frame
 }
 
 pub(crate) fn send(room: &str, body: &str) -> Value {

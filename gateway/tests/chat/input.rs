@@ -17,6 +17,8 @@ async fn answers_bad_requests_with_stable_codes() {
     }
     let mut ada = world.client(0, "ada").await;
     let mut eve = world.client(0, "eve").await;
+    let mut compact_eve = world.binary_socket(0);
+    compact_eve.hello("eve", &[]).await;
     let room = ada.group(&["bob"]).await;
     let id = Uuid::now_v7();
     let v4 = Uuid::new_v4();
@@ -71,12 +73,14 @@ async fn answers_bad_requests_with_stable_codes() {
         (json!({ "type": "presence", "users": vec![v4; 201] }), "bad_request", Some("users")),
     ];
     for (request, code, field) in table {
-        let answer = eve.ask(request.clone()).await;
-        assert_eq!(
-            (&answer["type"], &answer["code"], answer["field"].as_str()),
-            (&json!("error"), &json!(code), field),
-            "{request}"
-        );
+        for client in [&mut eve, &mut compact_eve] {
+            let answer = client.ask(request.clone()).await;
+            assert_eq!(
+                (&answer["type"], &answer["code"], answer["field"].as_str()),
+                (&json!("error"), &json!(code), field),
+                "{request}"
+            );
+        }
     }
     ada.send(&room, "undisturbed").await;
     ada.messages(&room, 0, 1).await;

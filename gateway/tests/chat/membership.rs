@@ -4,7 +4,34 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{World, limits};
+
+/// Being added and connecting at the same moment: the list at `welcome` may be from before, and the news from before the connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_connects_while_being_added_hears_of_the_room() {
+    let many = chat_gateway_config::Limits { rooms_per_connection: 1_000, ..limits() };
+    let world = World::with(1, Default::default(), many);
+    world.user("ada").await;
+    let mut ada = world.client(0, "ada").await;
+    for round in 0..200 {
+        let name = format!("bob{round}");
+        world.user(&name).await;
+        let mut bob = world.socket(0);
+        let members = [name.as_str()];
+        let (room, welcome) = tokio::join!(ada.group(&members), async {
+            for _ in 0..round % 20 {
+                tokio::task::yield_now().await;
+            }
+            bob.hello(&name, &[]).await
+        });
+        let listed = welcome["rooms"].as_array().unwrap().iter().any(|listed| listed["id"] == room);
+        if !listed {
+            assert_eq!(bob.event("room_added").await["room"]["id"], json!(room), "round {round}");
+        }
+        ada.send(&room, "welcome").await;
+        bob.messages(&room, 0, 1).await;
+    }
+}
 
 #[tokio::test]
 async fn removal_stops_delivery_on_every_gateway() {

@@ -10,7 +10,11 @@ use axum::{
     extract::{ConnectInfo, Request},
     routing::get,
 };
-use chat_gateway::transport::{self, Door};
+use chat_gateway::{
+    http::{self, Places},
+    transport::{self, Door},
+};
+use chat_gateway_config::Timeouts;
 use futures::{SinkExt, StreamExt};
 use tokio_tungstenite::{
     connect_async,
@@ -20,6 +24,7 @@ use tokio_tungstenite::{
         http::{Response, StatusCode},
     },
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::world::World;
 
@@ -35,8 +40,9 @@ async fn serve_door(world: &World, door: Door) -> SocketAddr {
         let (services, hub) = (Arc::clone(&services), Arc::clone(&hub));
         async move { transport::upgrade(services, hub, peer, door, request) }
     });
-    let app = Router::new().route("/v1/ws", upgrade).into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let app = Router::new().route("/v1/ws", upgrade);
+    let (times, places) = (Timeouts::default(), Places::new(usize::MAX));
+    tokio::spawn(http::serve(listener, app, times, places, CancellationToken::new()));
     address
 }
 
@@ -70,6 +76,27 @@ async fn echoes_the_sub_protocol_and_refuses_when_full_or_draining() {
     world.gateways[0].services.draining.store(true, Ordering::Relaxed);
     let draining = status(connect_async(&url).await.unwrap_err());
     assert_eq!(draining.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn who_offers_the_binary_encoding_gets_it() {
+    let world = World::new(1);
+    let url = format!("ws://{}/v1/ws", serve(&world).await);
+    for offered in ["chat.v1.cbor", "chat.v1, chat.v1.cbor", "chat.v1.cbor,chat.v1"] {
+        let mut request = url.as_str().into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
+        let (mut socket, response) = connect_async(request).await.unwrap();
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1.cbor");
+        // A map with one field, `type`: "ping". It is not hello, and the refusal comes as a binary frame.
+        let ping = [&[0xa1, 0x64][..], b"type", &[0x64], b"ping"].concat();
+        socket.send(Message::binary(ping)).await.unwrap();
+        assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)) | Ok(Message::Binary(_)))));
+        drop(socket);
+        let counters = &world.gateways[0].services.counters;
+        while counters.connections.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[tokio::test]

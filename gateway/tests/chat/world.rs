@@ -10,7 +10,7 @@ use chat_gateway::{
     auth::{Claims, TokenError, Tokens, names, oidc::Issuers},
     broker::{Broker, Delivery, MemoryExchange},
     codec::Codec,
-    connection::{self, Permit},
+    connection::{self, Accepted, Permit},
     hub::Hub,
     limiter::LocalLimiter,
     model::{SessionId, User},
@@ -20,13 +20,13 @@ use chat_gateway::{
     store::{NewUser, Store, memory::MemoryStore},
 };
 use chat_gateway_config::{
-    Auth, Broker as BrokerConfig, Database, GatewayConfig, Http, Limits, Passwords, RabbitMq, Redis, SessionLimits,
+    Auth, Broker as BrokerConfig, Database, GatewayConfig, Http, Limits, Passwords, Presence as PresenceConfig,
+    RabbitMq, Redis, SessionLimits,
 };
 use tokio::{
     io::{DuplexStream, duplex},
     sync::mpsc,
 };
-use tokio_tungstenite::{WebSocketStream, tungstenite::protocol::Role};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -96,6 +96,11 @@ impl World {
         Client::new(self.pipe(gateway, Codec::Chat))
     }
 
+    /// A client that has said nothing yet, with frames in CBOR.
+    pub(crate) fn binary_socket(&self, gateway: usize) -> Client {
+        Client::binary(self.pipe(gateway, Codec::ChatCbor))
+    }
+
     /// A client of the Centrifuge door that has said nothing yet.
     pub(crate) async fn centrifuge(&self, gateway: usize) -> Centrifuge {
         Centrifuge::new(self.pipe(gateway, Codec::CentrifugeJson)).await
@@ -144,9 +149,7 @@ impl Gateway {
         let permit = Permit::take(&self.services.counters, 10_000).unwrap();
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.services), Arc::clone(&self.hub)));
         tokio::spawn(async move {
-            let config = Some(connection::socket_config());
-            let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
-            connection::serve(pipeline, socket, codec, permit).await;
+            connection::serve(pipeline, Accepted { stream, early: Vec::new() }, codec, permit).await;
         });
     }
 }
@@ -185,6 +188,7 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         http: Http::default(),
         broker: BrokerConfig::Rabbitmq(RabbitMq { uri_file: nowhere() }),
         redis: Some(Redis { url_file: nowhere() }),
+        presence: PresenceConfig::default(),
         database: Database { slots: 1_024, shards: Vec::new(), embedded: None },
     }
 }

@@ -132,6 +132,10 @@ impl Device {
             assert!(["unavailable", "busy"].contains(&welcome["code"].as_str().unwrap()), "{welcome}");
             return Err(Lost);
         }
+        if welcome["type"] == "reconnect" {
+            // The gateway began to leave just when the connection became known to it.
+            return Err(Lost);
+        }
         assert_eq!(welcome["type"], "welcome", "{welcome}");
         for resumed in welcome["resumed"].as_array().unwrap() {
             assert_eq!(resumed["recovered"], true, "{}: {welcome}", self.plan.name);

@@ -9,7 +9,7 @@ use chat_gateway::{
         Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
         StoredEvent, View,
         memory::MemoryStore,
-        sessions::{NewPassword, NewSession, Refresh, Refreshed, SessionStore, SessionView},
+        sessions::{Ended, NewPassword, NewSession, Refresh, Refreshed, SessionStore, SessionView},
     },
 };
 use chat_gateway_config::stats::ShardStats;
@@ -81,8 +81,13 @@ over_the_line! {
         async fn sessions(&self, user: UserId) -> Result<Vec<SessionView>>;
         async fn session_lives(&self, user: UserId, session: SessionId) -> Result<bool>;
         async fn ended_sessions(&self, sessions: &[(UserId, SessionId)]) -> Result<Vec<SessionId>>;
+        async fn ended_since(&self, part: usize, mark: Option<i64>) -> Result<Ended>;
         async fn change_password(&self, new: NewPassword) -> Result<bool>;
         async fn ensure_user(&self, user: User) -> Result<User>;
     }
-    as it is {}
+    as it is {
+        fn ended_parts(&self) -> usize {
+            self.inner.ended_parts()
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chat_gateway::{
     model::{Content, EntryKind, Message, Reaction, RoomId, RoomKind, Seq, User, UserId},
-    store::{Entries, NewRoom, Page, Store, StoreError, StoredEvent, View},
+    store::{Entries, NewRoom, Page, Sent, Store, StoreError, StoredEvent, View},
 };
 use uuid::Uuid;
 
@@ -193,4 +193,44 @@ pub(crate) async fn replies_and_mentions_are_kept(store: Arc<dyn Store>) {
     // An answer to what is deleted later stays one.
     put(&*store, room, ann.id, Content::Delete { target: 1 }).await.unwrap();
     assert_eq!(texts(&*store, room, ann.id).await.messages[1].reply_to, Some(1));
+}
+
+/// A client that lost two answers repeats both requests in their order, and must not find their effects mixed up.
+pub(crate) async fn what_changed_nothing_is_answered_the_same_for_ever(store: Arc<dyn Store>) {
+    let (ann, bob, room) = pair(&*store).await;
+    put(&*store, room, ann.id, Content::text("text")).await.unwrap();
+    put(&*store, room, bob.id, react(1, "👍")).await.unwrap();
+    let idle = entry(room, bob.id, react(1, "👍"));
+    let end = entry(room, bob.id, unreact(1, "👍"));
+    let nothing = entry(room, bob.id, unreact(1, "👍"));
+    let anew = entry(room, bob.id, react(1, "👍"));
+    let told = |sent: Sent| (sent.message.seq, sent.message.message_id, sent.duplicate, sent.events.len());
+    let first = told(store.send(idle.clone()).await.unwrap());
+    assert_eq!(first, (2, idle.message_id, true, 0), "it is there already");
+    assert_eq!(store.send(end.clone()).await.unwrap().message.seq, 3);
+    assert_eq!(told(store.send(idle.clone()).await.unwrap()), first);
+    assert!(texts(&*store, room, ann.id).await.reactions.is_empty(), "a late repeat reacts no more");
+    for _ in 0..2 {
+        let none = store.send(nothing.clone()).await;
+        assert!(matches!(none, Err(StoreError::MessageNotFound("emoji"))), "{none:?}");
+    }
+    assert_eq!(store.send(anew.clone()).await.unwrap().message.seq, 4);
+    let none = store.send(nothing.clone()).await;
+    assert!(matches!(none, Err(StoreError::MessageNotFound("emoji"))), "{none:?}");
+    assert_eq!(texts(&*store, room, ann.id).await.reactions.len(), 1, "a late repeat ends no reaction");
+    assert_eq!(told(store.send(idle.clone()).await.unwrap()), first, "whatever made the reaction since");
+    let mut others = [idle.clone(), idle.clone(), nothing.clone(), idle.clone()];
+    others[0].content = react(1, "🎉");
+    others[1].content = unreact(1, "👍");
+    others[2].content = react(1, "👍");
+    others[3].sender = ann.id;
+    for other in others {
+        let reused = store.send(other.clone()).await;
+        assert!(matches!(reused, Err(StoreError::MessageIdReused)), "{other:?}: {reused:?}");
+    }
+    // Also when the text has gone.
+    put(&*store, room, ann.id, Content::Delete { target: 1 }).await.unwrap();
+    assert_eq!(told(store.send(idle).await.unwrap()), first);
+    assert!(matches!(store.send(nothing).await, Err(StoreError::MessageNotFound("emoji"))));
+    assert_eq!(store.positions(&[room]).await.unwrap(), [(room, 5)]);
 }

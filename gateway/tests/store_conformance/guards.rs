@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     cluster::{Cluster, SLOTS},
-    fixtures::{group_as, sign_up},
+    fixtures::{group_as, say, sign_up},
 };
 
 async fn code(connection: &mut PgConnection, sql: &'static str) -> String {
@@ -26,6 +26,8 @@ pub(crate) async fn tables_and_internal_functions_are_out_of_reach(cluster: &Clu
         "select token_hash from chat.sessions",
         "delete from chat.sessions",
         "select chat._delete_sessions(1, null, null, null, false)",
+        "select * from chat.endings",
+        "select * from chat.answers",
         "select chat._guard(1)",
         "select chat._log(1, 'room', '[]')",
         "create table chat.mine (a integer)",
@@ -90,6 +92,36 @@ pub(crate) async fn the_same_call_again_gets_the_same_answer(cluster: &Cluster, 
             .unwrap();
         assert_eq!(version, Some(3));
     }
+}
+
+/// During a rollout they call the functions that they know.
+pub(crate) async fn gateways_of_the_version_before_react_as_they_did(cluster: &Cluster, store: &dyn Store) {
+    let ann = sign_up(store).await;
+    let room = group_as(store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
+    say(store, room, ann.id, "text").await.unwrap();
+    let mut gateway = cluster.gateway(0).await;
+    let mut change = async |kind: &str, message: Uuid| {
+        sqlx::query_as::<_, (i64, String, i64, bool)>(
+            "select seq, sender_name, at_ms, duplicate from chat.change_message($1, $2, $3, $4, $5, 1, 'x', $6, 20)",
+        )
+        .bind(chat_shards::slot_of(room.0, SLOTS))
+        .bind(room.0)
+        .bind(message)
+        .bind(ann.id.0)
+        .bind(kind)
+        .bind(Uuid::now_v7())
+        .fetch_one(&mut gateway)
+        .await
+        .map(|(seq, _, _, duplicate)| (seq, duplicate))
+        .map_err(|error| error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned())
+    };
+    let [first, idle, end, nothing] = [(); 4].map(|()| Uuid::now_v7());
+    assert_eq!(change("react", first).await, Ok((2, false)));
+    assert_eq!(change("react", idle).await, Ok((2, true)));
+    assert_eq!(change("unreact", end).await, Ok((3, false)));
+    assert_eq!(change("react", idle).await, Ok((2, true)));
+    assert_eq!(change("unreact", nothing).await, Err("CC108".to_owned()));
+    assert_eq!(change("unreact", end).await, Ok((3, true)));
 }
 
 pub(crate) async fn health_counts_slots_and_notices_an_old_schema(cluster: &Cluster, store: &dyn Store) {

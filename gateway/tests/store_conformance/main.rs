@@ -4,6 +4,7 @@
 // The lint's exception for tests knows functions marked as tests, not what they call.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod batches;
 mod cluster;
 mod entries;
 mod fixtures;
@@ -45,6 +46,8 @@ async fn suite(store: Arc<dyn Store>) {
         messages::concurrent_senders_leave_no_gap,
         messages::a_repeat_gets_the_first_answer,
         messages::only_members_send_and_read,
+        batches::a_crowd_in_many_rooms_is_answered_one_by_one,
+        batches::one_id_sent_many_times_at_once_among_others_is_one_message,
         outbox::what_was_not_finished_is_claimed_once_at_a_time,
         outbox::events_survive_their_journey_through_the_store,
         sessions::a_refresh_token_is_good_once,
@@ -55,6 +58,7 @@ async fn suite(store: Arc<dyn Store>) {
         sessions::a_user_has_so_many_sessions,
         sessions::a_new_password_ends_the_other_sessions,
         sessions::racing_makers_of_an_account_make_one,
+        sessions::whose_sessions_ended_is_told_since_a_mark,
         paging::pages_are_what_a_model_says,
         paging::marks_are_what_a_model_says,
         entries::an_edit_changes_the_text_and_keeps_its_place_in_the_log,
@@ -62,6 +66,7 @@ async fn suite(store: Arc<dyn Store>) {
         entries::only_those_who_may_change_a_text,
         entries::reactions_are_counted_once_each,
         entries::repeats_of_changes_get_the_first_answer,
+        entries::what_changed_nothing_is_answered_the_same_for_ever,
         entries::replies_and_mentions_are_kept,
         roles::the_owner_gives_roles_and_hands_the_room_over,
         roles::admins_remove_members_and_inherit,
@@ -92,7 +97,13 @@ async fn two_postgresql_shards_keep_the_contract() {
     guards::other_isolation_levels_are_refused(&cluster).await;
     guards::the_same_call_again_gets_the_same_answer(&cluster, &*store).await;
     guards::health_counts_slots_and_notices_an_old_schema(&cluster, &*store).await;
+    guards::gateways_of_the_version_before_react_as_they_did(&cluster, &*store).await;
     sessions::a_migrating_slot_logs_its_sessions(&cluster, &*store).await;
+    sessions::an_end_that_commits_late_is_told(&cluster, &*store).await;
+    sessions::only_ends_are_remembered_and_not_for_ever(&cluster, &*store).await;
+    batches::texts_that_come_together_share_commits(&cluster, store.clone()).await;
+    batches::slots_that_may_not_be_written_are_left_out(&cluster, &*store).await;
+    batches::batches_over_the_same_rooms_never_deadlock(&cluster, &*store).await;
     moves::a_fence_holds_writers_and_lapses(&cluster, &*store).await;
     moves::every_row_that_a_change_touches_is_logged(&cluster, &*store).await;
     moves::a_fence_of_another_timeline_does_not_lapse(&cluster, &*store).await;

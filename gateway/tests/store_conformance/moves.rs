@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Changes a slot's row under the exclusive lock.
-async fn set(connection: &mut PgConnection, slot: i32, change: &str) {
+pub(crate) async fn set(connection: &mut PgConnection, slot: i32, change: &str) {
     let mut transaction = connection.begin().await.unwrap();
     sqlx::query("select pg_advisory_xact_lock($1, $2)")
         .bind(chat_shards::SLOT_LOCK_CLASS)
@@ -32,11 +32,11 @@ async fn set(connection: &mut PgConnection, slot: i32, change: &str) {
     transaction.commit().await.unwrap();
 }
 
-const OWNED: &str = "state = 'owned', peer = null, move_id = null, fence_until = null, timeline = null";
+pub(crate) const OWNED: &str = "state = 'owned', peer = null, move_id = null, fence_until = null, timeline = null";
 const FENCE_300_MS: &str = "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), \
     fence_until = clock_timestamp() + interval '300 ms', timeline = chat._timeline()";
 
-async fn logged(connection: &mut PgConnection, slot: i32) -> Vec<String> {
+pub(crate) async fn logged(connection: &mut PgConnection, slot: i32) -> Vec<String> {
     sqlx::query_scalar("select kind || key::text from chat.slot_changes where slot = $1 order by n")
         .bind(slot)
         .fetch_all(connection)
@@ -91,11 +91,14 @@ pub(crate) async fn every_row_that_a_change_touches_is_logged(cluster: &Cluster,
         Content::React { target: 1, emoji: emoji.clone() },
         Content::Unreact { target: 1, emoji: emoji.clone() },
         Content::React { target: 1, emoji: emoji.clone() },
-        Content::Delete { target: 1 },
     ];
     for content in contents {
         store.send(entry(room, ann.id, content)).await.unwrap();
     }
+    let idle = entry(room, ann.id, Content::React { target: 1, emoji: emoji.clone() });
+    assert!(store.send(idle.clone()).await.unwrap().duplicate);
+    store.send(entry(room, ann.id, Content::Delete { target: 1 })).await.unwrap();
+    let answer = format!("answer[\"{room}\", \"{}\"]", idle.message_id);
     store.mute(room, ann.id, None).await.unwrap();
     let reaction = format!("reaction[\"{room}\", 1, \"{}\", \"{emoji}\"]", ann.id);
     let message = |seq: i64| format!("message[\"{room}\", {seq}]");
@@ -107,6 +110,7 @@ pub(crate) async fn every_row_that_a_change_touches_is_logged(cluster: &Cluster,
         [reaction.clone(), room.clone(), message(4)].to_vec(),
         [reaction.clone(), room.clone(), message(5)].to_vec(),
         [reaction.clone(), room.clone(), message(6)].to_vec(),
+        [answer].to_vec(),
         [message(1), message(3), reaction, room, message(7)].to_vec(),
         [member].to_vec(),
     ];
@@ -161,7 +165,7 @@ pub(crate) async fn a_writer_that_waited_sees_what_the_mover_decided(cluster: &C
 
 /// Copies every row of a slot.
 async fn copy(from: &mut PgConnection, to: &mut PgConnection, slot: i32) {
-    for table in ["rooms", "members", "messages", "reactions", "outbox", "users", "user_rooms", "sessions"] {
+    for table in ["rooms", "members", "messages", "reactions", "answers", "outbox", "users", "user_rooms", "sessions"] {
         let read = format!("select coalesce(jsonb_agg(t), '[]') from chat.{table} t where slot = {slot}");
         let rows: serde_json::Value = sqlx::query_scalar(AssertSqlSafe(read)).fetch_one(&mut *from).await.unwrap();
         let write = format!("insert into chat.{table} select * from jsonb_populate_recordset(null::chat.{table}, $1)");

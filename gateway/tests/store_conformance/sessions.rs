@@ -10,7 +10,7 @@ use chat_gateway::{
     },
 };
 use futures::future::join_all;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection as _};
 use uuid::Uuid;
 
 use crate::{
@@ -195,6 +195,60 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(store: Arc<dyn Store>
     assert!(!store.change_password(change(&stored, "a third")).await.unwrap(), "the old one has gone");
 }
 
+pub(crate) async fn whose_sessions_ended_is_told_since_a_mark(store: Arc<dyn Store>) {
+    // Other cases leave their own behind: only these users count.
+    let users = [sign_up(&*store).await.id, sign_up(&*store).await.id, sign_up(&*store).await.id];
+    let [ann, bob, eve] = users;
+    let parts = store.ended_parts();
+    let mut marks = vec![None; parts];
+    let mut news = async || {
+        let mut told = Vec::new();
+        loop {
+            let before = told.len();
+            for (part, mark) in marks.iter_mut().enumerate() {
+                let ended = store.ended_since(part, *mark).await.unwrap();
+                assert!(mark.is_none_or(|mark| mark <= ended.mark), "{mark:?} {ended:?}");
+                assert!(mark.is_some() || ended.users.is_empty(), "nothing without a mark");
+                *mark = Some(ended.mark);
+                told.extend(ended.users.into_iter().filter(|user| users.contains(user)));
+            }
+            // Something is told again while an older transaction runs, such as one of the server itself.
+            if told.len() == before {
+                told.sort();
+                told.dedup();
+                return told;
+            }
+        }
+    };
+    let sorted = |mut expected: Vec<UserId>| {
+        expected.sort();
+        expected
+    };
+    news().await;
+    let mut sessions = Vec::new();
+    for user in [ann, ann, bob, eve, eve] {
+        sessions.push(session(&*store, user).await);
+    }
+    assert!(rotated(&store.refresh_session(using(ann, sessions[0], 1, 2)).await.unwrap()));
+    assert!(rotated(&store.refresh_session(using(ann, sessions[0], 2, 3)).await.unwrap()));
+    assert!(news().await.is_empty(), "nothing has ended");
+    // In each way in which a session ends.
+    assert_eq!(store.refresh_session(using(ann, sessions[0], 1, 9)).await.unwrap(), Refreshed::Reused);
+    assert!(store.end_session(bob, sessions[2]).await.unwrap());
+    assert_eq!(news().await, sorted(vec![ann, bob]));
+    assert_eq!(store.end_sessions(ann, None).await.unwrap(), 1);
+    let (_, old_hash) = store.credentials(eve).await.unwrap().unwrap();
+    let change = NewPassword { user: eve, old_hash, new_hash: "new".to_owned(), keep: Some(sessions[3]) };
+    assert!(store.change_password(change).await.unwrap());
+    assert_eq!(news().await, sorted(vec![ann, eve]));
+    for _ in 0..=MAX_SESSIONS {
+        session(&*store, bob).await;
+    }
+    assert_eq!(news().await, [bob], "one session too many ends another");
+    assert!(!store.end_session(bob, sessions[2]).await.unwrap());
+    assert!(news().await.is_empty(), "it had ended");
+}
+
 pub(crate) async fn racing_makers_of_an_account_make_one(store: Arc<dyn Store>) {
     let id = UserId(Uuid::now_v7());
     let makers = (0..20).map(|n| {
@@ -236,4 +290,63 @@ pub(crate) async fn a_migrating_slot_logs_its_sessions(cluster: &Cluster, store:
     assert_eq!(logged, [key(one), key(two), key(one), key(two)]);
     set("owned").execute(&mut admin).await.unwrap();
     sqlx::query("delete from chat.slot_changes where slot = $1").bind(slot).execute(&mut admin).await.unwrap();
+}
+
+/// A reader that has seen later ends must still be told of one whose transaction commits last.
+pub(crate) async fn an_end_that_commits_late_is_told(cluster: &Cluster, store: &dyn Store) {
+    let (ann, bob) = (Cluster::user_on(0), Cluster::user_on(0));
+    let (ann, bob) = (sign_up_as(store, ann).await.id, sign_up_as(store, bob).await.id);
+    let sessions = [session(store, ann).await, session(store, bob).await];
+    let slot = chat_shards::slot_of(ann.0, SLOTS);
+    let begin = store.ended_since(0, None).await.unwrap();
+    let mut gateway = cluster.gateway(0).await;
+    let mut late = gateway.begin().await.unwrap();
+    let ended: i32 = sqlx::query_scalar("select chat.end_session($1, $2, $3)")
+        .bind(slot)
+        .bind(ann.0)
+        .bind(sessions[0].0)
+        .fetch_one(&mut *late)
+        .await
+        .unwrap();
+    assert_eq!(ended, 1);
+    assert!(store.end_session(bob, sessions[1]).await.unwrap());
+    let first = store.ended_since(0, Some(begin.mark)).await.unwrap();
+    assert!(first.users.contains(&bob) && !first.users.contains(&ann), "{first:?}");
+    late.commit().await.unwrap();
+    let second = store.ended_since(0, Some(first.mark)).await.unwrap();
+    assert!(second.users.contains(&ann), "{second:?}");
+}
+
+/// A mover that clears a slot away ends no session, and the memory of ends does not grow.
+pub(crate) async fn only_ends_are_remembered_and_not_for_ever(cluster: &Cluster, store: &dyn Store) {
+    let ann = sign_up_as(store, Cluster::user_on(0)).await.id;
+    let slot = chat_shards::slot_of(ann.0, SLOTS);
+    for _ in 0..3 {
+        session(store, ann).await;
+    }
+    let mut admin = cluster.admin(0).await;
+    let run = async |admin: &mut sqlx::PgConnection, sql: String| {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(admin).await.unwrap();
+    };
+    let mark = store.ended_since(0, None).await.unwrap().mark;
+    let moved = "state = 'moved', peer = 'b', move_id = gen_random_uuid()";
+    let own = "state = 'owned', peer = null, move_id = null";
+    run(&mut admin, format!("update chat.slot_ownership set {moved} where slot = {slot}")).await;
+    run(&mut admin, format!("delete from chat.sessions where slot = {slot}")).await;
+    run(&mut admin, format!("update chat.slot_ownership set {own} where slot = {slot}")).await;
+    assert!(store.ended_since(0, Some(mark)).await.unwrap().users.is_empty());
+    run(&mut admin, "update chat.endings set at = at - interval '1 hour'".to_owned()).await;
+    let old =
+        "insert into chat.endings (xid, user_id, at) select 3, gen_random_uuid(), 'epoch' from generate_series(1, 50)";
+    run(&mut admin, old.to_owned()).await;
+    for _ in 0..30 {
+        let id = session(store, ann).await;
+        assert!(store.end_session(ann, id).await.unwrap());
+    }
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from chat.endings where at < clock_timestamp() - interval '1 minute'")
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+    assert_eq!(left, 0);
 }

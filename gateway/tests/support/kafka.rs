@@ -4,7 +4,6 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
@@ -15,19 +14,25 @@ use krafka::admin::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use super::{eventually, free_port, process::Process, write_once};
+use super::{
+    free_port,
+    server::{Server, Service},
+    write_once,
+};
 
 /// The user that may do everything, and the one that may do nothing; their password is `secret`.
 pub const USER: &str = "gateway";
 pub const STRANGER: &str = "stranger";
 
 pub struct Kafka {
-    dir: TempDir,
+    server: Server,
     plain: u16,
     sasl: u16,
     tls: u16,
     controller: u16,
-    server: Option<Process>,
+    /// The port of a listener, and where that sends clients.
+    proxied: (u16, u16),
+    dir: TempDir,
 }
 
 /// The jars, as a class path.
@@ -62,7 +67,7 @@ pub fn format(dir: &Path, config: &str, more: &[String]) {
 
 /// What all servers of tests have in common.
 pub const COMMON: &str = "process.roles=broker,controller\n\
-    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT\n\
+    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
     inter.broker.listener.name=PLAINTEXT\n\
     controller.listener.names=CONTROLLER\n\
     auto.create.topics.enable=false\n\
@@ -70,17 +75,13 @@ pub const COMMON: &str = "process.roles=broker,controller\n\
     broker.session.timeout.ms=2000\n\
     broker.heartbeat.interval.ms=500\n";
 
-impl Kafka {
-    /// Formats storage, starts the server and waits until it serves.
-    pub async fn start() -> Self {
-        let mut kafka = Self {
-            dir: tempfile::tempdir().unwrap(),
-            plain: free_port(),
-            sasl: free_port(),
-            tls: free_port(),
-            controller: free_port(),
-            server: None,
-        };
+impl Service for Kafka {
+    /// Formats storage first.
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let [plain, sasl, tls, controller, behind, proxy] = [0; 6].map(|_| free_port());
+        let server = Server::new("Kafka", dir.path().join("log"), vec![plain, sasl, tls, behind]);
+        let kafka = Self { server, plain, sasl, tls, controller, proxied: (behind, proxy), dir };
         kafka.write_certificates();
         kafka.write_config();
         kafka.format();
@@ -88,12 +89,28 @@ impl Kafka {
         kafka
     }
 
+    /// On the data that is there.
+    async fn up(&self) {
+        let mut command = java(self.dir.path());
+        command.args(["kafka.Kafka", "server.properties"]);
+        self.server.launch(&mut command);
+        self.server.listens().await;
+    }
+
+    fn servers(&self) -> Vec<&Server> {
+        vec![&self.server]
+    }
+}
+
+impl Kafka {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     fn write_config(&self) {
-        let Self { plain, sasl, tls, controller, .. } = self;
+        let Self { plain, sasl, tls, controller, proxied: (behind, proxy), .. } = self;
+        let open =
+            format!("PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls}");
         let dir = self.dir.path().display();
         let listener = |name: &str| {
             format!(
@@ -105,7 +122,8 @@ impl Kafka {
             "{COMMON}\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}\n\
+             listeners={open},PROXIED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners={open},PROXIED://127.0.0.1:{proxy}\n\
              log.dirs={dir}/data\n\
              sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\n\
              ssl.keystore.type=PEM\n\
@@ -133,43 +151,6 @@ impl Kafka {
         let users = [USER, STRANGER].map(|user| format!("SCRAM-SHA-512=[name={user},password=secret]"));
         let more: Vec<String> = users.into_iter().flat_map(|user| ["--add-scram".to_owned(), user]).collect();
         format(self.dir.path(), "server.properties", &more);
-    }
-
-    /// Starts the server (again), on the data that is there, and waits until it serves.
-    pub async fn up(&mut self) {
-        let log = self.path("log");
-        let mut command = java(self.dir.path());
-        command.args(["kafka.Kafka", "server.properties"]);
-        self.server = Some(Process::start(&mut command, &log));
-        let ports = [self.plain, self.sasl, self.tls];
-        eventually("Kafka serves", Duration::from_secs(90), async || {
-            let ended = self.server.as_mut().is_some_and(Process::ended);
-            assert!(!ended, "Kafka ended: {}", std::fs::read_to_string(&log).unwrap_or_default());
-            for port in ports {
-                if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                    return false;
-                }
-            }
-            true
-        })
-        .await;
-    }
-
-    /// Kills the server with SIGKILL; what it has on disk stays.
-    pub fn kill(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            server.kill();
-        }
-    }
-
-    /// Freezes the server.
-    pub fn freeze(&self) {
-        self.server.as_ref().unwrap().signal("STOP");
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&self) {
-        self.server.as_ref().unwrap().signal("CONT");
     }
 
     /// How to reach it without credentials.
@@ -205,6 +186,12 @@ impl Kafka {
             ca_file: Some(self.path("ca.pem")),
             ..self.sasl_config(SaslMechanism::ScramSha512, USER, "secret")
         }
+    }
+
+    /// Where clients of one listener are sent, and the port that it has.
+    pub fn proxied_listener(&self) -> (u16, u16) {
+        let (behind, proxy) = self.proxied;
+        (proxy, behind)
     }
 
     async fn admin(&self) -> AdminClient {
@@ -244,11 +231,5 @@ impl Kafka {
         let mut answers =
             admin.create_partitions([(topic, partitions)], CreatePartitionsOptions::default()).await.unwrap();
         answers.remove(topic).unwrap().unwrap();
-    }
-}
-
-impl Drop for Kafka {
-    fn drop(&mut self) {
-        self.kill();
     }
 }

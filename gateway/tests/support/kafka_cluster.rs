@@ -1,22 +1,22 @@
 //! Three servers of Apache Kafka 4 that keep every partition three times, each broker and controller.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::process::Command;
 
 use chat_gateway_config::{Kafka as Config, SecurityProtocol};
 use tempfile::TempDir;
 
 use super::{
-    eventually, free_port,
+    free_port,
     kafka::{COMMON, format, java},
-    process::Process,
+    server::Server,
 };
 
 const NODES: usize = 3;
 
 pub struct KafkaCluster {
-    dir: TempDir,
+    servers: [Server; NODES],
     ports: [u16; NODES],
-    servers: [Option<Process>; NODES],
+    dir: TempDir,
 }
 
 impl KafkaCluster {
@@ -44,48 +44,36 @@ impl KafkaCluster {
             std::fs::write(dir.path().join(&name), config).unwrap();
             format(dir.path(), &name, &[]);
         }
-        let mut cluster = Self { dir, ports, servers: [const { None }; NODES] };
+        let mut node = 0..NODES;
+        let servers = ports.map(|port| {
+            let log = dir.path().join(format!("log-{}", node.next().unwrap_or_default()));
+            Server::new("Kafka", log, vec![port])
+        });
+        let cluster = Self { servers, ports, dir };
         for node in 0..NODES {
             cluster.launch(node);
         }
-        for node in 0..NODES {
-            cluster.serves(node).await;
+        for server in &cluster.servers {
+            server.listens().await;
         }
         cluster
     }
 
-    fn log(&self, node: usize) -> PathBuf {
-        self.dir.path().join(format!("log-{node}"))
-    }
-
-    fn launch(&mut self, node: usize) {
+    fn launch(&self, node: usize) {
         let mut command: Command = java(self.dir.path());
         command.args(["kafka.Kafka", &format!("server-{node}.properties")]);
-        self.servers[node] = Some(Process::start(&mut command, &self.log(node)));
-    }
-
-    async fn serves(&mut self, node: usize) {
-        let log = self.log(node);
-        eventually("Kafka serves", Duration::from_secs(90), async || {
-            let ended = self.servers[node].as_mut().is_some_and(Process::ended);
-            assert!(!ended, "Kafka ended: {}", std::fs::read_to_string(&log).unwrap_or_default());
-            tokio::net::TcpStream::connect(("127.0.0.1", self.ports[node])).await.is_ok()
-        })
-        .await;
+        self.servers[node].launch(&mut command);
     }
 
     /// Starts a server again and waits until it serves.
-    pub async fn up(&mut self, node: usize) {
+    pub async fn up(&self, node: usize) {
         self.launch(node);
-        self.serves(node).await;
+        self.servers[node].listens().await;
     }
 
     /// Ends a server with `TERM`, on which it hands its partitions over first, or with `KILL`.
-    pub async fn end(&mut self, node: usize, signal: &str) {
-        if let Some(mut server) = self.servers[node].take() {
-            server.signal(signal);
-            eventually("Kafka ends", Duration::from_secs(60), async || server.ended()).await;
-        }
+    pub async fn end(&self, node: usize, signal: &str) {
+        self.servers[node].end(signal).await;
     }
 
     /// How to reach it: by its first two servers.

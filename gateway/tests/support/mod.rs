@@ -8,15 +8,20 @@
     reason = "every test program uses a part of this, and nothing else does"
 )]
 
+pub mod behind;
 pub mod kafka;
 pub mod kafka_cluster;
 pub mod lone;
 mod port;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod rabbitmq;
 pub mod redis;
+pub mod redis_cluster;
+pub mod redis_sentinel;
 pub mod scene;
+pub mod server;
 pub mod stage;
 
 use std::{

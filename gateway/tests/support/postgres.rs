@@ -80,13 +80,19 @@ impl Postgres {
 
     /// Makes a database.
     pub fn create_database(&self, name: &str) {
-        let made = as_postgres(self.bin.join("psql"))
+        self.query("postgres", &format!("create database {name}"));
+    }
+
+    /// What a statement answers, a row a line.
+    pub fn query(&self, database: &str, sql: &str) -> String {
+        let asked = as_postgres(self.bin.join("psql"))
             .current_dir("/")
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-q", "-c"])
-            .arg(format!("create database {name}"))
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "--no-psqlrc", "-Atq"])
+            .args(["-d", database, "-c", sql])
             .output()
             .unwrap();
-        assert!(made.status.success(), "create database: {}", String::from_utf8_lossy(&made.stderr));
+        assert!(asked.status.success(), "{sql}: {}", String::from_utf8_lossy(&asked.stderr));
+        String::from_utf8_lossy(&asked.stdout).into_owned()
     }
 
     /// A URI of a database.

@@ -3,19 +3,23 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use tempfile::TempDir;
 
-use super::{eventually, free_port, process::Process, write_once};
+use super::{
+    free_port,
+    process::Process,
+    server::{Server, Service},
+    write_once,
+};
 
 pub struct RabbitMq {
-    dir: TempDir,
+    server: Server,
     port: u16,
     epmd_port: u16,
     dist_port: u16,
-    server: Option<Process>,
+    dir: TempDir,
     // Started here, and not by the server, since that one would outlive the server as a daemon. Dropped last.
     epmd: Process,
 }
@@ -29,19 +33,43 @@ fn server_script() -> PathBuf {
         .expect("RabbitMQ is needed: apt-get install --no-install-recommends rabbitmq-server")
 }
 
-impl RabbitMq {
-    /// Starts a server and waits until it listens.
-    pub async fn start() -> Self {
+impl Service for RabbitMq {
+    async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let epmd_port = free_port();
         let mut epmd = Command::new("epmd");
         epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
         let epmd = Process::start(&mut epmd, &dir.path().join("epmd.log"));
-        let mut server = Self { port: free_port(), dist_port: free_port(), epmd_port, dir, server: None, epmd };
-        server.up().await;
-        server
+        let port = free_port();
+        let server = Server::new("RabbitMQ", dir.path().join("server.log"), vec![port]);
+        let rabbit = Self { server, port, dist_port: free_port(), epmd_port, dir, epmd };
+        rabbit.up().await;
+        rabbit
     }
 
+    async fn up(&self) {
+        self.write_config();
+        let mut command = Command::new(server_script());
+        command
+            .envs(self.environment())
+            .env("ERL_CRASH_DUMP", self.path("crash-dump"))
+            .env("RABBITMQ_DIST_PORT", self.dist_port.to_string())
+            .env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq"))
+            .env("RABBITMQ_MNESIA_BASE", self.path("mnesia"))
+            .env("RABBITMQ_LOG_BASE", self.path("log"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.path("plugins"))
+            .env("RABBITMQ_PID_FILE", self.path("pid"))
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +sbwt none");
+        self.server.launch(&mut command);
+        self.server.listens().await;
+    }
+
+    fn servers(&self) -> Vec<&Server> {
+        vec![&self.server]
+    }
+}
+
+impl RabbitMq {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -55,68 +83,58 @@ impl RabbitMq {
         std::fs::write(self.path("plugins"), "[].\n").unwrap();
     }
 
-    /// Starts the server (again) and waits until it listens.
-    pub async fn up(&mut self) {
-        self.write_config();
-        let mut command = Command::new(server_script());
-        command
-            .env("HOME", self.dir.path())
-            .env("ERL_CRASH_DUMP", self.path("crash-dump"))
-            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
-            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port))
-            .env("RABBITMQ_DIST_PORT", self.dist_port.to_string())
-            .env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq"))
-            .env("RABBITMQ_MNESIA_BASE", self.path("mnesia"))
-            .env("RABBITMQ_LOG_BASE", self.path("log"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.path("plugins"))
-            .env("RABBITMQ_PID_FILE", self.path("pid"))
-            .env("RABBITMQ_CONF_ENV_FILE", self.path("none"))
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +sbwt none");
-        let log = self.path("server.log");
-        self.server = Some(Process::start(&mut command, &log));
-        let port = self.port;
-        eventually("RabbitMQ listens", Duration::from_secs(90), async || {
-            let ended = self.server.as_mut().is_some_and(Process::ended);
-            assert!(!ended, "RabbitMQ ended: {}", std::fs::read_to_string(&log).unwrap_or_default());
-            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-        })
-        .await;
-    }
-
-    /// Kills the server with SIGKILL.
-    pub fn kill(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            server.kill();
-        }
-    }
-
-    /// Freezes the server.
-    pub fn freeze(&self) {
-        self.server.as_ref().unwrap().signal("STOP");
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&self) {
-        self.server.as_ref().unwrap().signal("CONT");
-    }
-
     /// A URI with this password; the right one is `guest`.
     pub fn uri(&self, password: &str) -> String {
         format!("amqp://guest:{password}@127.0.0.1:{}/%2f", self.port)
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A file with the right URI.
     pub fn uri_file(&self) -> PathBuf {
-        let path = self.path("uri");
-        write_once(&path, &self.uri("guest"));
+        self.uri_file_at(self.port)
+    }
+
+    /// The same, by way of another port.
+    pub fn uri_file_at(&self, port: u16) -> PathBuf {
+        let path = self.path(&format!("uri-{port}"));
+        write_once(&path, &format!("amqp://guest:guest@127.0.0.1:{port}/%2f"));
         path
+    }
+
+    /// Tells it how much memory it may use before it takes no messages: 1 MB is less than it needs.
+    pub fn allow_memory(&self, megabytes: u32) {
+        let control = server_script().with_file_name("rabbitmqctl");
+        let told = Command::new(control)
+            .args(["-n", &self.node_name(), "set_vm_memory_high_watermark", "absolute", &format!("{megabytes}MB")])
+            .envs(self.environment())
+            .output()
+            .unwrap();
+        assert!(told.status.success(), "rabbitmqctl: {}", String::from_utf8_lossy(&told.stderr));
+    }
+
+    fn node_name(&self) -> String {
+        format!("test{}@localhost", self.port)
+    }
+
+    /// What the server and its tools find each other by.
+    fn environment(&self) -> Vec<(&'static str, std::ffi::OsString)> {
+        vec![
+            ("HOME", self.dir.path().into()),
+            ("ERL_EPMD_PORT", self.epmd_port.to_string().into()),
+            ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
+            ("RABBITMQ_NODENAME", self.node_name().into()),
+            ("RABBITMQ_CONF_ENV_FILE", self.path("none").into()),
+        ]
     }
 }
 
 impl Drop for RabbitMq {
     fn drop(&mut self) {
-        self.kill();
+        self.server.kill();
         self.epmd.kill();
     }
 }

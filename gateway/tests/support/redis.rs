@@ -1,74 +1,74 @@
 //! A Redis server on a port of its own.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use tempfile::TempDir;
 
-use super::{eventually, free_port, process::Process, write_once};
+use super::{
+    free_port,
+    server::{Server, Service},
+    write_once,
+};
 
 pub struct Redis {
-    dir: TempDir,
+    server: Server,
     port: u16,
-    server: Option<Process>,
+    dir: TempDir,
 }
 
-impl Redis {
-    /// Starts a server and waits until it listens.
-    pub async fn start() -> Self {
-        let mut redis = Self { dir: tempfile::tempdir().unwrap(), port: free_port(), server: None };
+/// The server program, to keep nothing on disk but what it must, in this folder.
+pub fn redis_server(dir: &Path, port: u16) -> Command {
+    let found = Command::new("redis-server").arg("--version").output();
+    assert!(found.is_ok(), "Redis is needed: apt-get install --no-install-recommends redis-server");
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
+    command.arg(dir).args(["--dbfilename", &format!("dump-{port}.rdb"), "--requirepass", "secret"]);
+    command
+}
+
+/// A connection as an administrator has it, by its own way.
+pub async fn admin(port: u16, password: &str) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(format!("redis://:{password}@127.0.0.1:{port}")).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+impl Service for Redis {
+    async fn start() -> Self {
+        let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
+        let redis = Self { server: Server::new("Redis", dir.path().join("log"), vec![port]), port, dir };
         redis.up().await;
         redis
     }
 
-    /// Starts the server (again) and waits until it listens.
-    pub async fn up(&mut self) {
-        let found = Command::new("redis-server").arg("--version").output();
-        assert!(found.is_ok(), "Redis is needed: apt-get install --no-install-recommends redis-server");
-        let port = self.port.to_string();
-        let mut command = Command::new("redis-server");
-        command
-            .args([
-                "--port",
-                &port,
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--requirepass",
-                "secret",
-                "--dir",
-            ])
-            .arg(self.dir.path());
-        self.server = Some(Process::start(&mut command, &self.dir.path().join("log")));
-        eventually("Redis listens", Duration::from_secs(20), async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
-        })
-        .await;
+    /// It has forgotten everything.
+    async fn up(&self) {
+        self.server.launch(&mut redis_server(self.dir.path(), self.port));
+        self.server.listens().await;
     }
 
-    /// Kills the server with SIGKILL; it forgets everything.
-    pub fn kill(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            server.kill();
-        }
+    fn servers(&self) -> Vec<&Server> {
+        vec![&self.server]
     }
+}
 
-    /// Freezes the server.
-    pub fn freeze(&self) {
-        self.server.as_ref().unwrap().signal("STOP");
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&self) {
-        self.server.as_ref().unwrap().signal("CONT");
+impl Redis {
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Writes a URL with this password to a file; the right one is `secret`.
     pub fn url_file(&self, password: &str) -> PathBuf {
-        let path = self.dir.path().join(format!("url-{password}"));
-        write_once(&path, &format!("redis://:{password}@127.0.0.1:{}\n", self.port));
+        self.url_file_at(password, self.port)
+    }
+
+    /// The same, by way of another port.
+    pub fn url_file_at(&self, password: &str, port: u16) -> PathBuf {
+        let path = self.dir.path().join(format!("url-{password}-{port}"));
+        write_once(&path, &format!("redis://:{password}@127.0.0.1:{port}\n"));
         path
     }
 }

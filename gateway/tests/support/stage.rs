@@ -7,14 +7,15 @@ use std::{
 };
 
 use chat_gateway_config::{
-    Auth, Broker, Database, GatewayConfig, Http, Limits, Passwords, RabbitMq as RabbitConfig, Redis as RedisConfig,
-    SessionLimits, Shard, stats::GatewayStats,
+    Auth, Broker, Database, GatewayConfig, Http, Limits, Passwords, Presence, RabbitMq as RabbitConfig,
+    Redis as RedisConfig, RedisPubSub, SessionLimits, Shard, stats::GatewayStats,
 };
 use chat_test_client::accounts;
 use tempfile::TempDir;
 
 use super::{
-    free_port, kafka::Kafka, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis, write_once,
+    free_port, kafka::Kafka, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis,
+    redis_cluster::RedisCluster, redis_sentinel::RedisSentinel, server::Service, write_once,
 };
 
 /// The program under test.
@@ -26,66 +27,43 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/Vpg
 /// Token of the admin port.
 pub const ADMIN_TOKEN: &str = "admin-token";
 
-/// A broker's server, which can be taken away in every way.
-pub trait BrokerServer: Sized {
-    async fn start() -> Self;
-    async fn up(&mut self);
-    fn kill(&mut self);
-    fn freeze(&self);
-    fn thaw(&self);
+/// A broker, which can be taken away in every way.
+pub trait BrokerService: Service {
     /// How gateways reach it.
     fn config(&self) -> Broker;
 }
 
-impl BrokerServer for RabbitMq {
-    async fn start() -> Self {
-        RabbitMq::start().await
-    }
-
-    async fn up(&mut self) {
-        RabbitMq::up(self).await;
-    }
-
-    fn kill(&mut self) {
-        RabbitMq::kill(self);
-    }
-
-    fn freeze(&self) {
-        RabbitMq::freeze(self);
-    }
-
-    fn thaw(&self) {
-        RabbitMq::thaw(self);
-    }
-
+impl BrokerService for RabbitMq {
     fn config(&self) -> Broker {
         Broker::Rabbitmq(RabbitConfig { uri_file: self.uri_file() })
     }
 }
 
-impl BrokerServer for Kafka {
-    async fn start() -> Self {
-        Kafka::start().await
-    }
-
-    async fn up(&mut self) {
-        Kafka::up(self).await;
-    }
-
-    fn kill(&mut self) {
-        Kafka::kill(self);
-    }
-
-    fn freeze(&self) {
-        Kafka::freeze(self);
-    }
-
-    fn thaw(&self) {
-        Kafka::thaw(self);
-    }
-
+impl BrokerService for Kafka {
     fn config(&self) -> Broker {
         Broker::Kafka(Kafka::config(self))
+    }
+}
+
+fn over_redis(url_file: PathBuf) -> Broker {
+    Broker::RedisPubSub(RedisPubSub { url_file })
+}
+
+impl BrokerService for Redis {
+    fn config(&self) -> Broker {
+        over_redis(self.url_file("secret"))
+    }
+}
+
+impl BrokerService for RedisSentinel {
+    fn config(&self) -> Broker {
+        over_redis(self.url_file())
+    }
+}
+
+impl BrokerService for RedisCluster {
+    fn config(&self) -> Broker {
+        over_redis(self.url_file())
     }
 }
 
@@ -105,7 +83,7 @@ pub struct Gateway {
     log: PathBuf,
 }
 
-impl<B: BrokerServer> Stage<B> {
+impl<B: BrokerService> Stage<B> {
     /// Starts all backends and migrates the shards.
     pub async fn start() -> Self {
         let (postgres, broker, redis) = tokio::join!(Postgres::start(), B::start(), Redis::start());
@@ -158,6 +136,7 @@ impl<B: BrokerServer> Stage<B> {
             http: Http::default(),
             broker: self.broker.config(),
             redis: Some(RedisConfig { url_file: self.redis.url_file("secret") }),
+            presence: Presence::default(),
             database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")], embedded: None },
         }
     }
@@ -222,6 +201,14 @@ impl Gateway {
         let (status, body) = self.admin("/stats", Some(ADMIN_TOKEN)).await;
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
+    }
+
+    /// The most memory that it ever had resident, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak.map(|kilobytes: u64| kilobytes * 1024).expect("the kernel tells a process' peak")
     }
 
     /// Everything it logged.

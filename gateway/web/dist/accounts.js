@@ -38,6 +38,27 @@ export function refresh(base, refreshToken) {
 export async function signOut(base, refreshToken) {
     await post(base, "/v1/sign-out", { refresh_token: refreshToken }, { keepalive: true });
 }
+/** Where the user is signed in, the newest first. */
+export async function signIns(base, token) {
+    const { sessions } = (await call(base, "/v1/sessions", bearer(token)));
+    return sessions;
+}
+/** Ends one session of the user. */
+export async function endSignIn(base, token, id) {
+    await call(base, `/v1/sessions/${id}`, { method: "DELETE", ...bearer(token) });
+}
+/** Ends all sessions of the user, this one too. */
+export async function signOutEverywhere(base, token) {
+    await call(base, "/v1/sign-out-everywhere", { method: "POST", ...bearer(token) });
+}
+/** Changes the password and ends all other sessions of the user. */
+export async function changePassword(base, token, old, fresh) {
+    const headers = { "content-type": "application/json", ...bearer(token).headers };
+    await post(base, "/v1/password", { old_password: old, new_password: fresh }, { headers });
+}
+function bearer(token) {
+    return { headers: { authorization: `Bearer ${token}` } };
+}
 export function config(base) {
     return call(base, "/v1/config", {});
 }

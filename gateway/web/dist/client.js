@@ -3,6 +3,7 @@
  * stood, repeats what was not acknowledged under the same message id, and hands each message on exactly once and in order.
  */
 import { refresh } from "./accounts.js";
+import { read, subProtocols, write } from "./frames.js";
 import { GatewayError } from "./protocol.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Requests } from "./requests.js";
@@ -28,6 +29,7 @@ export class ChatClient extends Requests {
     base;
     session;
     handlers;
+    options;
     #socket;
     #nextId = 1;
     #pending = new Map();
@@ -40,12 +42,13 @@ export class ChatClient extends Requests {
     #renewal;
     #renewals = 0;
     #renewing;
-    #heartbeat = new Heartbeat(() => this.#socket?.send(JSON.stringify({ id: this.#nextId++, type: "ping" })), () => this.#dead());
-    constructor(base, session, handlers) {
+    #heartbeat = new Heartbeat(() => this.#write({ id: this.#nextId++, type: "ping" }), () => this.#dead());
+    constructor(base, session, handlers, options = {}) {
         super();
         this.base = base;
         this.session = session;
         this.handlers = handlers;
+        this.options = options;
     }
     get ended() {
         return this.#closed;
@@ -83,7 +86,7 @@ export class ChatClient extends Requests {
     /** Sends what is worth nothing later; lost when there is no connection. */
     hint(type, fields) {
         if (this.#socket?.readyState === WebSocket.OPEN)
-            this.#socket.send(JSON.stringify({ type, ...fields }));
+            this.#write({ type, ...fields });
     }
     #issue(pending) {
         const id = this.#nextId++;
@@ -92,7 +95,11 @@ export class ChatClient extends Requests {
             this.#transmit(id, pending);
     }
     #transmit(id, pending) {
-        this.#socket?.send(JSON.stringify({ id, ...pending.frame }));
+        this.#write({ id, ...pending.frame });
+    }
+    #write(frame) {
+        if (this.#socket)
+            write(this.#socket, frame);
     }
     #connect() {
         if (this.#closed)
@@ -102,19 +109,20 @@ export class ChatClient extends Requests {
         this.#heartbeat.connecting();
         const url = new URL("/v1/ws", this.base);
         url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-        const socket = new WebSocket(url, "chat.v1");
+        const socket = new WebSocket(url, subProtocols(this.options.encoding ?? "json"));
+        socket.binaryType = "arraybuffer";
         const previous = this.#socket;
         this.#socket = socket;
         this.#attempt = Math.max(this.#attempt, 1);
         socket.onopen = () => {
             const resume = [...this.#cursors].map(([room, seq]) => ({ room, seq }));
-            socket.send(JSON.stringify({ id: 0, type: "hello", token: this.session.token, resume }));
+            write(socket, { id: 0, type: "hello", token: this.session.token, resume });
         };
         socket.onmessage = ({ data }) => {
             if (socket !== this.#socket)
                 return;
             this.#heartbeat.heard();
-            this.#receive(JSON.parse(String(data)), previous);
+            this.#receive(read(data), previous);
         };
         socket.onclose = ({ code, reason }) => {
             if (socket === this.#socket)

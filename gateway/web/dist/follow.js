@@ -15,6 +15,8 @@ export class Follow {
     hooks;
     #timers = new Map();
     #asked = new Set();
+    /** Rooms from before the connection broke, until the list says which of them the user is still in. */
+    #kept = new Set();
     #listing = false;
     constructor(client, state, hooks) {
         this.client = client;
@@ -22,6 +24,7 @@ export class Follow {
         this.hooks = hooks;
     }
     welcome(hello) {
+        this.#kept = new Set(this.state.rooms.keys());
         for (const room of hello.rooms)
             this.state.upsert(room);
         // What events did not bring while there was no connection: marks, roles, who is online.
@@ -90,16 +93,20 @@ export class Follow {
             return;
         }
         this.#listing = true;
-        const before = [...this.state.rooms.keys()];
+        const kept = this.#kept;
         try {
             const { rooms, incomplete } = await this.client.rooms();
             for (const summary of rooms)
                 this.state.summarize(summary);
             const listed = new Set(rooms.map((room) => room.id));
-            if (!incomplete)
-                for (const id of before)
+            // Only those: the list may be a moment behind a room that was just made, and `room_removed` tells of all others.
+            if (!incomplete) {
+                for (const id of kept)
                     if (!listed.has(id))
                         this.forget(id);
+                if (this.#kept === kept)
+                    this.#kept = new Set();
+            }
             this.hooks.changed();
             // The list says what is new in each room, so all of it has reached this device.
             for (const room of rooms)
@@ -198,6 +205,8 @@ export class Follow {
         this.hooks.changed();
     }
     #message(entry) {
+        if (!this.state.rooms.has(entry.room))
+            this.#soon("rooms", RECEIPT_MS, () => this.list());
         const fresh = this.state.add(entry);
         if (entry.sender === this.state.me.id)
             return;

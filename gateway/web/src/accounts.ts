@@ -1,6 +1,6 @@
 /** Accounts and sessions over HTTP. */
 
-import { GatewayError, type Config, type Session } from "./protocol.js";
+import { GatewayError, type Config, type Session, type SignIn } from "./protocol.js";
 
 async function call(base: string, path: string, request: RequestInit): Promise<unknown> {
   let answer: Response;
@@ -44,6 +44,32 @@ export function refresh(base: string, refreshToken: string): Promise<Session> {
 /** Ends the session; goes on when the tab closes meanwhile. */
 export async function signOut(base: string, refreshToken: string): Promise<void> {
   await post(base, "/v1/sign-out", { refresh_token: refreshToken }, { keepalive: true });
+}
+
+/** Where the user is signed in, the newest first. */
+export async function signIns(base: string, token: string): Promise<SignIn[]> {
+  const { sessions } = (await call(base, "/v1/sessions", bearer(token))) as { sessions: SignIn[] };
+  return sessions;
+}
+
+/** Ends one session of the user. */
+export async function endSignIn(base: string, token: string, id: string): Promise<void> {
+  await call(base, `/v1/sessions/${id}`, { method: "DELETE", ...bearer(token) });
+}
+
+/** Ends all sessions of the user, this one too. */
+export async function signOutEverywhere(base: string, token: string): Promise<void> {
+  await call(base, "/v1/sign-out-everywhere", { method: "POST", ...bearer(token) });
+}
+
+/** Changes the password and ends all other sessions of the user. */
+export async function changePassword(base: string, token: string, old: string, fresh: string): Promise<void> {
+  const headers = { "content-type": "application/json", ...bearer(token).headers };
+  await post(base, "/v1/password", { old_password: old, new_password: fresh }, { headers });
+}
+
+function bearer(token: string): { headers: Record<string, string> } {
+  return { headers: { authorization: `Bearer ${token}` } };
 }
 
 export function config(base: string): Promise<Config> {

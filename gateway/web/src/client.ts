@@ -4,6 +4,7 @@
  */
 
 import { refresh } from "./accounts.js";
+import { read, subProtocols, write, type Encoding, type Frame } from "./frames.js";
 import { GatewayError, type Event, type Message, type Room, type Session, type Welcome } from "./protocol.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Requests } from "./requests.js";
@@ -16,6 +17,11 @@ export interface Handlers {
   event(event: Event): void;
   /** The session with fresh tokens, to be kept where the first one was: the old refresh token is good for nothing any more. */
   renewed(session: Session): void;
+}
+
+export interface Options {
+  /** How frames are written; `json` when absent. */
+  encoding?: Encoding;
 }
 
 interface Pending {
@@ -59,7 +65,7 @@ export class ChatClient extends Requests {
   #renewals = 0;
   #renewing: Promise<"fresh" | "ended" | "later"> | undefined;
   readonly #heartbeat = new Heartbeat(
-    () => this.#socket?.send(JSON.stringify({ id: this.#nextId++, type: "ping" })),
+    () => this.#write({ id: this.#nextId++, type: "ping" }),
     () => this.#dead(),
   );
 
@@ -67,6 +73,7 @@ export class ChatClient extends Requests {
     private readonly base: string,
     private session: Session,
     private readonly handlers: Handlers,
+    private readonly options: Options = {},
   ) {
     super();
   }
@@ -110,7 +117,7 @@ export class ChatClient extends Requests {
 
   /** Sends what is worth nothing later; lost when there is no connection. */
   hint(type: string, fields: Record<string, unknown>): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type, ...fields }));
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#write({ type, ...fields });
   }
 
   #issue(pending: Pending): void {
@@ -120,7 +127,11 @@ export class ChatClient extends Requests {
   }
 
   #transmit(id: number, pending: Pending): void {
-    this.#socket?.send(JSON.stringify({ id, ...pending.frame }));
+    this.#write({ id, ...pending.frame });
+  }
+
+  #write(frame: Record<string, unknown>): void {
+    if (this.#socket) write(this.#socket, frame);
   }
 
   #connect(): void {
@@ -130,25 +141,26 @@ export class ChatClient extends Requests {
     this.#heartbeat.connecting();
     const url = new URL("/v1/ws", this.base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(url, "chat.v1");
+    const socket = new WebSocket(url, subProtocols(this.options.encoding ?? "json"));
+    socket.binaryType = "arraybuffer";
     const previous = this.#socket;
     this.#socket = socket;
     this.#attempt = Math.max(this.#attempt, 1);
     socket.onopen = () => {
       const resume = [...this.#cursors].map(([room, seq]) => ({ room, seq }));
-      socket.send(JSON.stringify({ id: 0, type: "hello", token: this.session.token, resume }));
+      write(socket, { id: 0, type: "hello", token: this.session.token, resume });
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
       this.#heartbeat.heard();
-      this.#receive(JSON.parse(String(data)) as Record<string, unknown> & { type: string; re?: number }, previous);
+      this.#receive(read(data), previous);
     };
     socket.onclose = ({ code, reason }) => {
       if (socket === this.#socket) this.#lost(code, reason);
     };
   }
 
-  #receive(frame: Record<string, unknown> & { type: string; re?: number }, previous?: WebSocket): void {
+  #receive(frame: Frame, previous?: WebSocket): void {
     if (frame.type === "welcome") {
       previous?.close(1000);
       this.#welcomed(frame as unknown as Welcome);

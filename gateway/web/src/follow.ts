@@ -23,6 +23,8 @@ const MEMBERS_MS = 300;
 export class Follow {
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #asked = new Set<string>();
+  /** Rooms from before the connection broke, until the list says which of them the user is still in. */
+  #kept: Set<string> = new Set();
   #listing = false;
 
   constructor(
@@ -32,6 +34,7 @@ export class Follow {
   ) {}
 
   welcome(hello: Welcome): void {
+    this.#kept = new Set(this.state.rooms.keys());
     for (const room of hello.rooms) this.state.upsert(room);
     // What events did not bring while there was no connection: marks, roles, who is online.
     for (const entry of this.state.rooms.values()) if (entry.members.size > 0) this.#soon(`members ${entry.room.id}`, MEMBERS_MS, () => this.learnMembers(entry.room.id));
@@ -91,12 +94,16 @@ export class Follow {
       return;
     }
     this.#listing = true;
-    const before = [...this.state.rooms.keys()];
+    const kept = this.#kept;
     try {
       const { rooms, incomplete } = await this.client.rooms();
       for (const summary of rooms) this.state.summarize(summary);
       const listed = new Set(rooms.map((room) => room.id));
-      if (!incomplete) for (const id of before) if (!listed.has(id)) this.forget(id);
+      // Only those: the list may be a moment behind a room that was just made, and `room_removed` tells of all others.
+      if (!incomplete) {
+        for (const id of kept) if (!listed.has(id)) this.forget(id);
+        if (this.#kept === kept) this.#kept = new Set();
+      }
       this.hooks.changed();
       // The list says what is new in each room, so all of it has reached this device.
       for (const room of rooms) if (room.last_seq > room.delivered_seq) this.#deliver(room.id);
@@ -187,6 +194,7 @@ export class Follow {
   }
 
   #message(entry: Message): void {
+    if (!this.state.rooms.has(entry.room)) this.#soon("rooms", RECEIPT_MS, () => this.list());
     const fresh = this.state.add(entry);
     if (entry.sender === this.state.me.id) return;
     if (fresh) this.hooks.arrived(entry);

@@ -1,7 +1,8 @@
 /** The TypeScript client. Nothing here needs a page: it runs wherever there are `WebSocket`, `fetch` and `crypto`. */
 
 export * from "./accounts.js";
-export { ChatClient, type Handlers, type Status } from "./client.js";
+export { ChatClient, type Handlers, type Options, type Status } from "./client.js";
+export { type Encoding } from "./frames.js";
 export * from "./protocol.js";
 export { WAITING_MAX, type HistoryOptions, type NewRoom, type SendOptions } from "./requests.js";
 export { mentionsIn } from "./mentions.js";

@@ -1,5 +1,6 @@
 /** The page: one session, one client, one state; events go in, views are drawn anew at most once a frame. */
 
+import { wireAccount } from "./account-dialog.js";
 import { signOut } from "./accounts.js";
 import { Actions } from "./actions.js";
 import { announce, notice } from "./announcer.js";
@@ -149,6 +150,7 @@ function run(session: Session): void {
     },
   });
 
+  byId("account").onclick = wireAccount(BASE, { session: () => client.current, left: leave });
   byId("new").onclick = newRoom;
   byId("members").onclick = members.open;
   byId("mute").onclick = () => {

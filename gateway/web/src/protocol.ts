@@ -95,6 +95,16 @@ export interface Session {
   expires_at: number;
 }
 
+/** One of the places where the user is signed in. */
+export interface SignIn {
+  id: string;
+  created_at: string;
+  last_used_at: string;
+  expires_at: string;
+  user_agent: string;
+  current: boolean;
+}
+
 /** What the gateway tells before anyone signs in. */
 export interface Config {
   passwords: "Enabled" | "Disabled";

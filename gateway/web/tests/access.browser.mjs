@@ -58,6 +58,66 @@ browserTest("axe finds nothing on any view, in the light and in the dark", async
   await accessible(a, "other reaction");
 });
 
+browserTest("people see where they are signed in, sign out elsewhere and change their password", async ({ person }) => {
+  const [ann] = names("ann");
+  const pages = [await person(), await person(), await person()];
+  const [here, there, third] = pages;
+  await signUp(here, urls[0], ann);
+  const enter = async (page, password) => {
+    await page.locator("#name").fill(ann);
+    await page.locator("#password").fill(password);
+    await page.locator('button[value="sign-in"]').click();
+  };
+  const online = (page) => page.locator('#status[data-status="online"]').waitFor();
+  for (const page of [there, third]) {
+    await page.goto(urls[1]);
+    await enter(page, "correct horse battery");
+    await online(page);
+  }
+  // With the keyboard alone.
+  await here.locator("#account").focus();
+  await here.keyboard.press("Enter");
+  const rows = here.locator("#sign-in-list .sign-in");
+  await rows.nth(2).waitFor();
+  assert.equal(await rows.count(), 3);
+  assert.match(await rows.last().innerText(), /Chrome on .*this one/s);
+  assert.equal(await here.locator("#handle").innerText(), ann);
+  await accessible(here, "account");
+  // The newest comes first: the third page.
+  await rows.first().locator("button").focus();
+  await here.keyboard.press("Enter");
+  await here.locator("#account-said", { hasText: "signed out" }).waitFor();
+  await third.locator("#sign-in-error", { hasText: "session has ended" }).waitFor();
+  assert.equal(await rows.count(), 2);
+  assert.ok(await here.evaluate(() => document.activeElement?.id === "sign-in-list"), "the focus stays in the dialog");
+
+  await here.locator("#old-password").fill("not the password");
+  await here.locator("#new-password").fill("another horse battery");
+  await here.keyboard.press("Enter");
+  await here.locator("#account-error", { hasText: "old password" }).waitFor();
+  assert.ok(await here.evaluate(() => document.activeElement?.id === "old-password"));
+  await accessible(here, "account, with a wrong password");
+  await here.locator("#old-password").fill("correct horse battery");
+  await here.keyboard.press("Enter");
+  await here.locator("#account-said", { hasText: "password is changed" }).waitFor();
+  await there.locator("#sign-in-error", { hasText: "session has ended" }).waitFor();
+  assert.equal(await rows.count(), 1);
+  await here.keyboard.press("Escape");
+  await enter(there, "correct horse battery");
+  await there.locator("#sign-in-error", { hasText: "wrong" }).waitFor();
+  await enter(there, "another horse battery");
+  await online(there);
+
+  await here.locator("#account").click();
+  await here.locator("#everywhere").click();
+  await accessible(here, "question about signing out everywhere");
+  await here.locator("#confirm-yes").click();
+  await here.locator("#sign-in-error", { hasText: "signed out everywhere" }).waitFor();
+  await there.locator("#sign-in-error", { hasText: "session has ended" }).waitFor();
+  await here.reload();
+  await here.locator("#sign-in-form").waitFor();
+});
+
 browserTest("a screen of 360 by 740 has one column and nothing to scroll sideways", async ({ person }) => {
   const [ann, bob] = names("ann", "bob");
   const [a, b] = [await person({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true }), await person()];
@@ -92,6 +152,9 @@ browserTest("a screen of 360 by 740 has one column and nothing to scroll sideway
   await a.locator("#back").tap();
   await a.locator("#rooms .room").waitFor();
   await fits(a, "list again");
+  await a.locator("#account").tap();
+  await a.locator("#sign-in-list .sign-in").waitFor();
+  await fits(a, "account");
 });
 
 /** Neither the page nor anything in it that scrolls is wider than the screen. */

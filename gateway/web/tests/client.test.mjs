@@ -60,6 +60,18 @@ test("a gap is filled although the store is away at first and the connection bre
   client.stop();
 });
 
+test("a gateway that knows JSON only is spoken to in JSON, whatever was offered", async () => {
+  const { client, seen } = start(undefined, {}, { encoding: "cbor" });
+  const socket = await connection(1);
+  assert.deepEqual(socket.offered, ["chat.v1.cbor", "chat.v1"]);
+  socket.bring(welcome([room(0)]));
+  socket.bring(message(1));
+  assert.deepEqual([socket.sent[0].type, seen], ["hello", [1]]);
+  client.stop();
+  start();
+  assert.deepEqual((await connection(1)).offered, ["chat.v1"]);
+});
+
 test("an unanswered send is repeated on the next connection under the same id", async () => {
   const { client } = start();
   const first = await connection(1);

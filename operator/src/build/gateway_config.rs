@@ -71,10 +71,13 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         },
         http: config::Http {
             trusted_proxies: cluster.gateways.trusted_proxies.clone(),
+            allowed_origins: cluster.gateways.allowed_origins.clone(),
             rates: config::Rates::default(),
+            timeouts: config::Timeouts::default(),
         },
         broker: broker_config(&cluster.broker),
         redis: cluster.redis.as_ref().map(|_| config::Redis { url_file: secret_file("redis", key::URL) }),
+        presence: config::Presence::default(),
         database: database_config(cluster, reader),
     }
 }

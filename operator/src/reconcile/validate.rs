@@ -3,6 +3,7 @@
 mod kafka;
 
 use chat_crds::chat_cluster as crd;
+use chat_gateway_config::RedisUrl;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
@@ -148,6 +149,7 @@ fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
             rooms_per_connection: unsigned("spec.gateways.limits.roomsPerConnection", limits.rooms_per_connection)?,
         },
         trusted_proxies: proxies(spec)?,
+        allowed_origins: origins(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
     })
@@ -157,6 +159,13 @@ fn proxies(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::Cidr>
     let networks = spec.gateways.iter().flat_map(|gateways| &gateways.trusted_proxies);
     networks
         .map(|text| text.parse().map_err(|error| invalid(&format!("spec.gateways.trustedProxies: {error}"))))
+        .collect()
+}
+
+fn origins(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::AllowedOrigin>, ValidateError> {
+    let origins = spec.gateways.iter().flat_map(|gateways| &gateways.allowed_origins);
+    origins
+        .map(|text| text.parse().map_err(|error| invalid(&format!("spec.gateways.allowedOrigins: {error}"))))
         .collect()
 }
 
@@ -195,7 +204,7 @@ fn broker(
         (Some(rabbitmq), None, None, None) => on_rabbitmq(rabbitmq, secrets, keeper),
         (None, Some(redis), None, None) => match &redis.url_secret_ref {
             None => Ok(Broker::SharedRedis),
-            Some(from) => Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from)?)),
+            Some(from) => Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from, |_| Ok(()))?)),
         },
         (None, None, Some(kafka), None) => Ok(Broker::Kafka(Box::new(kafka::kafka(kafka, secrets)?))),
         (None, None, None, Some(crd::InProcess {})) if spec.effective_replicas() > 1 => {
@@ -224,6 +233,17 @@ fn on_rabbitmq(
     }
 }
 
+/// Limits and presence are kept by scripts whose keys lie in several slots of a cluster.
+fn keeps_limits(url: &RedisUrl) -> Result<(), &'static str> {
+    match url {
+        RedisUrl::Cluster(_) => {
+            Err("a Redis Cluster keeps no limits and presence; name a single Redis (redis://) or one behind \
+             sentinels (redis-sentinel://) here, and the cluster in spec.broker.redisPubSub.urlSecretRef")
+        }
+        RedisUrl::Standalone(_) | RedisUrl::Sentinel(_) => Ok(()),
+    }
+}
+
 fn redis(
     spec: &crd::ChatClusterSpec,
     secrets: &References<'_>,
@@ -243,7 +263,9 @@ fn redis(
         (Some(managed), None) => {
             Ok(Some(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() }))
         }
-        (None, Some(from)) => Ok(Some(Redis::External(secrets.redis("spec.redis.urlSecretRef", from)?))),
+        (None, Some(from)) => {
+            Ok(Some(Redis::External(secrets.redis("spec.redis.urlSecretRef", from, keeps_limits)?)))
+        }
         _ => Err(invalid("spec.redis: set exactly one of managed and urlSecretRef")),
     }
 }
@@ -317,11 +339,24 @@ impl References<'_> {
         Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
     }
 
-    /// Where the URL of a Redis is.
-    fn redis(&self, field: &str, from: &crd::RedisSecretRef) -> Result<SecretKey, ValidateError> {
+    /// Where the URL of a Redis is, which `takes` must find fit.
+    fn redis(
+        &self,
+        field: &str,
+        from: &crd::RedisSecretRef,
+        takes: fn(&RedisUrl) -> Result<(), &'static str>,
+    ) -> Result<SecretKey, ValidateError> {
         let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
-        self.uri(field, &at, &["redis://", "rediss://"])?;
-        Ok(at)
+        let url = RedisUrl::parse(self.get(field, &at)?.expose()).map_err(|error| error.to_string());
+        let problem = match url.map(|url| takes(&url)) {
+            Ok(Ok(())) => return Ok(at),
+            Ok(Err(unfit)) => unfit.to_owned(),
+            Err(malformed) => malformed,
+        };
+        // The value itself is never shown: it holds a password.
+        let message =
+            format!("{field}: the key {} of Secret {} is no use: {problem}; correct the value", at.key, at.secret);
+        Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
     }
 
     fn signing_key(&self, secret: &str, name: &str) -> Result<SigningKey, ValidateError> {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_gateway_config::{Cidr, Limits, Oidc, Passwords, SaslMechanism, SecurityProtocol};
+use chat_gateway_config::{AllowedOrigin, Cidr, Limits, Oidc, Passwords, SaslMechanism, SecurityProtocol};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
 use crate::{
@@ -68,6 +68,8 @@ pub struct Gateways {
     pub limits: Limits,
     /// Proxies whose word about addresses counts.
     pub trusted_proxies: Vec<Cidr>,
+    /// Pages on other hosts that may connect from a browser.
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Seconds that a draining gateway gives its clients.
     pub drain_seconds: u32,
     /// What the user lays over the pod template.

@@ -64,7 +64,7 @@ impl Args {
             Workload::W1 => (many, (10, 40), (2, 6)),
             Workload::W2 => (many, (5, 25), (1, 8)),
             // Few, so that each of them gets 50 messages a second and not reading is felt.
-            Workload::W3 => (1_000, (5, 30), (1, 4)),
+            Workload::W3 => (1_000, (5, 40), (2, 12)),
             Workload::W4 => (many, (0, 20), (0, 5)),
             Workload::Persisted => (200, (3, 15), (2, 5)),
             Workload::Instructions => (0, (0, 0), (0, 0)),

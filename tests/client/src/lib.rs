@@ -6,6 +6,7 @@ pub mod accounts;
 mod actor;
 pub mod addresses;
 mod backoff;
+pub mod cbor;
 mod client;
 pub mod ledger;
 pub mod load;

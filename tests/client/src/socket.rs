@@ -9,7 +9,10 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue, protocol::WebSocketConfig},
 };
 
-use crate::wire::{self, Inbound, SUB_PROTOCOL, WireError};
+use crate::{
+    cbor,
+    wire::{self, Inbound, SUB_PROTOCOL, WireError},
+};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -48,6 +51,8 @@ pub enum SocketError {
 #[derive(Debug)]
 pub struct Socket {
     stream: WebSocketStream<TcpStream>,
+    /// Whether frames are CBOR and not JSON.
+    binary: bool,
 }
 
 impl Socket {
@@ -56,28 +61,41 @@ impl Socket {
     /// # Errors
     /// [`SocketError::Connect`] or [`SocketError::Slow`].
     pub async fn connect(address: &str) -> Result<Self, SocketError> {
+        Self::speaking(address, SUB_PROTOCOL).await
+    }
+
+    /// The same, with frames in CBOR.
+    ///
+    /// # Errors
+    /// As of [`Self::connect`].
+    pub async fn connect_cbor(address: &str) -> Result<Self, SocketError> {
+        Self::speaking(address, cbor::SUB_PROTOCOL).await
+    }
+
+    async fn speaking(address: &str, sub_protocol: &'static str) -> Result<Self, SocketError> {
         let connecting = async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             let mut request = format!("ws://{address}/v1/ws").into_client_request()?;
-            let protocol = HeaderValue::from_static(SUB_PROTOCOL);
+            let protocol = HeaderValue::from_static(sub_protocol);
             request.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
             let config = WebSocketConfig::default().read_buffer_size(16 * 1024).write_buffer_size(0);
             tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await
         };
         match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
-            Ok(Ok((stream, _))) => Ok(Self { stream }),
+            Ok(Ok((stream, _))) => Ok(Self { stream, binary: sub_protocol == cbor::SUB_PROTOCOL }),
             Ok(Err(source)) => Err(SocketError::Connect { address: address.to_owned(), source: Box::new(source) }),
             Err(_) => Err(SocketError::Slow { address: address.to_owned() }),
         }
     }
 
-    /// Sends one JSON value as a text frame.
+    /// Sends one JSON value as a text frame, or as the binary frame that says the same.
     ///
     /// # Errors
     /// The connection is broken.
     pub async fn send(&mut self, frame: &serde_json::Value) -> Result<(), SocketError> {
-        self.send_raw(Message::text(frame.to_string())).await
+        let message = if self.binary { Message::binary(cbor::encode(frame)) } else { Message::text(frame.to_string()) };
+        self.send_raw(message).await
     }
 
     /// Sends any WebSocket message, also one that no client should send.
@@ -95,7 +113,8 @@ impl Socket {
     pub async fn recv(&mut self) -> Result<Inbound, SocketError> {
         loop {
             match self.stream.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(wire::parse(&text)?),
+                Some(Ok(Message::Text(text))) if !self.binary => return Ok(wire::parse(&text)?),
+                Some(Ok(Message::Binary(bytes))) if self.binary => return Ok(wire::parse_cbor(&bytes)?),
                 Some(Ok(Message::Close(frame))) => {
                     let (code, reason) = frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
                     return Err(SocketError::Closed { code, reason });

@@ -203,13 +203,24 @@ pub struct WireError {
 /// # Errors
 /// The frame is no JSON object of a known type with all its fields.
 pub fn parse(text: &str) -> Result<Inbound, WireError> {
-    let read = || -> Result<Inbound, serde_json::Error> {
-        let value: Value = serde_json::from_str(text)?;
-        let re = value.get("re").and_then(Value::as_u64);
-        let body = Body::deserialize(value)?;
-        Ok(Inbound { re, body })
-    };
-    read().map_err(|source| WireError { frame: text.chars().take(300).collect(), source })
+    let wrong = |source| WireError { frame: text.chars().take(300).collect(), source };
+    inbound(serde_json::from_str(text).map_err(wrong)?).map_err(wrong)
+}
+
+/// Reads one binary frame.
+///
+/// # Errors
+/// As of [`parse`].
+pub fn parse_cbor(bytes: &[u8]) -> Result<Inbound, WireError> {
+    let wrong = |source| WireError { frame: format!("{:02x?}", bytes.get(..100).unwrap_or(bytes)), source };
+    let value = crate::cbor::decode(bytes).map_err(|error| wrong(serde::de::Error::custom(error)))?;
+    inbound(value).map_err(wrong)
+}
+
+fn inbound(value: Value) -> Result<Inbound, serde_json::Error> {
+    let re = value.get("re").and_then(Value::as_u64);
+    let body = Body::deserialize(value)?;
+    Ok(Inbound { re, body })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Generated files: the CRDs out of the Rust types, and the page out of its TypeScript.
+//! Generated files: the CRDs and the documents of the protocol out of the Rust types, and the page out of its TypeScript.
 
 use anyhow::{Result, bail};
 
@@ -7,11 +7,15 @@ use crate::{packages, paths, shell};
 /// Writes the generated files, or compares them with what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
     // Without --package, so that dependencies keep the features that the whole workspace compiles them with.
-    let mut crdgen = vec!["run", "--quiet", "--bin", "crdgen", "--"];
-    if check {
-        crdgen.push("--check");
+    for generator in [["--bin", "crdgen"], ["--example", "apigen"]] {
+        let mut run = vec!["run", "--quiet"];
+        run.extend(generator);
+        run.push("--");
+        if check {
+            run.push("--check");
+        }
+        shell::run(shell::cargo(&run))?;
     }
-    shell::run(shell::cargo(&crdgen))?;
     page(check)
 }
 

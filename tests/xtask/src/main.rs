@@ -9,7 +9,9 @@ mod deny;
 mod diagnosis;
 mod docs;
 mod evolution;
+mod fuzz;
 mod guests;
+mod http_api;
 mod install;
 mod kafka;
 mod packages;
@@ -54,6 +56,8 @@ enum Command {
     },
     /// Gets the Apache Kafka that tests start, unless it is in the cache.
     Kafka,
+    /// Fuzzes everything that a gateway reads from a network, for a bounded time.
+    Fuzz(fuzz::Fuzz),
     /// Measures an optimised gateway beside two peers, as ratios.
     Bench(bench::Bench),
 }
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Images { refresh } => backends::images(refresh).map(|built| backends::print(&built)),
         Command::Codegen { check } => codegen::run(check),
         Command::Kafka => kafka::ensure(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
     };
     match outcome {

@@ -40,6 +40,14 @@ pub(crate) fn ensure_for_benchmarks() -> Result<()> {
     install(BENCHMARKS)
 }
 
+/// What fuzzing needs beside the pinned toolchain.
+const FUZZING: &[Needed] = &[Needed { path: "/usr/bin/g++", package: "g++" }];
+
+/// The same for fuzzing.
+pub(crate) fn ensure_for_fuzzing() -> Result<()> {
+    install(FUZZING)
+}
+
 fn install(needed: &[Needed]) -> Result<()> {
     let absent: Vec<&str> =
         needed.iter().filter(|needed| !Path::new(needed.path).exists()).map(|needed| needed.package).collect();

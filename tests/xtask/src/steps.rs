@@ -6,15 +6,16 @@ use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
 use crate::{
-    backends, cluster, codegen, deny, diagnosis, docs, evolution, install, kafka, packages, paths, rfc6455, shell,
-    summary::Counts,
+    backends, cluster, codegen, deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rfc6455,
+    shell, summary::Counts,
 };
 
 /// Name and number of the cluster that tests run on, beside a demo's.
 const CLUSTER: (&str, u8) = ("test", 1);
 
-/// The test programs that take longest: gateways and brokers through every outage. They wait for servers most of the time.
-const LONGEST: &[&str] = &["services", "kafka_services"];
+/// The test programs that take longest, gateways and brokers through every outage, in rows that run side by side. They wait for servers most of
+/// the time.
+const LONGEST: &[&[&str]] = &[&["services", "kafka_services"], &["broker_conformance"], &["broker_outages"]];
 
 /// The test programs that only the long form runs.
 const LONG_ONLY: &[&str] = &["kafka_cluster"];
@@ -72,6 +73,7 @@ pub(crate) const ALL: &[Step] = &[
         packages::ensure()?;
         rfc6455::run(&mut run.counts)
     }),
+    Step::new("http-api", "the protocol's documents are valid, and HTTP keeps to its own", http_api),
     Step::new("web", "the page's client", web),
     Step::new("charts", "both charts lint and render", |_| charts()),
     Step::new("evolution", "the definition keeps what users have valid", |_| evolution::run()),
@@ -121,31 +123,43 @@ fn unit(run: &mut Run) -> Result<()> {
     packages::ensure_sdks()?;
     kafka::ensure()?;
     compile()?;
-    // The others run beside the longest programs; what these print follows.
-    let mut longest = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    let long_only = if run.long { LONG_ONLY } else { &[] };
     if !run.long {
         println!("left out: {LONG_ONLY:?}, which `--long` runs");
     }
-    for program in LONGEST.iter().chain(long_only) {
-        longest.args(["--test", program]);
+    let mut rows = LONGEST.to_vec();
+    rows.extend(run.long.then_some(LONG_ONLY));
+    let mut beside = Vec::new();
+    for row in rows {
+        let mut programs = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+        for program in row {
+            programs.args(["--test", program]);
+        }
+        run.tell_form(&mut programs);
+        beside.push(std::thread::spawn(move || shell::captured(programs)));
     }
-    run.tell_form(&mut longest);
-    let beside = std::thread::spawn(move || shell::captured(longest));
-    // Named one by one, since cargo has no way to leave a program out.
+    // The others run beside them, named one by one, since cargo has no way to leave a program out.
     let mut others = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
-    let apart = |program: &&String| [LONGEST, LONG_ONLY].concat().contains(&program.as_str());
-    for program in test_programs()?.iter().filter(|program| !apart(program)) {
+    let apart: Vec<&str> = apart().collect();
+    for program in test_programs()?.iter().filter(|program| !apart.contains(&program.as_str())) {
         others.args(["--test", program]);
     }
-    let outcome = tests(run, others);
-    let documented = tests(run, shell::cargo(&["test", "--workspace", "--locked", "--doc", "--quiet"]));
-    let (printed, ended) = beside.join().map_err(|_| anyhow::anyhow!("the thread of {LONGEST:?} panicked"))??;
-    for line in printed.lines() {
-        println!("{line}");
-        run.counts.line(line);
+    let mut outcome = tests(run, others);
+    outcome = outcome.and(tests(run, shell::cargo(&["test", "--workspace", "--locked", "--doc", "--quiet"])));
+    // What those beside printed follows.
+    for row in beside {
+        let (printed, ended) = row.join().map_err(|_| anyhow::anyhow!("a thread of {LONGEST:?} panicked"))??;
+        for line in printed.lines() {
+            println!("{line}");
+            run.counts.line(line);
+        }
+        outcome = outcome.and(ended);
     }
-    outcome.and(documented).and(ended)
+    outcome
+}
+
+/// The test programs that do not run with all the others.
+fn apart() -> impl Iterator<Item = &'static str> {
+    LONGEST.iter().copied().flatten().chain(LONG_ONLY).copied()
 }
 
 /// Names of all programs under `tests/` of the workspace's packages.
@@ -158,10 +172,16 @@ fn test_programs() -> Result<Vec<String>> {
     let mut names: Vec<String> = programs.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect();
     names.sort();
     names.dedup();
-    for known in [LONGEST, LONG_ONLY].concat() {
+    for known in apart() {
         anyhow::ensure!(names.iter().any(|name| name == known), "no test program {known}: {names:?}");
     }
     Ok(names)
+}
+
+fn http_api(run: &mut Run) -> Result<()> {
+    let mut command = ignored_tests(&["http_api"], 1);
+    http_api::equip(&mut command)?;
+    tests(run, command)
 }
 
 fn web(run: &mut Run) -> Result<()> {

@@ -55,8 +55,9 @@ pub(super) struct Metadata {
     pub(super) token_endpoint: Option<String>,
 }
 
+/// Why what an issuer published is no good.
 #[derive(Debug, thiserror::Error)]
-enum LookError {
+pub(super) enum LookError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error("the metadata cannot be read: {0}")]
@@ -67,6 +68,21 @@ enum LookError {
     Keys(serde_json::Error),
     #[error("the key set holds no key that tokens can be checked with")]
     NoKeys,
+}
+
+/// Reads metadata, which must be this issuer's.
+pub(super) fn read_metadata(issuer: &str, body: &[u8]) -> Result<Metadata, LookError> {
+    let metadata: Metadata = serde_json::from_slice(body).map_err(LookError::Metadata)?;
+    if metadata.issuer != issuer {
+        return Err(LookError::OtherIssuer(metadata.issuer));
+    }
+    Ok(metadata)
+}
+
+/// Reads a key set, which must have keys for tokens.
+pub(super) fn read_keys(body: &[u8]) -> Result<Vec<Key>, LookError> {
+    let keys = keys::read(body).map_err(LookError::Keys)?;
+    if keys.is_empty() { Err(LookError::NoKeys) } else { Ok(keys) }
 }
 
 impl Issuer {
@@ -119,12 +135,9 @@ impl Issuer {
         // The path is put behind the issuer's, whatever slash that ends with (section 4.1).
         let base = self.config.issuer.trim_end_matches('/');
         let body = self.fetcher.get(&format!("{base}/.well-known/openid-configuration")).await?;
-        let metadata: Metadata = serde_json::from_slice(&body).map_err(LookError::Metadata)?;
-        if metadata.issuer != self.config.issuer {
-            return Err(LookError::OtherIssuer(metadata.issuer));
-        }
-        let keys = keys::read(&self.fetcher.get(&metadata.jwks_uri).await?).map_err(LookError::Keys)?;
-        if keys.is_empty() { Err(LookError::NoKeys) } else { Ok((metadata, keys)) }
+        let metadata = read_metadata(&self.config.issuer, &body)?;
+        let keys = read_keys(&self.fetcher.get(&metadata.jwks_uri).await?)?;
+        Ok((metadata, keys))
     }
 
     /// Checks a token that must be for this audience.

@@ -2,6 +2,7 @@
 //! Core, section 3.1.3). The page is a public client, so PKCE takes the place of a secret; the gateway asks, so that the page needs no
 //! access to the issuer.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use url::form_urlencoded;
 
@@ -9,7 +10,7 @@ use super::{External, fetch::FetchError, issuer::Issuer};
 use crate::auth::TokenError;
 
 /// What the page sends.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 pub struct Login {
     /// The issuer.
     pub issuer: String,

@@ -23,12 +23,33 @@ pub use self::{
 };
 use super::TokenError;
 
+/// Checks a token by what an issuer published, metadata and key set, without a network: for those who try what a hostile issuer or client may
+/// say. The name of the user is read from the claim `name`.
+///
+/// # Errors
+/// [`TokenError::Unavailable`] when the documents are no good, or else what is wrong with the token.
+pub fn check_offline(
+    issuer: &str,
+    metadata: &[u8],
+    keys: &[u8],
+    token: &str,
+    audience: &str,
+) -> Result<External, TokenError> {
+    let unusable = |_| TokenError::Unavailable;
+    issuer::read_metadata(issuer, metadata).map_err(unusable)?;
+    let keys = issuer::read_keys(keys).map_err(unusable)?;
+    let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+    token::check_header(&header)?;
+    let key = keys::find(&keys, header.kid.as_deref(), header.alg).ok_or(TokenError::Invalid)?;
+    token::check(token, &header, &key.key, issuer, audience, "name")
+}
+
 /// The issuers that a gateway believes.
 #[derive(Clone, Default)]
 pub struct Issuers(Arc<[Arc<Issuer>]>);
 
 /// An issuer at which people can sign in on the page.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct LoginPage {
     /// The issuer.
     pub issuer: String,

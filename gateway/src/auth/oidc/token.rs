@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    auth::TokenError,
+    auth::{TokenError, names::is_deceptive},
     model::{User, UserId},
 };
 
@@ -100,12 +100,14 @@ pub(super) fn check(
 fn user(body: &Body, name_claim: &str) -> User {
     let text = |claim: &str| {
         let text = body.rest.get(claim)?.as_str()?.trim();
-        let clean: String = text.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect();
-        (!clean.is_empty()).then_some(clean)
+        // What no name may hold here is cut out, not refused: nobody can change it at their issuer.
+        let clean: String = text.chars().filter(|c| !is_deceptive(*c)).take(NAME_CHARS).collect();
+        let clean = clean.trim();
+        (!clean.is_empty()).then(|| clean.to_owned())
     };
     let host = url::Url::parse(&body.iss).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     let local = text("preferred_username")
-        .unwrap_or_else(|| body.sub.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect());
+        .unwrap_or_else(|| body.sub.chars().filter(|c| !is_deceptive(*c)).take(NAME_CHARS).collect());
     let local = local.split('@').next().unwrap_or_default().to_owned();
     let display_name = text(name_claim).or_else(|| text("preferred_username")).unwrap_or_else(|| local.clone());
     User { id: user_id(&body.iss, &body.sub), name: format!("{local}@{host}"), display_name }

@@ -33,13 +33,12 @@ mod topic;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_gateway_config::{Kafka, stats::Component};
+use chat_gateway_config::Kafka;
 use krafka::{Record, error::ErrorCode, error::KrafkaError};
-use tokio::sync::mpsc;
 
 use self::{client::Publishing, reason::SessionError, session::Session};
 use super::{
-    BrokerError, Delivery, Key,
+    BrokerError, Key,
     bindings::LINGER,
     link::{Link, Publisher, Server},
     linked::away,
@@ -71,19 +70,6 @@ impl Server for KafkaSettings {
     const NAME: &'static str = "Kafka";
     type Channel = Publishing;
     type Session = Session;
-    type Error = SessionError;
-
-    async fn open(link: &Link<Self>) -> Result<Session, SessionError> {
-        Session::open(link.server()).await
-    }
-
-    async fn serve(
-        session: Session,
-        link: &Link<Self>,
-        deliveries: &mpsc::Sender<Delivery>,
-    ) -> Result<(), SessionError> {
-        session.serve(link, deliveries).await
-    }
 
     async fn publish(
         link: &Link<Self>,
@@ -109,10 +95,6 @@ impl Server for KafkaSettings {
 
     fn linger(&self) -> Duration {
         self.linger
-    }
-
-    fn component(error: &SessionError) -> Component {
-        error.component()
     }
 }
 

@@ -15,7 +15,10 @@ use super::{
     taker::Taker,
     topic::{Topic, View},
 };
-use crate::broker::{Delivery, link::Link};
+use crate::broker::{
+    Delivery,
+    link::{self, Link},
+};
 
 /// Time for all connections and a look at the topic, which may have to be made; and for each later look.
 const OPEN_TIME: Duration = Duration::from_secs(10);
@@ -32,28 +35,15 @@ pub(in crate::broker) struct Session {
     readers: Readers,
 }
 
-impl Session {
-    /// Connects, finds or makes the topic, and sets readers at its end.
-    pub(super) async fn open(settings: &KafkaSettings) -> Result<Self, SessionError> {
+impl link::Session for Session {
+    type Server = KafkaSettings;
+    type Error = SessionError;
+
+    async fn open(settings: &KafkaSettings) -> Result<Self, SessionError> {
         timeout(OPEN_TIME, Box::pin(Self::open_now(settings))).await.unwrap_or(Err(SessionError::Timeout("connecting")))
     }
 
-    async fn open_now(settings: &KafkaSettings) -> Result<Self, SessionError> {
-        let connector = Connector::new(settings)?;
-        let kafka = connector.connect().await?;
-        let topic = Topic::open(&kafka, settings).await?;
-        let view = topic.look().await?;
-        let publishing = Publishing::new(&kafka).await?;
-        let readers = Readers::start(connector, &settings.topic, &view).await?;
-        Ok(Self { topic, view, publishing, readers })
-    }
-
-    /// Serves until something fails; `Ok` means that nobody takes deliveries any more.
-    pub(super) async fn serve(
-        self,
-        link: &Link<KafkaSettings>,
-        deliveries: &mpsc::Sender<Delivery>,
-    ) -> Result<(), SessionError> {
+    async fn serve(self, link: &Link<KafkaSettings>, deliveries: &mpsc::Sender<Delivery>) -> Result<(), SessionError> {
         let Self { topic, view, publishing, readers } = self;
         while !link.bindings().try_online() {
             settle(link);
@@ -68,6 +58,19 @@ impl Session {
             outcome = keep_bindings(link) => outcome,
             () = link.suspected(session) => Err(SessionError::Suspected),
         }
+    }
+}
+
+impl Session {
+    /// Connects, finds or makes the topic, and sets readers at its end.
+    async fn open_now(settings: &KafkaSettings) -> Result<Self, SessionError> {
+        let connector = Connector::new(settings)?;
+        let kafka = connector.connect().await?;
+        let topic = Topic::open(&kafka, settings).await?;
+        let view = topic.look().await?;
+        let publishing = Publishing::new(&kafka).await?;
+        let readers = Readers::start(connector, &settings.topic, &view).await?;
+        Ok(Self { topic, view, publishing, readers })
     }
 }
 

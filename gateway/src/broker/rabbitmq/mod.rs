@@ -11,13 +11,11 @@ mod topology;
 
 use std::{path::PathBuf, time::Duration};
 
-use chat_gateway_config::stats::Component;
 use lapin::{BasicProperties, Channel, Confirmation, options::BasicPublishOptions};
-use tokio::sync::mpsc;
 
-use self::{reason::SessionError, session::Session};
+use self::session::Session;
 use super::{
-    BrokerError, Delivery, Key,
+    BrokerError, Key,
     bindings::LINGER,
     link::{Link, Publisher, Server},
     linked::away,
@@ -54,19 +52,6 @@ impl Server for RabbitSettings {
     const NAME: &'static str = "RabbitMQ";
     type Channel = Channel;
     type Session = Session;
-    type Error = SessionError;
-
-    async fn open(link: &Link<Self>) -> Result<Session, SessionError> {
-        Session::open(link.server()).await
-    }
-
-    async fn serve(
-        session: Session,
-        link: &Link<Self>,
-        deliveries: &mpsc::Sender<Delivery>,
-    ) -> Result<(), SessionError> {
-        session.serve(link, deliveries).await
-    }
 
     async fn publish(
         _link: &Link<Self>,
@@ -90,9 +75,5 @@ impl Server for RabbitSettings {
 
     fn linger(&self) -> Duration {
         self.linger
-    }
-
-    fn component(error: &SessionError) -> Component {
-        error.component()
     }
 }

@@ -3,7 +3,7 @@
 use chat_gateway_config::stats::Component;
 use lapin::ErrorKind;
 
-use crate::broker::io_reason::io_reason;
+use crate::broker::{io_reason::io_reason, link::Failure};
 
 /// Why a session could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -25,12 +25,13 @@ pub(in crate::broker) enum SessionError {
     Suspected,
 }
 
-impl SessionError {
-    /// For `/stats`.
-    pub(super) fn component(&self) -> Component {
+impl Failure for SessionError {
+    fn component(&self) -> Component {
         Component { available: false, reason: self.reason().into(), message: self.to_string() }
     }
+}
 
+impl SessionError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Uri(_) => "InvalidUri",

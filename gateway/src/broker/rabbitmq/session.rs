@@ -21,7 +21,7 @@ use super::{
 use crate::broker::{
     Delivery,
     bindings::Change,
-    link::{Link, Publisher},
+    link::{self, Link, Publisher},
 };
 
 /// Time for a connection with its topology, and for each later exchange with the server.
@@ -50,12 +50,33 @@ pub(in crate::broker) struct Session {
     queues: Queues,
 }
 
-impl Session {
-    /// Connects and declares everything.
-    pub(super) async fn open(settings: &RabbitSettings) -> Result<Self, SessionError> {
+impl link::Session for Session {
+    type Server = RabbitSettings;
+    type Error = SessionError;
+
+    async fn open(settings: &RabbitSettings) -> Result<Self, SessionError> {
         timeout(OPEN_TIME, Self::open_now(settings)).await.unwrap_or(Err(SessionError::Timeout("connecting")))
     }
 
+    async fn serve(self, link: &Link<RabbitSettings>, deliveries: &mpsc::Sender<Delivery>) -> Result<(), SessionError> {
+        while !link.bindings().try_online() {
+            self.settle(link).await?;
+        }
+        let main = consumer::start(&self.consuming, self.queues.main.clone()).await?;
+        let dropped = consumer::start(&self.consuming, self.queues.dropped.clone()).await?;
+        let session = link.stands(self.publisher.clone());
+        tracing::info!(queue = %self.queues.main, "connected to RabbitMQ");
+        tokio::select! {
+            outcome = consumer::forward(main, &self.consuming, deliveries) => outcome,
+            outcome = consumer::watch_dropped(dropped, link) => outcome,
+            outcome = self.keep(link, session) => outcome,
+            error = self.suspected(link, session) => Err(error),
+        }
+    }
+}
+
+impl Session {
+    /// Connects and declares everything.
     async fn open_now(settings: &RabbitSettings) -> Result<Self, SessionError> {
         let text = tokio::fs::read_to_string(&settings.uri_file)
             .await
@@ -78,27 +99,6 @@ impl Session {
         let channel = consuming.create_channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         Ok(Self { _consuming: consuming, publishing, publisher, control, consuming: channel, queues })
-    }
-
-    /// Serves until something fails; `Ok` means that nobody takes deliveries any more.
-    pub(super) async fn serve(
-        self,
-        link: &Link<RabbitSettings>,
-        deliveries: &mpsc::Sender<Delivery>,
-    ) -> Result<(), SessionError> {
-        while !link.bindings().try_online() {
-            self.settle(link).await?;
-        }
-        let main = consumer::start(&self.consuming, self.queues.main.clone()).await?;
-        let dropped = consumer::start(&self.consuming, self.queues.dropped.clone()).await?;
-        let session = link.stands(self.publisher.clone());
-        tracing::info!(queue = %self.queues.main, "connected to RabbitMQ");
-        tokio::select! {
-            outcome = consumer::forward(main, &self.consuming, deliveries) => outcome,
-            outcome = consumer::watch_dropped(dropped, link) => outcome,
-            outcome = self.keep(link, session) => outcome,
-            error = self.suspected(link, session) => Err(error),
-        }
     }
 
     /// Keeps bindings as wanted, and asks the server for signs of life.

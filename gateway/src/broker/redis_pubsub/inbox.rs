@@ -1,20 +1,30 @@
 //! What was read from Redis and not yet taken by the hub, bounded in bytes.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
-use redis::{PushInfo, PushKind, Value};
-use tokio::sync::{Notify, mpsc};
+use redis::Value;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, sleep_until},
+};
 
-use super::RedisPubSubSettings;
-use crate::broker::Delivery;
+use super::{RedisPubSubSettings, reason::SessionError};
+use crate::broker::{Delivery, Key, link::Link};
 
-/// The reading side of the connection: called for everything that Redis pushes, and must not wait.
+/// An overflow drops many messages; the hub is told once in this time, after it.
+const LOSS_PAUSE: Duration = Duration::from_secs(1);
+
+/// The reading side: filled by the connections, which must not wait.
+#[derive(Clone)]
 pub(super) struct Inbox {
-    settings: RedisPubSubSettings,
+    limit: usize,
     queue: mpsc::UnboundedSender<Delivery>,
     shared: Arc<Shared>,
 }
@@ -33,49 +43,46 @@ pub(super) struct Outlet {
     shared: Arc<Shared>,
 }
 
-/// Both sides of an empty inbox.
-pub(super) fn inbox(settings: &RedisPubSubSettings) -> (Inbox, Outlet) {
+/// Both sides of an empty inbox that holds so many bytes.
+pub(super) fn inbox(limit: usize) -> (Inbox, Outlet) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let shared = Arc::<Shared>::default();
-    let inbox = Inbox { settings: settings.clone(), queue: sender, shared: Arc::clone(&shared) };
-    (inbox, Outlet { queue: receiver, shared })
+    (Inbox { limit, queue: sender, shared: Arc::clone(&shared) }, Outlet { queue: receiver, shared })
+}
+
+/// Channel and body of a message that Redis pushed.
+pub(super) fn message(data: Vec<Value>) -> Option<(String, Bytes)> {
+    let mut data = data.into_iter();
+    match (data.next()?, data.next()?) {
+        (Value::BulkString(channel), Value::BulkString(body)) => {
+            Some((String::from_utf8(channel).ok()?, Bytes::from(body)))
+        }
+        _ => None,
+    }
 }
 
 impl Inbox {
-    /// Takes what Redis pushed.
-    pub(super) fn take(&self, push: PushInfo) {
-        match push.kind {
-            PushKind::Message => self.message(push.data),
-            PushKind::Disconnection => {
-                self.shared.ended.store(true, SeqCst);
-                self.shared.woken.notify_one();
-            }
-            // Confirmations are awaited where they were asked for.
-            _ => {}
-        }
-    }
-
-    fn message(&self, data: Vec<Value>) {
-        let mut data = data.into_iter();
-        let (Some(Value::BulkString(channel)), Some(Value::BulkString(body))) = (data.next(), data.next()) else {
-            return;
-        };
-        let Some(key) = std::str::from_utf8(&channel).ok().and_then(|channel| self.settings.key(channel)) else {
-            return;
-        };
-        if self.shared.held.load(SeqCst) + body.len() > self.settings.held_bytes {
+    /// Takes a message, or notes that it had no room.
+    pub(super) fn put(&self, key: Key, body: Bytes) {
+        if self.shared.held.load(SeqCst) + body.len() > self.limit {
             self.shared.dropped.store(true, SeqCst);
             return;
         }
         self.shared.held.fetch_add(body.len(), SeqCst);
         // An error means that the session is over, and with it what it held.
-        drop(self.queue.send(Delivery { key, body: Bytes::from(body) }));
+        drop(self.queue.send(Delivery { key, body }));
+    }
+
+    /// Nothing will follow.
+    pub(super) fn end(&self) {
+        self.shared.ended.store(true, SeqCst);
+        self.shared.woken.notify_one();
     }
 }
 
 impl Outlet {
-    /// The next message; `None` when the connection has ended and everything read was taken.
-    pub(super) async fn next(&mut self) -> Option<Delivery> {
+    /// The next message; `None` when nothing will follow and everything read was taken.
+    async fn next(&mut self) -> Option<Delivery> {
         loop {
             tokio::select! {
                 biased;
@@ -92,7 +99,37 @@ impl Outlet {
     }
 
     /// Whether messages were dropped since this was last asked.
-    pub(super) fn has_dropped(&self) -> bool {
+    fn has_dropped(&self) -> bool {
         self.shared.dropped.swap(false, SeqCst)
+    }
+
+    /// Hands messages to the hub, in order, and tells it of losses a moment after it took them up again: the store has what is missing.
+    /// `Ok` means that nobody takes deliveries any more.
+    pub(super) async fn forward(
+        mut self,
+        link: &Link<RedisPubSubSettings>,
+        hub: &mpsc::Sender<Delivery>,
+    ) -> Result<(), SessionError> {
+        let mut tell_at: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                next = self.next() => {
+                    let Some(delivery) = next else {
+                        return Err(SessionError::Closed);
+                    };
+                    if hub.send(delivery).await.is_err() {
+                        return Ok(());
+                    }
+                    if self.has_dropped() {
+                        tell_at.get_or_insert_with(|| Instant::now() + LOSS_PAUSE);
+                    }
+                }
+                () = sleep_until(tell_at.unwrap_or_else(Instant::now)), if tell_at.is_some() => {
+                    tell_at = None;
+                    tracing::warn!("Redis brought messages faster than they could be passed on; some come from the store");
+                    link.lost_deliveries();
+                }
+            }
+        }
     }
 }

@@ -12,6 +12,14 @@ use crate::{
     },
 };
 
+/// What became of a change.
+enum Changed {
+    /// The text is another one now.
+    Text,
+    /// It is as it was: the reaction is there already, by the entry at this seq, or there is none to end.
+    Nothing(Option<Seq>),
+}
+
 impl RoomState {
     /// Appends an entry and changes the text that it names; the second value says that it had been there before.
     pub(super) fn send(&mut self, new: NewMessage, now: Timestamp) -> Result<(Message, bool), StoreError> {
@@ -23,6 +31,13 @@ impl RoomState {
             }
             let first = new.stored(first.seq, first.sender_name.clone(), first.at, first.mentions.clone());
             return Ok((first, true));
+        }
+        let asked_before = self.idle.get(&new.message_id).filter(|_| new.content.kind() != EntryKind::Text);
+        if let Some((sender, content, seq)) = asked_before {
+            if (sender, content) != (&new.sender, &new.content) {
+                return Err(StoreError::MessageIdReused);
+            }
+            return self.answered(new, *seq);
         }
         let seq = self.last_seq() + 1;
         let mut mentions = Vec::new();
@@ -39,9 +54,9 @@ impl RoomState {
                 let target = content.target().ok_or(StoreError::MessageNotFound("target"))?;
                 let actor = Actor { user: new.sender, role, room: self.kind };
                 check(content, self.at(target), &actor)?;
-                if let Some(there) = self.change(content, target, new.sender, seq, now)? {
-                    let message = new.stored(there.seq, there.sender_name, there.at, Vec::new());
-                    return Ok((message, true));
+                if let Changed::Nothing(there) = self.change(content, target, new.sender, seq, now)? {
+                    self.idle.insert(new.message_id, (new.sender, new.content.clone(), there));
+                    return self.answered(new, there);
                 }
             }
         }
@@ -50,11 +65,17 @@ impl RoomState {
         Ok((message, false))
     }
 
+    /// The answer to a reaction that changed nothing, by the entry at `there`.
+    fn answered(&self, new: NewMessage, there: Option<Seq>) -> Result<(Message, bool), StoreError> {
+        let there = there.and_then(|seq| self.at(seq)).ok_or(StoreError::MessageNotFound("emoji"))?;
+        Ok((new.stored(there.seq, there.sender_name.clone(), there.at, Vec::new()), true))
+    }
+
     fn at(&self, seq: Seq) -> Option<&Message> {
         self.messages.get(usize::try_from(seq).ok()?.checked_sub(1)?)
     }
 
-    /// Does to the text what an entry at `seq` says; the entry that did so before, if one did.
+    /// Does to the text what an entry at `seq` says.
     fn change(
         &mut self,
         content: &Content,
@@ -62,7 +83,7 @@ impl RoomState {
         user: UserId,
         seq: Seq,
         now: Timestamp,
-    ) -> Result<Option<Message>, StoreError> {
+    ) -> Result<Changed, StoreError> {
         let given = |given: &Given, emoji: &str| given.target == target && given.user == user && given.emoji == emoji;
         match content {
             Content::Text { .. } => {}
@@ -73,7 +94,7 @@ impl RoomState {
             }
             Content::React { emoji, .. } => {
                 if let Some(there) = self.reactions.iter().find(|reaction| given(reaction, emoji)) {
-                    return Ok(self.at(there.seq).cloned());
+                    return Ok(Changed::Nothing(Some(there.seq)));
                 }
                 let own = self.reactions.iter().filter(|r| r.target == target && r.user == user).count();
                 if own >= MAX_REACTIONS {
@@ -85,11 +106,11 @@ impl RoomState {
                 let before = self.reactions.len();
                 self.reactions.retain(|reaction| !given(reaction, emoji));
                 if self.reactions.len() == before {
-                    return Err(StoreError::MessageNotFound("emoji"));
+                    return Ok(Changed::Nothing(None));
                 }
             }
         }
-        Ok(None)
+        Ok(Changed::Text)
     }
 
     /// Gives a text another body, and takes theirs from the edits before.

@@ -46,6 +46,8 @@ struct State {
     rooms: HashMap<RoomId, RoomState>,
     outbox: BTreeMap<Uuid, OutboxRow>,
     sessions: HashMap<(UserId, SessionId), sessions::Row>,
+    /// Whose sessions were ended, in that order.
+    endings: Vec<UserId>,
 }
 
 struct OutboxRow {

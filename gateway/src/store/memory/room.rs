@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
-    model::{EntryKind, Member, Message, Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId},
+    model::{
+        Content, EntryKind, Member, Message, MessageId, Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User,
+        UserId,
+    },
     store::limits::{PREVIEW_CHARS, UNREAD_WINDOW},
 };
 
@@ -22,6 +25,8 @@ pub(super) struct RoomState {
     /// Digests of first bodies that are gone.
     pub(super) first_bodies: HashMap<Seq, [u8; 32]>,
     pub(super) reactions: Vec<Given>,
+    /// Reactions and ends of them that changed nothing, and the entry that each was answered with; an end may have found none.
+    pub(super) idle: HashMap<MessageId, (UserId, Content, Option<Seq>)>,
 }
 
 /// A member and what only the store knows of them.
@@ -52,6 +57,7 @@ impl RoomState {
             messages: Vec::new(),
             first_bodies: HashMap::new(),
             reactions: Vec::new(),
+            idle: HashMap::new(),
         }
     }
 

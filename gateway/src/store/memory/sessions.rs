@@ -5,13 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{MemoryStore, now};
+use super::{MemoryStore, State, now};
 use crate::{
     model::{SessionId, User, UserId},
     store::{
         StoreError,
         sessions::{
-            MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore, SessionView,
+            Ended, MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore, SessionView,
             TokenHash,
         },
     },
@@ -26,6 +26,17 @@ pub(super) struct Row {
     expires_at: Timestamp,
     ends_at: Timestamp,
     user_agent: String,
+}
+
+impl State {
+    /// Ends a session; false when it had ended.
+    fn end(&mut self, key: (UserId, SessionId)) -> bool {
+        let ended = self.sessions.remove(&key).is_some();
+        if ended {
+            self.endings.push(key.0);
+        }
+        ended
+    }
 }
 
 fn after(start: Timestamp, time: Duration) -> Timestamp {
@@ -54,7 +65,9 @@ impl SessionStore for MemoryStore {
         mine.sort_by_key(|((_, id), row)| std::cmp::Reverse((*id == new.id, row.used_at, *id)));
         let over = mine.iter().enumerate().filter(|(n, (_, row))| *n >= MAX_SESSIONS || row.expires_at <= now);
         let over: Vec<_> = over.map(|(_, (key, _))| **key).filter(|(_, id)| *id != new.id).collect();
-        over.iter().for_each(|key| drop(state.sessions.remove(key)));
+        for key in over {
+            state.end(key);
+        }
         Ok(())
     }
 
@@ -81,19 +94,22 @@ impl SessionStore for MemoryStore {
             }
         }
         let reused = row.expires_at > now;
-        state.sessions.remove(&key);
+        state.end(key);
         Ok(if reused { Refreshed::Reused } else { Refreshed::Ended })
     }
 
     async fn end_session(&self, user: UserId, session: SessionId) -> Result<bool, StoreError> {
-        Ok(self.lock()?.sessions.remove(&(user, session)).is_some())
+        Ok(self.lock()?.end((user, session)))
     }
 
     async fn end_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<u64, StoreError> {
         let mut state = self.lock()?;
-        let before = state.sessions.len();
-        state.sessions.retain(|(owner, id), _| *owner != user || Some(*id) == keep);
-        Ok(u64::try_from(before - state.sessions.len()).unwrap_or(u64::MAX))
+        let mine = state.sessions.keys().filter(|(owner, id)| *owner == user && Some(*id) != keep);
+        let mine: Vec<_> = mine.copied().collect();
+        for key in &mine {
+            state.end(*key);
+        }
+        Ok(u64::try_from(mine.len()).unwrap_or(u64::MAX))
     }
 
     async fn sessions(&self, user: UserId) -> Result<Vec<SessionView>, StoreError> {
@@ -122,6 +138,17 @@ impl SessionStore for MemoryStore {
         let now = now();
         let ended = sessions.iter().filter(|key| state.sessions.get(key).is_none_or(|row| row.expires_at <= now));
         Ok(ended.map(|(_, id)| *id).collect())
+    }
+
+    fn ended_parts(&self) -> usize {
+        1
+    }
+
+    async fn ended_since(&self, _: usize, mark: Option<i64>) -> Result<Ended, StoreError> {
+        let state = self.lock()?;
+        let all = state.endings.len();
+        let from = mark.map_or(all, |mark| usize::try_from(mark).unwrap_or(all).min(all));
+        Ok(Ended { mark: i64::try_from(all).unwrap_or(i64::MAX), users: state.endings[from..].to_vec() })
     }
 
     async fn change_password(&self, new: NewPassword) -> Result<bool, StoreError> {

@@ -3,7 +3,12 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{PostgresStore, entry_row::EntryRow, timestamp};
+use super::{
+    PostgresStore,
+    commits::{Entry, Outcome},
+    entry_row::EntryRow,
+    timestamp,
+};
 use crate::{
     model::{Content, Reaction, RoomId, Seq, UserId},
     store::{
@@ -13,22 +18,23 @@ use crate::{
 };
 
 /// seq, sender_name, at_ms, duplicate, mentions
-type Stored = (Seq, String, i64, bool, Vec<Uuid>);
+pub(super) type Stored = (Seq, String, i64, bool, Vec<Uuid>);
 
 impl PostgresStore {
     pub(super) async fn insert_entry(&self, new: NewMessage) -> Result<Sent, StoreError> {
         let (slot, outbox) = (self.slot(new.room.0), Uuid::now_v7());
-        let (seq, sender_name, at, duplicate, mentions) = self
-            .on_slot(slot, |pool| {
-                let new = &new;
-                async move {
-                    match &new.content {
-                        Content::Text { .. } => insert_text(&pool, slot, new, outbox).await,
-                        _ => insert_change(&pool, slot, new, outbox).await,
-                    }
-                }
-            })
-            .await?;
+        let outcome = match (&new.content, self.lanes_of(slot)) {
+            (Content::Text { .. }, Some(lanes)) => lanes.store(Entry { new, slot, outbox }).await?,
+            _ => Outcome::Alone(new),
+        };
+        let (new, (seq, sender_name, at, duplicate, mentions)) = match outcome {
+            Outcome::Stored(new, stored) => (new, stored),
+            Outcome::Refused(error) => return Err(error),
+            Outcome::Alone(new) => {
+                let stored = Box::pin(self.insert_alone(&new, slot, outbox)).await?;
+                (new, stored.ok_or(StoreError::MessageNotFound("emoji"))?)
+            }
+        };
         let mentions = mentions.into_iter().map(UserId).collect();
         let message = new.stored(seq, sender_name, timestamp(at), mentions);
         let event = || OutboxEvent {
@@ -37,6 +43,17 @@ impl PostgresStore {
         };
         let events = if duplicate { Vec::new() } else { vec![event()] };
         Ok(Sent { message, duplicate, events })
+    }
+
+    /// `None` where there is no reaction to end.
+    async fn insert_alone(&self, new: &NewMessage, slot: i32, outbox: Uuid) -> Result<Option<Stored>, StoreError> {
+        self.on_slot(slot, |pool| async move {
+            match &new.content {
+                Content::Text { .. } => insert_text(&pool, slot, new, outbox).await.map(Some),
+                _ => insert_change(&pool, slot, new, outbox).await,
+            }
+        })
+        .await
     }
 
     /// A page; without a user no membership is checked, and an absent room is an empty page.
@@ -103,7 +120,13 @@ impl PostgresStore {
     }
 }
 
-async fn insert_text(pool: &PgPool, slot: i32, new: &NewMessage, outbox: Uuid) -> Result<Stored, sqlx::Error> {
+/// Stores a text in a transaction of its own.
+pub(super) async fn insert_text(
+    pool: &PgPool,
+    slot: i32,
+    new: &NewMessage,
+    outbox: Uuid,
+) -> Result<Stored, sqlx::Error> {
     let mentions: Vec<Uuid> = new.content.mentions().iter().map(|user| user.0).collect();
     sqlx::query_as(
         "select seq, sender_name, at_ms, duplicate, mentions from chat.send_message($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -120,9 +143,43 @@ async fn insert_text(pool: &PgPool, slot: i32, new: &NewMessage, outbox: Uuid) -
     .await
 }
 
-async fn insert_change(pool: &PgPool, slot: i32, new: &NewMessage, outbox: Uuid) -> Result<Stored, sqlx::Error> {
-    sqlx::query_as(
-        "select seq, sender_name, at_ms, duplicate, '{}'::uuid[] from chat.change_message($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+/// Stores texts in one transaction; those that were stored, each with its place from 1.
+pub(super) async fn insert_texts(pool: &PgPool, entries: &[Entry]) -> Result<Vec<(i64, Stored)>, sqlx::Error> {
+    fn all<'a, T>(entries: &'a [Entry], field: impl Fn(&'a Entry) -> T) -> Vec<T> {
+        entries.iter().map(field).collect()
+    }
+    // An array of arrays would need parts of one length, so each list travels as PostgreSQL writes it.
+    let mentions = |entry: &Entry| {
+        let mentions = entry.new.content.mentions();
+        let ids = || mentions.iter().map(|user| user.0.to_string()).collect::<Vec<_>>().join(",");
+        (!mentions.is_empty()).then(|| format!("{{{}}}", ids()))
+    };
+    let rows: Vec<(i64, Seq, String, i64, Vec<Uuid>)> = sqlx::query_as(
+        "select place, seq, sender_name, at_ms, mentions from chat.send_messages($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(all(entries, |entry| entry.slot))
+    .bind(all(entries, |entry| entry.new.room.0))
+    .bind(all(entries, |entry| entry.new.message_id.0))
+    .bind(all(entries, |entry| entry.new.sender.0))
+    .bind(all(entries, |entry| entry.new.content.body()))
+    .bind(all(entries, |entry| entry.new.content.reply_to()))
+    .bind(all(entries, mentions))
+    .bind(all(entries, |entry| entry.outbox))
+    .fetch_all(pool)
+    .await?;
+    let stored = |(place, seq, name, at, mentions)| (place, (seq, name, at, false, mentions));
+    Ok(rows.into_iter().map(stored).collect())
+}
+
+/// `None` where there is no reaction to end.
+async fn insert_change(
+    pool: &PgPool,
+    slot: i32,
+    new: &NewMessage,
+    outbox: Uuid,
+) -> Result<Option<Stored>, sqlx::Error> {
+    let (seq, sender_name, at, duplicate): (Option<Seq>, Option<String>, Option<i64>, bool) = sqlx::query_as(
+        "select seq, sender_name, at_ms, duplicate from chat.change_entry($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(slot)
     .bind(new.room.0)
@@ -134,5 +191,7 @@ async fn insert_change(pool: &PgPool, slot: i32, new: &NewMessage, outbox: Uuid)
     .bind(outbox)
     .bind(i32::try_from(MAX_REACTIONS).unwrap_or(i32::MAX))
     .fetch_one(pool)
-    .await
+    .await?;
+    let stored = |((seq, sender_name), at)| (seq, sender_name, at, duplicate, Vec::new());
+    Ok(seq.zip(sender_name).zip(at).map(stored))
 }

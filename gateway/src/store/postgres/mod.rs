@@ -1,9 +1,10 @@
 //! The store on sharded PostgreSQL. Every call is one statement, a guarded function of `chat-shards`, hence one transaction
-//! and one round trip; gateways have no table privilege.
+//! and one round trip; gateways have no table privilege. Texts that come together share one (`commits.rs`).
 //!
 //! A shard that is away slows nobody else: each has its own bounded pool and its own prober (`probe.rs`), and once it has
 //! been away for a few seconds its requests fail at once.
 
+mod commits;
 mod connect;
 mod directory;
 mod entry_row;
@@ -43,6 +44,8 @@ const HEALTH_BUDGET: Duration = Duration::from_secs(2);
 pub struct PostgresStore {
     slots: u32,
     shards: Vec<Arc<shard::Shard>>,
+    /// Of each shard.
+    lanes: Vec<commits::Lanes>,
     directory: Arc<directory::Directory>,
     /// Where the next sweep of the outboxes begins, so that a busy shard does not starve the others.
     sweep: AtomicUsize,
@@ -66,12 +69,18 @@ impl PostgresStore {
         for shard in &shards {
             probers.spawn(probe::run(shard.clone(), directory.clone(), expected.clone()));
         }
-        Self { slots, shards, directory, sweep: AtomicUsize::new(0), _probers: probers }
+        let lanes = shards.iter().map(commits::Lanes::start).collect();
+        Self { slots, shards, lanes, directory, sweep: AtomicUsize::new(0), _probers: probers }
     }
 
     /// The slot of an id.
     fn slot(&self, id: Uuid) -> i32 {
         chat_shards::slot_of(id, self.slots)
+    }
+
+    /// The lanes of the shard that owns a slot, as far as is known.
+    fn lanes_of(&self, slot: i32) -> Option<&commits::Lanes> {
+        self.directory.shard_of(slot).and_then(|index| self.lanes.get(index))
     }
 }
 

@@ -121,6 +121,31 @@ impl PostgresStore {
         }
     }
 
+    /// Calls `op` on one shard, once, and not at all while it is known to be away: for what is asked again soon anyway.
+    pub(super) async fn once<T, F, Fut>(&self, shard: &Shard, op: F) -> Result<T, StoreError>
+    where
+        F: Fn(PgPool) -> Fut,
+        Fut: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let away = shard.status().borrow().away.clone();
+        let pool = match (away, shard.pool()) {
+            (None, Some(pool)) => pool,
+            (Some(cause), _) => return Err(unavailable(&shard.name, cause.message)),
+            (None, None) => return Err(unavailable(&shard.name, "no pool")),
+        };
+        match timeout(ATTEMPT, op(pool)).await {
+            Ok(answer) => answer.map_err(|error| match classify(&error) {
+                Failure::Final(error) => error,
+                Failure::Away(cause) => {
+                    shard.look(true);
+                    unavailable(&shard.name, cause.message)
+                }
+                _ => unavailable(&shard.name, error.to_string()),
+            }),
+            Err(_) => Err(unavailable(&shard.name, "no answer within 3 s")),
+        }
+    }
+
     /// The pool of a shard that answers; waits while it has been away for less than the budget.
     async fn wait_for(&self, shard: &Shard, started: Instant, last: Option<Cause>) -> Result<PgPool, Cause> {
         let mut status = shard.status();

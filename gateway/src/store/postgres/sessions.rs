@@ -14,7 +14,8 @@ use crate::{
     store::{
         StoreError,
         sessions::{
-            MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore, SessionView,
+            Ended, MAX_ENDED, MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore,
+            SessionView,
         },
     },
 };
@@ -180,6 +181,25 @@ impl SessionStore for PostgresStore {
             ended.extend(asked.remove(&user).into_iter().flatten().filter(|session| !live.contains(&session.0)));
         }
         Ok(ended)
+    }
+
+    fn ended_parts(&self) -> usize {
+        self.shards.len()
+    }
+
+    async fn ended_since(&self, part: usize, mark: Option<i64>) -> Result<Ended, StoreError> {
+        let shard = self.shards.get(part).ok_or_else(|| StoreError::Internal(format!("there is no shard {part}")))?;
+        let limit = i32::try_from(MAX_ENDED).unwrap_or(i32::MAX).saturating_add(1);
+        let (mark, users): (i64, Vec<Uuid>) = self
+            .once(shard, |pool| async move {
+                sqlx::query_as("select next, users from chat.ended_since($1, $2)")
+                    .bind(mark)
+                    .bind(limit)
+                    .fetch_one(&pool)
+                    .await
+            })
+            .await?;
+        Ok(Ended { mark, users: users.into_iter().map(UserId).collect() })
     }
 
     async fn change_password(&self, new: NewPassword) -> Result<bool, StoreError> {

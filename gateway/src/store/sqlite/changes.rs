@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{members, messages, rooms};
 use crate::{
-    model::{Content, Message, RoomId, Seq},
+    model::{Content, RoomId, Seq},
     store::{
         NewMessage, StoreError,
         changes::{Actor, REACTIONS, check, digest},
@@ -12,14 +12,16 @@ use crate::{
     },
 };
 
-/// Brings the text up to date for the entry that will stand at `seq`. A reaction that is there already changes nothing: the entry that
-/// made it is returned, and the number is given back.
-pub(super) fn apply(
-    connection: &Connection,
-    new: &NewMessage,
-    seq: Seq,
-    at_ms: i64,
-) -> Result<Option<Message>, StoreError> {
+/// What became of a change.
+pub(super) enum Changed {
+    /// The text is another one now.
+    Text,
+    /// It is as it was: the reaction is there already, by the entry at this seq, or there is none to end.
+    Nothing(Option<Seq>),
+}
+
+/// Brings the text up to date for the entry that will stand at `seq`.
+pub(super) fn apply(connection: &Connection, new: &NewMessage, seq: Seq, at_ms: i64) -> Result<Changed, StoreError> {
     let target = new.content.target().ok_or(StoreError::MessageNotFound("target"))?;
     let text = messages::at(connection, new.room, target)?;
     let role = members::role(connection, new.room, new.sender)?.ok_or(StoreError::RoomNotFound)?;
@@ -38,11 +40,11 @@ pub(super) fn apply(
             let sql = "delete from reactions where room_id = ?1 and target = ?2 and user_id = ?3 and emoji = ?4";
             let gone = connection.prepare_cached(sql)?.execute((new.room.0, target, new.sender.0, emoji))?;
             if gone == 0 {
-                return Err(StoreError::MessageNotFound("emoji"));
+                return Ok(Changed::Nothing(None));
             }
         }
     }
-    Ok(None)
+    Ok(Changed::Text)
 }
 
 /// Gives a text another body, and takes theirs from the edits before.
@@ -69,22 +71,14 @@ fn replace_body(
     Ok(())
 }
 
-fn react(
-    connection: &Connection,
-    new: &NewMessage,
-    target: Seq,
-    emoji: &str,
-    seq: Seq,
-) -> Result<Option<Message>, StoreError> {
+fn react(connection: &Connection, new: &NewMessage, target: Seq, emoji: &str, seq: Seq) -> Result<Changed, StoreError> {
     let sql = "select seq from reactions where room_id = ?1 and target = ?2 and user_id = ?3 and emoji = ?4";
     let there = connection
         .prepare_cached(sql)?
         .query_row((new.room.0, target, new.sender.0, emoji), |row| row.get(0))
         .optional()?;
-    if let Some(there) = there {
-        let sql = "update rooms set last_seq = last_seq - 1 where id = ?1";
-        connection.prepare_cached(sql)?.execute([new.room.0])?;
-        return messages::at(connection, new.room, there);
+    if there.is_some() {
+        return Ok(Changed::Nothing(there));
     }
     let sql = "select count(*) from reactions where room_id = ?1 and target = ?2 and user_id = ?3";
     let count: i64 = connection.prepare_cached(sql)?.query_row((new.room.0, target, new.sender.0), |row| row.get(0))?;
@@ -93,5 +87,5 @@ fn react(
     }
     let sql = "insert into reactions (room_id, target, user_id, emoji, seq) values (?1, ?2, ?3, ?4, ?5)";
     connection.prepare_cached(sql)?.execute((new.room.0, target, new.sender.0, emoji, seq))?;
-    Ok(None)
+    Ok(Changed::Text)
 }

@@ -3,7 +3,11 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use uuid::Uuid;
 
-use super::{changes, members, now_ms, outbox, timestamp};
+use super::{
+    answers::{self, Answer},
+    changes::{self, Changed},
+    members, now_ms, outbox, timestamp,
+};
 use crate::{
     model::{Content, EntryKind, Message, MessageId, Reaction, RoomId, Seq, UserId},
     store::{Entries, NewMessage, Page, Sent, StoreError, StoredEvent, View, changes::is_repeat, limits::MAX_PAGE},
@@ -39,7 +43,7 @@ pub(super) fn at(connection: &Connection, room: RoomId, seq: Seq) -> Result<Opti
 }
 
 /// Stores an entry under the next seq of its room, or finds the one that was stored under this id.
-pub(super) fn send(connection: &Connection, new: NewMessage) -> Result<Sent, StoreError> {
+pub(super) fn send(connection: &Connection, new: NewMessage) -> Result<Answer, StoreError> {
     let sql = "select display_name from members where room_id = ?1 and user_id = ?2";
     let name: Option<String> =
         connection.prepare_cached(sql)?.query_row((new.room.0, new.sender.0), |row| row.get(0)).optional()?;
@@ -54,11 +58,14 @@ pub(super) fn send(connection: &Connection, new: NewMessage) -> Result<Sent, Sto
         }
         // As it was stored first, whatever has become of it.
         let first = new.stored(first.seq, first.sender_name, first.at, first.mentions);
-        return Ok(Sent { message: first, duplicate: true, events: Vec::new() });
+        return Ok(Ok(Sent { message: first, duplicate: true, events: Vec::new() }));
+    }
+    if let Some(answer) = answers::find(connection, &new)? {
+        return Ok(answer);
     }
 
-    let sql = "update rooms set last_seq = last_seq + 1 where id = ?1 returning last_seq";
-    let seq = connection.prepare_cached(sql)?.query_row([new.room.0], |row| row.get(0))?;
+    let sql = "select last_seq + 1 from rooms where id = ?1";
+    let seq: Seq = connection.prepare_cached(sql)?.query_row([new.room.0], |row| row.get(0))?;
     let at_ms = now_ms();
     let mentions = match &new.content {
         Content::Text { reply_to, mentions, .. } => {
@@ -70,17 +77,17 @@ pub(super) fn send(connection: &Connection, new: NewMessage) -> Result<Sent, Sto
             members::among(connection, new.room, mentions)?
         }
         _ => {
-            if let Some(there) = changes::apply(connection, &new, seq, at_ms)? {
-                let message = new.stored(there.seq, there.sender_name, there.at, Vec::new());
-                return Ok(Sent { message, duplicate: true, events: Vec::new() });
+            if let Changed::Nothing(there) = changes::apply(connection, &new, seq, at_ms)? {
+                return answers::keep(connection, new, there);
             }
             Vec::new()
         }
     };
+    connection.prepare_cached("update rooms set last_seq = ?2 where id = ?1")?.execute((new.room.0, seq))?;
     let message = new.stored(seq, sender_name, timestamp(at_ms), mentions);
     insert(connection, &message)?;
     let event = outbox::push(connection, message.room, StoredEvent::Message { message: message.clone() })?;
-    Ok(Sent { message, duplicate: false, events: vec![event] })
+    Ok(Ok(Sent { message, duplicate: false, events: vec![event] }))
 }
 
 fn insert(connection: &Connection, message: &Message) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@
 //! (`synchronous = FULL`): a kill at any moment loses nothing that was acknowledged, and many writers share one `fsync`. Reads go to two
 //! more threads and never wait for a writer. A file belongs to one process at a time, held by a lock beside it.
 
+mod answers;
 mod changes;
 mod failure;
 mod members;
@@ -222,7 +223,7 @@ impl Store for SqliteStore {
     }
 
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {
-        self.write(move |connection| messages::send(connection, new)).await
+        self.write(move |connection| messages::send(connection, new)).await?
     }
 
     async fn history(

@@ -8,7 +8,12 @@ use super::OpenError;
 use crate::store::StoreError;
 
 /// Steps from an empty file to the newest schema; the number of those done stands in `user_version`. Steps are only ever added.
-const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;

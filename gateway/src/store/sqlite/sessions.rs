@@ -11,8 +11,8 @@ use crate::{
     store::{
         StoreError,
         sessions::{
-            MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore, SessionView,
-            TokenHash,
+            Ended, MAX_ENDED, MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore,
+            SessionView, TokenHash,
         },
     },
 };
@@ -63,6 +63,14 @@ impl SessionStore for SqliteStore {
             Ok(ended)
         })
         .await
+    }
+
+    fn ended_parts(&self) -> usize {
+        1
+    }
+
+    async fn ended_since(&self, _: usize, mark: Option<i64>) -> Result<Ended, StoreError> {
+        self.read(move |connection| endings(connection, mark)).await
     }
 
     async fn change_password(&self, new: NewPassword) -> Result<bool, StoreError> {
@@ -173,4 +181,14 @@ fn list(connection: &Connection, user: UserId) -> Result<Vec<SessionView>, Store
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn endings(connection: &Connection, mark: Option<i64>) -> Result<Ended, StoreError> {
+    let newest =
+        connection.prepare_cached("select coalesce(max(n), 0) from endings")?.query_row([], |row| row.get(0))?;
+    let sql = "select user_id from endings where n > ?1 and n <= ?2 order by n limit ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let limit = i64::try_from(MAX_ENDED).unwrap_or(i64::MAX).saturating_add(1);
+    let rows = statement.query_map((mark.unwrap_or(newest), newest, limit), |row| Ok(UserId(row.get(0)?)))?;
+    Ok(Ended { mark: newest, users: rows.collect::<Result<_, _>>()? })
 }

@@ -8,7 +8,8 @@ class FakeSocket {
   static all = [];
   readyState = 1;
   sent = [];
-  constructor() {
+  constructor(_, offered) {
+    this.offered = offered;
     FakeSocket.all.push(this);
     queueMicrotask(() => this.onopen?.());
   }
@@ -70,12 +71,12 @@ export const session = (refresh_token, life = 3600) => ({
 export const connections = () => FakeSocket.all.length;
 
 /** `more` replaces handlers. */
-export function start(first = session("r1"), more = {}) {
+export function start(first = session("r1"), more = {}, options = {}) {
   FakeSocket.all = [];
   globalThis.WebSocket = FakeSocket;
   const seen = [];
   const handlers = { status() {}, welcome() {}, renewed() {}, event: (event) => event.type === "message" && seen.push(event.message.seq) };
-  const client = new ChatClient("http://localhost", first, { ...handlers, ...more });
+  const client = new ChatClient("http://localhost", first, { ...handlers, ...more }, options);
   client.start();
   running.push(client);
   return { client, seen };

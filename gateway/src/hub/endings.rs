@@ -1,0 +1,48 @@
+//! Reads from the store whose sessions were ended: what the broker did not tell, because it was away or lost the word, is known a second
+//! later. One question for each shard and second, whatever the number of connections, and an answer that is empty unless somebody
+//! somewhere signs out.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::Hub;
+use crate::store::sessions::{ENDED_KEPT, Ended, MAX_ENDED};
+
+/// How often a shard is asked. With the check of the user that follows, a session ends everywhere within two seconds.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Age of the last answer from which on the store may have forgotten something since.
+const TRUST: Duration = Duration::from_secs(ENDED_KEPT.as_secs() / 2);
+
+/// Asks one part of the store, without end.
+pub(super) async fn read(hub: Arc<Hub>, part: usize) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last: Option<(i64, Instant)> = None;
+    loop {
+        ticks.tick().await;
+        let begun = Instant::now();
+        let mark = last.map(|(mark, _)| mark);
+        match hub.services.store.ended_since(part, mark).await {
+            Ok(ended) => {
+                take(&hub, last, &ended);
+                last = Some((ended.mark, begun));
+            }
+            Err(error) => tracing::debug!(part, %error, "ended sessions could not be read"),
+        }
+    }
+}
+
+fn take(hub: &Hub, last: Option<(i64, Instant)>, ended: &Ended) {
+    let known = last.is_some_and(|(mark, at)| mark <= ended.mark && at.elapsed() < TRUST);
+    if !known || ended.users.len() > MAX_ENDED {
+        hub.dispatch.suspects.add_everyone();
+        return;
+    }
+    for user in &ended.users {
+        if !hub.dispatch.registry.of(*user).is_empty() {
+            hub.dispatch.suspects.add(*user);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What keeps the page safe: headers, and text that stays text in the real Chromium.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use crate::place::Place;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_carries_the_headers_that_keep_a_page_safe() {
+    let place = Place::open().await;
+    for path in ["/", "/index.html", "/main.js", "/style.css", "/v1/config", "/v1/sessions", "/nothing", "/v1/ws"] {
+        let answer = place.get(path, &[]).await;
+        let header = |name: &str| answer.header(name).unwrap_or_else(|| panic!("{path} lacks {name}"));
+        let policy = header("content-security-policy");
+        let rule = |name: &str| {
+            let rules = policy.split(';').map(str::trim);
+            let found = rules.filter_map(|rule| rule.strip_prefix(name)).map(str::trim).next();
+            found.unwrap_or_else(|| panic!("{path}: no {name} in {policy}")).to_owned()
+        };
+        for (name, value) in [
+            ("default-src", "'none'"),
+            ("script-src", "'self'"),
+            ("style-src", "'self'"),
+            ("img-src", "'self'"),
+            ("base-uri", "'none'"),
+            ("form-action", "'self'"),
+            ("frame-ancestors", "'none'"),
+            ("require-trusted-types-for", "'script'"),
+            ("trusted-types", "'none'"),
+        ] {
+            assert_eq!(rule(name), value, "{path}");
+        }
+        assert_eq!(rule("connect-src"), format!("'self' ws://{0} wss://{0}", place.at));
+        assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("data:"), "{policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(header(name), value, "{path}");
+        }
+    }
+    // Nothing in the page would need more than that.
+    let page = place.get("/", &[]).await.text();
+    for inline in ["<style", "style=\"", " onclick=", " onload=", "javascript:", "<script>"] {
+        assert!(!page.contains(inline), "{inline}");
+    }
+    assert_eq!(page.matches("<script").count(), page.matches("<script type=\"module\" src=\"").count());
+}
+
+/// Runs the browser test of hostile texts against a gateway.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_texts_stay_texts_in_the_real_browser() {
+    let place = Place::open_with(|config| {
+        config.limits.messages_per_second = 1_000;
+        config.limits.message_burst = 1_000;
+    })
+    .await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+    if !folder.join("node_modules/.package-lock.json").exists() {
+        let install = std::process::Command::new("npm")
+            .args(["ci", "--silent", "--no-audit", "--no-fund"])
+            .current_dir(&folder)
+            .status();
+        let installed = install.is_ok_and(|status| status.success());
+        assert!(installed, "Node.js 20 or newer with npm is needed; on Debian: apt-get install nodejs npm");
+    }
+    let mut command = tokio::process::Command::new("node");
+    command.args(["--test", "tests/hostile.browser.mjs"]).current_dir(&folder);
+    let artifacts = tempfile::tempdir().unwrap();
+    command
+        .env("CHAT_URLS", format!("http://{0},http://{0}", place.at))
+        .env("CHAT_ARTIFACTS", artifacts.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let status = tokio::time::timeout(Duration::from_secs(240), command.status()).await.expect("it hangs").unwrap();
+    assert!(status.success(), "the browser test failed, see above");
+}

@@ -1,0 +1,190 @@
+//! A Redis Cluster of three primaries, and of as many replicas as a test wants.
+
+use std::{path::PathBuf, time::Duration};
+
+use redis::aio::MultiplexedConnection;
+use tempfile::TempDir;
+
+use super::{
+    eventually, free_port,
+    redis::{admin, redis_server},
+    server::{Server, Service},
+    write_once,
+};
+
+/// Nodes that own slots at the start.
+pub const PRIMARIES: usize = 3;
+const SLOTS: u32 = 16_384;
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub struct RedisCluster {
+    servers: Vec<Server>,
+    ports: Vec<u16>,
+    /// Where clients are told to go, if that is not the port itself.
+    announced: Vec<u16>,
+    dir: TempDir,
+}
+
+impl Service for RedisCluster {
+    async fn start() -> Self {
+        Self::start_with(PRIMARIES).await
+    }
+
+    async fn up(&self) {
+        for index in 0..self.ports.len() {
+            if !self.servers[index].runs() {
+                self.launch(index);
+            }
+        }
+        for server in &self.servers {
+            server.listens().await;
+        }
+        self.agrees().await;
+    }
+
+    fn servers(&self) -> Vec<&Server> {
+        self.servers.iter().collect()
+    }
+}
+
+impl RedisCluster {
+    /// Starts so many nodes; those after the first three replicate one of these each.
+    pub async fn start_with(nodes: usize) -> Self {
+        let ports: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
+        Self::start_on(ports.clone(), ports).await
+    }
+
+    /// Starts nodes on these ports, which send clients to those others.
+    pub async fn start_on(ports: Vec<u16>, announced: Vec<u16>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let server = |port: &u16| Server::new("a node of Redis", dir.path().join(format!("log-{port}")), vec![*port]);
+        let cluster = Self { servers: ports.iter().map(server).collect(), ports, announced, dir };
+        for index in 0..cluster.ports.len() {
+            cluster.launch(index);
+        }
+        for server in &cluster.servers {
+            server.listens().await;
+        }
+        cluster.join().await;
+        cluster
+    }
+
+    fn launch(&self, index: usize) {
+        let (port, announced) = (self.ports[index], self.announced[index]);
+        let mut command = redis_server(self.dir.path(), port);
+        command.args(["--masterauth", "secret", "--repl-diskless-sync-delay", "0", "--cluster-enabled", "yes"]);
+        command.args(["--cluster-config-file", &format!("nodes-{port}.conf"), "--cluster-node-timeout", "1500"]);
+        // The usual bus port, 10,000 above, may be another's.
+        command.args(["--cluster-port", &self.bus(index).to_string()]);
+        command.args(["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", &announced.to_string()]);
+        self.servers[index].launch(&mut command);
+    }
+
+    /// The bus port of a node: kept in a file, since it must stay.
+    fn bus(&self, index: usize) -> u16 {
+        let file = self.dir.path().join(format!("bus-{}", self.ports[index]));
+        if let Ok(bus) = std::fs::read_to_string(&file) {
+            return bus.parse().unwrap();
+        }
+        let bus = free_port();
+        std::fs::write(file, bus.to_string()).unwrap();
+        bus
+    }
+
+    /// A connection to a node, past everything that a test put before it.
+    pub async fn node(&self, index: usize) -> MultiplexedConnection {
+        admin(self.ports[index], "secret").await
+    }
+
+    async fn cluster<T: redis::FromRedisValue>(&self, index: usize, words: &[&str]) -> T {
+        redis::cmd("CLUSTER").arg(words).query_async(&mut self.node(index).await).await.unwrap()
+    }
+
+    /// The id of a node.
+    pub async fn id(&self, index: usize) -> String {
+        self.cluster(index, &["MYID"]).await
+    }
+
+    async fn join(&self) {
+        for index in 1..self.ports.len() {
+            let (port, bus) = (self.ports[index].to_string(), self.bus(index).to_string());
+            self.cluster::<()>(0, &["MEET", "127.0.0.1", &port, &bus]).await;
+        }
+        let primaries = PRIMARIES.min(self.ports.len());
+        for index in 0..primaries {
+            let first = SLOTS * u32::try_from(index).unwrap() / u32::try_from(primaries).unwrap();
+            let end = SLOTS * (u32::try_from(index).unwrap() + 1) / u32::try_from(primaries).unwrap();
+            self.cluster::<()>(index, &["ADDSLOTSRANGE", &first.to_string(), &(end - 1).to_string()]).await;
+        }
+        self.agrees().await;
+        for index in primaries..self.ports.len() {
+            let primary = self.id(index - primaries).await;
+            eventually("a node knows its primary", MINUTE, async || {
+                let mut command = redis::cmd("CLUSTER");
+                command.arg("REPLICATE").arg(&primary).query_async::<()>(&mut self.node(index).await).await.is_ok()
+            })
+            .await;
+        }
+        for index in primaries..self.ports.len() {
+            eventually("a replica is in step", MINUTE, async || {
+                let role: Vec<redis::Value> =
+                    redis::cmd("ROLE").query_async(&mut self.node(index).await).await.unwrap();
+                role[0] == redis::Value::BulkString(b"slave".to_vec())
+                    && role[3] == redis::Value::BulkString(b"connected".to_vec())
+            })
+            .await;
+        }
+        self.agrees().await;
+    }
+
+    /// Waits until every running node sees all slots covered, and as many nodes as there are.
+    pub async fn agrees(&self) {
+        let all = format!("cluster_known_nodes:{}", self.ports.len());
+        eventually("the nodes agree", MINUTE, async || {
+            for index in 0..self.ports.len() {
+                if self.servers[index].runs() {
+                    let info: String = self.cluster(index, &["INFO"]).await;
+                    if !info.contains("cluster_state:ok") || !info.contains(&all) {
+                        return false;
+                    }
+                }
+            }
+            true
+        })
+        .await;
+    }
+
+    /// Waits until a node owns slots.
+    pub async fn owns_slots(&self, index: usize) {
+        eventually("a replica takes over", MINUTE, async || {
+            let role: Vec<redis::Value> = redis::cmd("ROLE").query_async(&mut self.node(index).await).await.unwrap();
+            role[0] == redis::Value::BulkString(b"master".to_vec())
+        })
+        .await;
+    }
+
+    /// Gives slots of one node to another, as resharding does at its end.
+    pub async fn move_slots(&self, slots: std::ops::Range<u16>, to: usize) {
+        let id = self.id(to).await;
+        for slot in slots {
+            // The new owner first, so that no moment is without one.
+            let others = (0..PRIMARIES).filter(|index| *index != to);
+            for index in std::iter::once(to).chain(others) {
+                self.cluster::<()>(index, &["SETSLOT", &slot.to_string(), "NODE", &id]).await;
+            }
+        }
+    }
+
+    /// A URL with this password; the right one is `secret`.
+    pub fn url(&self, password: &str) -> String {
+        let hosts: Vec<String> = self.announced.iter().take(2).map(|port| format!("127.0.0.1:{port}")).collect();
+        format!("redis-cluster://:{password}@{}\n", hosts.join(","))
+    }
+
+    /// A file with the right URL.
+    pub fn url_file(&self) -> PathBuf {
+        let path = self.dir.path().join("url");
+        write_once(&path, &self.url("secret"));
+        path
+    }
+}

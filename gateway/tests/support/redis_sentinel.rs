@@ -1,0 +1,144 @@
+//! A Redis primary and its replica, watched by three sentinels. Servers and sentinels have passwords of their own.
+
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use tempfile::TempDir;
+
+use super::{
+    eventually, free_port,
+    redis::{admin, redis_server},
+    server::{Server, Service},
+    write_once,
+};
+
+/// Name of the service.
+pub const SERVICE: &str = "chat";
+/// Password of the sentinels; the servers' is `secret`.
+pub const SENTINEL_PASSWORD: &str = "watchword";
+
+const SENTINELS: usize = 3;
+
+pub struct RedisSentinel {
+    sentinels: Vec<Server>,
+    servers: Vec<Server>,
+    sentinel_ports: [u16; SENTINELS],
+    ports: [u16; 2],
+    dir: TempDir,
+}
+
+impl Service for RedisSentinel {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (ports, sentinel_ports) = ([free_port(), free_port()], [0; SENTINELS].map(|_| free_port()));
+        let server = |name, port: u16| Server::new(name, dir.path().join(format!("log-{port}")), vec![port]);
+        let this = Self {
+            sentinels: sentinel_ports.iter().map(|port| server("a sentinel", *port)).collect(),
+            servers: ports.iter().map(|port| server("Redis", *port)).collect(),
+            sentinel_ports,
+            ports,
+            dir,
+        };
+        // The first is the primary to begin with.
+        for (index, port) in this.ports.iter().enumerate() {
+            let config = if index == 0 { String::new() } else { format!("replicaof 127.0.0.1 {}\n", this.ports[0]) };
+            // Redis writes down here whose replica it is, so that it knows when it is started again.
+            let config = format!("{config}masterauth secret\nrepl-diskless-sync-delay 0\n");
+            std::fs::write(this.path(&format!("server-{port}.conf")), config).unwrap();
+        }
+        this.up().await;
+        for (server, port) in this.sentinels.iter().zip(this.sentinel_ports) {
+            let config = format!(
+                "port {port}\nbind 127.0.0.1\ndir {}\nrequirepass {SENTINEL_PASSWORD}\n\
+                 sentinel monitor {SERVICE} 127.0.0.1 {} 2\nsentinel auth-pass {SERVICE} secret\n\
+                 sentinel down-after-milliseconds {SERVICE} 1000\nsentinel failover-timeout {SERVICE} 4000\n",
+                this.dir.path().display(),
+                this.ports[0],
+            );
+            let file = this.path(&format!("sentinel-{port}.conf"));
+            std::fs::write(&file, config).unwrap();
+            server.launch(Command::new("redis-server").arg(file).arg("--sentinel"));
+        }
+        for server in &this.sentinels {
+            server.listens().await;
+        }
+        eventually("the sentinels know the replica and each other", Duration::from_secs(60), async || {
+            for port in this.sentinel_ports {
+                let mut question = redis::cmd("SENTINEL");
+                let facts: std::collections::HashMap<String, String> = question
+                    .arg("MASTER")
+                    .arg(SERVICE)
+                    .query_async(&mut admin(port, SENTINEL_PASSWORD).await)
+                    .await
+                    .unwrap();
+                if (facts["num-slaves"].as_str(), facts["num-other-sentinels"].as_str()) != ("1", "2") {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+        this
+    }
+
+    async fn up(&self) {
+        for (server, port) in self.servers.iter().zip(self.ports) {
+            if !server.runs() {
+                let file = self.path(&format!("server-{port}.conf"));
+                let options = redis_server(self.dir.path(), port);
+                server.launch(Command::new("redis-server").arg(file).args(options.get_args()));
+            }
+        }
+        for server in &self.servers {
+            server.listens().await;
+        }
+    }
+
+    fn servers(&self) -> Vec<&Server> {
+        self.servers.iter().collect()
+    }
+}
+
+impl RedisSentinel {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The sentinels.
+    pub fn sentinels(&self) -> &[Server] {
+        &self.sentinels
+    }
+
+    /// Which server says that it is the primary; waits until exactly one does.
+    pub async fn primary(&self) -> &Server {
+        let mut found = None;
+        eventually("there is one primary", Duration::from_secs(60), async || {
+            let mut primaries = Vec::new();
+            for (server, port) in self.servers.iter().zip(self.ports) {
+                if server.runs() {
+                    let role: Vec<redis::Value> =
+                        redis::cmd("ROLE").query_async(&mut admin(port, "secret").await).await.unwrap();
+                    if role[0] == redis::Value::BulkString(b"master".to_vec()) {
+                        primaries.push(server);
+                    }
+                }
+            }
+            found = (primaries.len() == 1).then(|| primaries[0]);
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
+    }
+
+    /// A URL with these passwords of servers and sentinels, of this service.
+    pub fn url(&self, password: &str, sentinel_password: &str, service: &str) -> String {
+        let hosts = self.sentinel_ports.map(|port| format!("127.0.0.1:{port}")).join(",");
+        format!("redis-sentinel://:{password}@{hosts}/{service}?sentinelPassword={sentinel_password}\n")
+    }
+
+    /// A file with the right URL.
+    pub fn url_file(&self) -> PathBuf {
+        let path = self.path("url");
+        write_once(&path, &self.url("secret", SENTINEL_PASSWORD, SERVICE));
+        path
+    }
+}
