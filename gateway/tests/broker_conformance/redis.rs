@@ -193,12 +193,12 @@ async fn slots_that_move_are_followed_in_the_same_session(cluster: &RedisCluster
     let before = b.epoch();
     // The first node gives a tenth of all slots away.
     let start = Instant::now();
-    cluster.move_slots(0..1_600, 1).await;
+    cluster.move_slots(0..1_600, 0, 1).await;
     println!("1600 slots moved in {:?}", start.elapsed());
     epoch_rises(&b, before).await;
     every_room_is_heard(&a, &mut b, 0..1_000, "after").await;
     println!("every room is heard {:?} after the first slot moved", start.elapsed());
-    cluster.move_slots(0..1_600, 0).await;
+    cluster.move_slots(0..1_600, 1, 0).await;
 }
 
 async fn one_node_of_several_that_is_away_takes_only_its_rooms_with_it(cluster: &RedisCluster) {

@@ -163,14 +163,25 @@ impl RedisCluster {
         .await;
     }
 
-    /// Gives slots of one node to another, as resharding does at its end.
-    pub async fn move_slots(&self, slots: std::ops::Range<u16>, to: usize) {
-        let id = self.id(to).await;
+    /// Gives slots of one node to another, as resharding does when the keys are over.
+    pub async fn move_slots(&self, slots: std::ops::Range<u16>, from: usize, to: usize) {
+        let (source, target) = (self.id(from).await, self.id(to).await);
+        let mut nodes = Vec::new();
+        // The new owner first, so that no moment is without one.
+        for index in std::iter::once(to).chain((0..PRIMARIES).filter(|index| *index != to)) {
+            nodes.push(self.node(index).await);
+        }
         for slot in slots {
-            // The new owner first, so that no moment is without one.
-            let others = (0..PRIMARIES).filter(|index| *index != to);
-            for index in std::iter::once(to).chain(others) {
-                self.cluster::<()>(index, &["SETSLOT", &slot.to_string(), "NODE", &id]).await;
+            let set = |how: &str, whom: &str| {
+                let mut command = redis::cmd("CLUSTER");
+                command.arg("SETSLOT").arg(slot).arg(how).arg(whom);
+                command
+            };
+            // Who imports a slot claims it with a newer epoch. Otherwise a node that has yet to hear of it may take it back with its next
+            // ping, and give it away a moment later: then nobody owns it.
+            set("IMPORTING", &source).query_async::<()>(&mut nodes[0]).await.unwrap();
+            for node in &mut nodes {
+                set("NODE", &target).query_async::<()>(node).await.unwrap();
             }
         }
     }
