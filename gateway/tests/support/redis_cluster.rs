@@ -171,17 +171,22 @@ impl RedisCluster {
         for index in std::iter::once(to).chain((0..PRIMARIES).filter(|index| *index != to)) {
             nodes.push(self.node(index).await);
         }
-        for slot in slots {
-            let set = |how: &str, whom: &str| {
-                let mut command = redis::cmd("CLUSTER");
-                command.arg("SETSLOT").arg(slot).arg(how).arg(whom);
-                command
+        // A hundred at a time: each command alone makes a node write its configuration and wait for the disk.
+        for slots in slots.collect::<Vec<_>>().chunks(100) {
+            let set = |ways: &[(&str, &str)]| {
+                let mut pipe = redis::pipe();
+                for slot in slots {
+                    for (way, whom) in ways {
+                        pipe.cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(way).arg(whom).ignore();
+                    }
+                }
+                pipe
             };
             // Who imports a slot claims it with a newer epoch. Otherwise a node that has yet to hear of it may take it back with its next
             // ping, and give it away a moment later: then nobody owns it.
-            set("IMPORTING", &source).query_async::<()>(&mut nodes[0]).await.unwrap();
-            for node in &mut nodes {
-                set("NODE", &target).query_async::<()>(node).await.unwrap();
+            set(&[("IMPORTING", &source), ("NODE", &target)]).query_async::<()>(&mut nodes[0]).await.unwrap();
+            for node in &mut nodes[1..] {
+                set(&[("NODE", &target)]).query_async::<()>(node).await.unwrap();
             }
         }
     }
