@@ -4,12 +4,7 @@
 
 mod support;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{process::Command, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -18,30 +13,11 @@ use chat_gateway_config::Oidc;
 use chat_test_client::{accounts, socket::Socket, wire::Body};
 use hyper::Method;
 use serde_json::{Value, json};
-use support::{eventually, free_port, process::Process};
+use support::{eventually, free_port, npm::packages, process::Process};
 use tokio_util::sync::CancellationToken;
 
 const AUDIENCE: &str = "urn:example:chat";
 const MINUTE: Duration = Duration::from_secs(60);
-
-fn folder(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// Installs the packages that a lock file names, once.
-fn packages(path: &str) -> PathBuf {
-    // Tests of one program run side by side, and one installation at a time is enough.
-    static INSTALLING: Mutex<()> = Mutex::new(());
-    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = folder(path);
-    if !folder.join("node_modules/.package-lock.json").exists() {
-        let install =
-            Command::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&folder).status();
-        let installed = install.is_ok_and(|status| status.success());
-        assert!(installed, "Node.js 20 or newer with npm is needed for {path}; on Debian: apt-get install nodejs npm");
-    }
-    folder
-}
 
 struct Place {
     at: String,

@@ -1,8 +1,8 @@
 //! What keeps the page safe: headers, and text that stays text in the real Chromium.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
-use crate::place::Place;
+use crate::{place::Place, support::npm::packages};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_carries_the_headers_that_keep_a_page_safe() {
@@ -56,15 +56,7 @@ async fn hostile_texts_stay_texts_in_the_real_browser() {
         config.limits.message_burst = 1_000;
     })
     .await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
-    if !folder.join("node_modules/.package-lock.json").exists() {
-        let install = std::process::Command::new("npm")
-            .args(["ci", "--silent", "--no-audit", "--no-fund"])
-            .current_dir(&folder)
-            .status();
-        let installed = install.is_ok_and(|status| status.success());
-        assert!(installed, "Node.js 20 or newer with npm is needed; on Debian: apt-get install nodejs npm");
-    }
+    let folder = packages("web");
     let mut command = tokio::process::Command::new("node");
     command.args(["--test", "tests/hostile.browser.mjs"]).current_dir(&folder);
     let artifacts = tempfile::tempdir().unwrap();

@@ -12,6 +12,7 @@ pub mod behind;
 pub mod kafka;
 pub mod kafka_cluster;
 pub mod lone;
+pub mod npm;
 mod port;
 pub mod postgres;
 pub mod process;

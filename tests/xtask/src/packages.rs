@@ -79,10 +79,11 @@ fn install(needed: &[Needed]) -> Result<()> {
     installed.map_err(|error| error.context(format!("install them by hand as root: {by_hand}")))
 }
 
-/// Installs the npm packages of a folder as its lock file says, once.
+/// Installs the npm packages of a folder as its lock file says, unless that was done since the file was written.
 pub(crate) fn npm_ci(folder: &str) -> Result<()> {
     let folder = paths::root().join(folder);
-    if folder.join("node_modules/.package-lock.json").exists() {
+    let written = |file: &str| folder.join(file).metadata().and_then(|metadata| metadata.modified()).ok();
+    if written("node_modules/.package-lock.json").is_some_and(|done| Some(done) >= written("package-lock.json")) {
         return Ok(());
     }
     let mut install = shell::command("npm", &["ci", "--silent", "--no-audit", "--no-fund"]);
