@@ -1,6 +1,7 @@
 //! Measures the gateway beside two peers on one machine: the same load, in the same run, reported as ratios. `cargo xtask bench` builds
 //! everything and calls this; docs/reference/benchmarks.md explains workloads and figures.
 
+mod flame;
 mod generator;
 mod instructions;
 mod layout;
@@ -41,6 +42,9 @@ struct Args {
     /// Write the figures to this file as JSON, too.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Draw flame graphs of the gateway in W1 and persisted into this folder. Taking stacks costs the gateway some of its processor.
+    #[arg(long, value_name = "FOLDER")]
+    flame: Option<PathBuf>,
     /// Write the instructions that were counted as the new budget instead of comparing with it.
     #[arg(long)]
     write_budget: bool,
@@ -55,8 +59,11 @@ struct Args {
     hotpath: PathBuf,
 }
 
+/// The name of the peer that is ours.
+const GATEWAY: &str = "chat-gateway";
+
 impl Args {
-    fn size(&self, workload: Workload) -> Size {
+    fn size(&self, workload: Workload) -> Size<'_> {
         let many = self.connections.unwrap_or(if self.quick { 2_000 } else { 10_000 }) as usize;
         // Seconds before and in the measurement; connections where they are not `many`.
         let (connections, full, quick) = match workload {
@@ -70,7 +77,8 @@ impl Args {
             Workload::Instructions => (0, (0, 0), (0, 0)),
         };
         let (warm_up, measured) = if self.quick { quick } else { full };
-        Size { connections, warm_up, measured }
+        let drawn = matches!(workload, Workload::W1 | Workload::Persisted);
+        Size { connections, warm_up, measured, flame: self.flame.as_deref().filter(|_| drawn) }
     }
 }
 
@@ -97,6 +105,9 @@ fn run(args: &Args) -> Result<()> {
             peer.build()?;
         }
         versions.push((peer.name().to_owned(), peer.version()));
+    }
+    if let Some(folder) = &args.flame {
+        std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
     }
     machine::limit_time(Duration::from_secs(u64::from(minutes) * 60));
     machine::leave_processor_to_servers()?;
@@ -129,7 +140,7 @@ fn measure(args: &Args, workload: Workload, report: &mut Report, failed: &mut Ve
         Workload::Instructions => return instructions::check(&args.hotpath, args.write_budget),
         Workload::Persisted => {
             let figures = workloads::persisted(&args.gateway, size)?;
-            report.add(name, "chat-gateway", figures);
+            report.add(name, GATEWAY, figures);
             report
                 .note(format!("{name}: the peers keep no messages; the gateway is measured beside PostgreSQL itself"));
             return Ok(());
@@ -138,6 +149,7 @@ fn measure(args: &Args, workload: Workload, report: &mut Report, failed: &mut Ve
     }
     for mut peer in peers::all(&args.peers, &args.gateway)? {
         peer.build()?;
+        let size = Size { flame: size.flame.filter(|_| peer.name() == GATEWAY), ..size };
         let started = std::time::Instant::now();
         match workloads::measure(workload, &*peer, size) {
             Ok(figures) => report.add(name, peer.name(), figures),

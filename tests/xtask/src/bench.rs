@@ -27,9 +27,15 @@ impl Bench {
         let built = own.ancestors().nth(2).context("this program is in no folder of cargo's")?.join("release");
         let mut bench = shell::command(built.join("bench"), &[]);
         bench
-            .args(self.args)
+            .args(&self.args)
             .env("CHATCLUSTER_BENCH_GATEWAY", built.join("chat-gateway"))
             .env("CHATCLUSTER_BENCH_HOTPATH", built.join("hotpath"));
+        if self.args.iter().any(|arg| arg == "--flame" || arg.to_string_lossy().starts_with("--flame=")) {
+            packages::ensure_for_flame_graphs()?;
+            let tools = packages::cargo_install("inferno", "inferno-flamegraph")?;
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            bench.env("PATH", std::env::join_paths([tools].into_iter().chain(std::env::split_paths(&path)))?);
+        }
         // A file that is named on the command line is meant from where the command is given.
         bench.current_dir(std::env::current_dir().context("this folder is gone")?);
         shell::run(bench)

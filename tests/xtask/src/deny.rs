@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::shell;
+use crate::{packages, shell};
 
 /// Crates that would bring a second TLS stack or link a system library into a static binary.
 const BANNED: &[&str] = &["aws-lc-sys", "aws-lc-rs", "openssl-sys", "native-tls"];
@@ -61,15 +61,5 @@ fn advisories(deny: &PathBuf) -> Result<()> {
 
 /// cargo-deny, built once into the cache.
 fn tool() -> Result<PathBuf> {
-    let root = images::cache_dir().join("tools");
-    let program = root.join("bin/cargo-deny");
-    if !program.exists() {
-        println!("building cargo-deny (once, a minute or two)");
-        let place = root.display().to_string();
-        let mut build = shell::cargo(&["install", "cargo-deny", "--locked", "--debug", "--root", &place]);
-        // Outside the workspace: its target and flags are not cargo-deny's.
-        build.current_dir(std::env::temp_dir());
-        shell::run(build)?;
-    }
-    Ok(program)
+    Ok(packages::cargo_install("cargo-deny", "cargo-deny")?.join("cargo-deny"))
 }

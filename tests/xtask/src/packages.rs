@@ -1,6 +1,9 @@
 //! Packages that tests need, of Debian, npm and Go: installed when absent and possible, otherwise named with the command that gets them.
 
-use std::{path::Path, process::Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -38,6 +41,29 @@ pub(crate) fn ensure() -> Result<()> {
 /// The same for the benchmarks.
 pub(crate) fn ensure_for_benchmarks() -> Result<()> {
     install(BENCHMARKS)
+}
+
+/// What flame graphs need beside inferno.
+const FLAME_GRAPHS: &[Needed] = &[Needed { path: "/usr/bin/perf", package: "linux-perf" }];
+
+/// The same for flame graphs.
+pub(crate) fn ensure_for_flame_graphs() -> Result<()> {
+    install(FLAME_GRAPHS)
+}
+
+/// A program from the registry of crates, built once into the cache; the folder that holds it.
+pub(crate) fn cargo_install(package: &str, program: &str) -> Result<PathBuf> {
+    let root = images::cache_dir().join("tools");
+    let programs = root.join("bin");
+    if !programs.join(program).exists() {
+        println!("building {package} (once, a minute or two)");
+        let place = root.display().to_string();
+        let mut build = shell::cargo(&["install", package, "--locked", "--debug", "--root", &place]);
+        // Outside the workspace: its target and flags are not the tool's.
+        build.current_dir(std::env::temp_dir());
+        shell::run(build)?;
+    }
+    Ok(programs)
 }
 
 /// What fuzzing needs beside the pinned toolchain.

@@ -16,7 +16,7 @@ use crate::{
 /// Messages a second.
 const RATE: u32 = 10;
 
-pub(super) fn measure(peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
+pub(super) fn measure(peer: &dyn Peer, size: Size<'_>) -> Result<Vec<Figure>> {
     let layout = Layout::one_room(size.connections);
     let stage = Stage::start(peer, &layout)?;
     let pid = stage.process.id();

@@ -16,7 +16,7 @@ use crate::{
 /// Connections that pay for what all share.
 const FIRST: usize = 50;
 
-pub(super) fn measure(peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
+pub(super) fn measure(peer: &dyn Peer, size: Size<'_>) -> Result<Vec<Figure>> {
     let layout = Layout::spread(size.connections);
     let stage = Stage::start(peer, &layout)?;
     let pid = stage.process.id();

@@ -7,7 +7,7 @@ mod slow;
 mod steady;
 mod storm;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 pub(crate) use self::persisted::measure as persisted;
 use crate::{
+    flame::Recording,
     generator::Fleet,
     layout::Layout,
     ledger::Faults,
@@ -66,20 +67,29 @@ impl Workload {
 
 /// How large and how long.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Size {
+pub(crate) struct Size<'a> {
     /// Connections.
     pub(crate) connections: usize,
     /// Seconds before anything is measured.
     pub(crate) warm_up: u64,
     /// Seconds that are measured.
     pub(crate) measured: u64,
+    /// Folder for a flame graph, when one is wanted.
+    pub(crate) flame: Option<&'a Path>,
+}
+
+impl Size<'_> {
+    /// Records the server from now on, for as long as is measured.
+    fn record(self, pid: u32, name: &str) -> Result<Option<Recording>> {
+        self.flame.map(|folder| Recording::start(pid, self.measured, &folder.join(name))).transpose()
+    }
 }
 
 /// Measures a workload on one peer.
 ///
 /// # Errors
 /// The server fails, or the run is void.
-pub(crate) fn measure(workload: Workload, peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
+pub(crate) fn measure(workload: Workload, peer: &dyn Peer, size: Size<'_>) -> Result<Vec<Figure>> {
     match workload {
         Workload::W0 => idle::measure(peer, size),
         Workload::W1 => steady::measure(peer, size),

@@ -28,7 +28,7 @@ const DATABASE: &str = "bench";
 ///
 /// # Errors
 /// PostgreSQL or the gateway fails.
-pub(crate) fn measure(gateway: &Path, size: Size) -> Result<Vec<Figure>> {
+pub(crate) fn measure(gateway: &Path, size: Size<'_>) -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     let secrets = tempfile::tempdir()?;
     let postgres = Postgres::start(folder.path())?;
@@ -46,7 +46,7 @@ pub(crate) fn measure(gateway: &Path, size: Size) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn publishes(peer: &ChatGateway, size: Size) -> Result<Vec<Figure>> {
+fn publishes(peer: &ChatGateway, size: Size<'_>) -> Result<Vec<Figure>> {
     let layout = Layout::spread_of(size.connections, MEMBERS);
     let stage = Stage::start(peer, &layout)?;
     let pid = stage.process.id();
@@ -56,12 +56,16 @@ fn publishes(peer: &ChatGateway, size: Size) -> Result<Vec<Figure>> {
     fleet.saturate(WINDOW, warm)?;
     let (meter, before) = (Meter::start(pid)?, fleet.accepted);
     fleet.timing = true;
+    let recording = size.record(pid, "persisted.svg")?;
     fleet.saturate(WINDOW, warm + Duration::from_secs(size.measured))?;
     let (used, accepted) = (meter.read(pid)?, (fleet.accepted - before) as f64);
     fleet.window = 0;
     fleet.settle(steady::REST)?;
     if let Some(trouble) = &fleet.trouble {
         bail!("{trouble}");
+    }
+    if let Some(recording) = recording {
+        recording.draw("chat-gateway, publishes that PostgreSQL keeps")?;
     }
     let mut figures = vec![
         Figure::more("publishes committed", "1/s", accepted / used.wall),

@@ -20,7 +20,7 @@ const SAMPLE: Duration = Duration::from_millis(250);
 /// Time for them to read what they left, before calm is measured again.
 const CATCH_UP: Duration = Duration::from_secs(3);
 
-pub(super) fn measure(peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
+pub(super) fn measure(peer: &dyn Peer, size: Size<'_>) -> Result<Vec<Figure>> {
     let layout = Layout::spread(size.connections);
     let stage = Stage::start(peer, &layout)?;
     let pid = stage.process.id();

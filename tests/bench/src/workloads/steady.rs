@@ -18,7 +18,7 @@ pub(super) const RATE: u32 = 1_000;
 /// Time for what is on its way when the last message was sent.
 pub(super) const REST: Duration = Duration::from_secs(10);
 
-pub(super) fn measure(peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
+pub(super) fn measure(peer: &dyn Peer, size: Size<'_>) -> Result<Vec<Figure>> {
     let layout = Layout::spread(size.connections);
     let stage = Stage::start(peer, &layout)?;
     let pid = stage.process.id();
@@ -29,11 +29,15 @@ pub(super) fn measure(peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
     let warm = fleet.now() + Duration::from_secs(size.warm_up);
     fleet.drive(&mut timetable, warm)?;
     fleet.timing = true;
+    let recording = size.record(pid, "w1.svg")?;
     let (meter, before) = (Meter::start(pid)?, fleet.ledger.deliveries());
     fleet.drive(&mut timetable, warm + Duration::from_secs(size.measured))?;
     let (used, delivered) = (meter.read(pid)?, (fleet.ledger.deliveries() - before) as f64);
     let memory = resident(pid)?;
     fleet.settle(REST)?;
+    if let Some(recording) = recording {
+        recording.draw("chat-gateway, 1,000 messages/s into rooms of 50")?;
+    }
     let mut figures = vec![
         Figure::note("connections", "", layout.users() as f64),
         Figure::note("deliveries", "1/s", delivered / used.wall),

@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(5);
 /// How often it is looked at who is back.
 const LOOK: Duration = Duration::from_millis(20);
 
-pub(super) fn measure(peer: &dyn Peer, size: Size) -> Result<Vec<Figure>> {
+pub(super) fn measure(peer: &dyn Peer, size: Size<'_>) -> Result<Vec<Figure>> {
     let layout = Layout::spread(size.connections);
     let Stage { mut process, address, folder } = Stage::start(peer, &layout)?;
     let mut fleet = Fleet::new(peer, &layout, address)?;
