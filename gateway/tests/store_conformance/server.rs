@@ -1,12 +1,16 @@
-//! A PostgreSQL server of a test's own: from Debian's package, in a temporary folder, on a free port of loopback.
+//! A PostgreSQL server of a test's own: that of the image, in a temporary folder, on a free port of loopback.
 
 use std::{
     os::unix::fs::chown,
-    path::PathBuf,
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use images::{
+    backends::POSTGRESQL,
+    servers::{self, Account},
+};
 use tempfile::TempDir;
 
 use crate::port::free_port;
@@ -20,46 +24,29 @@ pub(crate) struct Server {
     process: Option<Child>,
 }
 
-/// Where the newest installed version keeps its programs.
-fn programs() -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let found = versions.map(|v| v.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
-    found.expect("PostgreSQL is not installed; this test needs it: apt-get install postgresql")
-}
+/// PostgreSQL refuses to run as root.
+const ACCOUNT: Account = Account::App;
 
-/// A program of PostgreSQL, as user postgres when the test runs as root, which PostgreSQL refuses.
+/// A program of the PostgreSQL that a ChatCluster runs.
 fn command(program: &str) -> Command {
-    let path = programs().join(program);
-    if !is_root() {
-        return Command::new(path);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
-    command
+    let root = servers::server_root(&POSTGRESQL, &|line| println!("{line}"));
+    root.expect("PostgreSQL is needed, which `cargo xtask servers` unpacks as root").command(ACCOUNT, program)
 }
 
-fn is_root() -> bool {
-    id(&["-u"]) == 0
-}
-
-fn id(args: &[&str]) -> u32 {
-    let output = Command::new("id").args(args).output().expect("id runs");
-    String::from_utf8_lossy(&output.stdout).trim().parse().expect("id prints a number; is there a user postgres?")
+/// Gives a path to the server.
+fn give(path: &Path) {
+    let owner = ACCOUNT.owner();
+    chown(path, Some(owner.uid), Some(owner.gid)).expect("this test runs as root");
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("chat-pg-").tempdir().expect("a temporary folder");
-        if is_root() {
-            chown(folder.path(), Some(id(&["-u", "postgres"])), Some(id(&["-g", "postgres"]))).expect("chown");
-        }
+        give(folder.path());
         let password = folder.path().join("password");
         std::fs::write(&password, SUPERUSER_PASSWORD).expect("write the password");
-        if is_root() {
-            chown(&password, Some(id(&["-u", "postgres"])), None).expect("chown");
-        }
+        give(&password);
         let made = command("initdb")
-            .current_dir("/")
             .args(["-U", "postgres", "-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "-D"])
             .arg(folder.path().join("data"))
             .arg(format!("--pwfile={}", password.display()))
@@ -75,7 +62,6 @@ impl Server {
     pub(crate) fn resume(&mut self) {
         let log = std::fs::File::create(self.folder.path().join("log")).expect("a log file");
         let child = command("postgres")
-            .current_dir("/")
             .arg("-D")
             .arg(self.folder.path().join("data"))
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=60", "-p"])
@@ -96,7 +82,7 @@ impl Server {
     }
 
     fn ready(&self) -> bool {
-        let mut probe = Command::new(programs().join("pg_isready"));
+        let mut probe = command("pg_isready");
         let probe = probe.args(["-q", "-h", "127.0.0.1", "-p"]).arg(self.port.to_string());
         probe.status().is_ok_and(|status| status.success())
     }

@@ -1,5 +1,5 @@
-//! The real services that tests need, started as child processes on loopback and ended with the test. A service that is not installed fails
-//! the test with the command that gets it.
+//! The real services that tests need, started as child processes on loopback and ended with the test: PostgreSQL, RabbitMQ and Redis out of the
+//! images that a ChatCluster runs. A service that cannot be had fails the test with the command that gets it.
 
 #![allow(
     dead_code,
@@ -30,6 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use images::{backends::Recipe, servers::ServerRoot};
 pub use port::free_port;
 
 /// Waits until something holds, and fails with its name when it does not in time.
@@ -39,6 +40,17 @@ pub async fn eventually(what: &str, limit: Duration, mut holds: impl AsyncFnMut(
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The servers of a backend's image.
+pub fn server_root(recipe: &Recipe) -> ServerRoot {
+    images::servers::server_root(recipe, &|line| println!("{line}")).unwrap_or_else(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        panic!(
+            "the servers of {} are needed, which `cargo xtask servers` unpacks as root: {error} {cause}",
+            recipe.name
+        )
+    })
 }
 
 /// Writes a file unless it has this content: a gateway that reads it at this moment must not find it half written.

@@ -1,55 +1,52 @@
 //! A RabbitMQ server on ports of its own, with an epmd of its own.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::PathBuf;
 
+use images::{
+    backends::RABBITMQ,
+    servers::{Account, ServerRoot},
+};
 use tempfile::TempDir;
 
 use super::{
     free_port,
     process::Process,
     server::{Server, Service},
-    write_once,
+    server_root, write_once,
 };
+
+/// Its tools must be who the server is, or Erlang's cookie keeps them out.
+const ACCOUNT: Account = Account::Root;
 
 pub struct RabbitMq {
     server: Server,
     port: u16,
     epmd_port: u16,
     dist_port: u16,
+    root: ServerRoot,
     dir: TempDir,
     // Started here, and not by the server, since that one would outlive the server as a daemon. Dropped last.
     epmd: Process,
-}
-
-fn server_script() -> PathBuf {
-    let base = Path::new("/usr/lib/rabbitmq/lib");
-    std::fs::read_dir(base)
-        .ok()
-        .and_then(|mut entries| entries.find_map(|entry| Some(entry.ok()?.path().join("sbin/rabbitmq-server"))))
-        .filter(|script| script.exists())
-        .expect("RabbitMQ is needed: apt-get install --no-install-recommends rabbitmq-server")
 }
 
 impl Service for RabbitMq {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let epmd_port = free_port();
-        let mut epmd = Command::new("epmd");
+        let root = server_root(&RABBITMQ);
+        let mut epmd = root.command(ACCOUNT, "epmd");
         epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
         let epmd = Process::start(&mut epmd, &dir.path().join("epmd.log"));
         let port = free_port();
         let server = Server::new("RabbitMQ", dir.path().join("server.log"), vec![port]);
-        let rabbit = Self { server, port, dist_port: free_port(), epmd_port, dir, epmd };
+        let rabbit = Self { server, port, dist_port: free_port(), epmd_port, root, dir, epmd };
         rabbit.up().await;
         rabbit
     }
 
     async fn up(&self) {
         self.write_config();
-        let mut command = Command::new(server_script());
+        let mut command = self.root.command(ACCOUNT, "rabbitmq-server");
         command
             .envs(self.environment())
             .env("ERL_CRASH_DUMP", self.path("crash-dump"))
@@ -107,8 +104,9 @@ impl RabbitMq {
 
     /// Tells it how much memory it may use before it takes no messages: 1 MB is less than it needs.
     pub fn allow_memory(&self, megabytes: u32) {
-        let control = server_script().with_file_name("rabbitmqctl");
-        let told = Command::new(control)
+        let told = self
+            .root
+            .command(ACCOUNT, "rabbitmqctl")
             .args(["-n", &self.node_name(), "set_vm_memory_high_watermark", "absolute", &format!("{megabytes}MB")])
             .envs(self.environment())
             .output()

@@ -1,16 +1,18 @@
 //! A Redis server on a port of its own.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
 
+use images::{backends::REDIS, servers::Account};
 use tempfile::TempDir;
 
 use super::{
     free_port,
     server::{Server, Service},
-    write_once,
+    server_root, write_once,
 };
 
 pub struct Redis {
@@ -19,14 +21,18 @@ pub struct Redis {
     dir: TempDir,
 }
 
-/// The server program, to keep nothing on disk but what it must, in this folder.
-pub fn redis_server(dir: &Path, port: u16) -> Command {
-    let found = Command::new("redis-server").arg("--version").output();
-    assert!(found.is_ok(), "Redis is needed: apt-get install --no-install-recommends redis-server");
-    let mut command = Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]);
-    command.arg(dir).args(["--dbfilename", &format!("dump-{port}.rdb"), "--requirepass", "secret"]);
-    command
+/// The server program.
+pub fn redis_program() -> Command {
+    server_root(&REDIS).command(Account::Root, "redis-server")
+}
+
+/// Options of a server that keeps nothing on disk but what it must, in this folder.
+pub fn redis_options(dir: &Path, port: u16) -> Vec<OsString> {
+    let (port, file) = (port.to_string(), format!("dump-{port}.rdb"));
+    let options =
+        ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--requirepass", "secret"];
+    let kept = ["--dbfilename".into(), file.into(), "--dir".into(), dir.into()];
+    options.into_iter().map(OsString::from).chain(kept).collect()
 }
 
 /// A connection as an administrator has it, by its own way.
@@ -45,7 +51,7 @@ impl Service for Redis {
 
     /// It has forgotten everything.
     async fn up(&self) {
-        self.server.launch(&mut redis_server(self.dir.path(), self.port));
+        self.server.launch(redis_program().args(redis_options(self.dir.path(), self.port)));
         self.server.listens().await;
     }
 

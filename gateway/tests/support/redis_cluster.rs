@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{
     eventually, free_port,
-    redis::{admin, redis_server},
+    redis::{admin, redis_options, redis_program},
     server::{Server, Service},
     write_once,
 };
@@ -71,7 +71,8 @@ impl RedisCluster {
 
     fn launch(&self, index: usize) {
         let (port, announced) = (self.ports[index], self.announced[index]);
-        let mut command = redis_server(self.dir.path(), port);
+        let mut command = redis_program();
+        command.args(redis_options(self.dir.path(), port));
         command.args(["--masterauth", "secret", "--repl-diskless-sync-delay", "0", "--cluster-enabled", "yes"]);
         command.args(["--cluster-config-file", &format!("nodes-{port}.conf"), "--cluster-node-timeout", "1500"]);
         // The usual bus port, 10,000 above, may be another's.

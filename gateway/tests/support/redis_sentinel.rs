@@ -1,12 +1,12 @@
 //! A Redis primary and its replica, watched by three sentinels. Servers and sentinels have passwords of their own.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 
 use super::{
     eventually, free_port,
-    redis::{admin, redis_server},
+    redis::{admin, redis_options, redis_program},
     server::{Server, Service},
     write_once,
 };
@@ -56,7 +56,7 @@ impl Service for RedisSentinel {
             );
             let file = this.path(&format!("sentinel-{port}.conf"));
             std::fs::write(&file, config).unwrap();
-            server.launch(Command::new("redis-server").arg(file).arg("--sentinel"));
+            server.launch(redis_program().arg(file).arg("--sentinel"));
         }
         for server in &this.sentinels {
             server.listens().await;
@@ -84,8 +84,7 @@ impl Service for RedisSentinel {
         for (server, port) in self.servers.iter().zip(self.ports) {
             if !server.runs() {
                 let file = self.path(&format!("server-{port}.conf"));
-                let options = redis_server(self.dir.path(), port);
-                server.launch(Command::new("redis-server").arg(file).args(options.get_args()));
+                server.launch(redis_program().arg(file).args(redis_options(self.dir.path(), port)));
             }
         }
         for server in &self.servers {

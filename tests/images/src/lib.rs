@@ -17,6 +17,8 @@ mod hashing;
 pub mod layer;
 pub mod oci;
 pub mod programs;
+pub mod servers;
+pub mod unpack;
 
 pub use build::{BuildOptions, build_all, build_backend, build_program};
 pub use cache::cache_dir;

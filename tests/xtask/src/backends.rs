@@ -11,6 +11,12 @@ pub(crate) fn images(refresh: bool) -> Result<Vec<BuiltImage>> {
     Ok(images::build_all(&|line| println!("{line}"), &options)?)
 }
 
+/// Unpacks the servers of the images for tests beside Kubernetes, unless they are there.
+pub(crate) fn servers() -> Result<()> {
+    Prerequisites::ensure()?;
+    Ok(images::servers::ensure_all(&|line| println!("{line}"))?)
+}
+
 /// One line an image.
 pub(crate) fn print(built: &[BuiltImage]) {
     for image in built {

@@ -56,6 +56,8 @@ enum Command {
     },
     /// Gets the Apache Kafka that tests start, unless it is in the cache.
     Kafka,
+    /// Unpacks the PostgreSQL, RabbitMQ and Redis of the images, which tests start, unless they are in the cache.
+    Servers,
     /// Fuzzes everything that a gateway reads from a network, for a bounded time.
     Fuzz(fuzz::Fuzz),
     /// Measures an optimised gateway beside two peers, as ratios.
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Images { refresh } => backends::images(refresh).map(|built| backends::print(&built)),
         Command::Codegen { check } => codegen::run(check),
         Command::Kafka => kafka::ensure(),
+        Command::Servers => backends::servers(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
     };

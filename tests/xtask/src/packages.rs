@@ -17,9 +17,6 @@ struct Needed {
 
 /// What the tests beside the local Kubernetes start.
 const NEEDED: &[Needed] = &[
-    Needed { path: "/usr/lib/postgresql", package: "postgresql" },
-    Needed { path: "/usr/bin/redis-server", package: "redis-server" },
-    Needed { path: "/usr/lib/rabbitmq", package: "rabbitmq-server" },
     Needed { path: "/usr/bin/java", package: "default-jre-headless" },
     Needed { path: "/usr/bin/mvn", package: "maven" },
     Needed { path: "/usr/bin/chromium", package: "chromium" },

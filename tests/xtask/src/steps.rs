@@ -66,7 +66,12 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("docs", "links of the documentation lead somewhere", |_| docs::run()),
     Step::new("codegen", "generated files are up to date", |_| codegen::run(true)),
     Step::new("deny", "licences, sources, no second TLS stack", |_| deny::run()),
-    Step::new("compile", "everything compiles, tests and all", |_| compile()),
+    Step::new("compile", "everything compiles, tests and all, and the parts of the local Kubernetes", |_| {
+        compile()?;
+        // Here, and not where they are needed: minutes of compilers beside the tests would make servers miss their deadlines.
+        Prerequisites::ensure()?;
+        Ok(drop(Binaries::build(&|line| println!("{line}"))?))
+    }),
     Step::new("unit", "units, properties, and conformance on real servers", unit),
     Step::new("clippy", "no lint complains", |_| clippy()).beside("unit"),
     Step::new("rfc6455", "the transport keeps to RFC 6455", |run| {
@@ -122,6 +127,7 @@ fn ignored_tests(programs: &[&str], threads: u8) -> Command {
 fn unit(run: &mut Run) -> Result<()> {
     packages::ensure_sdks()?;
     kafka::ensure()?;
+    backends::servers()?;
     compile()?;
     if !run.long {
         println!("left out: {LONG_ONLY:?}, which `--long` runs");

@@ -2,7 +2,6 @@
 //! root with named writable folders, own network, processes and mounts, which all go away with the script.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use images::BuiltImage;
@@ -35,7 +34,7 @@ exec setpriv --no-new-privs chroot --userspec=65532:65532 --groups=65532 "$root"
 /// When the script ends with an error, or the test does not run as root.
 pub(crate) fn run(image: &BuiltImage, environment: &[&str], writable: &[&str], script: &str) -> String {
     let root = tempfile::tempdir().unwrap();
-    unpack(image, root.path());
+    images::unpack::unpack(image, root.path()).unwrap();
     fs::create_dir_all(root.path().join("secrets")).unwrap();
     fs::write(root.path().join("etc/hosts"), "127.0.0.1 localhost\n").unwrap();
     fs::write(root.path().join("secrets/user"), "chat\n").unwrap();
@@ -60,19 +59,4 @@ pub(crate) fn run(image: &BuiltImage, environment: &[&str], writable: &[&str], s
         String::from_utf8_lossy(&output.stderr)
     );
     printed
-}
-
-/// Unpacks the only layer of an archive made by this crate: its largest blob.
-fn unpack(image: &BuiltImage, root: &Path) {
-    let mut archive = tar::Archive::new(fs::File::open(&image.tar).unwrap());
-    let layer = archive
-        .entries()
-        .unwrap()
-        .map(Result::unwrap)
-        .find(|entry| entry.size() > 100_000)
-        .expect("an archive has a layer");
-    let mut layer = tar::Archive::new(layer);
-    layer.set_preserve_ownerships(true);
-    layer.set_preserve_permissions(true);
-    layer.unpack(root).unwrap();
 }
