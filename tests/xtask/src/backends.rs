@@ -4,10 +4,19 @@ use anyhow::Result;
 use images::{BuildOptions, BuiltImage};
 use localkube::Prerequisites;
 
+/// How images are built.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(crate) struct Build {
+    /// Optimises our programs, which takes some minutes more: to look at memory and speed. Without it they are what tests run.
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
 /// Builds our programs, then all images that are not in the cache; with `refresh`, the Debian ones in any case.
-pub(crate) fn images(refresh: bool) -> Result<Vec<BuiltImage>> {
+pub(crate) fn images(build: Build, refresh: bool) -> Result<Vec<BuiltImage>> {
     Prerequisites::ensure()?;
-    let options = BuildOptions { refresh, ..BuildOptions::default() };
+    let profile = if build.release { "release" } else { "dev" };
+    let options = BuildOptions { refresh, profile: profile.to_owned(), ..BuildOptions::default() };
     Ok(images::build_all(&|line| println!("{line}"), &options)?)
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use localkube::{Binaries, Cluster};
 
-use crate::{cluster, install, paths, shell};
+use crate::{backends::Build, cluster, install, paths, shell};
 
 const NAME: &str = "demo";
 const INDEX: u8 = 0;
@@ -18,7 +18,7 @@ const MANIFEST: &str = "docs/examples/quickstart.yaml";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Everything from nothing, or with --down nothing again.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Demo {
     /// Removes the demo's Kubernetes and everything in it.
     #[arg(long)]
@@ -26,9 +26,18 @@ pub(crate) struct Demo {
     /// Ends once the addresses answer and a page was fetched from each, instead of serving until Ctrl-C.
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    build: Build,
 }
 
 impl Demo {
+    /// All of it, to the answers of both addresses, and nothing again.
+    pub(crate) fn there_and_back() -> Result<()> {
+        let (up, down) = (Self { once: true, ..Self::default() }, Self { down: true, ..Self::default() });
+        let outcome = up.run();
+        outcome.and(down.run())
+    }
+
     pub(crate) fn run(self) -> Result<()> {
         if self.down {
             return Ok(cluster::open(NAME, INDEX)?.down()?);
@@ -37,7 +46,7 @@ impl Demo {
         println!("== 1/4 a real Kubernetes on this machine");
         let kube = cluster::up(NAME, INDEX)?;
         println!("== 2/4 images and operator");
-        install::install(&kube)?;
+        install::install(&kube, self.build)?;
         println!("== 3/4 the example: {MANIFEST}");
         shell::run(kubectl(&kube, &["apply", "-f", &paths::root().join(MANIFEST).display().to_string()])?)?;
         renew_gateways(&kube)?;

@@ -3,14 +3,17 @@
 use anyhow::Result;
 use localkube::{Binaries, Cluster};
 
-use crate::{backends, paths, shell};
+use crate::{
+    backends::{self, Build},
+    paths, shell,
+};
 
 /// Namespace of the operator.
 pub(crate) const SYSTEM: &str = "chat-system";
 
 /// Loads the images and installs both charts; what is installed already is upgraded.
-pub(crate) fn install(cluster: &Cluster) -> Result<()> {
-    for image in backends::images(false)? {
+pub(crate) fn install(cluster: &Cluster, build: Build) -> Result<()> {
+    for image in backends::images(build, false)? {
         println!("loading {}", image.reference);
         cluster.load_image(&image.tar)?;
     }

@@ -44,6 +44,8 @@ enum Command {
     Cluster(cluster::ClusterArgs),
     /// Builds the container images and says where they are.
     Images {
+        #[command(flatten)]
+        build: backends::Build,
         /// Makes the Debian images anew even when cached, to get newer packages.
         #[arg(long)]
         refresh: bool,
@@ -69,7 +71,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Cluster(cluster) => cluster.run(),
-        Command::Images { refresh } => backends::images(refresh).map(|built| backends::print(&built)),
+        Command::Images { build, refresh } => backends::images(build, refresh).map(|built| backends::print(&built)),
         Command::Codegen { check } => codegen::run(check),
         Command::Kafka => kafka::ensure(),
         Command::Servers => backends::servers(),

@@ -6,8 +6,11 @@ use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
 use crate::{
-    backends, cluster, codegen, deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rfc6455,
-    shell, summary::Counts,
+    backends::{self, Build},
+    cluster, codegen,
+    demo::Demo,
+    deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rfc6455, shell,
+    summary::Counts,
 };
 
 /// Name and number of the cluster that tests run on, beside a demo's.
@@ -85,6 +88,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("images", "the images are reproducible and their servers run", images).beside("unit"),
     Step::new("localkube", "the local Kubernetes works and leaves nothing behind", local_kubernetes).beside("unit"),
     Step::new("e2e", "a ChatCluster on the real Kubernetes", e2e),
+    Step::new("demo", "the demo comes up, answers and goes", demo),
 ];
 
 fn compile() -> Result<()> {
@@ -215,7 +219,7 @@ fn charts() -> Result<()> {
 }
 
 fn images(run: &mut Run) -> Result<()> {
-    backends::print(&backends::images(false)?);
+    backends::print(&backends::images(Build::default(), false)?);
     tests(run, ignored_tests(&["roots"], 1))
 }
 
@@ -230,7 +234,7 @@ fn e2e(run: &mut Run) -> Result<()> {
     codegen::npm_ci()?;
     let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
-    let outcome = install::install(&kube).and_then(|()| {
+    let outcome = install::install(&kube, Build::default()).and_then(|()| {
         if !run.long {
             println!("left out: tests named long_, variants that `--long` runs");
         }
@@ -261,6 +265,14 @@ fn e2e(run: &mut Run) -> Result<()> {
         kube.down()?;
     }
     outcome
+}
+
+fn demo(run: &mut Run) -> Result<()> {
+    if run.long {
+        return Demo::there_and_back();
+    }
+    println!("left out: the end-to-end tests show the same; `--long` runs it");
+    Ok(())
 }
 
 #[cfg(test)]
