@@ -9,16 +9,23 @@ use crate::{
     backends::{self, Build},
     cluster, codegen,
     demo::Demo,
-    deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rfc6455, shell,
+    deny, diagnosis, docs, evolution,
+    guests::Guests,
+    http_api, install, kafka, packages, paths, rfc6455, shell,
     summary::Counts,
 };
 
 /// Name and number of the cluster that tests run on, beside a demo's.
 const CLUSTER: (&str, u8) = ("test", 1);
 
-/// The test programs that take longest, gateways and brokers through every outage, in rows that run side by side. They wait for servers most of
-/// the time.
-const LONGEST: &[&[&str]] = &[&["services", "kafka_services"], &["broker_conformance"], &["broker_outages"]];
+/// The test programs that take longest, gateways and brokers through every outage, in rows that run side by side and beside all others. They wait
+/// for servers most of the time.
+const LONGEST: &[&[&str]] = &[
+    &["services", "kafka_services"],
+    &["broker_conformance"],
+    &["broker_outages"],
+    &["hardening", "sessions_services", "presence_services", "store_conformance"],
+];
 
 /// The test programs that only the long form runs.
 const LONG_ONLY: &[&str] = &["kafka_cluster"];
@@ -30,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) long: bool,
     /// What the test runners reported so far.
     pub(crate) counts: Counts,
+    /// The steps that run beside the present one.
+    pub(crate) guests: Guests,
 }
 
 impl Run {
@@ -76,7 +85,6 @@ pub(crate) const ALL: &[Step] = &[
         Ok(drop(Binaries::build(&|line| println!("{line}"))?))
     }),
     Step::new("unit", "units, properties, and conformance on real servers", unit),
-    Step::new("clippy", "no lint complains", |_| clippy()).beside("unit"),
     Step::new("rfc6455", "the transport keeps to RFC 6455", |run| {
         packages::ensure()?;
         rfc6455::run(&mut run.counts)
@@ -88,6 +96,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("images", "the images are reproducible and their servers run", images).beside("unit"),
     Step::new("localkube", "the local Kubernetes works and leaves nothing behind", local_kubernetes).beside("unit"),
     Step::new("e2e", "a ChatCluster on the real Kubernetes", e2e),
+    Step::new("clippy", "no lint complains", |_| clippy()).beside("e2e"),
     Step::new("demo", "the demo comes up, answers and goes", demo),
 ];
 
@@ -242,6 +251,9 @@ fn e2e(run: &mut Run) -> Result<()> {
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
         let mut outcome = Ok(());
         for (threads, choice) in [(8, ["--skip", "alone::"].as_slice()), (1, &["alone::"])] {
+            if threads == 1 {
+                run.guests.wait();
+            }
             let mut command = ignored_tests(&["e2e"], threads);
             command
                 .args(choice)

@@ -5,10 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::{
-    guests::Guests,
-    steps::{self, Run, Step},
-};
+use crate::steps::{self, Run, Step};
 
 /// Runs every check and every test.
 #[derive(Debug, Args)]
@@ -42,14 +39,13 @@ impl Test {
             .collect();
         let started = Instant::now();
         let mut run = Run { long: self.long, ..Run::default() };
-        let mut guests = Guests::default();
         let mut rows = Vec::new();
         let mut failures = 0;
         for (at, step) in chosen.iter().enumerate() {
             println!("\n== {}/{} {}: {}", at + 1, chosen.len(), step.name, step.what);
             let begun = Instant::now();
-            guests.invite(step, &chosen, self.long)?;
-            let (outcome, note) = match guests.take(step.name) {
+            run.guests.invite(step, &chosen, self.long)?;
+            let (outcome, note) = match run.guests.take(step.name) {
                 Some(guest) => guest.report(&mut run.counts),
                 None => ((step.run)(&mut run), String::new()),
             };
