@@ -9,6 +9,7 @@ mod browser;
 mod embedded;
 mod idle;
 mod life;
+mod network_policies;
 mod quickstart;
 mod repeats;
 mod rule_d1_refusals;
