@@ -6,8 +6,8 @@ use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
 use crate::{
-    backends, cluster, codegen, deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rfc6455,
-    shell, summary::Counts,
+    backends, bench, cluster, codegen, deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths,
+    rfc6455, shell, summary::Counts,
 };
 
 /// Name and number of the cluster that tests run on, beside a demo's.
@@ -69,6 +69,8 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("compile", "everything compiles, tests and all", |_| compile()),
     Step::new("unit", "units, properties, and conformance on real servers", unit),
     Step::new("clippy", "no lint complains", |_| clippy()).beside("unit"),
+    Step::new("instructions", "a message takes no more instructions than its budget", |_| bench::instructions())
+        .beside("unit"),
     Step::new("rfc6455", "the transport keeps to RFC 6455", |run| {
         packages::ensure()?;
         rfc6455::run(&mut run.counts)
@@ -117,6 +119,14 @@ fn ignored_tests(programs: &[&str], threads: u8) -> Command {
     }
     command.args(["--", "--ignored", &format!("--test-threads={threads}"), "--nocapture"]);
     command
+}
+
+/// Leaves out the tests whose names say that only the long form runs them.
+fn leave_out_long(run: &Run, command: &mut Command) {
+    if !run.long {
+        println!("left out: tests named long_, which `--long` runs");
+        command.args(["--skip", "long_"]);
+    }
 }
 
 fn unit(run: &mut Run) -> Result<()> {
@@ -210,7 +220,9 @@ fn charts() -> Result<()> {
 
 fn images(run: &mut Run) -> Result<()> {
     backends::print(&backends::images(false)?);
-    tests(run, ignored_tests(&["roots"], 1))
+    let mut command = ignored_tests(&["roots"], 1);
+    leave_out_long(run, &mut command);
+    tests(run, command)
 }
 
 fn local_kubernetes(run: &mut Run) -> Result<()> {
@@ -225,9 +237,6 @@ fn e2e(run: &mut Run) -> Result<()> {
     let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
     let outcome = install::install(&kube).and_then(|()| {
-        if !run.long {
-            println!("left out: tests named long_, variants that `--long` runs");
-        }
         // Most of these tests wait most of the time, so several go at once; those of module `alone` need the machine for themselves.
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
         let mut outcome = Ok(());
@@ -239,9 +248,7 @@ fn e2e(run: &mut Run) -> Result<()> {
                 .env("CHATCLUSTER_HELM", &helm)
                 .env("CHATCLUSTER_KUBECTL", &kubectl)
                 .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
-            if !run.long {
-                command.args(["--skip", "long_"]);
-            }
+            leave_out_long(run, &mut command);
             outcome = outcome.and(tests(run, command));
         }
         outcome
