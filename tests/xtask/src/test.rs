@@ -61,7 +61,7 @@ impl Test {
                     "FAILED"
                 }
             };
-            rows.push(format!("{verdict} {:>6} s  {:<12} {}{note}", begun.elapsed().as_secs(), step.name, step.what));
+            rows.push(format!("{verdict} {:>6} s  {:<10} {}{note}", begun.elapsed().as_secs(), step.name, step.what));
         }
         if self.guest {
             return if failures > 0 { bail!("the step failed") } else { Ok(()) };
