@@ -43,14 +43,6 @@ pub(crate) fn ensure_for_benchmarks() -> Result<()> {
     install(BENCHMARKS)
 }
 
-/// What counting instructions takes.
-const INSTRUCTIONS: &[Needed] = &[Needed { path: "/usr/bin/valgrind", package: "valgrind" }];
-
-/// The same for the benchmark that counts instructions, which is among the tests.
-pub(crate) fn ensure_for_instructions() -> Result<()> {
-    install(INSTRUCTIONS)
-}
-
 /// What flame graphs need beside inferno.
 const FLAME_GRAPHS: &[Needed] = &[Needed { path: "/usr/bin/perf", package: "linux-perf" }];
 

@@ -6,8 +6,8 @@ use anyhow::Result;
 use localkube::{Binaries, Prerequisites};
 
 use crate::{
-    backends, bench, cluster, codegen, deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths,
-    rfc6455, shell, summary::Counts,
+    backends, cluster, codegen, deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rfc6455,
+    shell, summary::Counts,
 };
 
 /// Name and number of the cluster that tests run on, beside a demo's.
@@ -69,8 +69,6 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("compile", "everything compiles, tests and all", |_| compile()),
     Step::new("unit", "units, properties, and conformance on real servers", unit),
     Step::new("clippy", "no lint complains", |_| clippy()).beside("unit"),
-    Step::new("instructions", "a message takes no more instructions than its budget", |_| bench::instructions())
-        .beside("unit"),
     Step::new("rfc6455", "the transport keeps to RFC 6455", |run| {
         packages::ensure()?;
         rfc6455::run(&mut run.counts)
