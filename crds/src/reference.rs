@@ -60,8 +60,9 @@ fn kind(field: &Value) -> String {
         return values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" \\| ");
     }
     let name = field["type"].as_str().unwrap_or("quantity");
-    match (&field["minimum"], &field["maximum"]) {
-        (Value::Number(least), Value::Number(most)) => format!("{name}, {least} to {most}"),
+    // The schema holds every bound as a float; written out, a whole one is an integer again.
+    match (field["minimum"].as_f64(), field["maximum"].as_f64()) {
+        (Some(least), Some(most)) => format!("{name}, {least} to {most}"),
         _ if field["format"] == "date-time" => "time".into(),
         _ => name.into(),
     }
@@ -74,5 +75,18 @@ fn rules(schema: &Value, page: &mut String) {
     for field in schema["properties"].as_object().into_iter().flat_map(|properties| properties.values()) {
         rules(field, page);
         rules(&field["items"], page);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_written_as_people_write_them() {
+        let kind =
+            |least: f64, most: f64| kind(&serde_json::json!({ "type": "integer", "minimum": least, "maximum": most }));
+        assert_eq!(kind(0.0, 1_000_000.0), "integer, 0 to 1000000");
+        assert_eq!(kind(0.5, 2.0), "integer, 0.5 to 2");
     }
 }

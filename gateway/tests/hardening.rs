@@ -6,12 +6,17 @@ mod support;
 
 #[path = "hardening/bodies.rs"]
 mod bodies;
+#[path = "hardening/crowd.rs"]
+mod crowd;
 #[path = "hardening/descriptors.rs"]
 mod descriptors;
 #[path = "hardening/frames.rs"]
 mod frames;
 #[path = "hardening/heads.rs"]
 mod heads;
+#[path = "oidc_tokens/issuer.rs"]
+#[allow(dead_code, reason = "only good issuers, and their tokens, are wanted here")]
+mod issuer;
 #[path = "hardening/json.rs"]
 mod json;
 #[path = "hardening/origins.rs"]
@@ -28,6 +33,10 @@ mod silence;
 mod slow;
 #[path = "hardening/sql.rs"]
 mod sql;
+#[path = "hardening/sql_centrifuge.rs"]
+mod sql_centrifuge;
+#[path = "hardening/sql_issuer.rs"]
+mod sql_issuer;
 #[path = "hardening/tokens.rs"]
 mod tokens;
 #[path = "hardening/unicode.rs"]

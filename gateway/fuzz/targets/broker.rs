@@ -21,7 +21,7 @@ pub(super) fn body(data: &[u8]) {
         // What clients are told of it can be written in every language.
         if let Event::Message { message } = event {
             let event = ClientEvent::Message { message: message.into() };
-            for codec in [Codec::Chat, Codec::CentrifugeJson, Codec::CentrifugeProtobuf] {
+            for codec in [Codec::Chat, Codec::ChatCbor, Codec::CentrifugeJson, Codec::CentrifugeProtobuf] {
                 assert!(!codec.event(&event).is_empty());
             }
         }

@@ -8,6 +8,7 @@ mod frames;
 mod http;
 mod issuers;
 mod tokens;
+mod websocket;
 
 use chat_gateway::codec::Codec;
 
@@ -17,8 +18,10 @@ pub(crate) type Target = (&'static str, fn(&[u8]));
 /// Each of them.
 pub(crate) const ALL: &[Target] = &[
     ("chat_json", |data| frames::text(Codec::Chat, data)),
+    ("chat_cbor", |data| frames::binary(Codec::ChatCbor, data)),
     ("centrifuge_json", |data| frames::text(Codec::CentrifugeJson, data)),
     ("centrifuge_protobuf", |data| frames::binary(Codec::CentrifugeProtobuf, data)),
+    ("websocket", websocket::frames),
     ("tokens", tokens::access),
     ("refresh_tokens", tokens::refresh),
     ("broker", broker::body),

@@ -1,15 +1,19 @@
-//! A crowd that takes all the connections that the limit on open files allows.
+//! A crowd that takes all the connections that the limit on open files allows. `CHATCLUSTER_LONG=1` does it at the limit that a process has on many
+//! systems.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use chat_gateway_config::GatewayConfig;
+use rustix::process::{Resource, getrlimit};
 
-use crate::{MINUTE, place::Place, raw::call, support::eventually};
+use crate::{MINUTE, crowd::Crowd, place::Place, raw::call, support::eventually};
 
-/// Files that the gateway may open; less than a half is for clients.
-const FILES: u32 = 128;
-/// More than there are places, and few enough that the rest fits into the system's queue: beyond it, connecting itself takes seconds.
-const CROWD: usize = 100;
+/// Files that the gateway may open, and how many come: more than there are places, and few enough that the rest fits into the system's queue.
+/// Beyond it, connecting itself takes seconds. Of the few files, less than a half is for clients.
+const FEW: (u32, usize) = (128, 100);
+const MANY: (u32, usize) = (20_000, 20_000);
+/// Of the files, those that are for nobody who comes.
+const KEPT: usize = 64;
 
 /// Processor time that a process has taken.
 fn taken(process: u32) -> Duration {
@@ -22,16 +26,25 @@ fn taken(process: u32) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_beyond_the_limit_on_files_waits_and_nobody_else_does() {
-    let place = Place::open_narrow(FILES, |config| config.http.timeouts.head_seconds = 120).await;
+    let is_long = std::env::var("CHATCLUSTER_LONG").is_ok_and(|value| value == "1");
+    let (files, comers) = if is_long { MANY } else { FEW };
+    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    assert!(u64::from(files) <= most, "{files} open files are needed; raise the hard limit of {most} (ulimit -Hn)");
+    // Nobody answers pings, or speaks, while the crowd gathers.
+    let patient = |config: &mut GatewayConfig| {
+        (config.http.timeouts.head_seconds, config.http.timeouts.ping_seconds) = (120, 120);
+    };
+    let place = Place::open_narrow(files, patient).await;
     let (ann, bob) = (place.sign_up("ann").await, place.sign_up("bob").await);
     let (mut near, mut far) = (place.connect(&ann).await, place.connect(&bob).await);
     let room = near.group(&["bob"], "").await;
-    let mut crowd = Vec::new();
-    for _ in 0..CROWD {
-        crowd.push(TcpStream::connect(&place.at).await.unwrap());
-    }
+    let begun = Instant::now();
+    let crowd = Crowd::gather(&place.at, comers).await;
     let told = "are taken, more have to wait";
     eventually("it says that it is full", MINUTE, async || place.log().contains(told)).await;
+    let open = std::fs::read_dir(format!("/proc/{}/fd", place.process.id())).unwrap().count();
+    println!("{open} files of {files} are open after {:?}", begun.elapsed());
+    assert!((files as usize - KEPT..files as usize).contains(&open), "{open} of {files}");
     // Those who are connected go on, and so do probes: an unready or restarted gateway would help nobody.
     let before = taken(place.process.id());
     for n in 0..20 {

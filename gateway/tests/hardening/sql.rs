@@ -1,13 +1,16 @@
 //! SQL through every field that a network can fill: it is kept as the text it is, or refused, and the tables stay as they are.
 
-use chat_gateway_config::{Broker, Database, InProcess, Shard};
+use chat_gateway_config::{Broker, Database, GatewayConfig, InProcess, Shard};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
+    issuer::{AUDIENCE, Issuer, Key, p256},
     place::{PASSWORD, Place},
     raw::Raw,
+    sql_centrifuge::Door,
+    sql_issuer,
     support::postgres::Postgres,
 };
 
@@ -115,9 +118,16 @@ async fn over_http(place: &Place, nth: usize, payload: &str) {
     let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
     let sessions = place.get("/v1/sessions", &[("authorization", &bearer)]).await.json();
     assert_eq!(sessions["sessions"][0]["user_agent"], payload, "{sessions}");
-    assert_eq!(place.post("/v1/sign-in", &[], &json!({ "name": name, "password": password })).await.status, 200);
     let wrong = place.post("/v1/sign-in", &[], &json!({ "name": name, "password": payload })).await;
     assert_eq!(wrong.status, 401, "a part of the password");
+    let changed = format!("{payload} {password}");
+    let change = async |old: &str| {
+        let passwords = json!({ "old_password": old, "new_password": changed });
+        place.post("/v1/password", &[("authorization", &bearer)], &passwords).await
+    };
+    assert_eq!(change(payload).await.refusal(), (403, "forbidden".to_owned()), "{payload}");
+    assert_eq!(change(&password).await.status, 204, "{payload}");
+    assert_eq!(place.post("/v1/sign-in", &[], &json!({ "name": name, "password": changed })).await.status, 200);
     let refresh = place.post("/v1/refresh", &[], &json!({ "refresh_token": payload })).await;
     assert_eq!(refresh.status, 401, "{payload}");
     let oidc = json!({
@@ -135,9 +145,11 @@ async fn over_http(place: &Place, nth: usize, payload: &str) {
 }
 
 /// All payloads through all fields, then a look at what was there before.
-async fn withstands(place: &Place, tables: impl Fn() -> String) {
+async fn withstands(place: &Place, issuer: (&Issuer, &Key), tables: impl Fn() -> String) {
     place.sign_up("bob").await;
-    let mut ann = place.connect(&place.sign_up("ann").await).await;
+    let person = place.sign_up("ann").await;
+    let mut ann = place.connect(&person).await;
+    let mut door = Door::open(place, &person.token).await;
     let room = ann.group(&["bob"], "before").await;
     ann.say(&room, "what was there before").await;
     let before = tables();
@@ -145,6 +157,8 @@ async fn withstands(place: &Place, tables: impl Fn() -> String) {
     for (nth, payload) in PAYLOADS.iter().enumerate() {
         over_the_socket(&mut ann, payload).await;
         over_http(place, nth, payload).await;
+        door.withstands(place, payload, &room).await;
+        sql_issuer::withstands(place, issuer, &mut ann, payload).await;
         let mut stranger = place.socket().await;
         let hello = json!({ "type": "hello", "token": payload, "resume": [{ "room": payload, "seq": payload }] });
         assert_eq!(stranger.ask(hello).await["type"], "error");
@@ -157,13 +171,20 @@ async fn withstands(place: &Place, tables: impl Fn() -> String) {
     assert!(!place.log().contains("\"level\":\"ERROR\""), "{}", place.log());
 }
 
+/// Nobody is slowed down, and an issuer's tokens are good.
+fn open_to(config: &mut GatewayConfig, issuer: &Issuer) {
+    config.limits.messages_per_second = 1_000;
+    config.limits.message_burst = 1_000;
+    config.http.rates.sign_in_per_address.per_minute = 0;
+    let oidc = json!({ "issuer": issuer.url, "audience": AUDIENCE });
+    config.auth.oidc = vec![serde_json::from_value(oidc).unwrap()];
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sql_in_any_field_is_text_on_sqlite() {
-    let place = Place::open_with(|config| {
-        config.limits.messages_per_second = 1_000;
-        config.limits.message_burst = 1_000;
-    })
-    .await;
+    let key = p256("a");
+    let issuer = Issuer::start(&[&key]).await;
+    let place = Place::open_with(|config| open_to(config, &issuer)).await;
     let file = place.config.database.embedded.clone().unwrap().file;
     let tables = || {
         let database =
@@ -171,7 +192,7 @@ async fn sql_in_any_field_is_text_on_sqlite() {
         let sql = "select group_concat(type || ' ' || name) from (select * from sqlite_master order by name)";
         database.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap()
     };
-    withstands(&place, tables).await;
+    withstands(&place, (&issuer, &key), tables).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,9 +213,10 @@ async fn sql_in_any_field_is_text_on_postgresql() {
         }
     };
     let shards = vec![shard("shard_a"), shard("shard_b")];
+    let key = p256("a");
+    let issuer = Issuer::start(&[&key]).await;
     let place = Place::open_with(|config| {
-        config.limits.messages_per_second = 1_000;
-        config.limits.message_burst = 1_000;
+        open_to(config, &issuer);
         config.broker = Broker::InProcess(InProcess {});
         config.database = Database { slots: 64, shards, embedded: None };
     })
@@ -207,5 +229,5 @@ async fn sql_in_any_field_is_text_on_postgresql() {
                    union select 'role ' || rolname from pg_roles) as t";
         ["shard_a", "shard_b"].map(|name| postgres.query(name, sql)).join("\n")
     };
-    withstands(&place, tables).await;
+    withstands(&place, (&issuer, &key), tables).await;
 }

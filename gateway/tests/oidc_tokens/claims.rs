@@ -6,8 +6,7 @@ use jsonwebtoken::Header;
 use serde_json::{Value, json};
 
 use crate::{
-    AUDIENCE,
-    issuer::{Issuer, ed25519, now, p256},
+    issuer::{AUDIENCE, Issuer, ed25519, now, p256},
     place::{Place, hello},
 };
 

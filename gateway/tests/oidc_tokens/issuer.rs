@@ -18,7 +18,8 @@ use ring::{
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::AUDIENCE;
+/// Whom the tokens are for.
+pub(crate) const AUDIENCE: &str = "https://chat.example.org";
 
 /// A key of the issuer: how it signs, and what it publishes.
 pub(crate) struct Key {

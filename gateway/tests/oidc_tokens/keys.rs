@@ -10,8 +10,7 @@ use jsonwebtoken::Header;
 use serde_json::json;
 
 use crate::{
-    AUDIENCE,
-    issuer::{Issuer, Published, now, p256, serve_tls},
+    issuer::{AUDIENCE, Issuer, Published, now, p256, serve_tls},
     place::{Place, hello},
 };
 

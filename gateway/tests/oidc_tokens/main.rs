@@ -8,6 +8,3 @@ mod issuer;
 mod keys;
 mod place;
 mod signatures;
-
-/// Whom the tokens are for.
-const AUDIENCE: &str = "https://chat.example.org";

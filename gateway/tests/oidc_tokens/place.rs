@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::AUDIENCE;
+use crate::issuer::AUDIENCE;
 
 pub(crate) struct Place {
     pub(crate) at: String,

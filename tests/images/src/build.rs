@@ -84,7 +84,7 @@ pub fn build_program(
     let settings = Settings {
         reference,
         entrypoint: vec![format!("/usr/bin/{}", program.name())],
-        environment: vec!["PATH=/usr/bin".to_owned(), "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt".to_owned()],
+        environment: programs::ENVIRONMENT.map(str::to_owned).to_vec(),
         ports: program.ports().to_vec(),
         stop_signal: None,
     };

@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::error::Error;
 
+/// `NAME=value` pairs of both images: there is no shell that would set any.
+pub const ENVIRONMENT: [&str; 2] = ["PATH=/usr/bin", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"];
+
 /// A program of this workspace that gets an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Program {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::io::Read;
 use std::path::Path;
 
-use images::programs::Program;
+use images::programs::{ENVIRONMENT, Program};
 use images::{BuildOptions, Error, build_program};
 
 /// The running test is a static binary of this workspace, which is all that an image of a program asks for.
@@ -66,4 +66,29 @@ fn the_archive_names_its_image_and_its_user() {
     assert!(texts.contains(&format!(r#""io.containerd.image.name":"{}""#, image.reference)), "{texts}");
     assert!(texts.contains(r#""User":"65532:65532""#), "{texts}");
     assert!(texts.contains(r#""Entrypoint":["/usr/bin/chat-gateway"]"#), "{texts}");
+}
+
+/// A file of the workspace.
+fn of_workspace(path: &str) -> String {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_containerfiles_make_images_that_are_run_in_the_same_way() {
+    for program in Program::ALL {
+        let name = program.name();
+        let path = format!("{}/Containerfile", name.trim_start_matches("chat-"));
+        let text = of_workspace(&path);
+        let last_stage: Vec<&str> = text.lines().skip_while(|line| *line != "FROM scratch").collect();
+        let ports: Vec<String> = program.ports().iter().map(u16::to_string).collect();
+        let mut wanted = ENVIRONMENT.map(|pair| format!("ENV {pair}")).to_vec();
+        wanted.push(format!("EXPOSE {}", ports.join(" ")));
+        wanted.push(format!("USER {}", images::accounts::user()));
+        wanted.push(format!("ENTRYPOINT [\"/usr/bin/{name}\"]"));
+        for line in wanted {
+            assert!(last_stage.contains(&line.as_str()), "{path} lacks {line:?}: {last_stage:?}");
+        }
+    }
+    assert_eq!(of_workspace(".containerignore"), of_workspace(".dockerignore"));
 }

@@ -21,6 +21,24 @@ fn run(recipe: &Recipe, environment: &[&str], writable: &[&str], script: &str) -
 
 #[test]
 #[ignore = "runs through cargo xtask test"]
+fn long_the_smallest_root_built_twice_is_the_same_bit_by_bit() {
+    let build = || {
+        let folder = tempfile::tempdir().unwrap();
+        let options = BuildOptions { folder: folder.path().to_owned(), ..BuildOptions::default() };
+        let image = build_backend(&backends::REDIS, &|line| println!("{line}"), &options).unwrap();
+        (image.digest, std::fs::read(image.tar).unwrap())
+    };
+    let (first, second) = std::thread::scope(|scope| {
+        let beside = scope.spawn(build);
+        (build(), beside.join().unwrap())
+    });
+    assert_eq!(first.0, second.0);
+    // Not by `assert_eq`, which would print both.
+    assert!(first.1 == second.1, "the archives differ though their digest is the same");
+}
+
+#[test]
+#[ignore = "runs through cargo xtask test"]
 fn postgresql_makes_its_database_once_and_asks_for_the_password() {
     let printed = run(
         &backends::POSTGRESQL,

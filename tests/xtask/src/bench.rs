@@ -7,6 +7,9 @@ use clap::Args;
 
 use crate::{packages, shell};
 
+/// A version of inferno, which draws flame graphs, that the pinned toolchain builds.
+const INFERNO: &str = "0.12.8";
+
 /// Measures the gateway beside two peers; `cargo xtask bench -- --help` tells what can be chosen.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -32,7 +35,7 @@ impl Bench {
             .env("CHATCLUSTER_BENCH_HOTPATH", built.join("hotpath"));
         if self.args.iter().any(|arg| arg == "--flame" || arg.to_string_lossy().starts_with("--flame=")) {
             packages::ensure_for_flame_graphs()?;
-            let tools = packages::cargo_install("inferno", "inferno-flamegraph")?;
+            let tools = packages::cargo_install("inferno", INFERNO, "inferno-flamegraph")?;
             let path = std::env::var_os("PATH").unwrap_or_default();
             bench.env("PATH", std::env::join_paths([tools].into_iter().chain(std::env::split_paths(&path)))?);
         }

@@ -1,8 +1,9 @@
-//! Generated files: the CRDs and the documents of the protocol out of the Rust types, and the page out of its TypeScript.
+//! Generated files: the CRDs and the documents of the protocol out of the Rust types, the page out of its TypeScript, and the lock file of the
+//! workspace that fuzzes.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
-use crate::{packages, paths, shell};
+use crate::{fuzz, packages, paths, shell};
 
 /// Writes the generated files, or compares them with what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
@@ -16,7 +17,18 @@ pub(crate) fn run(check: bool) -> Result<()> {
         }
         shell::run(shell::cargo(&run))?;
     }
+    fuzz_lock(check)?;
     page(check)
+}
+
+/// A workspace of its own has a lock file of its own, and cargo would say that a new dependency is not in it only when somebody fuzzes.
+fn fuzz_lock(check: bool) -> Result<()> {
+    let mut resolve =
+        shell::cargo(&["metadata", "--format-version", "1", "--manifest-path", "gateway/fuzz/Cargo.toml"]);
+    resolve.args(["--filter-platform", fuzz::MACHINE]).args(check.then_some("--locked"));
+    shell::output(resolve)
+        .map(drop)
+        .context("gateway/fuzz/Cargo.lock may be out of date; cargo xtask codegen writes it anew")
 }
 
 fn page(check: bool) -> Result<()> {

@@ -59,7 +59,10 @@ fn advisories(deny: &PathBuf) -> Result<()> {
     shell::run(shell::command(deny, &["check", "advisories"]))
 }
 
+/// A version of cargo-deny that the pinned toolchain builds.
+const VERSION: &str = "0.20.2";
+
 /// cargo-deny, built once into the cache.
 fn tool() -> Result<PathBuf> {
-    Ok(packages::cargo_install("cargo-deny", "cargo-deny")?.join("cargo-deny"))
+    Ok(packages::cargo_install("cargo-deny", VERSION, "cargo-deny")?.join("cargo-deny"))
 }

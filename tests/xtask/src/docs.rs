@@ -7,10 +7,11 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{paths, shell};
+use crate::{packages, paths, shell};
 
 /// Fails when a link of a committed Markdown page leads nowhere.
 pub(crate) fn run() -> Result<()> {
+    packages::ensure_for_lists()?;
     let root = paths::root();
     let listed = shell::output(shell::command("git", &["ls-files", "*.md"]))?;
     let mut dead = Vec::new();

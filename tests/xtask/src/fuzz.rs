@@ -20,7 +20,7 @@ use crate::{packages, paths, shell};
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
                      -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg=fuzzing -Cforce-frame-pointers=yes";
 /// Named, so that build scripts and macros are not instrumented.
-const MACHINE: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const MACHINE: &str = "x86_64-unknown-linux-gnu";
 /// Seconds for each function in the long form.
 const LONG: u64 = 600;
 /// Bytes of an input: more than a network can bring at once teaches nothing new.

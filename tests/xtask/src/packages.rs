@@ -48,19 +48,32 @@ pub(crate) fn ensure_for_flame_graphs() -> Result<()> {
     install(FLAME_GRAPHS)
 }
 
-/// A program from the registry of crates, built once into the cache; the folder that holds it.
-pub(crate) fn cargo_install(package: &str, program: &str) -> Result<PathBuf> {
+/// A program from the registry of crates in one version, built once into the cache; the folder that holds it.
+pub(crate) fn cargo_install(package: &str, version: &str, program: &str) -> Result<PathBuf> {
     let root = images::cache_dir().join("tools");
     let programs = root.join("bin");
-    if !programs.join(program).exists() {
-        println!("building {package} (once, a minute or two)");
+    // What cargo installed there, a line each.
+    let installed = std::fs::read_to_string(root.join(".crates.toml")).unwrap_or_default();
+    if !programs.join(program).exists() || !installed.contains(&format!("\"{package} {version} (")) {
+        println!("building {package} {version} (once, a minute or two)");
         let place = root.display().to_string();
-        let mut build = shell::cargo(&["install", package, "--locked", "--debug", "--root", &place]);
+        let version = format!("={version}");
+        let mut build =
+            shell::cargo(&["install", package, "--version", &version, "--locked", "--debug", "--root", &place]);
         // Outside the workspace: its target and flags are not the tool's.
         build.current_dir(std::env::temp_dir());
         shell::run(build)?;
     }
     Ok(programs)
+}
+
+/// What comes with no toolchain of Rust and is asked for before anything else. A C compiler is another such thing, but without one cargo could not have
+/// linked this program, and has said so.
+const FIRST: &[Needed] = &[Needed { path: "/usr/bin/git", package: "git" }];
+
+/// The same for what lists the files of the repository.
+pub(crate) fn ensure_for_lists() -> Result<()> {
+    install(FIRST)
 }
 
 /// What fuzzing needs beside the pinned toolchain.

@@ -137,6 +137,14 @@ fn ignored_tests(programs: &[&str], threads: u8) -> Command {
     command
 }
 
+/// Leaves out the tests whose names say that only the long form runs them.
+fn leave_out_long(run: &Run, command: &mut Command) {
+    if !run.long {
+        println!("left out: tests named long_, which `--long` runs");
+        command.args(["--skip", "long_"]);
+    }
+}
+
 fn unit(run: &mut Run) -> Result<()> {
     packages::ensure_sdks()?;
     kafka::ensure()?;
@@ -229,7 +237,9 @@ fn charts() -> Result<()> {
 
 fn images(run: &mut Run) -> Result<()> {
     backends::print(&backends::images(Build::default(), false)?);
-    tests(run, ignored_tests(&["roots"], 1))
+    let mut command = ignored_tests(&["roots"], 1);
+    leave_out_long(run, &mut command);
+    tests(run, command)
 }
 
 fn local_kubernetes(run: &mut Run) -> Result<()> {
@@ -244,9 +254,6 @@ fn e2e(run: &mut Run) -> Result<()> {
     let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
     let outcome = install::install(&kube, Build::default()).and_then(|()| {
-        if !run.long {
-            println!("left out: tests named long_, variants that `--long` runs");
-        }
         // Most of these tests wait most of the time, so several go at once; those of module `alone` need the machine for themselves.
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
         let mut outcome = Ok(());
@@ -261,9 +268,7 @@ fn e2e(run: &mut Run) -> Result<()> {
                 .env("CHATCLUSTER_HELM", &helm)
                 .env("CHATCLUSTER_KUBECTL", &kubectl)
                 .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
-            if !run.long {
-                command.args(["--skip", "long_"]);
-            }
+            leave_out_long(run, &mut command);
             outcome = outcome.and(tests(run, command));
         }
         outcome
