@@ -1,6 +1,6 @@
 //! The benchmarks: optimised builds, figures as ratios within one run.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, process::Command};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -18,6 +18,41 @@ pub(crate) struct Bench {
     args: Vec<OsString>,
 }
 
+/// Counts the instructions of the hot path in the tests' profile, and fails when a stage takes more than its budget.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Instructions {
+    /// Makes what is counted the new budget.
+    #[arg(long)]
+    write_budget: bool,
+}
+
+impl Instructions {
+    /// The one benchmark that a busy machine does not disturb, of programs that the tests have nearly built.
+    pub(crate) fn run(self) -> Result<()> {
+        packages::ensure_for_instructions()?;
+        // Of the whole workspace, because cargo chooses the features of dependencies by the packages it is asked for.
+        let programs = ["--bin", "bench", "--bin", "hotpath", "--bin", "chat-gateway"];
+        let mut build = shell::cargo(&["build", "--workspace", "--locked", "--quiet"]);
+        build.args(programs);
+        shell::run(build)?;
+        let mut bench = measuring("debug")?;
+        bench.args(["--only", "instructions", "--peers", "chat-gateway"]);
+        bench.args(self.write_budget.then_some("--write-budget"));
+        shell::run(bench)
+    }
+}
+
+/// The program that measures, out of this folder beside the one that this program is in.
+fn measuring(folder: &str) -> Result<Command> {
+    let own = std::env::current_exe()?;
+    let built = own.ancestors().nth(2).context("this program is in no folder of cargo's")?.join(folder);
+    let mut bench = shell::command(built.join("bench"), &[]);
+    bench
+        .env("CHATCLUSTER_BENCH_GATEWAY", built.join("chat-gateway"))
+        .env("CHATCLUSTER_BENCH_HOTPATH", built.join("hotpath"));
+    Ok(bench)
+}
+
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
         packages::ensure_for_benchmarks()?;
@@ -26,13 +61,8 @@ impl Bench {
             ["build", "--profile", "bench", "--locked", "--package", "chat-gateway", "--package", "bench", "--bins"];
         shell::run(shell::cargo(&build))?;
         // Cargo puts what the profile `bench` builds where `release` goes, beside the folder that this program is in.
-        let own = std::env::current_exe()?;
-        let built = own.ancestors().nth(2).context("this program is in no folder of cargo's")?.join("release");
-        let mut bench = shell::command(built.join("bench"), &[]);
-        bench
-            .args(&self.args)
-            .env("CHATCLUSTER_BENCH_GATEWAY", built.join("chat-gateway"))
-            .env("CHATCLUSTER_BENCH_HOTPATH", built.join("hotpath"));
+        let mut bench = measuring("release")?;
+        bench.args(&self.args);
         if self.args.iter().any(|arg| arg == "--flame" || arg.to_string_lossy().starts_with("--flame=")) {
             packages::ensure_for_flame_graphs()?;
             let tools = packages::cargo_install("inferno", INFERNO, "inferno-flamegraph")?;

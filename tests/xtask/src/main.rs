@@ -62,6 +62,8 @@ enum Command {
     Servers,
     /// Fuzzes everything that a gateway reads from a network, for a bounded time.
     Fuzz(fuzz::Fuzz),
+    /// Counts the instructions of the hot path as tests build it, and compares them with the budget.
+    Instructions(bench::Instructions),
     /// Measures an optimised gateway beside two peers, as ratios.
     Bench(bench::Bench),
 }
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Kafka => kafka::ensure(),
         Command::Servers => backends::servers(),
         Command::Fuzz(fuzz) => fuzz.run(),
+        Command::Instructions(instructions) => instructions.run(),
         Command::Bench(bench) => bench.run(),
     };
     match outcome {

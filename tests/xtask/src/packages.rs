@@ -23,16 +23,24 @@ const NEEDED: &[Needed] = &[
     Needed { path: "/usr/share/doc/python3-venv", package: "python3-venv" },
 ];
 
+/// What counts instructions.
+const VALGRIND: Needed = Needed { path: "/usr/bin/valgrind", package: "valgrind" };
+
 /// What the benchmarks use beside Go and Node.js; pgbench comes with the server.
 const BENCHMARKS: &[Needed] = &[
     Needed { path: "/usr/lib/postgresql", package: "postgresql" },
-    Needed { path: "/usr/bin/valgrind", package: "valgrind" },
+    VALGRIND,
     Needed { path: "/usr/bin/setpriv", package: "util-linux" },
 ];
 
 /// Installs what the tests need and is absent, without starting any service of the packages.
 pub(crate) fn ensure() -> Result<()> {
     install(NEEDED)
+}
+
+/// The same for the count of instructions.
+pub(crate) fn ensure_for_instructions() -> Result<()> {
+    install(&[VALGRIND])
 }
 
 /// The same for the benchmarks.

@@ -7,6 +7,7 @@ use localkube::{Binaries, Prerequisites};
 
 use crate::{
     backends::{self, Build},
+    bench::Instructions,
     cluster, codegen,
     demo::Demo,
     deny, diagnosis, docs, evolution,
@@ -93,6 +94,10 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("web", "the page's client", web),
     Step::new("charts", "both charts lint and render", |_| charts()),
     Step::new("evolution", "the definition keeps what users have valid", |_| evolution::run()),
+    Step::new("instructions", "the hot path takes no more instructions than its budget", |_| {
+        Instructions::default().run()
+    })
+    .beside("unit"),
     Step::new("images", "the images are reproducible and their servers run", images).beside("unit"),
     Step::new("localkube", "the local Kubernetes works and leaves nothing behind", local_kubernetes).beside("unit"),
     Step::new("e2e", "a ChatCluster on the real Kubernetes", e2e),
