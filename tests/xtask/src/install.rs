@@ -8,8 +8,9 @@ use crate::{backends, paths, shell};
 /// Namespace of the operator.
 pub(crate) const SYSTEM: &str = "chat-system";
 
-/// Loads the images and installs both charts; what is installed already is upgraded.
-pub(crate) fn install(cluster: &Cluster) -> Result<()> {
+/// Loads the images and installs both charts; what is installed already is upgraded. The operator serves all namespaces
+/// but those `excluded`.
+pub(crate) fn install(cluster: &Cluster, excluded: &[&str]) -> Result<()> {
     for image in backends::images(false)? {
         println!("loading {}", image.reference);
         cluster.load_image(&image.tar)?;
@@ -43,6 +44,8 @@ pub(crate) fn install(cluster: &Cluster) -> Result<()> {
             SYSTEM,
             "--set-string",
             &stamp,
+            "--set-json",
+            &format!("excludeNamespaces={}", serde_json::json!(excluded)),
             "--wait",
             "--timeout",
             "120s",

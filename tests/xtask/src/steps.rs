@@ -17,6 +17,9 @@ const CLUSTER: (&str, u8) = ("test", 1);
 /// the time.
 const LONGEST: &[&[&str]] = &[&["services", "kafka_services"], &["broker_conformance"], &["broker_outages"]];
 
+/// Namespaces of the end-to-end tests with an operator of their own.
+const OTHERS: &[&str] = &["e2e-apart"];
+
 /// The test programs that only the long form runs.
 const LONG_ONLY: &[&str] = &["kafka_cluster"];
 
@@ -224,7 +227,7 @@ fn e2e(run: &mut Run) -> Result<()> {
     codegen::npm_ci()?;
     let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
-    let outcome = install::install(&kube).and_then(|()| {
+    let outcome = install::install(&kube, OTHERS).and_then(|()| {
         if !run.long {
             println!("left out: tests named long_, variants that `--long` runs");
         }
