@@ -1,12 +1,12 @@
 //! `chat-gateway`: serves chat clients, and migrates the database shards.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use chat_gateway::{
     args::{Args, Command},
     embedded, migrate, serve, settings, shutdown, telemetry,
 };
-use chat_gateway_config::Embedded;
+use chat_gateway_config::{Embedded, Farewell};
 use clap::Parser as _;
 
 /// The configuration is wrong: repeating the start will not help.
@@ -37,6 +37,24 @@ fn is_configuration(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<serve::ServeError>().is_some_and(serve::ServeError::is_configuration)
 }
 
+/// Leaves the reason where Kubernetes shows it in the pod's status, for the operator and for people.
+fn tell(error: &migrate::MigrateError) {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    let farewell = Farewell::new(error.reason(), &message);
+    // Outside a pod there is no such file, and nobody to tell but the log.
+    if Path::new(Farewell::FILE).exists()
+        && let Ok(json) = serde_json::to_vec(&farewell)
+        && let Err(error) = std::fs::write(Farewell::FILE, json)
+    {
+        tracing::warn!(%error, file = Farewell::FILE, "failed to leave the reason in the pod's status");
+    }
+}
+
 async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Serve { config: Some(config), name, .. } => Ok(serve::run(settings::load(&config)?, name).await?),
@@ -51,7 +69,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
                 return Ok(());
             }
             let report = tokio::select! {
-                report = migrate::run(&config) => report?,
+                report = migrate::run(&config) => report.inspect_err(tell)?,
                 // As process 1 of its container it would otherwise ignore the signal until it is killed. Every step is a
                 // transaction, so the next run goes on where this one ended.
                 () = shutdown::requested() => anyhow::bail!("stopped before the migration was complete"),

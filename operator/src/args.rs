@@ -12,6 +12,10 @@ pub struct Args {
     #[arg(long, env = "WATCH_NAMESPACE", default_value = "")]
     pub watch_namespace: String,
 
+    /// Namespaces to leave alone when all others are worked in, parted by commas: those with an operator of their own.
+    #[arg(long, env = "EXCLUDE_NAMESPACES", value_delimiter = ',')]
+    pub exclude_namespaces: Vec<String>,
+
     /// Namespace of the operator itself; its Lease and its own Events live there.
     #[arg(long, env = "POD_NAMESPACE", default_value = "chat-system")]
     pub pod_namespace: String,
@@ -61,11 +65,24 @@ pub struct Images {
     pub redis: String,
 }
 
+/// Where the operator works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In this namespace.
+    One(String),
+    /// In all namespaces but these.
+    AllBut(Vec<String>),
+}
+
 impl Args {
-    /// The namespace to work in; `None` means all of them.
+    /// Where to work.
     #[must_use]
-    pub fn scope(&self) -> Option<&str> {
-        Some(self.watch_namespace.as_str()).filter(|namespace| !namespace.is_empty())
+    pub fn scope(&self) -> Scope {
+        if !self.watch_namespace.is_empty() {
+            return Scope::One(self.watch_namespace.clone());
+        }
+        // An empty variable is one empty name.
+        Scope::AllBut(self.exclude_namespaces.iter().filter(|name| !name.is_empty()).cloned().collect())
     }
 }
 
@@ -76,9 +93,16 @@ mod tests {
     #[test]
     fn an_empty_namespace_means_all() {
         let args = Args::parse_from(["chat-operator", "--watch-namespace", ""]);
-        assert_eq!(args.scope(), None);
+        assert_eq!(args.scope(), Scope::AllBut(Vec::new()));
         let args = Args::parse_from(["chat-operator", "--watch-namespace", "team-a"]);
-        assert_eq!(args.scope(), Some("team-a"));
+        assert_eq!(args.scope(), Scope::One("team-a".to_owned()));
+    }
+
+    #[test]
+    fn some_namespaces_can_be_left_to_others() {
+        let excluded = |names: &str| Args::parse_from(["chat-operator", "--exclude-namespaces", names]).scope();
+        assert_eq!(excluded(""), Scope::AllBut(Vec::new()));
+        assert_eq!(excluded("a,b"), Scope::AllBut(vec!["a".to_owned(), "b".to_owned()]));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    args::Scope,
     context::Context,
     metrics::Metrics,
     names::{ClusterKey, label},
@@ -42,28 +43,31 @@ const PAGE: u32 = 100;
 /// Where and how the controller works.
 #[derive(Debug)]
 pub struct Settings {
-    /// Namespace to watch; `None` for all.
-    pub scope: Option<String>,
+    /// Where to watch.
+    pub scope: Scope,
     /// Passes at the same time, at least 1: zero would mean no bound.
     pub concurrency: u16,
 }
 
 /// Reconciles until `stop`, then lets running passes end.
 pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<ClusterKey>, stop: CancellationToken) {
-    let scope =
-        Scope { client: context.client.clone(), namespace: settings.scope, metrics: Arc::clone(&context.metrics) };
+    let scope = Watches::new(context.client.clone(), settings.scope, Arc::clone(&context.metrics));
     let (clusters, writer) = reflector::store::<ChatCluster>();
     let (pods, pod_writer) = reflector::store::<Pod>();
 
     let cluster_stream = scope.count_errors(
-        watcher(scope.api::<ChatCluster>(), watcher::Config::default().page_size(PAGE))
+        watcher(scope.api::<ChatCluster>(), scope.here(watcher::Config::default()))
             .default_backoff()
             .modify(|cluster| cluster.managed_fields_mut().clear())
             .reflect(writer)
             .applied_objects(),
     );
     let pod_stream = scope.count_errors(
-        watcher(scope.api::<Pod>(), ours()).default_backoff().modify(prune_pod).reflect(pod_writer).touched_objects(),
+        watcher(scope.api::<Pod>(), scope.here(ours()))
+            .default_backoff()
+            .modify(prune_pod)
+            .reflect(pod_writer)
+            .touched_objects(),
     );
     let news = tokio_stream(news).map(|key| ObjectRef::<ChatCluster>::new(&key.name).within(&key.namespace));
     let secrets_of = clusters.clone();
@@ -102,13 +106,29 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
     let _ = polling.await;
 }
 
-struct Scope {
+struct Watches {
     client: Client,
+    /// The only namespace; `None` for more than one.
     namespace: Option<String>,
+    /// Field selector that leaves the excluded namespaces out.
+    fields: Option<String>,
     metrics: Arc<Metrics>,
 }
 
-impl Scope {
+impl Watches {
+    fn new(client: Client, scope: Scope, metrics: Arc<Metrics>) -> Self {
+        let (namespace, excluded) = match scope {
+            Scope::One(namespace) => (Some(namespace), Vec::new()),
+            Scope::AllBut(excluded) => (None, excluded),
+        };
+        Self { client, namespace, fields: without(&excluded), metrics }
+    }
+
+    /// What is asked for, in the namespaces of the operator only and in small pages.
+    fn here(&self, config: watcher::Config) -> watcher::Config {
+        watcher::Config { field_selector: self.fields.clone(), ..config.page_size(PAGE) }
+    }
+
     fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -145,7 +165,7 @@ impl Scope {
             + Send
             + 'static,
     {
-        let stream = watcher(self.api::<PartialObjectMeta<K>>(), config.page_size(PAGE)).default_backoff();
+        let stream = watcher(self.api::<PartialObjectMeta<K>>(), self.here(config)).default_backoff();
         self.count_errors(stream.touched_objects())
     }
 
@@ -162,7 +182,13 @@ impl Scope {
 }
 
 fn ours() -> watcher::Config {
-    watcher::Config::default().labels(&format!("{}=chat-operator", label::MANAGED_BY)).page_size(PAGE)
+    watcher::Config::default().labels(&format!("{}=chat-operator", label::MANAGED_BY))
+}
+
+/// A field selector for what is in none of these namespaces; every namespaced kind knows this field.
+fn without(namespaces: &[String]) -> Option<String> {
+    let terms: Vec<String> = namespaces.iter().map(|name| format!("metadata.namespace!={name}")).collect();
+    (!terms.is_empty()).then(|| terms.join(","))
 }
 
 fn tokio_stream(mut receiver: mpsc::Receiver<ClusterKey>) -> impl Stream<Item = ClusterKey> + Send {
@@ -217,5 +243,17 @@ fn log<E: std::error::Error + 'static>(result: &Result<impl Sized, controller::E
     match result {
         Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
         Err(error) => tracing::warn!(%error, "the controller had trouble"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excluded_namespaces_are_left_out_by_the_api_server() {
+        assert_eq!(without(&[]), None);
+        let both = without(&["a".to_owned(), "b".to_owned()]);
+        assert_eq!(both.as_deref(), Some("metadata.namespace!=a,metadata.namespace!=b"));
     }
 }

@@ -47,22 +47,33 @@ enum Attempt {
     HeldByOther,
 }
 
+/// What the Lease says of another holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Record {
+    holder: String,
+    renewed: Option<MicroTime>,
+}
+
 /// The record of another holder and since when this replica has seen it unchanged.
 #[derive(Debug, Default)]
 struct Observation {
-    seen: Option<(String, Instant)>,
+    seen: Option<(Record, Instant)>,
 }
 
 impl Observation {
     /// Whether the record has stood still for longer than the lease lasts.
-    fn expired(&mut self, record: &str, now: Instant) -> bool {
+    fn expired(&mut self, record: &Record, now: Instant) -> bool {
         match &self.seen {
             Some((known, since)) if known == record => now.duration_since(*since) > LEASE,
             _ => {
-                self.seen = Some((record.to_owned(), now));
+                self.seen = Some((record.clone(), now));
                 false
             }
         }
+    }
+
+    fn holder(&self) -> Option<&str> {
+        self.seen.as_ref().map(|(record, _)| record.holder.as_str())
     }
 }
 
@@ -76,15 +87,15 @@ impl Candidate {
     /// Waits until this replica is the leader. Failures to reach the API server are logged and tried again.
     pub async fn acquire(&self) {
         let mut observation = Observation::default();
-        let mut waiting_for = None;
+        let mut waiting_for: Option<String> = None;
         loop {
             match self.attempt(&mut observation).await {
                 Ok(Attempt::Held) => return,
                 Ok(Attempt::HeldByOther) => {
-                    let holder = observation.seen.as_ref().map(|(record, _)| record.clone());
-                    if waiting_for != holder {
-                        tracing::info!(lease = self.name, "another replica leads; standing by");
-                        waiting_for = holder;
+                    // Once for each holder, not for each of its renewals.
+                    if waiting_for.as_deref() != observation.holder() {
+                        waiting_for = observation.holder().map(str::to_owned);
+                        tracing::info!(lease = self.name, holder = waiting_for, "another replica leads; standing by");
                     }
                 }
                 Err(error) => tracing::warn!(lease = self.name, %error, "failed to take the lease; trying again"),
@@ -142,7 +153,7 @@ impl Candidate {
         let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty());
         let ours = holder.as_deref() == Some(&self.identity);
         if let Some(holder) = holder.filter(|_| !ours) {
-            let record = format!("{holder} {:?}", spec.renew_time);
+            let record = Record { holder, renewed: spec.renew_time.clone() };
             if !observation.expired(&record, Instant::now()) {
                 return Ok(Attempt::HeldByOther);
             }
@@ -193,11 +204,16 @@ mod tests {
     #[test]
     fn a_record_expires_only_after_standing_still() {
         let start = Instant::now();
+        let renewed = |second: i64| Record {
+            holder: "a".to_owned(),
+            renewed: Some(MicroTime(Timestamp::from_second(second).unwrap())),
+        };
         let mut observation = Observation::default();
-        assert!(!observation.expired("a 1", start));
-        assert!(!observation.expired("a 1", start + LEASE));
-        assert!(!observation.expired("a 2", start + LEASE + RETRY), "a renewed record starts anew");
-        assert!(observation.expired("a 2", start + LEASE + LEASE + RETRY + RETRY));
+        assert!(!observation.expired(&renewed(1), start));
+        assert!(!observation.expired(&renewed(1), start + LEASE));
+        assert!(!observation.expired(&renewed(2), start + LEASE + RETRY), "a renewed record starts anew");
+        assert!(observation.expired(&renewed(2), start + LEASE + LEASE + RETRY + RETRY));
+        assert_eq!(observation.holder(), Some("a"), "the same holder whatever it renewed");
     }
 
     #[test]

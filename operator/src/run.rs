@@ -97,7 +97,7 @@ fn assemble(
     metrics: Arc<Metrics>,
 ) -> (Context, Settings, mpsc::Receiver<crate::names::ClusterKey>) {
     let (changed, news) = mpsc::channel(NEWS);
-    let settings = Settings { scope: args.scope().map(str::to_owned), concurrency: args.concurrency };
+    let settings = Settings { scope: args.scope(), concurrency: args.concurrency };
     let context = Context {
         environment: Arc::new(Environment { images: args.images, operator_namespace: args.pod_namespace }),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),

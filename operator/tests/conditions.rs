@@ -1,5 +1,5 @@
-//! The conditions as a table of states, each judged by the rules of kstatus (sigs.k8s.io/cli-utils), and properties that
-//! hold over every sequence of states.
+//! The conditions as a table of states, each judged by kstatus itself (sigs.k8s.io/cli-utils), and properties that hold over
+//! every sequence of states.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
@@ -18,7 +18,9 @@ use chat_operator::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use localkube::{Judgement, Kstatus};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const GENERATION: i64 = 4;
 const JOB: &str = "demo-migrate-0123456789";
@@ -32,28 +34,18 @@ struct World {
     view: ClusterView,
 }
 
-/// kstatus' verdict on an object of a kind that it does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kstatus {
-    Current,
-    InProgress,
-    Failed,
+/// The ChatCluster with these conditions, as far as kstatus looks at it.
+fn object(generation: i64, conditions: &[Condition]) -> Value {
+    json!({
+        "apiVersion": "chatcluster.dev/v1alpha1",
+        "kind": "ChatCluster",
+        "metadata": { "name": "demo", "namespace": "chat", "generation": generation },
+        "status": { "observedGeneration": GENERATION, "conditions": conditions },
+    })
 }
 
-/// The generic rules of kstatus: a generation that was not observed, Reconciling, Stalled, then Ready.
-fn kstatus(generation: i64, observed_generation: i64, conditions: &[Condition]) -> Kstatus {
-    let is = |type_: &str, status: &str| {
-        conditions.iter().any(|condition| condition.type_ == type_ && condition.status == status)
-    };
-    if generation != observed_generation || is("Reconciling", "True") {
-        Kstatus::InProgress
-    } else if is("Stalled", "True") {
-        Kstatus::Failed
-    } else if is("Ready", "True") {
-        Kstatus::Current
-    } else {
-        Kstatus::InProgress
-    }
+fn kstatus(objects: &[Value]) -> Vec<Judgement> {
+    Kstatus::build(&|line| println!("{line}")).unwrap().compute(objects).unwrap()
 }
 
 fn shape() -> Shape {
@@ -176,7 +168,7 @@ fn change(edit: impl FnOnce(&mut World)) -> World {
 struct Row {
     state: &'static str,
     world: World,
-    kstatus: Kstatus,
+    kstatus: Judgement,
     ready: (&'static str, &'static str),
     also: &'static [(&'static str, &'static str, &'static str)],
 }
@@ -184,7 +176,7 @@ struct Row {
 fn ready_row(
     state: &'static str,
     world: World,
-    kstatus: Kstatus,
+    kstatus: Judgement,
     ready: (&'static str, &'static str),
     also: &'static [(&'static str, &'static str, &'static str)],
 ) -> Row {
@@ -192,7 +184,7 @@ fn ready_row(
 }
 
 fn on_the_way() -> Vec<Row> {
-    use Kstatus::{Current, InProgress};
+    use Judgement::{Current, InProgress};
     vec![
         ready_row(
             "settled",
@@ -228,6 +220,39 @@ fn on_the_way() -> Vec<Row> {
             InProgress,
             ("False", "WaitingForMigration"),
             &[("RolloutHealthy", "True", "Migrating")],
+        ),
+        ready_row(
+            "the migration is refused",
+            change(|world| {
+                world.shape = external();
+                world.observed.backends.clear();
+                world.observed.gateways = None;
+                world.observed.migrations =
+                    [(JOB.to_owned(), MigrationObserved::Refused(trouble("AuthenticationFailed")))].into();
+                world.view = nobody();
+            }),
+            InProgress,
+            ("False", "AuthenticationFailed"),
+            &[
+                ("Stalled", "False", "NotStalled"),
+                ("GatewaysAvailable", "False", "AuthenticationFailed"),
+                ("DatabaseAvailable", "False", "AuthenticationFailed"),
+                ("RolloutHealthy", "False", "AuthenticationFailed"),
+            ],
+        ),
+        ready_row(
+            "the migration is refused while the gateways go on",
+            change(|world| {
+                world.observed.migrations =
+                    [(JOB.to_owned(), MigrationObserved::Refused(trouble("AuthenticationFailed")))].into();
+            }),
+            InProgress,
+            ("False", "AuthenticationFailed"),
+            &[
+                ("GatewaysAvailable", "True", "GatewaysReady"),
+                ("DatabaseAvailable", "False", "AuthenticationFailed"),
+                ("RolloutHealthy", "False", "AuthenticationFailed"),
+            ],
         ),
         ready_row(
             "gateways start",
@@ -331,7 +356,7 @@ fn on_the_way() -> Vec<Row> {
 }
 
 fn broken() -> Vec<Row> {
-    use Kstatus::{Current, Failed, InProgress};
+    use Judgement::{Current, Failed, InProgress};
     vec![
         ready_row(
             "the spec is wrong",
@@ -493,7 +518,7 @@ fn broken() -> Vec<Row> {
 }
 
 fn embedded() -> Vec<Row> {
-    use Kstatus::{Current, InProgress};
+    use Judgement::{Current, InProgress};
     vec![
         ready_row(
             "one gateway with everything in its process",
@@ -591,12 +616,15 @@ fn what_is_in_the_gateways_process_is_told_in_words() {
 fn conditions_of_every_state() {
     let rows = every_row();
     assert!(rows.len() >= 12);
-    for Row { state, world, kstatus: expected, ready, also } in rows {
-        let conditions = judge(&world, &[], 100);
+    let judged: Vec<Vec<Condition>> = rows.iter().map(|row| judge(&row.world, &[], 100)).collect();
+    let judgements = kstatus(&judged.iter().map(|conditions| object(GENERATION, conditions)).collect::<Vec<_>>());
+    for ((Row { state, kstatus: expected, ready, also, .. }, conditions), judgement) in
+        rows.into_iter().zip(judged).zip(judgements)
+    {
         let find = |type_: &str| conditions.iter().find(|condition| condition.type_ == type_).unwrap();
         let now = (find("Ready").status.as_str(), find("Ready").reason.as_str());
         assert_eq!(now, ready, "{state}: {conditions:#?}");
-        assert_eq!(kstatus(GENERATION, GENERATION, &conditions), expected, "{state}: {conditions:#?}");
+        assert_eq!(judgement, expected, "{state}: {conditions:#?}");
         for (type_, status, reason) in also {
             let condition = find(type_);
             assert_eq!((condition.status.as_str(), condition.reason.as_str()), (*status, *reason), "{state}: {type_}");
@@ -605,8 +633,12 @@ fn conditions_of_every_state() {
 }
 
 #[test]
-fn a_generation_that_was_not_observed_is_in_progress() {
-    assert_eq!(kstatus(GENERATION + 1, GENERATION, &judge(&fine(), &[], 1)), Kstatus::InProgress);
+fn kstatus_waits_for_a_generation_and_sees_the_end() {
+    let fine = judge(&fine(), &[], 1);
+    let mut leaving = object(GENERATION, &fine);
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    let judgements = kstatus(&[object(GENERATION + 1, &fine), object(GENERATION, &fine), leaving]);
+    assert_eq!(judgements, [Judgement::InProgress, Judgement::Current, Judgement::Terminating]);
 }
 
 #[test]

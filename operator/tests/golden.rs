@@ -37,6 +37,16 @@ fn objects_of_every_fixture() {
 }
 
 #[test]
+fn a_pause_changes_no_object() {
+    for name in support::FIXTURES {
+        let mut fetched = support::fetched(support::cluster(name));
+        let before = support::validated(&fetched).unwrap();
+        fetched.cluster.spec.paused = Some(true);
+        assert_eq!(objects(&support::validated(&fetched).unwrap()), objects(&before), "{name}");
+    }
+}
+
+#[test]
 fn gateways_wait_for_their_migration() {
     let waiting = support::validated(&support::fetched(support::cluster("minimal"))).unwrap();
     let kinds: Vec<Kind> = children(&waiting).iter().map(|child| child.id.kind).collect();

@@ -1,10 +1,12 @@
 //! What the operator and the gateway tell each other, as types: the configuration file that the operator writes
-//! ([`GatewayConfig`]) and the statistics that the gateway answers on its admin port ([`stats::GatewayStats`]).
+//! ([`GatewayConfig`]), the statistics that the gateway answers on its admin port ([`stats::GatewayStats`]), and why a migration gave
+//! up ([`Farewell`]).
 //!
 //! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
 
 mod access;
 mod config;
+mod farewell;
 mod http;
 mod kafka;
 mod origins;
@@ -18,6 +20,7 @@ pub use config::{
     Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis,
     RedisPubSub, Shard,
 };
+pub use farewell::Farewell;
 pub use http::{Bucket, Cidr, CidrError, Http, Rates};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};
 pub use origins::{AllowedOrigin, MAX_ORIGINS, Origin, OriginError};

@@ -10,6 +10,8 @@ use chat_gateway_config::{ConfigError, GatewayConfig};
 use chat_shards::{AccessError, DistributeError, Identity, IdentityError};
 use sqlx::PgConnection;
 
+use crate::store::postgres::AUTHENTICATION_FAILED;
+
 /// How long a shard may take to answer before the migration gives up; a new database's volume may still be formatting.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -52,7 +54,17 @@ pub enum MigrateError {
     Unreachable {
         /// The shard.
         shard: String,
+        /// Reason word of the last try.
+        reason: &'static str,
         /// What the last try said.
+        cause: String,
+    },
+    /// The shard refuses the user or the password. Told at once: waiting would not mend it.
+    #[error("shard {shard} refuses the credentials of the migration: {cause}")]
+    Denied {
+        /// The shard.
+        shard: String,
+        /// What it said.
         cause: String,
     },
     /// A migration failed.
@@ -88,6 +100,24 @@ pub enum MigrateError {
         #[source]
         source: sqlx::Error,
     },
+}
+
+impl MigrateError {
+    /// One word for it, of those in `docs/reference/gateway.md`.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable { reason, .. } => reason,
+            Self::Denied { .. } => AUTHENTICATION_FAILED,
+            Self::Uri { .. } => "InvalidUri",
+            Self::Config(_)
+            | Self::Schema { .. }
+            | Self::Identity(_)
+            | Self::Access { .. }
+            | Self::Distribute(_)
+            | Self::Sql { .. } => "MigrationFailed",
+        }
+    }
 }
 
 /// Migrates every shard, then gives out slots.

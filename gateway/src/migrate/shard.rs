@@ -8,6 +8,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{MigrateError, PATIENCE, login, sql};
+use crate::store::postgres::{AUTHENTICATION_FAILED, Cause, cause};
 
 /// Between tries, and between progress lines.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -57,13 +58,17 @@ async fn connect(shard: &str, options: &PgConnectOptions) -> Result<PgConnection
     let options = options.clone().application_name("chat-gateway migrate").disable_statement_logging();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let cause = match timeout(Duration::from_secs(10), PgConnection::connect_with(&options)).await {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer within 10 s".to_owned(),
-        };
+        let Cause { reason, message: cause } =
+            match timeout(Duration::from_secs(10), PgConnection::connect_with(&options)).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => cause(&error).unwrap_or_else(|| Cause::new("ConnectionRefused", error.to_string())),
+                Err(_) => Cause::new("Timeout", "no answer within 10 s"),
+            };
+        if reason == AUTHENTICATION_FAILED {
+            return Err(MigrateError::Denied { shard: shard.to_owned(), cause });
+        }
         if Instant::now() >= deadline {
-            return Err(MigrateError::Unreachable { shard: shard.to_owned(), cause });
+            return Err(MigrateError::Unreachable { shard: shard.to_owned(), reason, cause });
         }
         let left = (deadline - Instant::now()).as_secs();
         tracing::info!(shard, %cause, seconds_left = left, "waiting for the shard to answer");

@@ -111,6 +111,7 @@ async fn two_postgresql_shards_keep_the_contract() {
     moves::a_moved_slot_is_followed(&cluster, store.clone()).await;
     migration::a_second_run_changes_nothing(&cluster).await;
     migration::wrong_configurations_are_refused(&cluster).await;
+    migration::a_wrong_password_is_told_at_once(&cluster).await;
     migration::a_plain_owner_without_further_rights_is_enough(&cluster).await;
     migration::a_new_password_is_picked_up(&cluster, &*store).await;
 }

@@ -1,5 +1,7 @@
 //! `migrate` on databases that have been migrated.
 
+use std::time::Duration;
+
 use chat_gateway::{
     migrate::{self, MigrateError},
     store::{Store, postgres::PostgresStore},
@@ -43,6 +45,17 @@ pub(crate) async fn wrong_configurations_are_refused(cluster: &Cluster) {
     );
     let error = refused(&|c| drop(c.database.shards.remove(1))).await;
     assert!(matches!(&error, MigrateError::Distribute(e) if e.count > 0), "{error}");
+}
+
+/// Told at once: whoever mistyped a password does not wait for the two minutes that a server may take to start.
+pub(crate) async fn a_wrong_password_is_told_at_once(cluster: &Cluster) {
+    let mut config = cluster.config.clone();
+    let wrong = gateway_uri(cluster.servers[0].port, "wrong");
+    config.database.shards[0].migration_uri_file = Some(cluster.uri_file("wrong-migration", &wrong));
+    let tried = tokio::time::timeout(Duration::from_secs(60), migrate::run(&config)).await;
+    let error = tried.expect("an answer before the patience with servers that start is over").expect_err("refused");
+    assert_eq!(error.reason(), "AuthenticationFailed", "{error}");
+    assert!(!error.to_string().contains("wrong"), "quotes the password: {error}");
 }
 
 /// A database that somebody else runs: no superuser, one URI for everything.

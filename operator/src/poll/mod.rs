@@ -17,6 +17,7 @@ use kube::{ResourceExt, runtime::reflector::Store};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::view::camel_case;
 #[cfg(test)]
 pub(crate) use self::view::tests as testing;
 pub use self::view::{ClusterView, Opinion};

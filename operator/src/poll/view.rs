@@ -75,7 +75,7 @@ impl ClusterView {
 }
 
 /// A condition's reason is one CamelCase word whatever a gateway says.
-fn camel_case(reason: &str) -> String {
+pub(crate) fn camel_case(reason: &str) -> String {
     let word: String = reason.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
     if word.starts_with(|first: char| first.is_ascii_uppercase()) { word } else { "Unavailable".to_owned() }
 }

@@ -4,7 +4,7 @@ use chat_gateway_config::Embedded;
 
 use super::{
     conditions::{BrokerKind, DatabaseKind, Inputs, Verdict, trouble_of},
-    observed::{BackendObserved, MigrationObserved},
+    observed::{BackendObserved, MigrationObserved, Trouble},
 };
 use crate::{names::Component, poll::Opinion};
 
@@ -69,6 +69,9 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
         return Part::new(State::False, &reason, &format!("{ready} of {wanted} gateways are ready; {message}"));
     }
     let (reason, message) = match (&inputs.observed.gateways, inputs.migration()) {
+        (None, Some(MigrationObserved::Refused(Trouble { reason, message }))) => {
+            (reason.as_str(), format!("gateways start when the migration of the shards has completed; {message}"))
+        }
         (None, None)
             if !matches!(inputs.verdict, Verdict::Applied) || inputs.shape.database_kind == DatabaseKind::Embedded =>
         {
@@ -121,7 +124,7 @@ pub(super) fn database(inputs: &Inputs<'_>) -> Part {
             State::Unknown => unknown = unknown.or(Some(part)),
         }
     }
-    if let Some(MigrationObserved::Failed(_)) = inputs.migration() {
+    if let Some(MigrationObserved::Failed(_) | MigrationObserved::Refused(_)) = inputs.migration() {
         return rollout(inputs);
     }
     unknown.unwrap_or_else(|| {
@@ -211,6 +214,10 @@ pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
                 "the migration gave up: {why}; see `kubectl logs job/{job}`, then delete the Job to try again or change the spec"
             );
             return failed("MigrationFailed", &message);
+        }
+        Some(MigrationObserved::Refused(Trouble { reason, message })) => {
+            let message = format!("the migration does not come through, and is tried again: {message}");
+            return failed(reason, &message);
         }
         Some(MigrationObserved::Running) => {
             return match trouble_of(inputs, Component::Migration) {

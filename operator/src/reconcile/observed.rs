@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chat_gateway_config::Farewell;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
@@ -14,6 +15,7 @@ use crate::{
     build::Kind,
     hash::Hasher,
     names::{Component, Names, annotation, label},
+    poll,
 };
 
 /// The children's own status.
@@ -60,6 +62,8 @@ pub struct BackendObserved {
 pub enum MigrationObserved {
     /// Not ended yet.
     Running,
+    /// Not ended yet, and the last pod of it that gave up said why; another one tries again.
+    Refused(Trouble),
     /// Every shard has the schema.
     Completed,
     /// It gave up.
@@ -85,14 +89,18 @@ pub fn observe(names: &Names, live: &Live) -> Observed {
             .iter()
             .map(|set| (set.name_any(), backend(set)))
             .collect(),
-        migrations: live.all_typed::<Job>(Kind::Job).iter().map(|job| (job.name_any(), migration(job))).collect(),
+        migrations: live
+            .all_typed::<Job>(Kind::Job)
+            .iter()
+            .map(|job| (job.name_any(), migration(job, &live.pods)))
+            .collect(),
         troubles: troubles(&live.pods),
     }
 }
 
 /// Whether the Job has completed.
 pub(super) fn has_completed(job: &Job) -> bool {
-    migration(job) == MigrationObserved::Completed
+    migration(job, &[]) == MigrationObserved::Completed
 }
 
 fn gateways(deployment: &Deployment) -> GatewaysObserved {
@@ -136,7 +144,7 @@ fn backend(set: &StatefulSet) -> BackendObserved {
     }
 }
 
-fn migration(job: &Job) -> MigrationObserved {
+fn migration(job: &Job, pods: &[Pod]) -> MigrationObserved {
     let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
     for condition in conditions.filter(|condition| condition.status == "True") {
         match condition.type_.as_str() {
@@ -145,7 +153,23 @@ fn migration(job: &Job) -> MigrationObserved {
             _ => {}
         }
     }
-    MigrationObserved::Running
+    last_farewell(job, pods).map_or(MigrationObserved::Running, MigrationObserved::Refused)
+}
+
+/// What the youngest pod of the Job that gave up has left in its status.
+fn last_farewell(job: &Job, pods: &[Pod]) -> Option<Trouble> {
+    let is_of = |pod: &&Pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref());
+    let told = pods.iter().filter(is_of).filter_map(|pod| Some((&pod.metadata.creation_timestamp, farewell(pod)?)));
+    told.max_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, trouble)| trouble)
+}
+
+fn farewell(pod: &Pod) -> Option<Trouble> {
+    let ended = pod.status.as_ref()?.container_statuses.iter().flatten().find_map(|container| {
+        container.state.as_ref()?.terminated.as_ref().filter(|ended| ended.exit_code != 0)?.message.as_deref()
+    })?;
+    // An image of another maker may leave anything there.
+    let Farewell { reason, message } = serde_json::from_str(ended).ok()?;
+    Some(Trouble { reason: poll::camel_case(&reason), message: first_line(Some(&message)) })
 }
 
 fn troubles(pods: &[Pod]) -> BTreeMap<Component, Trouble> {
@@ -199,4 +223,50 @@ fn container_trouble(pod: &Pod, container: &ContainerStatus) -> Option<Trouble> 
 /// Kubernetes repeats itself over many lines; the first says what is wrong. Bounded, since it goes into a condition.
 fn first_line(text: Option<&str>) -> String {
     text.unwrap_or("no reason given").lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn job(conditions: &serde_json::Value) -> Job {
+        let job =
+            json!({ "metadata": { "name": "demo-migrate-1", "uid": "j1" }, "status": { "conditions": conditions } });
+        serde_json::from_value(job).unwrap()
+    }
+
+    fn ended(owner: &str, second: u8, code: i32, message: &str) -> Pod {
+        let pod = json!({
+            "metadata": {
+                "name": format!("pod-{second}"),
+                "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z"),
+                "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "Job", "name": "x", "uid": owner }],
+            },
+            "status": { "containerStatuses": [{
+                "name": "migrate", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "state": { "terminated": { "exitCode": code, "message": message } },
+            }] },
+        });
+        serde_json::from_value(pod).unwrap()
+    }
+
+    #[test]
+    fn the_last_pod_that_gave_up_says_why() {
+        let told = |reason: &str| json!({ "reason": reason, "message": "shard a refuses\nmore" }).to_string();
+        let pods = [
+            ended("j1", 2, 1, &told("AuthenticationFailed")),
+            ended("j1", 1, 1, &told("ConnectionRefused")),
+            // Of the migration before, or without a word for us, or without a failure.
+            ended("j0", 9, 1, &told("Timeout")),
+            ended("j1", 8, 1, "Killed"),
+            ended("j1", 7, 0, &told("Timeout")),
+        ];
+        let trouble = Trouble { reason: "AuthenticationFailed".to_owned(), message: "shard a refuses".to_owned() };
+        assert_eq!(migration(&job(&json!([])), &pods), MigrationObserved::Refused(trouble));
+        assert_eq!(migration(&job(&json!([])), &pods[2..]), MigrationObserved::Running);
+        let complete = json!([{ "type": "Complete", "status": "True" }]);
+        assert_eq!(migration(&job(&complete), &pods), MigrationObserved::Completed);
+    }
 }

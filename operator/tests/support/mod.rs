@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be read is a failed test")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod api_server;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use chat_crds::ChatCluster;
@@ -16,12 +18,11 @@ use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::json;
 
-/// Names of the fixture clusters.
-pub(crate) const FIXTURES: [&str; 12] = [
+/// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
+pub(crate) const FIXTURES: [&str; 11] = [
     "minimal",
     "two-shards",
     "external-backends",
-    "paused",
     "overlays",
     "everything",
     "scaled-to-zero",

@@ -114,6 +114,30 @@ impl ChatCluster {
         .await
     }
 
+    /// Waits until a condition has a status and a reason, for the generation of now.
+    ///
+    /// # Errors
+    /// It has not within `limit`; the message has all conditions.
+    pub async fn wait_reason(
+        &self,
+        kind: &str,
+        (status, reason): (&str, &str),
+        limit: Duration,
+    ) -> Result<DynamicObject> {
+        let what = format!("{kind}={status} with {reason} of {}/{}", self.namespace, self.name);
+        until(what, limit, || async {
+            let object = self.get().await?;
+            let generation = object.metadata.generation.unwrap_or_default();
+            let holds = condition(&object, kind).is_some_and(|condition| {
+                condition["status"] == status
+                    && condition["reason"] == reason
+                    && condition["observedGeneration"] == generation
+            });
+            Ok(if holds { Seen::Yes(object) } else { Seen::NotYet(summary(&object)) })
+        })
+        .await
+    }
+
     /// Deletes it in the foreground or background and waits until the object itself is gone.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ pub mod breaking;
 pub mod chat_cluster;
 pub mod children;
 pub mod crowd;
-pub mod kstatus;
+pub mod inventory;
 pub mod manifest;
 pub mod namespace;
 pub mod operator;

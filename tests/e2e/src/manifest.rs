@@ -1,6 +1,6 @@
 //! Manifests: the examples of the docs, and what tests change in them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -11,6 +11,26 @@ use serde_json::{Value, json};
 /// The file is missing or holds no ChatCluster.
 pub fn quickstart() -> Result<Value> {
     example("quickstart.yaml")
+}
+
+/// The documented gateways over engines that run already, word for word.
+///
+/// # Errors
+/// The file is missing or holds no ChatCluster.
+pub fn external_backends() -> Result<Value> {
+    example("external-backends.yaml")
+}
+
+/// Paths of all examples.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn examples() -> Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("failed to list {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn example(file: &str) -> Result<Value> {

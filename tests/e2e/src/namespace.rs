@@ -56,6 +56,12 @@ impl Namespace {
         Self::ensure(world, name).await
     }
 
+    /// The Kubernetes that it is in.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
     /// Asks for the namespace's end and does not wait for it: the end of a test that is about something else.
     ///
     /// # Errors

@@ -24,10 +24,18 @@ impl World {
     /// # Errors
     /// There is none.
     pub async fn operator_pod(&self) -> Result<Pod> {
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), OPERATOR_NAMESPACE);
+        self.operator_pods(OPERATOR_NAMESPACE).await?.pop().context("no ready pod of the operator in chat-system")
+    }
+
+    /// The ready pods of the operator in a namespace.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn operator_pods(&self, namespace: &str) -> Result<Vec<Pod>> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let list = api.list(&ListParams::default().labels("app.kubernetes.io/name=chat-operator")).await?;
         let alive = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod);
-        list.items.into_iter().find(alive).context("no ready pod of the operator in chat-system")
+        Ok(list.items.into_iter().filter(alive).collect())
     }
 
     /// The operator's counters and gauges by name with labels, as `/metrics` shows them.
@@ -35,8 +43,15 @@ impl World {
     /// # Errors
     /// The operator does not answer.
     pub async fn operator_metrics(&self) -> Result<BTreeMap<String, f64>> {
-        let pod = self.operator_pod().await?;
-        let (status, body) = accounts::get(&format!("{}:{PORT}", ip(&pod)?), "/metrics", None).await?;
+        self.metrics_of(&self.operator_pod().await?).await
+    }
+
+    /// The same of one of the operator's pods.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn metrics_of(&self, pod: &Pod) -> Result<BTreeMap<String, f64>> {
+        let (status, body) = accounts::get(&format!("{}:{PORT}", ip(pod)?), "/metrics", None).await?;
         ensure!(status.is_success(), "the operator's /metrics answers {status}");
         let text = String::from_utf8_lossy(&body).into_owned();
         let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
@@ -44,6 +59,17 @@ impl World {
             Some((name.to_owned(), value.parse().ok()?))
         });
         Ok(samples.collect())
+    }
+
+    /// Number of writes to children that the operator has made in a namespace since it started.
+    ///
+    /// # Errors
+    /// The operator does not answer.
+    pub async fn operator_child_writes(&self, namespace: &str) -> Result<f64> {
+        let label = format!("namespace=\"{namespace}\"");
+        let metrics = self.operator_metrics().await?;
+        let of = |name: &str| name.starts_with("chat_operator_writes_total{") && name.contains(&label);
+        Ok(metrics.iter().filter(|(name, _)| of(name)).map(|(_, value)| value).sum())
     }
 
     /// Number of writes that the operator has made in a namespace since it started: children and status together.

@@ -27,8 +27,7 @@ impl World {
     /// # Errors
     /// Helm fails.
     pub async fn helm_template(&self, chart: &str, namespace: &str, set: &[&str]) -> Result<String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts").join(chart);
-        let folder = folder.to_string_lossy();
+        let folder = chart_folder(chart);
         let mut args = vec!["template", chart, &folder, "--namespace", namespace, "--kube-version", KUBE_VERSION];
         args.extend(set.iter().flat_map(|value| ["--set", value]));
         self.helm(&args).await
@@ -61,6 +60,12 @@ impl World {
         ensure!(printed.success, "helm {} failed: {}{}", args.join(" "), printed.out, printed.err);
         Ok(printed.out)
     }
+}
+
+/// Where a chart of this repository lies.
+#[must_use]
+pub fn chart_folder(chart: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts").join(chart).to_string_lossy().into_owned()
 }
 
 async fn run(variable: &str, name: &str, world: &World, args: &[&str], input: Option<&str>) -> Result<Printed> {

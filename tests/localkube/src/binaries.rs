@@ -51,6 +51,13 @@ const CRDIFY: Module = Module {
     programs: &[("crdify", "sigs.k8s.io/crdify")],
 };
 
+const KSTATUS: Module = Module {
+    folder: "kstatus",
+    announcement: "building kstatus (about a minute, the first time only) ...",
+    link_flags: "-s -w",
+    programs: &[("kstatus", ".")],
+};
+
 /// Paths of the programs.
 #[derive(Clone, Debug)]
 pub struct Binaries {
@@ -121,6 +128,13 @@ impl Binaries {
 pub fn crdify(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
     let _lock = cache::lock("binaries")?;
     Ok(build(&CRDIFY, progress)?.join("crdify"))
+}
+
+/// Builds the program around kstatus; see [`Kstatus`](crate::Kstatus). Under a lock of its own: unit tests want it, and need not wait for
+/// Kubernetes.
+pub(crate) fn kstatus(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
+    let _lock = cache::lock("kstatus")?;
+    Ok(build(&KSTATUS, progress)?.join("kstatus"))
 }
 
 /// The folder with the programs of a module.

@@ -11,8 +11,9 @@ use crate::{
 /// Namespace of the operator.
 pub(crate) const SYSTEM: &str = "chat-system";
 
-/// Loads the images and installs both charts; what is installed already is upgraded.
-pub(crate) fn install(cluster: &Cluster, build: Build) -> Result<()> {
+/// Loads the images and installs both charts; what is installed already is upgraded. The operator serves all namespaces
+/// but those `excluded`.
+pub(crate) fn install(cluster: &Cluster, build: Build, excluded: &[&str]) -> Result<()> {
     for image in backends::images(build, false)? {
         println!("loading {}", image.reference);
         cluster.load_image(&image.tar)?;
@@ -46,6 +47,8 @@ pub(crate) fn install(cluster: &Cluster, build: Build) -> Result<()> {
             SYSTEM,
             "--set-string",
             &stamp,
+            "--set-json",
+            &format!("excludeNamespaces={}", serde_json::json!(excluded)),
             "--wait",
             "--timeout",
             "120s",

@@ -28,6 +28,9 @@ const LONGEST: &[&[&str]] = &[
     &["hardening", "sessions_services", "presence_services", "store_conformance"],
 ];
 
+/// Namespaces of the end-to-end tests with an operator of their own.
+const OTHERS: &[&str] = &["e2e-apart"];
+
 /// The test programs that only the long form runs.
 const LONG_ONLY: &[&str] = &["kafka_cluster"];
 
@@ -258,7 +261,7 @@ fn e2e(run: &mut Run) -> Result<()> {
     codegen::npm_ci()?;
     let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
-    let outcome = install::install(&kube, Build::default()).and_then(|()| {
+    let outcome = install::install(&kube, Build::default(), OTHERS).and_then(|()| {
         // Most of these tests wait most of the time, so several go at once; those of module `alone` need the machine for themselves.
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
         let mut outcome = Ok(());

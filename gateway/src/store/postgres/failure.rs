@@ -8,6 +8,9 @@ use crate::store::{
     membership::{DIRECT, GIVES_ROLES, OWNERLESS, REMOVES},
 };
 
+/// The shard knows the user or the password not: nothing that waiting would mend.
+pub(crate) const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
+
 /// A failure by what is to be done about it.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -25,15 +28,15 @@ pub(super) enum Failure {
 
 /// Why a shard counts as away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cause {
+pub(crate) struct Cause {
     /// Reason word of `chat_gateway_config::stats::Component`.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
     /// A sentence without credentials.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 impl Cause {
-    pub(super) fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }
@@ -73,7 +76,7 @@ fn refused(refusal: Refusal) -> Failure {
 }
 
 /// Why an error means that the shard cannot serve now; `None` when it says something about the statement.
-pub(super) fn cause(error: &sqlx::Error) -> Option<Cause> {
+pub(crate) fn cause(error: &sqlx::Error) -> Option<Cause> {
     let reason = match error {
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => "Timeout",
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => "ConnectionRefused",
@@ -90,7 +93,7 @@ pub(super) fn cause(error: &sqlx::Error) -> Option<Cause> {
 /// SQLSTATEs after which the same statement may work later or elsewhere.
 fn code_reason(code: &str) -> Option<&'static str> {
     Some(match code {
-        "28P01" | "28000" => "AuthenticationFailed",
+        "28P01" | "28000" => AUTHENTICATION_FAILED,
         // Schema, function or table is missing: the migration has not run.
         "3F000" | "42883" | "42P01" => "SchemaOutdated",
         // Statement or lock timeout, deadlock, serialization: the shard is overloaded, or a mover holds the slot.
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn tells_outages_from_defects() {
         assert_eq!(code_reason("57P01"), Some("ConnectionRefused"));
-        assert_eq!(code_reason("28P01"), Some("AuthenticationFailed"));
+        assert_eq!(code_reason("28P01"), Some(AUTHENTICATION_FAILED));
         assert_eq!(code_reason("42883"), Some("SchemaOutdated"));
         assert_eq!(code_reason("23505"), None);
         assert_eq!(code_reason(""), None);

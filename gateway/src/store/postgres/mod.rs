@@ -37,6 +37,8 @@ use super::{
 };
 use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
 
+pub(crate) use self::failure::{AUTHENTICATION_FAILED, Cause, cause};
+
 /// How long `health` waits for the probers.
 const HEALTH_BUDGET: Duration = Duration::from_secs(2);
 

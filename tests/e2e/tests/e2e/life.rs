@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use chat_test_client::{Addresses, Client, ClientConfig, HistoryRange, Ledger, wire::Message};
 use e2e::{
-    ChatCluster,
+    ChatCluster, Namespace, World,
     children::title,
     crowd::{follow_gateways, sign_up},
     manifest,
@@ -18,10 +18,11 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::shared::{SETTLE_LIMIT, own, shared};
+use crate::shared::{SETTLE_LIMIT, shared, turn};
 
 pub(crate) const DELETE_LIMIT: Duration = Duration::from_secs(90);
-const NAMESPACE_LIMIT: Duration = Duration::from_secs(60);
+/// Within which a namespace with running clusters in it is gone.
+pub(crate) const NAMESPACE_LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
@@ -42,7 +43,12 @@ async fn a_kubectl_scale_works_and_the_spec_stays_the_users() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn b_retain_keeps_the_data_and_delete_does_not() -> Result<()> {
-    let (namespace, cluster) = own("e2e-life", "keep").await?;
+    let _turn = turn().await?;
+    let world = World::connect().await?;
+    let namespace = Namespace::fresh(&world, "e2e-life").await?;
+    let before = namespace.furnished().await?;
+    let cluster = ChatCluster::apply(&world, &namespace.name, &manifest::smallest("keep")).await?;
+    cluster.wait_ready(SETTLE_LIMIT).await?;
     let (addresses, _follower) = follow_gateways(&cluster, 0).await?;
     let account = sign_up(&addresses, "dora").await?;
     let device = Client::start(ClientConfig::new(account.clone(), addresses, Ledger::new())).await?;
@@ -56,6 +62,8 @@ async fn b_retain_keeps_the_data_and_delete_does_not() -> Result<()> {
 
     cluster.delete(&DeleteParams::background(), DELETE_LIMIT).await?;
     wait_remains(&cluster, &["PersistentVolumeClaim", "Secret/keep-shard-a"]).await?;
+    let kept = ["PersistentVolumeClaim/data-keep-shard-a-0", "Secret/keep-shard-a"];
+    namespace.wait_rest(&before, &kept, DELETE_LIMIT).await?;
 
     let cluster = ChatCluster::apply(&cluster.world, &namespace.name, &manifest::smallest("keep")).await?;
     cluster.wait_ready(SETTLE_LIMIT).await?;
@@ -64,9 +72,8 @@ async fn b_retain_keeps_the_data_and_delete_does_not() -> Result<()> {
     cluster.merge(json!({ "spec": { "database": { "deletionPolicy": "Delete" } } })).await?;
     cluster.wait_ready(SETTLE_LIMIT).await?;
     cluster.delete(&DeleteParams::background(), DELETE_LIMIT).await?;
-    wait_remains(&cluster, &[]).await?;
-    namespace.delete(NAMESPACE_LIMIT).await?;
-    Ok(())
+    namespace.wait_rest(&before, &[], DELETE_LIMIT).await?;
+    namespace.discard().await
 }
 
 /// Waits until nothing of the cluster is left but objects whose title starts with one of `promised`, each of which is.
@@ -105,13 +112,4 @@ pub(crate) async fn read_again(
     let account = chat_test_client::accounts::enter(&addresses, name, password, Duration::from_secs(30)).await?;
     let device = Client::start(ClientConfig::new(account, addresses, Ledger::new())).await?;
     Ok(device.history(room, HistoryRange::After(0)).await?.0)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "runs through cargo xtask test"]
-async fn c_a_namespace_with_a_running_cluster_is_gone_within_a_minute() -> Result<()> {
-    let (namespace, _cluster) = own("e2e-gone", "gone").await?;
-    let took = namespace.delete(NAMESPACE_LIMIT).await?;
-    println!("namespace deletion: {:.1} s", took.as_secs_f64());
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Rules B2 to B8: a status that does not lie. B1 and B5 are among the tests that run alone.
+//! Rules B2 to B8: a status that does not lie. B1 and B5 are among the tests that run alone; B8 has a file of its own besides.
 
 use std::time::Duration;
 
@@ -7,7 +7,6 @@ use e2e::{
     ChatCluster, Namespace, World,
     chat_cluster::{condition, resource, summary},
     children::title,
-    kstatus::{Judgement, compute},
     manifest,
     pods::Part,
     wait::{Seen, until},
@@ -20,6 +19,7 @@ use kube::{
     api::{DynamicObject, PostParams},
     runtime::{WatchStreamExt as _, watcher},
 };
+use localkube::{Judgement, Kstatus};
 use serde_json::{Value, json};
 
 use crate::shared::{SETTLE_LIMIT, shared};
@@ -116,7 +116,8 @@ async fn b3_kstatus_sees_progress_and_its_end() -> Result<()> {
         Ok(())
     };
     let seen = watched(&cluster, roll).await?;
-    let judgements: Vec<Judgement> = seen.iter().map(compute).collect();
+    let objects = seen.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    let judgements = Kstatus::build(&|line| println!("{line}"))?.compute(&objects)?;
     assert!(judgements.contains(&Judgement::InProgress), "{judgements:?}");
     assert!(!judgements.contains(&Judgement::Failed), "{judgements:?}");
     assert_eq!(judgements.last(), Some(&Judgement::Current), "{judgements:?}");

@@ -18,8 +18,13 @@ use crate::shared::{own, shared};
 #[ignore = "runs through cargo xtask test"]
 async fn c1_every_child_has_one_controller() -> Result<()> {
     let cluster = shared().await?;
-    let uid = cluster.get().await?.metadata.uid;
+    let object = cluster.get().await?;
+    let uid = object.metadata.uid.clone();
+    let own = object.metadata.finalizers.unwrap_or_default();
+    ensure!(own.is_empty(), "finalizers without outside state to undo: {own:?}");
     for child in cluster.children().await? {
+        let finalizers = child.metadata.finalizers.clone().unwrap_or_default();
+        ensure!(finalizers.is_empty(), "{} waits for {finalizers:?}", title(&child));
         let owners = child.metadata.owner_references.clone().unwrap_or_default();
         // Under Retain the credentials of a shard stay with its data, so they belong to nobody.
         if title(&child).contains("-shard-") && title(&child).starts_with("Secret/") {

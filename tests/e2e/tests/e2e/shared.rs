@@ -36,13 +36,6 @@ impl<T> Deref for Held<T> {
     }
 }
 
-impl Held<SemaphorePermit<'static>> {
-    /// The cluster of a test that will start nothing more and only watch: others may start theirs.
-    pub(crate) fn leave_turn(self) -> ChatCluster {
-        self.cluster
-    }
-}
-
 /// The shared cluster, as its manifest says and Ready, whatever the tests before did to it.
 pub(crate) async fn shared() -> Result<Held<MutexGuard<'static, ()>>> {
     let turn = SHARED.lock().await;

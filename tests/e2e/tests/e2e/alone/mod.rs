@@ -6,3 +6,4 @@ mod faults;
 mod load;
 mod operator_away;
 mod times;
+mod two_operators;

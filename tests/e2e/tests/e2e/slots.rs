@@ -1,0 +1,24 @@
+//! The first distribution of slots: two shards get one half each.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::shared::shared;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn two_shards_own_one_half_of_the_slots_each() -> Result<()> {
+    let cluster = shared().await?;
+    let shards = cluster.get().await?.data["status"]["shards"].clone();
+    let expected = json!([
+        { "name": "a", "slots": 512, "available": true },
+        { "name": "b", "slots": 512, "available": true },
+    ]);
+    ensure!(shards == expected, "the status says {shards}");
+    let query = "select count(*), min(slot), max(slot) from chat.slot_ownership where state = 'owned'";
+    for (shard, expected) in [("a", "512|0|511"), ("b", "512|512|1023")] {
+        let found = cluster.sql(shard, query).await?;
+        ensure!(found == expected, "shard {shard} owns {found}");
+    }
+    Ok(())
+}
