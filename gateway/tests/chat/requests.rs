@@ -102,7 +102,7 @@ async fn members_that_came_and_went_since_are_left_as_they_are() {
     assert_eq!(scene.elsewhere.ask(add.clone()).await["type"], "ok");
     assert_eq!(scene.members().await.len(), 2, "eve stays out");
     scene.ada.ask(json!({ "type": "add_member", "room": room, "member": "eve" })).await;
-    assert_eq!(scene.elsewhere.ask(remove.clone()).await["type"], "ok");
+    assert_eq!(scene.elsewhere.ask(remove).await["type"], "ok");
     assert_eq!(scene.members().await.len(), 3, "eve stays in");
     let other = json!({ "type": "add_member", "room": room, "member": "bob", "request_id": add["request_id"] });
     let conflict = scene.elsewhere.ask(other).await;

@@ -52,7 +52,7 @@ pub(crate) async fn a_room_is_answered_as_it_was_made(store: Arc<dyn Store>) {
     assert!(reused(store.create_room(other.clone(), once).await));
     assert!(reused(store.made_before(&other, once.unwrap()).await));
     // Somebody else's request is another one, by whatever id.
-    let theirs = NewRoom { creator: bob.id, members: vec![ann.clone()], ..new.clone() };
+    let theirs = NewRoom { creator: bob.id, members: vec![ann.clone()], ..new };
     let found = store.create_room(theirs.clone(), once).await.unwrap();
     assert_eq!((found.value.1, found.value.0.last_seq, found.events.len()), (false, 1, 0));
     say(&*store, id, bob.id, "and on").await.unwrap();
