@@ -256,7 +256,7 @@ fn websocket(door: Door) -> MethodRouter<Http> {
                 return refused.into_response();
             }
             match http.admit_handshake(address).await {
-                Ok(()) => transport::upgrade(http.services, http.hub, peer, door, request),
+                Ok(()) => transport::upgrade(http.services, http.hub, (peer, address), door, request),
                 Err(refused) => refused.into_response(),
             }
         },

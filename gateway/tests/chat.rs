@@ -24,8 +24,12 @@ mod ephemera;
 mod faulty;
 #[path = "chat/input.rs"]
 mod input;
+#[path = "chat/limits.rs"]
+mod limits;
 #[path = "chat/membership.rs"]
 mod membership;
+#[path = "chat/requests.rs"]
+mod requests;
 #[path = "chat/resume.rs"]
 mod resume;
 #[path = "chat/revocation.rs"]

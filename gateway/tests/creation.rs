@@ -63,9 +63,17 @@ async fn a_hundred_creators_on_four_gateways_make_one_room() {
     .await;
     assert_eq!((groups.len(), makers), (1, 1), "one group under the key: {groups:?}");
 
+    let request = Uuid::now_v7();
+    let (asked, makers) = create(
+        &alone,
+        |_| json!({ "type": "create_room", "kind": "group", "title": "asked", "members": ["bob"], "request_id": request }),
+    )
+    .await;
+    assert_eq!((asked.len(), makers), (1, CREATORS), "one group, and the first answer for everybody: {asked:?}");
+
     // What is in the store is what the answers said, and nothing is there twice.
     for device in pair {
-        for room in rooms.iter().chain(&groups) {
+        for room in rooms.iter().chain(&groups).chain(&asked) {
             assert!(device.wait_position(*room, 0, MINUTE).await, "everybody follows it");
         }
     }

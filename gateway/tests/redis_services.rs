@@ -51,6 +51,12 @@ async fn gateways_share_a_bucket_and_go_on_without_redis() {
     assert!(wait <= SECOND && wait > Duration::ZERO, "{wait:?}");
     limiters[1].take("user:1", rate).await.unwrap_err();
     limiters[1].take("user:2", rate).await.unwrap();
+    // Of several buckets each gives a token, or none does.
+    let both = [("user:1".to_owned(), rate), ("user:3".to_owned(), rate)];
+    assert!(limiters[0].take_all(&both).await.unwrap_err() <= wait);
+    for _ in 0..rate.burst {
+        limiters[1].take_all(&both[1..]).await.unwrap();
+    }
     tokio::time::sleep(wait).await;
     limiters[1].take("user:1", rate).await.unwrap();
 

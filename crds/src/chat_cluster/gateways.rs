@@ -57,12 +57,12 @@ pub struct Gateways {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Messages a second that one user may send; 10 if absent.
+    /// Messages a second that one user may send, changes of messages, rooms and members included; 10 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub messages_per_second: Option<i32>,
 
-    /// Messages that one user may send at once before the rate counts; 50 if absent.
+    /// Messages and changes that one user may send at once before the rate counts; 50 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub message_burst: Option<i32>,

@@ -69,6 +69,8 @@ pub struct Rates {
     pub refresh_per_user: Bucket,
     /// WebSocket handshakes from one address.
     pub handshake_per_address: Bucket,
+    /// Messages, and changes of messages, rooms, members and mutes, from one address.
+    pub write_per_address: Bucket,
 }
 
 impl Default for Rates {
@@ -81,6 +83,7 @@ impl Default for Rates {
             refresh_per_address: Bucket { per_minute: 6_000, burst: 2_000 },
             refresh_per_user: Bucket { per_minute: 60, burst: 60 },
             handshake_per_address: Bucket { per_minute: 30_000, burst: 20_000 },
+            write_per_address: Bucket { per_minute: 300_000, burst: 50_000 },
         }
     }
 }
@@ -93,13 +96,14 @@ impl Rates {
     }
 
     /// Every bucket with its field.
-    fn all(&self) -> [(&'static str, Bucket); 5] {
+    fn all(&self) -> [(&'static str, Bucket); 6] {
         [
             ("http.rates.signInPerAddress", self.sign_in_per_address),
             ("http.rates.signInPerName", self.sign_in_per_name),
             ("http.rates.refreshPerAddress", self.refresh_per_address),
             ("http.rates.refreshPerUser", self.refresh_per_user),
             ("http.rates.handshakePerAddress", self.handshake_per_address),
+            ("http.rates.writePerAddress", self.write_per_address),
         ]
     }
 }

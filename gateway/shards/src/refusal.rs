@@ -43,6 +43,8 @@ pub enum Refusal {
     UserNotFound,
     /// CC107: the message id was used for another message.
     MessageIdReused,
+    /// CC107: the request id was used for another request.
+    RequestIdReused,
     /// CC108: no such message, as the target of a change.
     TargetNotFound,
     /// CC108: no such message, as the one that is answered.
@@ -86,6 +88,7 @@ impl Refusal {
             "CC105" if detail.contains("reactions") => Self::TooManyReactions,
             "CC105" => Self::Limit,
             "CC106" => Self::UserNotFound,
+            "CC107" if detail.contains("request_id") => Self::RequestIdReused,
             "CC107" => Self::MessageIdReused,
             "CC108" if detail.contains("reply_to") => Self::ReplyToNotFound,
             "CC108" if detail.contains("emoji") => Self::ReactionNotFound,

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     auth::{Claims, TokenError},
     codec::{Codec, Frame, Tag},
+    http::ClientAddress,
     model::{Room, RoomId, Seq},
     pipeline::Pipeline,
     protocol::{
@@ -39,7 +40,7 @@ struct Start {
 pub(super) async fn hello(
     pipeline: &Pipeline,
     queue: &Arc<Queue>,
-    codec: Codec,
+    (codec, address): (Codec, ClientAddress),
     (tag, request): (Option<Tag>, Request),
 ) -> Result<Arc<Session>, Refused> {
     let refuse = |error: WireError, code| {
@@ -55,7 +56,7 @@ pub(super) async fn hello(
     let Claims { user, session: sign_in, expires_at } =
         services.tokens.verify(&token).await.map_err(|error| refuse(error.into(), close_code(error)))?;
     let session = Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters));
-    let session = Arc::new(session.of_sign_in(sign_in).speaking(codec));
+    let session = Arc::new(session.of_sign_in(sign_in).from(address).speaking(codec));
     // Known before its sign-in and its rooms are read: a change in between reaches it and is looked into after this.
     pipeline.hub.register(&session).await;
     let user = session.user.id;

@@ -33,6 +33,7 @@ use self::{
 };
 use crate::{
     codec::{Codec, Read},
+    http::ClientAddress,
     pipeline::{Pipeline, frame::Reader},
     protocol::{Answer, CloseCode},
     services::Counters,
@@ -73,13 +74,17 @@ pub struct Accepted<S> {
     pub early: Vec<u8>,
 }
 
-/// Serves an accepted WebSocket in its language: `hello`, then a task of its own until the connection ends.
-pub async fn serve<S>(pipeline: Arc<Pipeline>, accepted: Accepted<S>, codec: Codec, permit: Permit)
-where
+/// Serves an accepted WebSocket in its language: `hello`, then a task of its own until the connection ends. `address` is the client's.
+pub async fn serve<S>(
+    pipeline: Arc<Pipeline>,
+    accepted: Accepted<S>,
+    (codec, address): (Codec, ClientAddress),
+    permit: Permit,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut socket = Socket::new(accepted.stream, accepted.early, codec);
-    let greeted = Box::pin(greet(&pipeline, &mut socket)).await;
+    let greeted = Box::pin(greet(&pipeline, &mut socket, address)).await;
     match greeted {
         Ok((session, early)) => {
             if pipeline.services.draining.load(Ordering::Relaxed) {
@@ -97,7 +102,11 @@ where
 
 /// Reads frames until `hello`; returns what came in one frame with it, too. `Err` carries the code to close with, if there is still
 /// somebody to tell.
-async fn greet<S>(pipeline: &Pipeline, socket: &mut Socket<S>) -> Result<(Arc<Session>, Vec<Read>), Option<CloseCode>>
+async fn greet<S>(
+    pipeline: &Pipeline,
+    socket: &mut Socket<S>,
+    address: ClientAddress,
+) -> Result<(Arc<Session>, Vec<Read>), Option<CloseCode>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -117,7 +126,7 @@ where
         let Some(first) = reads.next() else { continue };
         let (frame, code) = match first {
             Read::Request { tag, request } => {
-                match handshake::hello(pipeline, &queue, socket.codec, (tag, request)).await {
+                match handshake::hello(pipeline, &queue, (socket.codec, address), (tag, request)).await {
                     Ok(session) => return Ok((session, reads.collect())),
                     Err(refused) => (refused.frame, Some(refused.code)),
                 }

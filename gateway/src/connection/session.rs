@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::queue::{Class, Pushed, Queue};
 use crate::{
     codec::{Codec, Frame},
+    http::ClientAddress,
     model::{RoomId, Seq, SessionId, User},
     protocol::{ClientEvent, CloseCode},
     services::Counters,
@@ -45,6 +46,8 @@ pub struct Session {
     pub codec: Codec,
     /// The sign-in that its token belongs to; none when the token was signed elsewhere.
     pub sign_in: Option<SessionId>,
+    /// Where it comes from; none where limits by address have nothing to do.
+    pub address: Option<ClientAddress>,
     /// When the token ends, seconds since the Unix epoch.
     expires_at: AtomicI64,
     /// What waits to be sent.
@@ -54,6 +57,8 @@ pub struct Session {
     seen: AtomicU32,
     /// When sending would be within ten times the rate again, microseconds of the Unix epoch; see `pipeline::rate_limit`.
     pub(crate) flood: AtomicU64,
+    /// When the connection's own bucket of marks and typing notices would be full again, in the same way.
+    pub(crate) hints: AtomicU64,
     /// The followed rooms in the order of their ids: a few, in as many bytes as they have.
     rooms: Mutex<Vec<RoomId>>,
     /// Where the client stands in rooms whose shard was away when it resumed.
@@ -71,11 +76,13 @@ impl Session {
             user,
             codec: Codec::default(),
             sign_in: None,
+            address: None,
             expires_at: AtomicI64::new(expires_at),
             queue,
             counters,
             seen: AtomicU32::new(0),
             flood: AtomicU64::new(0),
+            hints: AtomicU64::new(0),
             rooms: Mutex::default(),
             unresolved: Mutex::default(),
             controls: Mutex::default(),
@@ -87,6 +94,12 @@ impl Session {
     #[must_use]
     pub fn of_sign_in(self, sign_in: Option<SessionId>) -> Self {
         Self { sign_in, ..self }
+    }
+
+    /// The same, counted among the writers of this address.
+    #[must_use]
+    pub fn from(self, address: ClientAddress) -> Self {
+        Self { address: Some(address), ..self }
     }
 
     /// The same with another codec than `chat.v1`'s.

@@ -67,6 +67,11 @@ const ROOM: Field = need("room", Takes::Id, "The room.");
 const MEMBER: Field = need("member", Takes::Who, "Whom, by sign-in name or id.");
 const MESSAGE_ID: Field =
     need("message_id", Takes::MessageId, "Made by the client, the key of idempotency: a repeat gets the first answer.");
+const REQUEST_ID: Field = may(
+    "request_id",
+    Takes::MessageId,
+    "Made by the client, the key of idempotency: a repeat of the same user gets the first answer and does nothing.",
+);
 const TARGET: Field = need("target", Takes::Place, "Seq of the text.");
 const BODY: Field = need("body", Takes::Text, "The text, of at most `limits.message_bytes` bytes.");
 const EMOJI: Field = need("emoji", Takes::Emoji, "1 to 64 bytes without spaces.");
@@ -92,28 +97,39 @@ pub(super) const ALL: &[RequestKind] = &[
             need("members", Takes::Whos, "The others, by sign-in names or ids."),
             may("title", Takes::Title, "Title of a group."),
             may("room_key", Takes::Id, "A UUID chosen by the client: a repeat with it returns the first room."),
+            REQUEST_ID,
         ],
     },
-    RequestKind { name: "add_member", about: "Adds somebody to a group.", answer: "ok", fields: &[ROOM, MEMBER] },
+    RequestKind {
+        name: "add_member",
+        about: "Adds somebody to a group.",
+        answer: "ok",
+        fields: &[ROOM, MEMBER, REQUEST_ID],
+    },
     RequestKind {
         name: "remove_member",
         about: "Removes somebody from a group, or leaves it.",
         answer: "ok",
-        fields: &[ROOM, MEMBER],
+        fields: &[ROOM, MEMBER, REQUEST_ID],
     },
     RequestKind {
         name: "set_role",
         about: "Gives a member of a group another role, for its owner.",
         answer: "ok",
-        fields: &[ROOM, MEMBER, need("role", Takes::OneOf(&["owner", "admin", "member"]), "The new role.")],
+        fields: &[ROOM, MEMBER, need("role", Takes::OneOf(&["owner", "admin", "member"]), "The new role."), REQUEST_ID],
     },
     RequestKind {
         name: "mute",
         about: "Notes that notifications of a room are not wanted.",
         answer: "ok",
-        fields: &[ROOM, may("until", Takes::Time, "Until when; for ever when absent.")],
+        fields: &[ROOM, may("until", Takes::Time, "Until when; for ever when absent."), REQUEST_ID],
     },
-    RequestKind { name: "unmute", about: "Notes that they are wanted again.", answer: "ok", fields: &[ROOM] },
+    RequestKind {
+        name: "unmute",
+        about: "Notes that they are wanted again.",
+        answer: "ok",
+        fields: &[ROOM, REQUEST_ID],
+    },
     RequestKind {
         name: "rooms",
         about: "Lists the user's rooms, with what is new in them.",

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Limiter, Rate};
+use super::{BucketName, Limiter, Rate};
 
 /// Buckets kept at most; at the bound the full ones, which limit nobody, are forgotten.
 const BUCKETS: usize = 100_000;
@@ -35,30 +35,42 @@ impl Bucket {
 }
 
 impl LocalLimiter {
-    fn take_now(&self, name: &str, rate: Rate, now: Instant) -> Result<(), Duration> {
+    fn take_now(&self, wanted: &[(BucketName, Rate)], now: Instant) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= BUCKETS && !buckets.contains_key(name) {
-            buckets.retain(|_, bucket| {
-                bucket.refill(now);
-                bucket.tokens < f64::from(bucket.rate.burst)
-            });
+        let mut wait = Duration::ZERO;
+        for (name, rate) in wanted {
+            if buckets.len() >= BUCKETS && !buckets.contains_key(name) {
+                buckets.retain(|_, bucket| {
+                    bucket.refill(now);
+                    bucket.tokens < f64::from(bucket.rate.burst)
+                });
+            }
+            let full = || Bucket { tokens: f64::from(rate.burst), at: now, rate: *rate };
+            let bucket = buckets.entry(name.clone()).or_insert_with(full);
+            bucket.rate = *rate;
+            bucket.refill(now);
+            if bucket.tokens < 1.0 {
+                let missing = (1.0 - bucket.tokens) * 60.0 / f64::from(rate.per_minute.max(1));
+                wait = wait.max(Duration::from_secs_f64(missing));
+            }
         }
-        let bucket =
-            buckets.entry(name.to_owned()).or_insert_with(|| Bucket { tokens: f64::from(rate.burst), at: now, rate });
-        bucket.rate = rate;
-        bucket.refill(now);
-        if bucket.tokens >= 1.0 {
-            bucket.tokens -= 1.0;
-            return Ok(());
+        if !wait.is_zero() {
+            return Err(wait);
         }
-        Err(Duration::from_secs_f64((1.0 - bucket.tokens) * 60.0 / f64::from(rate.per_minute.max(1))))
+        for (name, _) in wanted {
+            // One that was full and made room for another one of the same call is gone.
+            if let Some(bucket) = buckets.get_mut(name) {
+                bucket.tokens -= 1.0;
+            }
+        }
+        Ok(())
     }
 }
 
 #[async_trait]
 impl Limiter for LocalLimiter {
-    async fn take(&self, bucket: &str, rate: Rate) -> Result<(), Duration> {
-        self.take_now(bucket, rate, Instant::now())
+    async fn take_all(&self, buckets: &[(BucketName, Rate)]) -> Result<(), Duration> {
+        self.take_now(buckets, Instant::now())
     }
 }
 
@@ -88,13 +100,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn of_several_buckets_each_gives_a_token_or_none_does() {
+        let limiter = LocalLimiter::default();
+        let both = [("small".to_owned(), Rate { burst: 1, ..RATE }), ("large".to_owned(), RATE)];
+        limiter.take_all(&both).await.unwrap();
+        for _ in 0..5 {
+            assert_eq!(limiter.take_all(&both).await.unwrap_err().as_millis(), 500);
+        }
+        for _ in 0..2 {
+            limiter.take("large", RATE).await.unwrap();
+        }
+        limiter.take("large", RATE).await.unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_by_forgetting_full_buckets() {
         let limiter = LocalLimiter::default();
         let now = Instant::now();
         for n in 0..BUCKETS {
-            limiter.take_now(&n.to_string(), RATE, now).unwrap();
+            limiter.take_now(&[(n.to_string(), RATE)], now).unwrap();
         }
-        limiter.take_now("one more", RATE, now + Duration::from_secs(10)).unwrap();
+        limiter.take_now(&[("one more".to_owned(), RATE)], now + Duration::from_secs(10)).unwrap();
         assert_eq!(limiter.buckets.lock().unwrap().len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! How much one user may send. [`Limiter`] is the contract; `redis` shares buckets between gateways, `local` keeps them in one process
+//! How much one user or address may do. [`Limiter`] is the contract; `redis` shares buckets between gateways, `local` keeps them in one process
 //! and is what `redis` falls back to while Redis is away.
 
 use std::time::Duration;
@@ -34,7 +34,12 @@ impl Rate {
 /// The contract.
 #[async_trait]
 pub trait Limiter: Send + Sync + 'static {
-    /// Takes one token. `Err` carries the time until one will be there. Never fails for another reason, and never waits over 100 ms:
-    /// while the shared buckets are out of reach, a bucket of this process decides.
-    async fn take(&self, bucket: &str, rate: Rate) -> Result<(), Duration>;
+    /// Takes one token of each of these buckets, or none at all. `Err` carries the time until there will be one in each. Never fails for
+    /// another reason, and never waits over 100 ms: while the shared buckets are out of reach, buckets of this process decide.
+    async fn take_all(&self, buckets: &[(BucketName, Rate)]) -> Result<(), Duration>;
+
+    /// The same with one bucket.
+    async fn take(&self, bucket: &str, rate: Rate) -> Result<(), Duration> {
+        self.take_all(&[(bucket.to_owned(), rate)]).await
+    }
 }

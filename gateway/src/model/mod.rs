@@ -43,12 +43,17 @@ id! {
     UserId
 }
 id! {
-    /// A room: UUIDv7 made by the gateway; its random part is not guessable.
+    /// A room: UUIDv7 made by the gateway, or derived from what makes it unique.
     RoomId
 }
 id! {
     /// A message: UUIDv7 made by the client; it is the idempotency key.
     MessageId
+}
+
+id! {
+    /// A request that changes a room or its members: UUIDv7 made by the client; it is the idempotency key.
+    RequestId
 }
 
 id! {

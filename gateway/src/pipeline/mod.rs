@@ -13,6 +13,7 @@ mod commit;
 pub mod frame;
 mod idempotency;
 mod marks;
+mod members;
 mod people;
 mod publish;
 mod rate_limit;
@@ -82,8 +83,11 @@ impl Pipeline {
 
     async fn carry_out(&self, session: &Arc<Session>, request: Request) -> Result<Outcome, WireError> {
         frame::check(&self.services.config.limits, &request)?;
-        rate_limit::check(&self.services, session, &request).await?;
+        let verdict = rate_limit::check(&self.services, session, &request).await?;
         authenticate::check(session)?;
+        if verdict == rate_limit::Verdict::Drop {
+            return Ok(Answer::Ok.into());
+        }
         authorize::check(&*self.services.store, session, &request).await?;
         match request {
             Request::Send { room, message_id, content } => {
@@ -93,13 +97,19 @@ impl Pipeline {
                 }
                 commit::commit(&self.services, &self.hub.recent, new).await
             }
-            Request::CreateRoom { kind, title, members, room_key } => {
-                rooms::create(self, session, rooms::Wanted { kind, title, members, room_key }).await
+            Request::CreateRoom { kind, title, members, room_key, request_id } => {
+                rooms::create(self, session, rooms::Wanted { kind, title, members, room_key, request_id }).await
             }
-            Request::AddMember { room, member } => rooms::add_member(self, session, room, member).await,
-            Request::RemoveMember { room, member } => rooms::remove_member(self, session, room, member).await,
-            Request::SetRole { room, member, role } => rooms::set_role(self, session, room, &member, role).await,
-            Request::Mute { room, until } => rooms::mute(self, session, room, until).await,
+            Request::AddMember { room, member, request_id } => {
+                members::add(self, session, room, member, request_id).await
+            }
+            Request::RemoveMember { room, member, request_id } => {
+                members::remove(self, session, room, &member, request_id).await
+            }
+            Request::SetRole { room, member, role, request_id } => {
+                members::set_role(self, session, room, (&member, role), request_id).await
+            }
+            Request::Mute { room, until, request_id } => members::mute(self, session, room, until, request_id).await,
             Request::Rooms { after, limit } => reads::rooms(self, session, after, limit).await,
             Request::Members { room, after, limit } => reads::members(self, session, room, after, limit).await,
             Request::History { room, page, view, limit } => {

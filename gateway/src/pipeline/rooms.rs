@@ -1,19 +1,16 @@
-//! Rooms and their members.
+//! Rooms that are made.
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Outcome, Pipeline, people};
 use crate::{
-    broker::Key,
     connection::session::Session,
-    hub::event::Event,
-    model::{Role, RoomId, RoomKind, UserId},
-    protocol::{Answer, ErrorCode, WireError, request::Who},
-    store::{Changed, NewRoom, OutboxEvent, StoredEvent},
+    model::{RequestId, Room, RoomId, RoomKind, UserId},
+    protocol::{Answer, ErrorCode, WireError, limits, request::Who},
+    store::{Changed, NewRoom, OutboxEvent, StoreError, StoredEvent},
 };
 
 /// The fields of `create_room`.
@@ -22,6 +19,7 @@ pub(super) struct Wanted {
     pub(super) title: String,
     pub(super) members: Vec<Who>,
     pub(super) room_key: Option<Uuid>,
+    pub(super) request_id: Option<RequestId>,
 }
 
 /// Makes a room, or finds the one that the same request made.
@@ -33,80 +31,62 @@ pub(super) async fn create(pipeline: &Pipeline, session: &Arc<Session>, wanted: 
     let id = match (wanted.kind, members.first()) {
         (RoomKind::Direct, None) => return Err(WireError::field("members", "a direct room is with somebody else")),
         (RoomKind::Direct, Some(other)) => direct_room(creator, other.id),
-        (RoomKind::Group, _) => wanted.room_key.map_or_else(|| RoomId(Uuid::now_v7()), |key| keyed_room(creator, key)),
+        (RoomKind::Group, _) => match (wanted.room_key, wanted.request_id) {
+            (Some(key), _) => keyed_room(creator, key),
+            (None, Some(request)) => asked_room(creator, request),
+            (None, None) => RoomId(Uuid::now_v7()),
+        },
     };
-    let limit = pipeline.services.config.limits.rooms_per_connection as usize;
-    let follows_all = session.codec.follows_all();
-    if follows_all && session.room_count() >= limit && !session.follows(id) {
-        return Err(WireError::new(ErrorCode::Limit, format!("a connection follows at most {limit} rooms")));
-    }
     let title = if wanted.kind == RoomKind::Direct { String::new() } else { wanted.title };
     let new = NewRoom { id, kind: wanted.kind, title, creator, members };
-    let Changed { value: (room, created), events } = store.create_room(new).await?;
+    let limit = pipeline.services.config.limits.rooms_per_connection as usize;
+    if is_full(pipeline, session, id, limit).await? {
+        // What was made under this request counts already.
+        if let Some(request) = wanted.request_id
+            && let Some((room, created)) = store.made_before(&new, request).await?
+        {
+            return Ok(Answer::Room { room: room.into(), created }.into());
+        }
+        return Err(WireError::new(ErrorCode::Limit, format!("a connection follows at most {limit} rooms")));
+    }
+    let Changed { value: (room, created), events } = store.create_room(new, wanted.request_id).await?;
     apply_for(pipeline, creator, &events).await;
-    if follows_all {
-        pipeline.hub.follow(session, &[(room.id, room.last_seq)]).await;
+    if session.codec.follows_all() {
+        let repeat = wanted.request_id.is_some() && events.is_empty();
+        follow(pipeline, session, &room, repeat).await?;
     }
     Ok(Outcome { answer: Answer::Room { room: room.into(), created }, events, entry: None })
 }
 
-/// Adds a member.
-pub(super) async fn add_member(
-    pipeline: &Pipeline,
-    session: &Session,
-    room: RoomId,
-    member: Who,
-) -> Result<Outcome, WireError> {
-    let store = &pipeline.services.store;
-    let mut found = people::find(&**store, "member", &[member]).await?;
-    let Some(member) = found.pop() else {
-        return Err(WireError::new(ErrorCode::NotFound, "no such user"));
-    };
-    let Changed { events, .. } = store.add_member(room, session.user.id, member).await?;
-    Ok(Outcome { answer: Answer::Ok, events, entry: None })
+/// Whether the user can have no further room on a connection. One of the Centrifuge door follows what it subscribes to, so there those
+/// rooms count that a connection of the other door would follow.
+async fn is_full(pipeline: &Pipeline, session: &Session, id: RoomId, limit: usize) -> Result<bool, StoreError> {
+    if session.codec.follows_all() {
+        return Ok(session.room_count() >= limit && !session.follows(id));
+    }
+    let rooms = pipeline.services.store.room_ids(session.user.id).await?;
+    Ok(rooms.len() >= limit && !rooms.contains(&id))
 }
 
-/// Removes a member.
-pub(super) async fn remove_member(
-    pipeline: &Pipeline,
-    session: &Session,
-    room: RoomId,
-    member: Who,
-) -> Result<Outcome, WireError> {
-    let member = people::id_of(&member);
-    let Changed { events, .. } = pipeline.services.store.remove_member(room, session.user.id, member).await?;
-    apply_for(pipeline, session.user.id, &events).await;
-    Ok(Outcome { answer: Answer::Ok, events, entry: None })
-}
-
-/// Gives a member another role.
-pub(super) async fn set_role(
-    pipeline: &Pipeline,
-    session: &Session,
-    room: RoomId,
-    member: &Who,
-    role: Role,
-) -> Result<Outcome, WireError> {
-    let member = people::id_of(member);
-    let Changed { events, .. } = pipeline.services.store.set_role(room, session.user.id, member, role).await?;
-    Ok(Outcome { answer: Answer::Ok, events, entry: None })
-}
-
-/// Notes until when the user wants no notifications of a room, and tells the user's connections.
-pub(super) async fn mute(
-    pipeline: &Pipeline,
-    session: &Session,
-    room: RoomId,
-    until: Option<Timestamp>,
-) -> Result<Outcome, WireError> {
-    pipeline.services.store.mute(room, session.user.id, until).await?;
-    pipeline.hub.hint(Key::User(session.user.id), Event::Muted { room, until }).await;
-    Ok(Answer::Ok.into())
+/// Follows a room that was made or found. After a repeat the user may be in it no more, and its log may have gone far beyond what the
+/// first answer said.
+async fn follow(pipeline: &Pipeline, session: &Arc<Session>, room: &Room, repeat: bool) -> Result<(), WireError> {
+    let mut from = room.last_seq;
+    if repeat {
+        match pipeline.services.store.room(room.id, session.user.id).await {
+            Ok(now) if now.last_seq - from > limits::RESUME_DISTANCE => from = now.last_seq,
+            Ok(_) => {}
+            Err(StoreError::RoomNotFound) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    pipeline.hub.follow(session, &[(room.id, from)]).await;
+    Ok(())
 }
 
 /// Brings the asking user's own room list up to date before the answer, so that a `rooms` right after it is right. What fails here
 /// the relay does later.
-async fn apply_for(pipeline: &Pipeline, user: UserId, events: &[OutboxEvent]) {
+pub(super) async fn apply_for(pipeline: &Pipeline, user: UserId, events: &[OutboxEvent]) {
     for OutboxEvent { event, .. } in events {
         let concerns = match event {
             StoredEvent::Joined { user: whom, .. } | StoredEvent::Left { user: whom, .. } => *whom == user,
@@ -127,6 +107,11 @@ fn direct_room(one: UserId, other: UserId) -> RoomId {
 /// The group that a user's key names.
 fn keyed_room(creator: UserId, key: Uuid) -> RoomId {
     derived("group:", creator.0, key)
+}
+
+/// The group that a request without a key makes, so that its repeat finds it.
+fn asked_room(creator: UserId, request: RequestId) -> RoomId {
+    derived("request:", creator.0, request.0)
 }
 
 fn derived(what: &str, first: Uuid, second: Uuid) -> RoomId {

@@ -27,7 +27,7 @@ pub enum ErrorCode {
     NotFound,
     /// The role does not allow it.
     Forbidden,
-    /// A name or message id is used for something else.
+    /// A name, message id or request id is used for something else.
     Conflict,
     /// Too many of something.
     Limit,
@@ -148,6 +148,10 @@ impl From<StoreError> for WireError {
             StoreError::MessageIdReused => Self {
                 field: Some("message_id"),
                 ..Self::new(ErrorCode::Conflict, "the message id was used for another message")
+            },
+            StoreError::RequestIdReused => Self {
+                field: Some("request_id"),
+                ..Self::new(ErrorCode::Conflict, "the request id was used for another request")
             },
             StoreError::Limit(what) => Self::new(ErrorCode::Limit, what),
             StoreError::Unavailable { shard, cause } => {

@@ -51,6 +51,13 @@ pub const REQUEST_ID_MAX: u64 = 1 << 53;
 /// Life of a typing notice that is not renewed.
 pub const TYPING_LAPSE: Duration = Duration::from_secs(6);
 
+/// Marks and typing notices of one connection within a second, in the long run. A mark is a small write: a client that confirms several times a
+/// second in dozens of rooms at once is below this, and what it leaves out the next mark says.
+pub const HINTS_PER_SECOND: u32 = 100;
+
+/// Marks and typing notices that one connection may send at once: one of each room that it follows, after a reconnect, and more.
+pub const HINT_BURST: u32 = 1_000;
+
 /// Times the message rate at which sending is flooding.
 pub const FLOOD_FACTOR: u32 = 10;
 

@@ -3,6 +3,7 @@
 //! A frame that a network can send never panics here: [`parse`] and [`parse_cbor`] answer every frame with a [`Request`] or a [`Refusal`].
 
 pub mod answer;
+mod changes;
 pub mod close;
 mod contents;
 mod encoding;

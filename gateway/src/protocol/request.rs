@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    contents, encoding,
+    changes, contents, encoding,
     error::{ErrorCode, WireError},
-    fields::{Fields, seq_of, text_of, uuid_of},
+    fields::{Fields, seq_of, uuid_of},
     limits, pages,
     value::{Map, Value},
 };
 use crate::{
-    model::{Content, MessageId, Role, RoomId, RoomKind, Seq, UserId},
+    model::{Content, MessageId, RequestId, Role, RoomId, RoomKind, Seq, UserId},
     store::{Page, View},
 };
 
@@ -44,6 +44,8 @@ pub enum Request {
         members: Vec<Who>,
         /// Makes a repeat find the first room.
         room_key: Option<Uuid>,
+        /// Idempotency key.
+        request_id: Option<RequestId>,
     },
     /// Adds somebody to a group.
     AddMember {
@@ -51,6 +53,8 @@ pub enum Request {
         room: RoomId,
         /// Who.
         member: Who,
+        /// Idempotency key.
+        request_id: Option<RequestId>,
     },
     /// Removes somebody from a group.
     RemoveMember {
@@ -58,6 +62,8 @@ pub enum Request {
         room: RoomId,
         /// Who.
         member: Who,
+        /// Idempotency key.
+        request_id: Option<RequestId>,
     },
     /// Gives a member of a group another role.
     SetRole {
@@ -67,6 +73,8 @@ pub enum Request {
         member: Who,
         /// The new role.
         role: Role,
+        /// Idempotency key.
+        request_id: Option<RequestId>,
     },
     /// Wants no notifications of a room for a time, or wants them again.
     Mute {
@@ -74,6 +82,8 @@ pub enum Request {
         room: RoomId,
         /// Until when; `None`: wants them.
         until: Option<Timestamp>,
+        /// Idempotency key.
+        request_id: Option<RequestId>,
     },
     /// Lists the user's rooms.
     Rooms {
@@ -283,12 +293,12 @@ fn request(kind: &str, fields: &mut Fields) -> Result<Request, WireError> {
     use super::event::TypingState::{Start, Stop};
     Ok(match kind {
         "hello" => Request::Hello { token: fields.text("token")?, resume: resume(fields)? },
-        "create_room" => create_room(fields)?,
-        "add_member" => Request::AddMember { room: room(fields)?, member: member(fields)? },
-        "remove_member" => Request::RemoveMember { room: room(fields)?, member: member(fields)? },
-        "set_role" => Request::SetRole { room: room(fields)?, member: member(fields)?, role: role(fields)? },
-        "mute" => Request::Mute { room: room(fields)?, until: Some(pages::until(fields)?) },
-        "unmute" => Request::Mute { room: room(fields)?, until: None },
+        "create_room" => changes::create_room(fields)?,
+        "add_member" => changes::add_member(fields)?,
+        "remove_member" => changes::remove_member(fields)?,
+        "set_role" => changes::set_role(fields)?,
+        "mute" => changes::mute(fields)?,
+        "unmute" => changes::unmute(fields)?,
         "rooms" => pages::rooms(fields)?,
         "members" => pages::members(fields)?,
         "history" => pages::history(fields)?,
@@ -318,12 +328,17 @@ pub(super) fn room(fields: &mut Fields) -> Result<RoomId, WireError> {
 }
 
 fn message_id(fields: &mut Fields) -> Result<MessageId, WireError> {
-    let id = fields.uuid("message_id")?;
+    key_of("message_id", &fields.need("message_id")?).map(MessageId)
+}
+
+/// An idempotency key.
+pub(super) fn key_of(field: &'static str, value: &Value) -> Result<Uuid, WireError> {
+    let id = uuid_of(field, value)?;
     // Random ids would scatter over the store's index; time-ordered ones stay at its end.
     if id.get_version_num() != 7 {
-        return Err(WireError::field("message_id", "message_id must be a UUIDv7"));
+        return Err(WireError::field(field, format!("{field} must be a UUIDv7")));
     }
-    Ok(MessageId(id))
+    Ok(id)
 }
 
 fn resume(fields: &mut Fields) -> Result<Vec<(RoomId, Seq)>, WireError> {
@@ -337,52 +352,4 @@ fn resume(fields: &mut Fields) -> Result<Vec<(RoomId, Seq)>, WireError> {
             Ok((RoomId(room), seq))
         })
         .collect()
-}
-
-fn create_room(fields: &mut Fields) -> Result<Request, WireError> {
-    let kind = match fields.text("kind")?.as_str() {
-        "direct" => RoomKind::Direct,
-        "group" => RoomKind::Group,
-        _ => return Err(WireError::field("kind", "kind must be direct or group")),
-    };
-    let title = fields.take("title").map(|value| text_of("title", value)).transpose()?.unwrap_or_default();
-    if title.chars().count() > limits::TITLE_CHARS {
-        return Err(WireError::field("title", "title has at most 128 characters"));
-    }
-    let members = fields
-        .list("members", limits::ROOM_MEMBERS)?
-        .iter()
-        .map(|value| who("members", value))
-        .collect::<Result<Vec<_>, _>>()?;
-    if kind == RoomKind::Direct && members.len() != 1 {
-        return Err(WireError::field("members", "a direct room has exactly one other member"));
-    }
-    let room_key = fields.take("room_key").map(|value| uuid_of("room_key", &value)).transpose()?;
-    Ok(Request::CreateRoom { kind, title, members, room_key })
-}
-
-fn member(fields: &mut Fields) -> Result<Who, WireError> {
-    let value = fields.need("member")?;
-    who("member", &value)
-}
-
-fn role(fields: &mut Fields) -> Result<Role, WireError> {
-    match fields.text("role")?.as_str() {
-        "owner" => Ok(Role::Owner),
-        "admin" => Ok(Role::Admin),
-        "member" => Ok(Role::Member),
-        _ => Err(WireError::field("role", "role must be owner, admin or member")),
-    }
-}
-
-fn who(field: &'static str, value: &Value) -> Result<Who, WireError> {
-    if let Ok(id) = uuid_of(field, value) {
-        return Ok(Who::Id(UserId(id)));
-    }
-    let text = value.as_str().ok_or_else(|| WireError::field(field, format!("{field} takes names or ids")))?;
-    // No name is longer than 32 characters; anything that is no name simply finds nobody.
-    if text.is_empty() || text.len() > 128 || text.contains('\0') {
-        return Err(WireError::field(field, format!("{field} takes names or ids")));
-    }
-    Ok(Who::Name(text.to_ascii_lowercase()))
 }

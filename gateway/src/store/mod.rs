@@ -4,6 +4,8 @@
 //! - A write that returned `Ok` is durable. One that returned `Err` may or may not have happened; repeating it with the same ids is safe.
 //! - `seq` of a room counts from 1 in commit order, without gaps.
 //! - One [`MessageId`] is one message in a room: a repeat returns the first answer.
+//! - One [`RequestId`] of a user is one change of a room, its members or its mute: a repeat returns the first answer and does nothing,
+//!   whatever has become of the room since, and whether or not the user is still in it. Who did not use it learns nothing of it.
 //! - A write that others must hear of leaves its [`OutboxEvent`]s in the same transaction. They stay until [`Store::finish_outbox`], so a
 //!   crash after the commit loses nothing: somebody's sweeper claims them later. An event may therefore be relayed more than once.
 
@@ -12,6 +14,7 @@ pub mod limits;
 mod membership;
 pub mod memory;
 pub mod postgres;
+mod requests;
 pub mod sessions;
 pub mod sqlite;
 
@@ -25,7 +28,8 @@ use uuid::Uuid;
 
 pub use self::sessions::SessionStore;
 use crate::model::{
-    Content, Member, Message, MessageId, Reaction, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId,
+    Content, Member, Message, MessageId, Reaction, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User,
+    UserId,
 };
 
 /// An account to be made.
@@ -40,7 +44,8 @@ pub struct NewUser {
 /// A room to be made.
 #[derive(Clone, Debug)]
 pub struct NewRoom {
-    /// Id, made by the gateway (or derived from `room_key` or the pair of a direct room, so that a repeat finds the first).
+    /// Id, made by the gateway (or derived from `room_key`, the request's id or the pair of a direct room, so that a repeat finds the
+    /// first).
     pub id: RoomId,
     /// Kind.
     pub kind: RoomKind,
@@ -239,6 +244,9 @@ pub enum StoreError {
     /// The message id was used for another message.
     #[error("the message id was used for another message")]
     MessageIdReused,
+    /// The request id was used by the same user for another change of the same room.
+    #[error("the request id was used for another request")]
+    RequestIdReused,
     /// Too many members, or another bound of the store.
     #[error("over a limit: {0}")]
     Limit(&'static str),
@@ -278,8 +286,12 @@ pub trait Store: SessionStore + Send + Sync + 'static {
     /// that is away are left out and the second value is false.
     async fn summaries(&self, user: UserId, rooms: &[RoomId]) -> Result<(Vec<RoomSummary>, bool), StoreError>;
 
-    /// Makes a room, or returns the one that is there under this id (`value.1` is false) if the creator is a member of it.
-    async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError>;
+    /// Makes a room, or returns the one that is there under this id (`value.1` is false) if the creator is a member of it. A repeat of
+    /// `request` gets the room as it was answered first, without events.
+    async fn create_room(&self, new: NewRoom, request: Option<RequestId>) -> Result<Changed<(Room, bool)>, StoreError>;
+
+    /// What [`Store::create_room`] answered to this request; `None` when it was not carried out.
+    async fn made_before(&self, new: &NewRoom, request: RequestId) -> Result<Option<(Room, bool)>, StoreError>;
 
     /// One room as its member sees it.
     async fn room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError>;
@@ -297,24 +309,45 @@ pub trait Store: SessionStore + Send + Sync + 'static {
         limit: u32,
     ) -> Result<(Vec<Member>, Option<i64>), StoreError>;
 
-    /// Adds a member to a group; no event when they were one already.
-    async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError>;
+    /// Adds a member to a group; no event when they were one already, or when `request` is a repeat.
+    async fn add_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: User,
+        request: Option<RequestId>,
+    ) -> Result<Changed<()>, StoreError>;
 
-    /// Removes a member; no event when they were none. When the owner goes, the longest-standing admin becomes owner, or else the
-    /// longest-standing member; that event may be left to the outbox.
-    async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError>;
+    /// Removes a member; no event when they were none, or when `request` is a repeat. When the owner goes, the longest-standing admin
+    /// becomes owner, or else the longest-standing member; that event may be left to the outbox.
+    async fn remove_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+        request: Option<RequestId>,
+    ) -> Result<Changed<()>, StoreError>;
 
-    /// Gives a member of a group another role, for its owner; no event when they have it. Making somebody owner makes the actor admin.
+    /// Gives a member of a group another role, for its owner; no event when they have it, or when `request` is a repeat. Making somebody
+    /// owner makes the actor admin.
     async fn set_role(
         &self,
         room: RoomId,
         actor: UserId,
         member: UserId,
         role: Role,
+        request: Option<RequestId>,
     ) -> Result<Changed<()>, StoreError>;
 
-    /// Notes until when a member wants no notifications of a room; `None`: wants them.
-    async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<(), StoreError>;
+    /// Notes until when a member wants no notifications of a room; `None`: wants them. False when `request` is a repeat and something
+    /// else was noted since, or the user has left the room.
+    async fn mute(
+        &self,
+        room: RoomId,
+        user: UserId,
+        until: Option<Timestamp>,
+        request: Option<RequestId>,
+    ) -> Result<bool, StoreError>;
 
     /// Stores an entry: seq, entry, what it changes, idempotency key and outbox row in one transaction.
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError>;

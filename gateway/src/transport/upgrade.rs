@@ -19,7 +19,7 @@ use tracing::Instrument;
 use crate::{
     codec::Codec,
     connection::{self, Accepted, Permit},
-    http::Seated,
+    http::{ClientAddress, Seated},
     hub::Hub,
     pipeline::Pipeline,
     protocol::{ErrorCode, WireError},
@@ -59,8 +59,15 @@ impl Door {
 /// Seconds after which a refused client should try again, drawn from this range so that a crowd does not return as one.
 const RETRY_SECONDS: std::ops::RangeInclusive<u32> = 1..=5;
 
-/// Answers an upgrade request at a door: 101 and a connection, 503 when the gateway is full or draining, 426 for what is no upgrade.
-pub fn upgrade(services: Arc<Services>, hub: Arc<Hub>, peer: SocketAddr, door: Door, request: Request) -> Response {
+/// Answers an upgrade request at a door: 101 and a connection, 503 when the gateway is full or draining, 426 for what is no upgrade. It came
+/// from `peer`, and `address` is whom limits by address are about.
+pub fn upgrade(
+    services: Arc<Services>,
+    hub: Arc<Hub>,
+    (peer, address): (SocketAddr, ClientAddress),
+    door: Door,
+    request: Request,
+) -> Response {
     if services.draining.load(Ordering::Relaxed) {
         return refuse("this gateway stops");
     }
@@ -79,7 +86,7 @@ pub fn upgrade(services: Arc<Services>, hub: Arc<Hub>, peer: SocketAddr, door: D
     let pipeline = Arc::new(Pipeline::new(services, hub));
     let serve = async move {
         match accepted(upgrade).await {
-            Ok(accepted) => connection::serve(pipeline, accepted, codec, permit).await,
+            Ok(accepted) => connection::serve(pipeline, accepted, (codec, address), permit).await,
             Err(error) => tracing::debug!(%error, "the client did not wait for its upgrade"),
         }
     };

@@ -11,7 +11,7 @@ use axum::{
     routing::get,
 };
 use chat_gateway::{
-    http::{self, Places},
+    http::{self, ClientAddress, Places},
     transport::{self, Door},
 };
 use chat_gateway_config::Timeouts;
@@ -38,7 +38,7 @@ async fn serve_door(world: &World, door: Door) -> SocketAddr {
     let (services, hub) = (Arc::clone(&world.gateways[0].services), Arc::clone(&world.gateways[0].hub));
     let upgrade = get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
         let (services, hub) = (Arc::clone(&services), Arc::clone(&hub));
-        async move { transport::upgrade(services, hub, peer, door, request) }
+        async move { transport::upgrade(services, hub, (peer, ClientAddress(peer.ip())), door, request) }
     });
     let app = Router::new().route("/v1/ws", upgrade);
     let (times, places) = (Timeouts::default(), Places::new(usize::MAX));

@@ -11,6 +11,7 @@ use chat_gateway::{
     broker::{Broker, Delivery, MemoryExchange},
     codec::Codec,
     connection::{self, Accepted, Permit},
+    http::ClientAddress,
     hub::Hub,
     limiter::LocalLimiter,
     model::{SessionId, User},
@@ -58,6 +59,10 @@ impl World {
     }
 
     pub(crate) fn with(gateways: usize, faults: Faults, limits: Limits) -> Self {
+        Self::configured(gateways, faults, &config(limits))
+    }
+
+    pub(crate) fn configured(gateways: usize, faults: Faults, config: &GatewayConfig) -> Self {
         let store = Arc::new(MemoryStore::new());
         let exchange = MemoryExchange::new();
         let presence = Arc::new(MemoryPresence::default());
@@ -71,7 +76,7 @@ impl World {
                     broker: Arc::new(broker),
                     presence: Arc::clone(&presence) as _,
                 };
-                Gateway::start(nth, parts, deliveries, limits)
+                Gateway::start(nth, parts, deliveries, config.clone())
             })
             .collect();
         Self { store, exchange, gateways, switches }
@@ -94,6 +99,13 @@ impl World {
     /// A client that has said nothing yet.
     pub(crate) fn socket(&self, gateway: usize) -> Client {
         Client::new(self.pipe(gateway, Codec::Chat))
+    }
+
+    /// A client that has said nothing yet, from somewhere else.
+    pub(crate) fn socket_from(&self, gateway: usize, address: [u8; 4]) -> Client {
+        let (near, far) = duplex(PIPE);
+        self.gateways[gateway].serve_from(ClientAddress(address.into()), far, Codec::Chat);
+        Client::new(near)
     }
 
     /// A client that has said nothing yet, with frames in CBOR.
@@ -126,10 +138,10 @@ pub(crate) struct Parts {
 }
 
 impl Gateway {
-    pub(crate) fn start(nth: usize, parts: Parts, deliveries: mpsc::Receiver<Delivery>, limits: Limits) -> Self {
+    pub(crate) fn start(nth: usize, parts: Parts, deliveries: mpsc::Receiver<Delivery>, config: GatewayConfig) -> Self {
         let services = Arc::new(Services {
             gateway: format!("gateway-{nth}"),
-            config: config(limits),
+            config,
             store: parts.store,
             broker: parts.broker,
             limiter: Arc::new(LocalLimiter::default()),
@@ -146,10 +158,15 @@ impl Gateway {
 
     /// Serves the far end of a client's pipe.
     pub(crate) fn serve(&self, stream: DuplexStream, codec: Codec) {
+        self.serve_from(ClientAddress([127, 0, 0, 1].into()), stream, codec);
+    }
+
+    fn serve_from(&self, address: ClientAddress, stream: DuplexStream, codec: Codec) {
         let permit = Permit::take(&self.services.counters, 10_000).unwrap();
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.services), Arc::clone(&self.hub)));
         tokio::spawn(async move {
-            connection::serve(pipeline, Accepted { stream, early: Vec::new() }, codec, permit).await;
+            let accepted = Accepted { stream, early: Vec::new() };
+            connection::serve(pipeline, accepted, (codec, address), permit).await;
         });
     }
 }

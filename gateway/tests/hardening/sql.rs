@@ -51,6 +51,7 @@ fn refused(payload: &str, room: &str) -> Vec<(Value, &'static [&'static str])> {
         (json!({ "type": "set_role", "room": room, "member": payload, "role": "admin" }), nobody),
         (json!({ "type": "set_role", "room": room, "member": "bob", "role": payload }), bad),
         (json!({ "type": "mute", "room": room, "until": payload }), bad),
+        (json!({ "type": "mute", "room": room, "request_id": payload }), bad),
         (json!({ "type": "unmute", "room": payload }), bad),
         (json!({ "type": "rooms", "after": payload }), bad),
         (json!({ "type": "rooms", "limit": payload }), bad),

@@ -30,7 +30,7 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-pub(crate) const FIELDS: [&str; 23] = [
+pub(crate) const FIELDS: [&str; 24] = [
     "id",
     "token",
     "resume",
@@ -41,6 +41,7 @@ pub(crate) const FIELDS: [&str; 23] = [
     "room",
     "member",
     "message_id",
+    "request_id",
     "body",
     "before",
     "after",

@@ -1,7 +1,7 @@
 //! Requests of every kind, and how the page has them written.
 
 use chat_gateway::{
-    model::{Content, MessageId, Role, RoomId, RoomKind, UserId},
+    model::{Content, MessageId, RequestId, Role, RoomId, RoomKind, UserId},
     protocol::{Request, event::TypingState, request::Who},
     store::{Page, View},
 };
@@ -39,6 +39,10 @@ pub(crate) fn role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Owner), Just(Role::Admin), Just(Role::Member)]
 }
 
+fn request_id() -> impl Strategy<Value = Option<RequestId>> {
+    prop::option::of(v7().prop_map(RequestId))
+}
+
 fn content() -> impl Strategy<Value = Content> {
     let target = 1..i64::MAX;
     let emoji = "[^\\p{White_Space}\\p{Cc}]{1,16}";
@@ -62,15 +66,33 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         (text(), prop::collection::vec((room(), seq.clone()), 0..5))
             .prop_map(|(token, resume)| Request::Hello { token, resume }),
-        ("[ -~]{0,128}", prop::collection::vec(who(), 0..5), prop::option::of(uuid())).prop_map(
-            |(title, members, room_key)| Request::CreateRoom { kind: RoomKind::Group, title, members, room_key }
+        ("[ -~]{0,128}", prop::collection::vec(who(), 0..5), prop::option::of(uuid()), request_id()).prop_map(
+            |(title, members, room_key, request_id)| Request::CreateRoom {
+                kind: RoomKind::Group,
+                title,
+                members,
+                room_key,
+                request_id
+            }
         ),
-        (room(), who()).prop_map(|(room, member)| Request::AddMember { room, member }),
-        (room(), who()).prop_map(|(room, member)| Request::RemoveMember { room, member }),
-        (room(), who(), role()).prop_map(|(room, member, role)| Request::SetRole { room, member, role }),
-        (room(), prop::option::of(0..=253_370_764_800_i64)).prop_map(|(room, until)| Request::Mute {
+        (room(), who(), request_id()).prop_map(|(room, member, request_id)| Request::AddMember {
             room,
-            until: until.map(|second| Timestamp::from_second(second).unwrap())
+            member,
+            request_id
+        }),
+        (room(), who(), request_id()).prop_map(|(room, member, request_id)| Request::RemoveMember {
+            room,
+            member,
+            request_id
+        }),
+        (room(), who(), role(), request_id()).prop_map(|(room, member, role, request_id)| Request::SetRole {
+            room,
+            member,
+            role,
+            request_id
+        }),
+        (room(), prop::option::of(0..=253_370_764_800_i64), request_id()).prop_map(|(room, until, request_id)| {
+            Request::Mute { room, until: until.map(|second| Timestamp::from_second(second).unwrap()), request_id }
         }),
         (prop::option::of(room()), 1..=200_u32).prop_map(|(after, limit)| Request::Rooms { after, limit }),
         (room(), seq.clone(), 1..=1_000_u32).prop_map(|(room, after, limit)| Request::Members { room, after, limit }),
@@ -108,19 +130,30 @@ pub(crate) fn write(request: &Request) -> Value {
             let resume: Vec<_> = resume.iter().map(|(room, seq)| json!({ "room": room, "seq": seq })).collect();
             json!({ "type": "hello", "token": token, "resume": resume })
         }
-        Request::CreateRoom { title, members, room_key, .. } => {
+        Request::CreateRoom { title, members, room_key, request_id, .. } => {
             let members: Vec<_> = members.iter().map(name_of).collect();
-            json!({ "type": "create_room", "kind": "group", "title": title, "members": members, "room_key": room_key })
+            json!({
+                "type": "create_room", "kind": "group", "title": title, "members": members, "room_key": room_key,
+                "request_id": request_id,
+            })
         }
-        Request::AddMember { room, member } => json!({ "type": "add_member", "room": room, "member": name_of(member) }),
-        Request::RemoveMember { room, member } => {
-            json!({ "type": "remove_member", "room": room, "member": name_of(member) })
+        Request::AddMember { room, member, request_id } => {
+            json!({ "type": "add_member", "room": room, "member": name_of(member), "request_id": request_id })
         }
-        Request::SetRole { room, member, role } => {
-            json!({ "type": "set_role", "room": room, "member": name_of(member), "role": role })
+        Request::RemoveMember { room, member, request_id } => {
+            json!({ "type": "remove_member", "room": room, "member": name_of(member), "request_id": request_id })
         }
-        Request::Mute { room, until: Some(until) } => json!({ "type": "mute", "room": room, "until": until }),
-        Request::Mute { room, until: None } => json!({ "type": "unmute", "room": room }),
+        Request::SetRole { room, member, role, request_id } => {
+            json!({
+                "type": "set_role", "room": room, "member": name_of(member), "role": role, "request_id": request_id,
+            })
+        }
+        Request::Mute { room, until: Some(until), request_id } => {
+            json!({ "type": "mute", "room": room, "until": until, "request_id": request_id })
+        }
+        Request::Mute { room, until: None, request_id } => {
+            json!({ "type": "unmute", "room": room, "request_id": request_id })
+        }
         Request::Rooms { after, limit } => json!({ "type": "rooms", "after": after, "limit": limit }),
         Request::Members { room, after, limit } => {
             json!({ "type": "members", "room": room, "after": after, "limit": limit })

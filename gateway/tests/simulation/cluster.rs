@@ -72,7 +72,7 @@ impl Cluster {
             let (creator, others) = members.split_first().unwrap();
             let (kind, title) = (RoomKind::Group, String::new());
             let new = NewRoom { id, kind, title, creator: creator.id, members: others.to_vec() };
-            let made = store.create_room(new).await.unwrap();
+            let made = store.create_room(new, None).await.unwrap();
             for event in &made.events {
                 store.apply_membership(&event.event).await.unwrap();
             }
@@ -118,7 +118,7 @@ impl Cluster {
             broker: Arc::clone(&broker) as _,
             presence: Arc::clone(&self.presence) as _,
         };
-        let gateway = Arc::new(Gateway::start(nth, parts, deliveries, world::limits()));
+        let gateway = Arc::new(Gateway::start(nth, parts, deliveries, world::config(world::limits())));
         self.lock()[nth] = Some(Running { gateway, line, broker });
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chat_gateway::{
-    model::{Member, Message, Role, Room, RoomId, RoomSummary, Seq, SessionId, User, UserId},
+    model::{Member, Message, RequestId, Role, Room, RoomId, RoomSummary, Seq, SessionId, User, UserId},
     store::{
         Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
         StoredEvent, View,
@@ -48,14 +48,15 @@ over_the_line! {
         async fn user_rooms(&self, user: UserId) -> Result<(Vec<Room>, bool)>;
         async fn room_ids(&self, user: UserId) -> Result<Vec<RoomId>>;
         async fn summaries(&self, user: UserId, rooms: &[RoomId]) -> Result<(Vec<RoomSummary>, bool)>;
-        async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>>;
+        async fn create_room(&self, new: NewRoom, request: Option<RequestId>) -> Result<Changed<(Room, bool)>>;
+        async fn made_before(&self, new: &NewRoom, request: RequestId) -> Result<Option<(Room, bool)>>;
         async fn room(&self, room: RoomId, user: UserId) -> Result<Room>;
         async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Role>>;
         async fn members(&self, room: RoomId, user: UserId, after: i64, limit: u32) -> Result<(Vec<Member>, Option<i64>)>;
-        async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>>;
-        async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>>;
-        async fn set_role(&self, room: RoomId, actor: UserId, member: UserId, role: Role) -> Result<Changed<()>>;
-        async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<()>;
+        async fn add_member(&self, room: RoomId, actor: UserId, member: User, request: Option<RequestId>) -> Result<Changed<()>>;
+        async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId, request: Option<RequestId>) -> Result<Changed<()>>;
+        async fn set_role(&self, room: RoomId, actor: UserId, member: UserId, role: Role, request: Option<RequestId>) -> Result<Changed<()>>;
+        async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>, request: Option<RequestId>) -> Result<bool>;
         async fn send(&self, new: NewMessage) -> Result<Sent>;
         async fn history(&self, room: RoomId, user: UserId, page: Page, view: View, limit: u32) -> Result<Entries>;
         async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>>;

@@ -108,7 +108,7 @@ pub(crate) async fn only_those_who_may_change_a_text(store: Arc<dyn Store>) {
     // In a direct room nobody moderates.
     let id = RoomId(Uuid::now_v7());
     let new = NewRoom { id, kind: RoomKind::Direct, title: String::new(), creator: ann.id, members: vec![bob.clone()] };
-    store.create_room(new).await.unwrap();
+    store.create_room(new, None).await.unwrap();
     say(&*store, id, bob.id, "mine").await.unwrap();
     assert!(forbidden(put(&*store, id, ann.id, Content::Delete { target: 1 }).await));
 }

@@ -21,6 +21,15 @@ pub(crate) async fn sign_up_as(store: &dyn Store, id: UserId) -> User {
     store.create_user(new).await.expect("sign up")
 }
 
+/// So many new accounts.
+pub(crate) async fn people<const N: usize>(store: &dyn Store) -> [User; N] {
+    let mut people = Vec::new();
+    for _ in 0..N {
+        people.push(sign_up(store).await);
+    }
+    people.try_into().expect("as many as asked for")
+}
+
 /// A new group of these people, whose first is the creator.
 pub(crate) async fn group(store: &dyn Store, people: &[User]) -> RoomId {
     group_as(store, RoomId(Uuid::now_v7()), people).await
@@ -34,7 +43,7 @@ pub(crate) async fn group_as(store: &dyn Store, id: RoomId, people: &[User]) -> 
         creator: people[0].id,
         members: people[1..].to_vec(),
     };
-    let made = store.create_room(new).await.expect("create a room");
+    let made = store.create_room(new, None).await.expect("create a room");
     assert!(made.value.1, "the room is new");
     for event in &made.events {
         store.apply_membership(&event.event).await.expect("apply");

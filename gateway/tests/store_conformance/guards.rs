@@ -28,6 +28,8 @@ pub(crate) async fn tables_and_internal_functions_are_out_of_reach(cluster: &Clu
         "select chat._delete_sessions(1, null, null, null, false)",
         "select * from chat.endings",
         "select * from chat.answers",
+        "select * from chat.requests",
+        "select chat._keep_request(1, null, null, null, null, false)",
         "select chat._guard(1)",
         "select chat._log(1, 'room', '[]')",
         "create table chat.mine (a integer)",
@@ -79,18 +81,57 @@ pub(crate) async fn the_same_call_again_gets_the_same_answer(cluster: &Cluster, 
             .unwrap();
         assert_eq!(sent, (1, false));
     }
-    let outbox = Uuid::now_v7();
-    for _ in 0..2 {
-        // The second time the actor is no member any more.
-        let version: Option<i64> = sqlx::query_scalar("select chat.remove_member($1, $2, $3, $3, $4)")
+    let (outbox, request) = (Uuid::now_v7(), Uuid::now_v7());
+    let mut leave = async |outbox: Uuid| -> Option<i64> {
+        sqlx::query_scalar("select chat.remove_member($1, $2, $3, $3, $4, $5, sha256('leave'))")
             .bind(slot)
             .bind(room.0)
             .bind(bob.id.0)
             .bind(outbox)
+            .bind(request)
+            .fetch_one(&mut gateway)
+            .await
+            .unwrap()
+    };
+    // The second time the actor is no member any more.
+    assert_eq!((leave(outbox).await, leave(outbox).await), (Some(3), Some(3)));
+    assert_eq!(leave(Uuid::now_v7()).await, None, "a repeat by the client has nothing to tell");
+}
+
+/// They give no request ids.
+pub(crate) async fn gateways_of_the_version_before_change_members(cluster: &Cluster, store: &dyn Store) {
+    let (ann, bob) = (sign_up(store).await, sign_up(store).await);
+    let room = Cluster::room_on(0);
+    let slot = chat_shards::slot_of(room.0, SLOTS);
+    let mut gateway = cluster.gateway(0).await;
+    let create = "select created from chat.create_room($1, $2, 'group', 't', array[$3], array['ann'], array['Ann'], array[$4], 9)";
+    for (outbox, created) in [(Uuid::now_v7(), true), (Uuid::now_v7(), false)] {
+        let made: bool = sqlx::query_scalar(create)
+            .bind(slot)
+            .bind(room.0)
+            .bind(ann.id.0)
+            .bind(outbox)
             .fetch_one(&mut gateway)
             .await
             .unwrap();
-        assert_eq!(version, Some(3));
+        assert_eq!(made, created);
+    }
+    let calls = [
+        ("select chat.add_member($1, $2, $3, $4, 'bob', 'Bob', gen_random_uuid(), 9)", Some(2)),
+        ("select chat.set_role($1, $2, $3, $4, 'admin', gen_random_uuid())", Some(3)),
+        ("select chat.remove_member($1, $2, $3, $4, gen_random_uuid())", Some(4)),
+        ("select null::bigint from (select chat.mute($1, $2, $3, 1) where $4::uuid is not null) as muted", None),
+    ];
+    for (call, version) in calls {
+        let changed: Option<i64> = sqlx::query_scalar(call)
+            .bind(slot)
+            .bind(room.0)
+            .bind(ann.id.0)
+            .bind(bob.id.0)
+            .fetch_one(&mut gateway)
+            .await
+            .unwrap();
+        assert_eq!(changed, version, "{call}");
     }
 }
 

@@ -18,9 +18,9 @@ pub(crate) async fn members_come_page_by_page(store: Arc<dyn Store>) {
     }
     let room = group(&*store, &people[..5]).await;
     for late in &people[5..] {
-        store.add_member(room, people[0].id, late.clone()).await.unwrap();
+        store.add_member(room, people[0].id, late.clone(), None).await.unwrap();
     }
-    store.remove_member(room, people[0].id, people[1].id).await.unwrap();
+    store.remove_member(room, people[0].id, people[1].id, None).await.unwrap();
     let expected: Vec<UserId> = people.iter().map(|user| user.id).filter(|id| *id != people[1].id).collect();
     for limit in 1..8 {
         let (mut after, mut seen) = (0, Vec::new());
@@ -84,14 +84,14 @@ pub(crate) async fn a_muted_room_is_muted_for_its_member_only(store: Arc<dyn Sto
     let (ann, bob) = (sign_up(&*store).await, sign_up(&*store).await);
     let room = group(&*store, &[ann.clone(), bob.clone()]).await;
     let until = Timestamp::from_millisecond(2_000_000_000_123).unwrap();
-    store.mute(room, bob.id, Some(until)).await.unwrap();
+    store.mute(room, bob.id, Some(until), None).await.unwrap();
     assert_eq!(summary(&*store, bob.id, room).await.muted_until, Some(until));
     assert_eq!(summary(&*store, ann.id, room).await.muted_until, None);
     let for_ever = chat_gateway::protocol::limits::FOR_EVER;
-    store.mute(room, bob.id, Some(for_ever)).await.unwrap();
+    store.mute(room, bob.id, Some(for_ever), None).await.unwrap();
     assert_eq!(summary(&*store, bob.id, room).await.muted_until, Some(for_ever));
-    store.mute(room, bob.id, None).await.unwrap();
+    store.mute(room, bob.id, None, None).await.unwrap();
     assert_eq!(summary(&*store, bob.id, room).await.muted_until, None);
     let eve = sign_up(&*store).await;
-    assert!(matches!(store.mute(room, eve.id, Some(until)).await, Err(StoreError::RoomNotFound)));
+    assert!(matches!(store.mute(room, eve.id, Some(until), None).await, Err(StoreError::RoomNotFound)));
 }

@@ -20,6 +20,7 @@ mod paging;
 #[path = "../support/port.rs"]
 #[allow(unreachable_pub, reason = "it is public to the other test programs")]
 mod port;
+mod requests;
 mod roles;
 mod rooms;
 mod server;
@@ -70,6 +71,14 @@ async fn suite(store: Arc<dyn Store>) {
         entries::replies_and_mentions_are_kept,
         roles::the_owner_gives_roles_and_hands_the_room_over,
         roles::admins_remove_members_and_inherit,
+        requests::a_room_is_answered_as_it_was_made,
+        requests::who_was_removed_since_is_not_added_again,
+        requests::who_came_back_is_not_removed_again,
+        requests::a_room_is_handed_over_once,
+        requests::a_mute_that_was_lifted_stays_lifted,
+        requests::what_was_refused_is_not_kept,
+        requests::of_many_at_once_one_does_it,
+        requests::an_absent_room_has_no_answers,
         lists::members_come_page_by_page,
         lists::what_is_unread_is_counted_in_the_log,
         lists::a_muted_room_is_muted_for_its_member_only,
@@ -98,6 +107,7 @@ async fn two_postgresql_shards_keep_the_contract() {
     guards::the_same_call_again_gets_the_same_answer(&cluster, &*store).await;
     guards::health_counts_slots_and_notices_an_old_schema(&cluster, &*store).await;
     guards::gateways_of_the_version_before_react_as_they_did(&cluster, &*store).await;
+    guards::gateways_of_the_version_before_change_members(&cluster, &*store).await;
     sessions::a_migrating_slot_logs_its_sessions(&cluster, &*store).await;
     sessions::an_end_that_commits_late_is_told(&cluster, &*store).await;
     sessions::only_ends_are_remembered_and_not_for_ever(&cluster, &*store).await;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     cluster::{Cluster, SLOTS},
     fixtures::{entry, group_as, message, say, sign_up, sign_up_as},
+    requests::request,
 };
 
 /// Changes a slot's row under the exclusive lock.
@@ -99,10 +100,13 @@ pub(crate) async fn every_row_that_a_change_touches_is_logged(cluster: &Cluster,
     assert!(store.send(idle.clone()).await.unwrap().duplicate);
     store.send(entry(room, ann.id, Content::Delete { target: 1 })).await.unwrap();
     let answer = format!("answer[\"{room}\", \"{}\"]", idle.message_id);
-    store.mute(room, ann.id, None).await.unwrap();
+    let mute = request();
+    store.mute(room, ann.id, None, mute).await.unwrap();
+    store.mute(room, ann.id, None, mute).await.unwrap();
     let reaction = format!("reaction[\"{room}\", 1, \"{}\", \"{emoji}\"]", ann.id);
     let message = |seq: i64| format!("message[\"{room}\", {seq}]");
     let member = format!("member[\"{room}\", \"{}\"]", ann.id);
+    let mute = format!("request[\"{room}\", \"{}\", \"{}\"]", ann.id, mute.unwrap());
     let room = format!("room[\"{room}\"]");
     let expected = [
         [message(1), room.clone(), message(2)].to_vec(),
@@ -112,7 +116,7 @@ pub(crate) async fn every_row_that_a_change_touches_is_logged(cluster: &Cluster,
         [reaction.clone(), room.clone(), message(6)].to_vec(),
         [answer].to_vec(),
         [message(1), message(3), reaction, room, message(7)].to_vec(),
-        [member].to_vec(),
+        [member, mute].to_vec(),
     ];
     let logged: Vec<String> =
         logged(&mut admin, slot).await.into_iter().filter(|key| !key.starts_with("outbox")).collect();
@@ -165,7 +169,18 @@ pub(crate) async fn a_writer_that_waited_sees_what_the_mover_decided(cluster: &C
 
 /// Copies every row of a slot.
 async fn copy(from: &mut PgConnection, to: &mut PgConnection, slot: i32) {
-    for table in ["rooms", "members", "messages", "reactions", "answers", "outbox", "users", "user_rooms", "sessions"] {
+    for table in [
+        "rooms",
+        "members",
+        "messages",
+        "reactions",
+        "answers",
+        "requests",
+        "outbox",
+        "users",
+        "user_rooms",
+        "sessions",
+    ] {
         let read = format!("select coalesce(jsonb_agg(t), '[]') from chat.{table} t where slot = {slot}");
         let rows: serde_json::Value = sqlx::query_scalar(AssertSqlSafe(read)).fetch_one(&mut *from).await.unwrap();
         let write = format!("insert into chat.{table} select * from jsonb_populate_recordset(null::chat.{table}, $1)");
@@ -180,6 +195,8 @@ pub(crate) async fn a_moved_slot_is_followed(cluster: &Cluster, store: Arc<dyn S
     group_as(&*store, room, std::slice::from_ref(&ann)).await;
     let first = message(room, ann.id, "before the move");
     store.send(first.clone()).await.unwrap();
+    let added = request();
+    store.add_member(room, ann.id, ann.clone(), added).await.unwrap();
     let (mut source, mut destination) = (cluster.admin(0).await, cluster.admin(1).await);
     let id = Uuid::now_v7();
     let importing = "insert into chat.slot_ownership (slot, shard, epoch, state, peer, move_id) values ($1, 'b', 2, 'importing', 'a', $2)";
@@ -203,6 +220,10 @@ pub(crate) async fn a_moved_slot_is_followed(cluster: &Cluster, store: Arc<dyn S
     assert_eq!((repeat.message.seq, repeat.duplicate), (1, true), "the repeat is recognised at the new owner");
     assert_eq!((next.message.seq, next.duplicate), (2, false));
     assert!(!reading.await.unwrap().unwrap().messages.is_empty());
+    assert!(
+        matches!(store.remove_member(room, ann.id, ann.id, added).await, Err(StoreError::RequestIdReused)),
+        "so is a request"
+    );
     // A gateway that starts now, and one whose directory is old, both find everything.
     let fresh = cluster.store();
     let (rooms, complete) = fresh.user_rooms(ann.id).await.unwrap();

@@ -39,9 +39,9 @@ pub(crate) async fn what_was_not_finished_is_claimed_once_at_a_time(store: Arc<d
 pub(crate) async fn events_survive_their_journey_through_the_store(store: Arc<dyn Store>) {
     let (ann, bob) = (sign_up(&*store).await, sign_up(&*store).await);
     let room = group(&*store, std::slice::from_ref(&ann)).await;
-    let mut events = store.add_member(room, ann.id, bob.clone()).await.unwrap().events;
+    let mut events = store.add_member(room, ann.id, bob.clone(), None).await.unwrap().events;
     events.extend(say(&*store, room, bob.id, "in the outbox").await.unwrap().events);
-    events.extend(store.remove_member(room, ann.id, bob.id).await.unwrap().events);
+    events.extend(store.remove_member(room, ann.id, bob.id, None).await.unwrap().events);
     assert_eq!(events.len(), 3);
     let claimed = store.claim_outbox(Duration::ZERO, 10_000).await.unwrap();
     let order: Vec<_> = claimed.iter().filter(|e| events.contains(e)).collect();

@@ -36,7 +36,7 @@ pub(crate) async fn a_room_is_made_once_and_seen_by_its_members_only(store: Arc<
         members,
     };
     let direct = new(ann.id, vec![bob.clone()]);
-    let made = store.create_room(direct.clone()).await.unwrap();
+    let made = store.create_room(direct.clone(), None).await.unwrap();
     assert!(made.value.1);
     let joined: Vec<_> = made.events.iter().map(|e| e.event.clone()).collect();
     let expect = |user: &chat_gateway::model::User, version| StoredEvent::Joined {
@@ -46,21 +46,21 @@ pub(crate) async fn a_room_is_made_once_and_seen_by_its_members_only(store: Arc<
         version,
     };
     assert_eq!(joined, [expect(&ann, 1), expect(&bob, 2)]);
-    let again = store.create_room(direct.clone()).await.unwrap();
+    let again = store.create_room(direct.clone(), None).await.unwrap();
     assert_eq!((again.value.0, again.value.1, again.events.len()), (made.value.0.clone(), false, 0));
     let theirs = NewRoom { creator: eve.id, ..direct.clone() };
-    assert!(matches!(store.create_room(theirs).await, Err(StoreError::RoomNotFound)));
-    assert!(matches!(store.create_room(new(ann.id, vec![])).await, Err(StoreError::Forbidden(_))));
+    assert!(matches!(store.create_room(theirs, None).await, Err(StoreError::RoomNotFound)));
+    assert!(matches!(store.create_room(new(ann.id, vec![]), None).await, Err(StoreError::Forbidden(_))));
     let nobody = new(UserId(Uuid::now_v7()), vec![bob.clone()]);
-    assert!(matches!(store.create_room(nobody).await, Err(StoreError::UserNotFound(_))));
+    assert!(matches!(store.create_room(nobody, None).await, Err(StoreError::UserNotFound(_))));
     assert_eq!(store.room(direct.id, bob.id).await.unwrap(), made.value.0);
     assert!(matches!(store.room(direct.id, eve.id).await, Err(StoreError::RoomNotFound)));
     assert!(matches!(store.members(direct.id, eve.id, 0, 10).await, Err(StoreError::RoomNotFound)));
     assert_eq!(store.membership(direct.id, ann.id).await.unwrap(), Some(Role::Owner));
     assert_eq!(store.membership(direct.id, bob.id).await.unwrap(), Some(Role::Member));
     assert_eq!(store.membership(direct.id, eve.id).await.unwrap(), None);
-    assert!(matches!(store.add_member(direct.id, ann.id, eve).await, Err(StoreError::Forbidden(_))));
-    assert!(matches!(store.remove_member(direct.id, ann.id, ann.id).await, Err(StoreError::Forbidden(_))));
+    assert!(matches!(store.add_member(direct.id, ann.id, eve, None).await, Err(StoreError::Forbidden(_))));
+    assert!(matches!(store.remove_member(direct.id, ann.id, ann.id, None).await, Err(StoreError::Forbidden(_))));
 }
 
 pub(crate) async fn members_come_and_go_by_the_rules(store: Arc<dyn Store>) {
@@ -68,20 +68,20 @@ pub(crate) async fn members_come_and_go_by_the_rules(store: Arc<dyn Store>) {
     let [ann, bob, eve, tom] = &people;
     let room = group(&*store, &[ann.clone(), bob.clone()]).await;
     say(&*store, room, ann.id, "before eve").await.unwrap();
-    assert!(matches!(store.add_member(room, eve.id, eve.clone()).await, Err(StoreError::RoomNotFound)));
-    let added = store.add_member(room, bob.id, eve.clone()).await.unwrap();
+    assert!(matches!(store.add_member(room, eve.id, eve.clone(), None).await, Err(StoreError::RoomNotFound)));
+    let added = store.add_member(room, bob.id, eve.clone(), None).await.unwrap();
     let event = StoredEvent::Joined { room, user: eve.id, name: eve.name.clone(), version: 3 };
     assert_eq!(added.events[0].event, event);
-    assert!(store.add_member(room, ann.id, eve.clone()).await.unwrap().events.is_empty());
+    assert!(store.add_member(room, ann.id, eve.clone(), None).await.unwrap().events.is_empty());
     let view = store.room(room, eve.id).await.unwrap();
     assert_eq!((view.last_seq, view.read_seq, view.delivered_seq), (1, 1, 1), "what was said before is not unread");
-    assert!(matches!(store.remove_member(room, bob.id, eve.id).await, Err(StoreError::Forbidden(_))));
-    assert!(store.remove_member(room, bob.id, bob.id).await.unwrap().events.len() == 1);
-    assert!(store.remove_member(room, ann.id, tom.id).await.unwrap().events.is_empty());
+    assert!(matches!(store.remove_member(room, bob.id, eve.id, None).await, Err(StoreError::Forbidden(_))));
+    assert!(store.remove_member(room, bob.id, bob.id, None).await.unwrap().events.len() == 1);
+    assert!(store.remove_member(room, ann.id, tom.id, None).await.unwrap().events.is_empty());
     let (members, _) = store.members(room, ann.id, 0, 10).await.unwrap();
     let seen: Vec<_> = members.iter().map(|m| (m.user, m.name.as_str(), m.role)).collect();
     assert_eq!(seen, [(ann.id, ann.name.as_str(), Role::Owner), (eve.id, eve.name.as_str(), Role::Member)]);
-    let left = store.remove_member(room, ann.id, ann.id).await.unwrap();
+    let left = store.remove_member(room, ann.id, ann.id, None).await.unwrap();
     assert_eq!(left.events[0].event, StoredEvent::Left { room, user: ann.id, version: 5 });
     assert_eq!(
         store.membership(room, eve.id).await.unwrap(),
@@ -104,14 +104,14 @@ pub(crate) async fn room_lists_follow_the_newest_version(store: Arc<dyn Store>) 
         ids
     };
     assert_eq!(ids(store.user_rooms(bob.id).await.unwrap()), rooms);
-    let removed = store.remove_member(rooms[0], ann.id, bob.id).await.unwrap().events[0].event.clone();
-    let added = store.add_member(rooms[0], ann.id, bob.clone()).await.unwrap().events[0].event.clone();
+    let removed = store.remove_member(rooms[0], ann.id, bob.id, None).await.unwrap().events[0].event.clone();
+    let added = store.add_member(rooms[0], ann.id, bob.clone(), None).await.unwrap().events[0].event.clone();
     // The events arrive in the wrong order and more than once.
     for event in [&added, &removed, &added, &removed] {
         store.apply_membership(event).await.unwrap();
     }
     assert_eq!(ids(store.user_rooms(bob.id).await.unwrap()), rooms);
-    let removed = store.remove_member(rooms[0], ann.id, bob.id).await.unwrap().events[0].event.clone();
+    let removed = store.remove_member(rooms[0], ann.id, bob.id, None).await.unwrap().events[0].event.clone();
     assert_eq!(
         ids(store.user_rooms(bob.id).await.unwrap()),
         rooms[1..],

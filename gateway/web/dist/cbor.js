@@ -4,7 +4,7 @@
  * else in the client knows which encoding a connection uses.
  */
 /** Fields that take ids. A text of another field stays one, even when it looks like an id. */
-const IDS = new Set(["room", "message_id", "member", "members", "users", "mentions", "room_key", "after"]);
+const IDS = new Set(["room", "message_id", "request_id", "member", "members", "users", "mentions", "room_key", "after"]);
 /** Fields that are times; a test compares them with `docs/reference/asyncapi.yaml`. */
 export const TIMES = new Set(["at", "created_at", "edited_at", "muted_until", "until"]);
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -1,7 +1,7 @@
 /**
  * The requests of the protocol as methods. What changes a room is kept in memory until it is acknowledged: it waits while there is no
- * connection, goes out in the order in which it was asked for, room by room, and is repeated under the same message id until the
- * gateway has answered. What waits is gone when the program ends.
+ * connection, goes out in the order in which it was asked for, room by room, and is repeated under the same message or request id until
+ * the gateway has answered. What waits is gone when the program ends.
  */
 import { GatewayError } from "./protocol.js";
 import { uuid7 } from "./uuid.js";
@@ -75,29 +75,30 @@ export class Requests {
     /** Makes a room, or finds it: the direct room of a pair, or the group that was made under the same `roomKey`. */
     async createRoom(wanted) {
         const { kind, members } = wanted;
-        const group = wanted.kind === "group" ? { title: wanted.title ?? "", room_key: wanted.roomKey ?? uuid7() } : {};
-        const { room } = await this.persist(() => this.request("create_room", { kind, members, ...group }));
+        const group = wanted.kind === "group" ? { title: wanted.title ?? "", ...(wanted.roomKey ? { room_key: wanted.roomKey } : {}) } : {};
+        const fields = { kind, members, request_id: uuid7(), ...group };
+        const { room } = await this.persist(() => this.request("create_room", fields));
         this.joined(room);
         return room;
     }
     /** Adds a member to a group; a name or a user id. */
-    async addMember(room, member) {
-        await this.request("add_member", { room, member });
+    addMember(room, member) {
+        return this.#change("add_member", room, { member });
     }
     /** Removes a member of a group, or oneself. */
-    async removeMember(room, member) {
-        await this.request("remove_member", { room, member });
+    removeMember(room, member) {
+        return this.#change("remove_member", room, { member });
     }
     /** Gives a member of a group another role; who makes somebody owner becomes admin. */
-    async setRole(room, member, role) {
-        await this.request("set_role", { room, member, role });
+    setRole(room, member, role) {
+        return this.#change("set_role", room, { member, role });
     }
     /** Notes that notifications of a room are not wanted, until then or for ever. */
-    async mute(room, until) {
-        await this.request("mute", { room, ...(until ? { until: until.toISOString() } : {}) });
+    mute(room, until) {
+        return this.#change("mute", room, until ? { until: until.toISOString() } : {});
     }
-    async unmute(room) {
-        await this.request("unmute", { room });
+    unmute(room) {
+        return this.#change("unmute", room, {});
     }
     /** Confirms all up to `seq`; cumulative, so a lower one changes nothing. */
     async delivered(room, seq) {
@@ -112,21 +113,30 @@ export class Requests {
         const answer = await this.request("presence", { users });
         return new Map(answer.users.map(({ user, state }) => [user, state === "online"]));
     }
-    /** One write of a room after the other: what is repeated after a refusal must not be overtaken by what was asked for later. */
+    /** Puts an entry into a room's log. */
     #write(type, room, fields, messageId = uuid7()) {
+        return this.#inTurn(room, () => this.request(type, { room, message_id: messageId, ...fields }));
+    }
+    /** Changes who is in a room, as what, or whether its user wants to hear of it. */
+    async #change(type, room, fields) {
+        const all = { room, request_id: uuid7(), ...fields };
+        await this.#inTurn(room, () => this.request(type, all));
+    }
+    /** One write of a room after the other: what is repeated after a refusal must not be overtaken by what was asked for later. */
+    #inTurn(room, attempt) {
         if (this.#waiting >= WAITING_MAX) {
             return Promise.reject(new GatewayError("limit", `${WAITING_MAX} messages wait for the gateway; try again when it has answered`));
         }
         this.#waiting += 1;
-        const issue = () => this.persist(() => this.request(type, { room, message_id: messageId, ...fields }));
+        const issue = () => this.persist(attempt);
         const before = this.#tails.get(room);
-        const sent = (before ? before.then(issue) : issue()).finally(() => (this.#waiting -= 1));
-        const tail = sent.then(noop, noop).then(() => {
+        const done = (before ? before.then(issue) : issue()).finally(() => (this.#waiting -= 1));
+        const tail = done.then(noop, noop).then(() => {
             if (this.#tails.get(room) === tail)
                 this.#tails.delete(room);
         });
         this.#tails.set(room, tail);
-        return sent;
+        return done;
     }
     /** Repeats what was refused for the moment only, after the time that the gateway names. */
     async persist(attempt) {

@@ -1,6 +1,6 @@
 /**
  * The client: one WebSocket at a time, kept alive. It reconnects by itself with full-jitter backoff, resumes every room where it
- * stood, repeats what was not acknowledged under the same message id, and hands each message on exactly once and in order.
+ * stood, repeats what was not acknowledged under the same message or request id, and hands each message on exactly once and in order.
  */
 
 import { refresh } from "./accounts.js";

@@ -139,14 +139,71 @@ test("a mute names its end only when it has one, and a role goes to one member",
   const socket = await connection(1);
   socket.bring(welcome([]));
   const asked = [client.mute("r"), client.mute("r", new Date(0)), client.unmute("r"), client.setRole("r", "bob", "admin")];
-  const frames = socket.of("mute", "unmute", "set_role");
-  for (const { id } of frames) socket.bring({ type: "ok", re: id });
+  const frames = await answerChanges(socket, 4);
   await Promise.all(asked);
-  assert.deepEqual(frames.map(({ id, ...fields }) => fields), [
+  assert.deepEqual(frames.map(({ id, request_id, ...fields }) => fields), [
     { type: "mute", room: "r" },
     { type: "mute", room: "r", until: "1970-01-01T00:00:00.000Z" },
     { type: "unmute", room: "r" },
     { type: "set_role", room: "r", member: "bob", role: "admin" },
   ]);
+  client.stop();
+});
+
+const changes = ["create_room", "add_member", "remove_member", "set_role", "mute", "unmute"];
+
+/** Answers the changes of one room as they come, one after the other. */
+async function answerChanges(socket, count) {
+  for (let nth = 1; nth <= count; nth++) {
+    await until(() => socket.of(...changes).length >= nth, `change ${nth} did not come`);
+    socket.bring({ type: "ok", re: socket.of(...changes)[nth - 1].id });
+  }
+  return socket.of(...changes);
+}
+
+test("each change has an id of its own, and a repeat after a lost connection has the same", async () => {
+  const { client } = start();
+  const first = await connection(1);
+  first.bring(welcome([room(0)]));
+  const asked = [
+    client.createRoom({ kind: "group", members: ["bob"], title: "t" }),
+    client.addMember("r", "bob"),
+    client.removeMember("q", "bob"),
+    client.setRole("p", "bob", "owner"),
+    client.mute("o"),
+    client.unmute("n"),
+  ];
+  await until(() => first.of(...changes).length === 6, "the changes did not go out");
+  first.onclose({ code: 1006, reason: "" });
+  const second = await connection(2);
+  second.bring(welcome([room(0)]));
+  await until(() => second.of(...changes).length === 6, "the changes were not repeated");
+  const ids = (socket) => socket.of(...changes).map(({ type, request_id }) => [type, request_id]);
+  assert.deepEqual(ids(second), ids(first));
+  assert.equal(new Set(ids(first).map(([, id]) => id)).size, 6);
+  for (const [, id] of ids(first)) assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/);
+  for (const frame of second.of(...changes)) {
+    second.bring(frame.type === "create_room" ? { type: "room", re: frame.id, room: room(0), created: true } : { type: "ok", re: frame.id });
+  }
+  await Promise.all(asked);
+  client.stop();
+});
+
+test("a change that is over the rate is asked again under its id, and what comes after it waits", async () => {
+  const { client } = start();
+  const socket = await connection(1);
+  socket.bring(welcome([room(0)]));
+  const asked = [client.addMember("r", "bob"), client.removeMember("r", "bob")];
+  await until(() => socket.of("add_member").length === 1, "nothing went out");
+  assert.equal(socket.of("remove_member").length, 0);
+  const [refused] = socket.of("add_member");
+  socket.bring({ type: "error", re: refused.id, code: "rate_limited", message: "", retry_after_ms: 1 });
+  await until(() => socket.of("add_member").length === 2, "it was not asked again");
+  const [, again] = socket.of("add_member");
+  assert.equal(again.request_id, refused.request_id);
+  socket.bring({ type: "ok", re: again.id });
+  await until(() => socket.of("remove_member").length === 1, "what came after it was forgotten");
+  socket.bring({ type: "ok", re: socket.of("remove_member")[0].id });
+  await Promise.all(asked);
   client.stop();
 });

@@ -10,7 +10,8 @@ use uuid::Uuid;
 pub const SUB_PROTOCOL: &str = "chat.v1.cbor";
 
 /// Fields whose texts are ids, if they look like one.
-const IDS: [&str; 8] = ["room", "message_id", "member", "members", "users", "mentions", "room_key", "after"];
+const IDS: [&str; 9] =
+    ["room", "message_id", "request_id", "member", "members", "users", "mentions", "room_key", "after"];
 
 /// Fields that are times.
 const TIMES: [&str; 5] = ["at", "created_at", "edited_at", "muted_until", "until"];

@@ -17,6 +17,9 @@ use crate::{
 
 const EVENT_BUFFER: usize = 65_536;
 
+/// Requests that take a request id.
+const CHANGES: [&str; 6] = ["create_room", "add_member", "remove_member", "set_role", "mute", "unmute"];
+
 /// Everything a client needs to know.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -199,8 +202,7 @@ impl Client {
     /// # Errors
     /// See [`RequestError`].
     pub async fn create_room(&self, kind: &str, title: &str, members: &[String]) -> Result<Room, RequestError> {
-        let mut request =
-            json!({ "type": "create_room", "kind": kind, "members": members, "room_key": Uuid::now_v7() });
+        let mut request = json!({ "type": "create_room", "kind": kind, "members": members });
         if kind == "group" {
             request["title"] = json!(title);
         }
@@ -238,11 +240,16 @@ impl Client {
         }
     }
 
-    /// Sends a request (without `id`) and waits for its answer, through reconnects and passing failures.
+    /// Sends a request (without `id`) and waits for its answer, through reconnects and passing failures. A change of a room gets a
+    /// request id unless it has one, since it is repeated when its answer is lost.
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub async fn request(&self, request: Value) -> Result<Body, RequestError> {
+    pub async fn request(&self, mut request: Value) -> Result<Body, RequestError> {
+        let kind = request["type"].as_str().unwrap_or_default();
+        if CHANGES.contains(&kind) && request["request_id"].is_null() {
+            request["request_id"] = json!(Uuid::now_v7());
+        }
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command { request, reply }).map_err(|_| RequestError::Stopped)?;
         let patience = self.config.patience;

@@ -1,6 +1,7 @@
 //! The fake: everything in one process, nothing durable. It keeps the same contract and passes the same conformance suite.
 
 mod entries;
+mod members;
 mod room;
 mod sessions;
 
@@ -22,10 +23,11 @@ use self::room::RoomState;
 use super::{
     Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
     StoredEvent, View,
-    limits::{CLAIM_HOLD, MAX_MEMBERS, MAX_PAGE, MAX_USER_ROOMS},
-    membership::{DIRECT, RoleChange, may_remove, members_page, role_change},
+    limits::{CLAIM_HOLD, MAX_PAGE, MAX_USER_ROOMS},
+    membership::members_page,
+    requests::{Asked, Change},
 };
-use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, RoomSummary, Seq, SessionId, User, UserId};
+use crate::model::{Member, Message, RequestId, Role, Room, RoomId, RoomSummary, Seq, SessionId, User, UserId};
 
 /// Slots of the fake; any number does.
 const SLOTS: u32 = 1024;
@@ -68,14 +70,6 @@ impl State {
         let state = self.rooms.get_mut(&room).ok_or(StoreError::RoomNotFound)?;
         if state.member(user).is_none() {
             return Err(StoreError::RoomNotFound);
-        }
-        Ok(state)
-    }
-
-    fn group_of(&mut self, room: RoomId, actor: UserId) -> Result<&mut RoomState, StoreError> {
-        let state = self.room_of(room, actor)?;
-        if state.kind == RoomKind::Direct {
-            return Err(StoreError::Forbidden(DIRECT));
         }
         Ok(state)
     }
@@ -154,27 +148,13 @@ impl Store for MemoryStore {
         Ok((rooms.iter().filter_map(summary).collect(), true))
     }
 
-    async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
+    async fn create_room(&self, new: NewRoom, request: Option<RequestId>) -> Result<Changed<(Room, bool)>, StoreError> {
         let mut state = self.lock()?;
-        let creator = state.users.get(&new.creator).map(|(user, _)| user.clone());
-        let creator = creator.ok_or_else(|| StoreError::UserNotFound(new.creator.to_string()))?;
-        let users = super::membership::members_of(creator, &new)?;
-        let mut events = Vec::new();
-        let created = !state.rooms.contains_key(&new.id);
-        if created {
-            let mut room = RoomState::new(new.kind, new.title, now());
-            for (n, user) in users.iter().enumerate() {
-                room.join(user, if n == 0 { Role::Owner } else { Role::Member });
-            }
-            state.rooms.insert(new.id, room);
-            for (version, user) in (1..).zip(users) {
-                let event = StoredEvent::Joined { room: new.id, user: user.id, name: user.name, version };
-                events.push(state.push(new.id, event));
-            }
-        }
-        let room = state.room_of(new.id, new.creator)?;
-        let member = room.member(new.creator).ok_or(StoreError::RoomNotFound)?;
-        Ok(Changed { value: (room.view(new.id, member), created), events })
+        state.create(new, request)
+    }
+
+    async fn made_before(&self, new: &NewRoom, request: RequestId) -> Result<Option<(Room, bool)>, StoreError> {
+        self.lock()?.made_before(new, Asked::new(Some(request), &Change::Create(new)))
     }
 
     async fn room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError> {
@@ -202,42 +182,24 @@ impl Store for MemoryStore {
         Ok(members_page(found, limit))
     }
 
-    async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
-        let mut state = self.lock()?;
-        let found = state.group_of(room, actor)?;
-        if found.member(member.id).is_some() {
-            return Ok(Changed { value: (), events: Vec::new() });
-        }
-        if found.seats.len() >= MAX_MEMBERS {
-            return Err(StoreError::Limit("members of a room"));
-        }
-        let version = found.join(&member, Role::Member);
-        let event = StoredEvent::Joined { room, user: member.id, name: member.name, version };
-        Ok(Changed { value: (), events: vec![state.push(room, event)] })
+    async fn add_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: User,
+        request: Option<RequestId>,
+    ) -> Result<Changed<()>, StoreError> {
+        self.lock()?.add_member(room, actor, &member, request)
     }
 
-    async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError> {
-        let mut state = self.lock()?;
-        let found = state.group_of(room, actor)?;
-        if actor != member {
-            may_remove(found.role(actor).ok_or(StoreError::RoomNotFound)?, found.role(member))?;
-        }
-        let Some(index) = found.seats.iter().position(|seat| seat.member.user == member) else {
-            return Ok(Changed { value: (), events: Vec::new() });
-        };
-        let gone = found.seats.remove(index).member;
-        found.version += 1;
-        let mut happened = vec![StoredEvent::Left { room, user: member, version: found.version }];
-        let heir = found.seats.iter_mut().min_by_key(|seat| (seat.member.role != Role::Admin, seat.version));
-        if gone.role == Role::Owner
-            && let Some(heir) = heir
-        {
-            heir.member.role = Role::Owner;
-            found.version += 1;
-            let (user, version) = (heir.member.user, found.version);
-            happened.push(StoredEvent::Role { room, user, role: Role::Owner, former_owner: None, version });
-        }
-        Ok(Changed { value: (), events: happened.into_iter().map(|event| state.push(room, event)).collect() })
+    async fn remove_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+        request: Option<RequestId>,
+    ) -> Result<Changed<()>, StoreError> {
+        self.lock()?.remove_member(room, actor, member, request)
     }
 
     async fn set_role(
@@ -246,32 +208,19 @@ impl Store for MemoryStore {
         actor: UserId,
         member: UserId,
         role: Role,
+        request: Option<RequestId>,
     ) -> Result<Changed<()>, StoreError> {
-        let mut state = self.lock()?;
-        let found = state.group_of(room, actor)?;
-        let acting = found.role(actor).ok_or(StoreError::RoomNotFound)?;
-        let change = role_change(acting, found.role(member), role)?;
-        if change == RoleChange::Nothing {
-            return Ok(Changed { value: (), events: Vec::new() });
-        }
-        let former_owner = (change == RoleChange::HandedOver).then_some(actor);
-        for seat in &mut found.seats {
-            if seat.member.user == member {
-                seat.member.role = role;
-            } else if Some(seat.member.user) == former_owner {
-                seat.member.role = Role::Admin;
-            }
-        }
-        found.version += 1;
-        let event = StoredEvent::Role { room, user: member, role, former_owner, version: found.version };
-        Ok(Changed { value: (), events: vec![state.push(room, event)] })
+        self.lock()?.set_role((room, actor), member, role, request)
     }
 
-    async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<(), StoreError> {
-        let mut state = self.lock()?;
-        let seats = &mut state.room_of(room, user)?.seats;
-        seats.iter_mut().filter(|seat| seat.member.user == user).for_each(|seat| seat.muted_until = until);
-        Ok(())
+    async fn mute(
+        &self,
+        room: RoomId,
+        user: UserId,
+        until: Option<Timestamp>,
+        request: Option<RequestId>,
+    ) -> Result<bool, StoreError> {
+        self.lock()?.mute(room, user, until, request)
     }
 
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {

@@ -6,10 +6,14 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        Content, EntryKind, Member, Message, MessageId, Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User,
-        UserId,
+        Content, EntryKind, Member, Message, MessageId, Newest, RequestId, Role, Room, RoomId, RoomKind, RoomSummary,
+        Seq, User, UserId,
     },
-    store::limits::{PREVIEW_CHARS, UNREAD_WINDOW},
+    store::{
+        StoreError,
+        limits::{PREVIEW_CHARS, UNREAD_WINDOW},
+        requests::{Asked, Made},
+    },
 };
 
 pub(super) struct RoomState {
@@ -27,6 +31,8 @@ pub(super) struct RoomState {
     pub(super) reactions: Vec<Given>,
     /// Reactions and ends of them that changed nothing, and the entry that each was answered with; an end may have found none.
     pub(super) idle: HashMap<MessageId, (UserId, Content, Option<Seq>)>,
+    /// Digests of the requests that were carried out, and what making the room was answered.
+    requests: HashMap<(UserId, RequestId), ([u8; 32], Option<Made>)>,
 }
 
 /// A member and what only the store knows of them.
@@ -58,6 +64,22 @@ impl RoomState {
             first_bodies: HashMap::new(),
             reactions: Vec::new(),
             idle: HashMap::new(),
+            requests: HashMap::new(),
+        }
+    }
+
+    /// Whether a request was carried out before, and what making the room was answered then.
+    pub(super) fn done_before(&self, user: UserId, asked: Option<Asked>) -> Result<Option<Option<Made>>, StoreError> {
+        let Some(asked) = asked else { return Ok(None) };
+        let Some((digest, made)) = self.requests.get(&(user, asked.id)) else { return Ok(None) };
+        asked.check(digest)?;
+        Ok(Some(*made))
+    }
+
+    /// Remembers that a request was carried out.
+    pub(super) fn keep(&mut self, user: UserId, asked: Option<Asked>, made: Option<Made>) {
+        if let Some(asked) = asked {
+            self.requests.insert((user, asked.id), (asked.digest, made));
         }
     }
 
@@ -94,13 +116,18 @@ impl RoomState {
     }
 
     pub(super) fn view(&self, id: RoomId, member: &Member) -> Room {
+        Room { read_seq: member.read_seq, delivered_seq: member.delivered_seq, ..self.seen_by_nobody(id) }
+    }
+
+    /// The room without anybody's marks.
+    pub(super) fn seen_by_nobody(&self, id: RoomId) -> Room {
         Room {
             id,
             kind: self.kind,
             title: self.title.clone(),
             last_seq: self.last_seq(),
-            read_seq: member.read_seq,
-            delivered_seq: member.delivered_seq,
+            read_seq: 0,
+            delivered_seq: 0,
             created_at: self.created_at,
         }
     }

@@ -69,6 +69,7 @@ fn refused(refusal: Refusal) -> Failure {
         Refusal::TooManyReactions => StoreError::Limit(REACTIONS),
         Refusal::UserNotFound => StoreError::UserNotFound("not a member of the room".to_owned()),
         Refusal::MessageIdReused => StoreError::MessageIdReused,
+        Refusal::RequestIdReused => StoreError::RequestIdReused,
         Refusal::TargetNotFound => StoreError::MessageNotFound("target"),
         Refusal::ReplyToNotFound => StoreError::MessageNotFound("reply_to"),
         Refusal::ReactionNotFound => StoreError::MessageNotFound("emoji"),

@@ -5,16 +5,22 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use crate::{
-    model::{Member, Role, RoomId, Seq, User, UserId},
+    model::{Member, RequestId, Role, RoomId, Seq, User, UserId},
     store::{
         Changed, Marks, OutboxEvent, OutboxKey, StoreError, StoredEvent,
         limits::{MAX_MEMBERS, MAX_PAGE},
         membership::members_page,
+        requests::{Asked, Change},
     },
 };
 
 pub(super) fn max_members() -> i32 {
     i32::try_from(MAX_MEMBERS).unwrap_or(i32::MAX)
+}
+
+/// A request's id and the digest of what it asks, as the guarded functions take them.
+pub(super) fn columns(asked: Option<Asked>) -> (Option<Uuid>, Option<Vec<u8>>) {
+    asked.map(|asked| (asked.id.0, asked.digest.to_vec())).unzip()
 }
 
 impl PostgresStore {
@@ -75,13 +81,15 @@ impl PostgresStore {
         room: RoomId,
         actor: UserId,
         member: User,
+        request: Option<RequestId>,
     ) -> Result<Changed<()>, StoreError> {
         let (slot, outbox) = (self.slot(room.0), Uuid::now_v7());
+        let (request, asked) = columns(Asked::new(request, &Change::Add(member.id)));
         let version: Option<i64> = self
             .on_slot(slot, |pool| {
-                let member = &member;
+                let (member, asked) = (&member, &asked);
                 async move {
-                    sqlx::query_scalar("select chat.add_member($1, $2, $3, $4, $5, $6, $7, $8)")
+                    sqlx::query_scalar("select chat.add_member($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
                         .bind(slot)
                         .bind(room.0)
                         .bind(actor.0)
@@ -90,6 +98,8 @@ impl PostgresStore {
                         .bind(&member.display_name)
                         .bind(outbox)
                         .bind(max_members())
+                        .bind(request)
+                        .bind(asked)
                         .fetch_one(&pool)
                         .await
                 }
@@ -107,18 +117,25 @@ impl PostgresStore {
         room: RoomId,
         actor: UserId,
         member: UserId,
+        request: Option<RequestId>,
     ) -> Result<Changed<()>, StoreError> {
         let (slot, outbox) = (self.slot(room.0), Uuid::now_v7());
+        let (request, asked) = columns(Asked::new(request, &Change::Remove(member)));
         let version: Option<i64> = self
-            .on_slot(slot, |pool| async move {
-                sqlx::query_scalar("select chat.remove_member($1, $2, $3, $4, $5)")
-                    .bind(slot)
-                    .bind(room.0)
-                    .bind(actor.0)
-                    .bind(member.0)
-                    .bind(outbox)
-                    .fetch_one(&pool)
-                    .await
+            .on_slot(slot, |pool| {
+                let asked = &asked;
+                async move {
+                    sqlx::query_scalar("select chat.remove_member($1, $2, $3, $4, $5, $6, $7)")
+                        .bind(slot)
+                        .bind(room.0)
+                        .bind(actor.0)
+                        .bind(member.0)
+                        .bind(outbox)
+                        .bind(request)
+                        .bind(asked)
+                        .fetch_one(&pool)
+                        .await
+                }
             })
             .await?;
         let event = version.map(|version| OutboxEvent {
@@ -157,19 +174,26 @@ impl PostgresStore {
         actor: UserId,
         member: UserId,
         role: Role,
+        request: Option<RequestId>,
     ) -> Result<Changed<()>, StoreError> {
         let (slot, outbox) = (self.slot(room.0), Uuid::now_v7());
+        let (request, asked) = columns(Asked::new(request, &Change::SetRole(member, role)));
         let version: Option<i64> = self
-            .on_slot(slot, |pool| async move {
-                sqlx::query_scalar("select chat.set_role($1, $2, $3, $4, $5, $6)")
-                    .bind(slot)
-                    .bind(room.0)
-                    .bind(actor.0)
-                    .bind(member.0)
-                    .bind(role.name())
-                    .bind(outbox)
-                    .fetch_one(&pool)
-                    .await
+            .on_slot(slot, |pool| {
+                let asked = &asked;
+                async move {
+                    sqlx::query_scalar("select chat.set_role($1, $2, $3, $4, $5, $6, $7, $8)")
+                        .bind(slot)
+                        .bind(room.0)
+                        .bind(actor.0)
+                        .bind(member.0)
+                        .bind(role.name())
+                        .bind(outbox)
+                        .bind(request)
+                        .bind(asked)
+                        .fetch_one(&pool)
+                        .await
+                }
             })
             .await?;
         let former_owner = (role == Role::Owner).then_some(actor);
@@ -185,19 +209,25 @@ impl PostgresStore {
         room: RoomId,
         user: UserId,
         until: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
+        request: Option<RequestId>,
+    ) -> Result<bool, StoreError> {
         let slot = self.slot(room.0);
+        let (request, asked) = columns(Asked::new(request, &Change::Mute(until)));
         let until = until.map(Timestamp::as_millisecond);
-        self.on_slot(slot, |pool| async move {
-            sqlx::query("select chat.mute($1, $2, $3, $4)")
-                .bind(slot)
-                .bind(room.0)
-                .bind(user.0)
-                .bind(until)
-                .execute(&pool)
-                .await
+        self.on_slot(slot, |pool| {
+            let asked = &asked;
+            async move {
+                sqlx::query_scalar("select chat.mute($1, $2, $3, $4, $5, $6)")
+                    .bind(slot)
+                    .bind(room.0)
+                    .bind(user.0)
+                    .bind(until)
+                    .bind(request)
+                    .bind(asked)
+                    .fetch_one(&pool)
+                    .await
+            }
         })
-        .await?;
-        Ok(())
+        .await
     }
 }

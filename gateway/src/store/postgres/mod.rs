@@ -35,7 +35,7 @@ use super::{
     Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
     StoredEvent, View,
 };
-use crate::model::{Member, Message, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
+use crate::model::{Member, Message, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
 
 pub(crate) use self::failure::{AUTHENTICATION_FAILED, Cause, cause};
 
@@ -121,8 +121,12 @@ impl Store for PostgresStore {
         self.list_summaries(user, rooms).await
     }
 
-    async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
-        self.insert_room(new).await
+    async fn create_room(&self, new: NewRoom, request: Option<RequestId>) -> Result<Changed<(Room, bool)>, StoreError> {
+        self.insert_room(new, request).await
+    }
+
+    async fn made_before(&self, new: &NewRoom, request: RequestId) -> Result<Option<(Room, bool)>, StoreError> {
+        self.find_made(new, request).await
     }
 
     async fn room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError> {
@@ -143,12 +147,24 @@ impl Store for PostgresStore {
         self.list_members(room, user, after, limit).await
     }
 
-    async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
-        self.insert_member(room, actor, member).await
+    async fn add_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: User,
+        request: Option<RequestId>,
+    ) -> Result<Changed<()>, StoreError> {
+        self.insert_member(room, actor, member, request).await
     }
 
-    async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError> {
-        self.delete_member(room, actor, member).await
+    async fn remove_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+        request: Option<RequestId>,
+    ) -> Result<Changed<()>, StoreError> {
+        self.delete_member(room, actor, member, request).await
     }
 
     async fn set_role(
@@ -157,12 +173,19 @@ impl Store for PostgresStore {
         actor: UserId,
         member: UserId,
         role: Role,
+        request: Option<RequestId>,
     ) -> Result<Changed<()>, StoreError> {
-        self.change_role(room, actor, member, role).await
+        self.change_role(room, actor, member, role, request).await
     }
 
-    async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<(), StoreError> {
-        self.set_muted(room, user, until).await
+    async fn mute(
+        &self,
+        room: RoomId,
+        user: UserId,
+        until: Option<Timestamp>,
+        request: Option<RequestId>,
+    ) -> Result<bool, StoreError> {
+        self.set_muted(room, user, until, request).await
     }
 
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {

@@ -2,12 +2,18 @@
 
 use uuid::Uuid;
 
-use super::{PostgresStore, kind, members::max_members, timestamp};
+use super::{
+    PostgresStore, kind,
+    members::{columns, max_members},
+    timestamp,
+};
 use crate::{
-    model::{Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId},
+    model::{Newest, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId},
     store::{
-        Changed, NewRoom, OutboxEvent, OutboxKey, StoreError, StoredEvent, limits::UNREAD_WINDOW,
+        Changed, NewRoom, OutboxEvent, OutboxKey, StoreError, StoredEvent,
+        limits::UNREAD_WINDOW,
         membership::members_of,
+        requests::{Asked, Change},
     },
 };
 
@@ -28,7 +34,11 @@ pub(super) fn room_view(id: RoomId, columns: RoomColumns) -> Option<Room> {
 }
 
 impl PostgresStore {
-    pub(super) async fn insert_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
+    pub(super) async fn insert_room(
+        &self,
+        new: NewRoom,
+        request: Option<RequestId>,
+    ) -> Result<Changed<(Room, bool)>, StoreError> {
         let creator = self.find_users(&[new.creator]).await?.pop();
         let creator = creator.ok_or_else(|| StoreError::UserNotFound(new.creator.to_string()))?;
         let users = members_of(creator, &new)?;
@@ -38,12 +48,13 @@ impl PostgresStore {
         let outbox: Vec<Uuid> = users.iter().map(|_| Uuid::now_v7()).collect();
         let kind_name = if new.kind == RoomKind::Direct { "direct" } else { "group" };
         let slot = self.slot(new.id.0);
-        type Row = (String, String, Seq, Seq, Seq, i64, bool);
+        let (request, asked) = columns(Asked::new(request, &Change::Create(&new)));
+        type Row = (String, String, Seq, Seq, Seq, i64, bool, bool);
         let row: Row = self
             .on_slot(slot, |pool| {
-                let (new, ids, names, displays, outbox) = (&new, &ids, &names, &displays, &outbox);
+                let (new, ids, names, displays, outbox, asked) = (&new, &ids, &names, &displays, &outbox, &asked);
                 async move {
-                    sqlx::query_as("select * from chat.create_room($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+                    sqlx::query_as("select * from chat.create_room($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
                         .bind(slot)
                         .bind(new.id.0)
                         .bind(kind_name)
@@ -53,12 +64,14 @@ impl PostgresStore {
                         .bind(displays)
                         .bind(outbox)
                         .bind(max_members())
+                        .bind(request)
+                        .bind(asked)
                         .fetch_one(&pool)
                         .await
                 }
             })
             .await?;
-        let (kind_name, title, last_seq, delivered_seq, read_seq, created_ms, created) = row;
+        let (kind_name, title, last_seq, delivered_seq, read_seq, created_ms, created, repeated) = row;
         let room = Room {
             id: new.id,
             kind: kind(&kind_name),
@@ -72,8 +85,50 @@ impl PostgresStore {
             key: OutboxKey { slot, id },
             event: StoredEvent::Joined { room: new.id, user: user.id, name: user.name, version },
         };
-        let events = if created { users.into_iter().zip(outbox).zip(1..).map(joined).collect() } else { Vec::new() };
+        let told = created && !repeated;
+        let events = if told { users.into_iter().zip(outbox).zip(1..).map(joined).collect() } else { Vec::new() };
         Ok(Changed { value: (room, created), events })
+    }
+
+    /// What making a room was answered, if this request was carried out before.
+    pub(super) async fn find_made(
+        &self,
+        new: &NewRoom,
+        request: RequestId,
+    ) -> Result<Option<(Room, bool)>, StoreError> {
+        #[derive(sqlx::FromRow)]
+        struct Row {
+            kind: Option<String>,
+            title: Option<String>,
+            last_seq: Option<Seq>,
+            delivered_seq: Option<Seq>,
+            read_seq: Option<Seq>,
+            created_ms: Option<i64>,
+            created: Option<bool>,
+            same: Option<bool>,
+        }
+        let (slot, id, creator) = (self.slot(new.id.0), new.id, new.creator);
+        let (request, asked) = columns(Asked::new(Some(request), &Change::Create(new)));
+        let row: Row = self
+            .on_slot(slot, |pool| {
+                let asked = &asked;
+                async move {
+                    sqlx::query_as("select * from chat.made_before($1, $2, $3, $4, $5)")
+                        .bind(slot)
+                        .bind(id.0)
+                        .bind(creator.0)
+                        .bind(request)
+                        .bind(asked)
+                        .fetch_one(&pool)
+                        .await
+                }
+            })
+            .await?;
+        if row.same == Some(false) {
+            return Err(StoreError::RequestIdReused);
+        }
+        let columns = (row.kind, row.title, row.last_seq, row.delivered_seq, row.read_seq, row.created_ms);
+        Ok(room_view(id, columns).zip(row.created))
     }
 
     pub(super) async fn find_room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError> {

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
-use super::{outbox, rooms};
+use super::{outbox, requests, rooms};
 use crate::{
-    model::{Member, Role, RoomId, Seq, User, UserId},
+    model::{Member, RequestId, Role, RoomId, Seq, User, UserId},
     store::{
         Changed, Marks, StoreError, StoredEvent,
         limits::{MAX_MEMBERS, MAX_PAGE},
         membership::{DIRECT, RoleChange, may_remove, members_page, role_change},
+        requests::{Asked, Change},
     },
 };
 
@@ -100,6 +101,9 @@ fn group(connection: &Connection, room: RoomId, actor: UserId) -> Result<Group, 
     Ok(group)
 }
 
+/// A change of members that has nothing to tell.
+const NOTHING: Changed<()> = Changed { value: (), events: Vec::new() };
+
 fn count_members(connection: &Connection, room: RoomId, version: i64, more: i64) -> Result<(), StoreError> {
     let sql = "update rooms set member_version = ?2, member_count = member_count + ?3 where id = ?1";
     connection.prepare_cached(sql)?.execute((room.0, version, more))?;
@@ -109,13 +113,18 @@ fn count_members(connection: &Connection, room: RoomId, version: i64, more: i64)
 /// Adds a member; their marks begin at the newest message, so that what was said before is there to read and not unread.
 pub(super) fn add_member(
     connection: &Connection,
-    room: RoomId,
-    actor: UserId,
+    (room, actor): (RoomId, UserId),
     member: &User,
+    request: Option<RequestId>,
 ) -> Result<Changed<()>, StoreError> {
+    let asked = Asked::new(request, &Change::Add(member.id));
+    if requests::done_before(connection, room, actor, asked)?.is_some() {
+        return Ok(NOTHING);
+    }
     let group = group(connection, room, actor)?;
+    requests::keep(connection, room, actor, asked, None)?;
     if role(connection, room, member.id)?.is_some() {
-        return Ok(Changed { value: (), events: Vec::new() });
+        return Ok(NOTHING);
     }
     if group.count >= MAX_MEMBERS as i64 {
         return Err(StoreError::Limit("members of a room"));
@@ -130,18 +139,21 @@ pub(super) fn add_member(
 /// Removes a member; when the owner goes, an admin becomes owner, or else who is in the room longest.
 pub(super) fn remove_member(
     connection: &Connection,
-    room: RoomId,
-    actor: UserId,
+    (room, actor): (RoomId, UserId),
     member: UserId,
+    request: Option<RequestId>,
 ) -> Result<Changed<()>, StoreError> {
+    let asked = Asked::new(request, &Change::Remove(member));
+    if requests::done_before(connection, room, actor, asked)?.is_some() {
+        return Ok(NOTHING);
+    }
     let group = group(connection, room, actor)?;
     let gone = role(connection, room, member)?;
     if actor != member {
         may_remove(group.actor, gone)?;
     }
-    let Some(gone) = gone else {
-        return Ok(Changed { value: (), events: Vec::new() });
-    };
+    requests::keep(connection, room, actor, asked, None)?;
+    let Some(gone) = gone else { return Ok(NOTHING) };
     let sql = "delete from members where room_id = ?1 and user_id = ?2";
     connection.prepare_cached(sql)?.execute((room.0, member.0))?;
     let mut version = group.version + 1;
@@ -165,15 +177,19 @@ pub(super) fn remove_member(
 /// Gives a member another role; making somebody owner makes the actor admin.
 pub(super) fn set_role(
     connection: &Connection,
-    room: RoomId,
-    actor: UserId,
-    member: UserId,
-    wanted: Role,
+    (room, actor): (RoomId, UserId),
+    (member, wanted): (UserId, Role),
+    request: Option<RequestId>,
 ) -> Result<Changed<()>, StoreError> {
+    let asked = Asked::new(request, &Change::SetRole(member, wanted));
+    if requests::done_before(connection, room, actor, asked)?.is_some() {
+        return Ok(NOTHING);
+    }
     let group = group(connection, room, actor)?;
     let change = role_change(group.actor, role(connection, room, member)?, wanted)?;
+    requests::keep(connection, room, actor, asked, None)?;
     if change == RoleChange::Nothing {
-        return Ok(Changed { value: (), events: Vec::new() });
+        return Ok(NOTHING);
     }
     let former_owner = (change == RoleChange::HandedOver).then_some(actor);
     let mut set = connection.prepare_cached("update members set role = ?3 where room_id = ?1 and user_id = ?2")?;
@@ -187,19 +203,25 @@ pub(super) fn set_role(
     Ok(Changed { value: (), events: vec![outbox::push(connection, room, event)?] })
 }
 
-/// Notes until when a member wants no notifications.
+/// Notes until when a member wants no notifications; false when a repeat finds that something else was noted since.
 pub(super) fn mute(
     connection: &Connection,
-    room: RoomId,
-    user: UserId,
+    (room, user): (RoomId, UserId),
     until: Option<Timestamp>,
-) -> Result<(), StoreError> {
-    let sql = "update members set muted_ms = ?3 where room_id = ?1 and user_id = ?2";
+    request: Option<RequestId>,
+) -> Result<bool, StoreError> {
+    let asked = Asked::new(request, &Change::Mute(until));
     let until = until.map(Timestamp::as_millisecond);
-    match connection.prepare_cached(sql)?.execute((room.0, user.0, until))? {
-        0 => Err(StoreError::RoomNotFound),
-        _ => Ok(()),
+    if requests::done_before(connection, room, user, asked)?.is_some() {
+        let sql = "select 1 from members where room_id = ?1 and user_id = ?2 and muted_ms is ?3";
+        return Ok(connection.prepare_cached(sql)?.exists((room.0, user.0, until))?);
     }
+    let sql = "update members set muted_ms = ?3 where room_id = ?1 and user_id = ?2";
+    if connection.prepare_cached(sql)?.execute((room.0, user.0, until))? == 0 {
+        return Err(StoreError::RoomNotFound);
+    }
+    requests::keep(connection, room, user, asked, None)?;
+    Ok(true)
 }
 
 /// Raises a member's marks; what was read was delivered.

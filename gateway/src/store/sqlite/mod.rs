@@ -11,6 +11,7 @@ mod members;
 mod messages;
 mod outbox;
 mod people;
+mod requests;
 mod rooms;
 mod schema;
 mod sessions;
@@ -33,7 +34,7 @@ use super::{
     Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
     StoredEvent, View,
 };
-use crate::model::{Member, Message, Role, Room, RoomId, RoomSummary, Seq, User, UserId};
+use crate::model::{Member, Message, RequestId, Role, Room, RoomId, RoomSummary, Seq, User, UserId};
 
 /// Name of the only shard, in statistics and errors.
 pub const SHARD: &str = chat_gateway_config::Embedded::SHARD;
@@ -178,8 +179,13 @@ impl Store for SqliteStore {
         self.read(move |connection| Ok((rooms::summaries(connection, user, &rooms)?, true))).await
     }
 
-    async fn create_room(&self, new: NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
-        self.write(move |connection| rooms::create(connection, &new)).await
+    async fn create_room(&self, new: NewRoom, request: Option<RequestId>) -> Result<Changed<(Room, bool)>, StoreError> {
+        self.write(move |connection| rooms::create(connection, &new, request)).await
+    }
+
+    async fn made_before(&self, new: &NewRoom, request: RequestId) -> Result<Option<(Room, bool)>, StoreError> {
+        let new = new.clone();
+        self.read(move |connection| rooms::made_before(connection, &new, Some(request))).await
     }
 
     async fn room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError> {
@@ -200,12 +206,24 @@ impl Store for SqliteStore {
         self.read(move |connection| members::page(connection, room, user, after, limit)).await
     }
 
-    async fn add_member(&self, room: RoomId, actor: UserId, member: User) -> Result<Changed<()>, StoreError> {
-        self.write(move |connection| members::add_member(connection, room, actor, &member)).await
+    async fn add_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: User,
+        request: Option<RequestId>,
+    ) -> Result<Changed<()>, StoreError> {
+        self.write(move |connection| members::add_member(connection, (room, actor), &member, request)).await
     }
 
-    async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId) -> Result<Changed<()>, StoreError> {
-        self.write(move |connection| members::remove_member(connection, room, actor, member)).await
+    async fn remove_member(
+        &self,
+        room: RoomId,
+        actor: UserId,
+        member: UserId,
+        request: Option<RequestId>,
+    ) -> Result<Changed<()>, StoreError> {
+        self.write(move |connection| members::remove_member(connection, (room, actor), member, request)).await
     }
 
     async fn set_role(
@@ -214,12 +232,19 @@ impl Store for SqliteStore {
         actor: UserId,
         member: UserId,
         role: Role,
+        request: Option<RequestId>,
     ) -> Result<Changed<()>, StoreError> {
-        self.write(move |connection| members::set_role(connection, room, actor, member, role)).await
+        self.write(move |connection| members::set_role(connection, (room, actor), (member, role), request)).await
     }
 
-    async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>) -> Result<(), StoreError> {
-        self.write(move |connection| members::mute(connection, room, user, until)).await
+    async fn mute(
+        &self,
+        room: RoomId,
+        user: UserId,
+        until: Option<Timestamp>,
+        request: Option<RequestId>,
+    ) -> Result<bool, StoreError> {
+        self.write(move |connection| members::mute(connection, (room, user), until, request)).await
     }
 
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {

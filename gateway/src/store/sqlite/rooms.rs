@@ -4,14 +4,15 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use super::{
     members::{NewMember, insert_member},
-    now_ms, outbox, people, timestamp,
+    now_ms, outbox, people, requests, timestamp,
 };
 use crate::{
-    model::{Newest, Role, Room, RoomId, RoomKind, RoomSummary, Seq, UserId},
+    model::{Newest, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, UserId},
     store::{
         Changed, NewRoom, StoreError, StoredEvent,
         limits::{MAX_USER_ROOMS, PREVIEW_CHARS, UNREAD_WINDOW},
         membership::members_of,
+        requests::{Asked, Change, Made},
     },
 };
 
@@ -142,11 +143,31 @@ pub(super) fn positions(connection: &Connection, rooms: &[RoomId]) -> Result<Vec
     Ok(found)
 }
 
+/// What making a room was answered, if this request was carried out before.
+pub(super) fn made_before(
+    connection: &Connection,
+    new: &NewRoom,
+    request: Option<RequestId>,
+) -> Result<Option<(Room, bool)>, StoreError> {
+    let asked = Asked::new(request, &Change::Create(new));
+    let Some(made) = requests::done_before(connection, new.id, new.creator, asked)?.flatten() else { return Ok(None) };
+    let sql =
+        "select id, kind, title, last_seq, created_ms, 0 as read_seq, 0 as delivered_seq from rooms where id = ?1";
+    Ok(Some(made.answer(connection.prepare_cached(sql)?.query_row([new.id.0], room)?)))
+}
+
 /// Makes a room with its first members, or finds it.
-pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Changed<(Room, bool)>, StoreError> {
+pub(super) fn create(
+    connection: &Connection,
+    new: &NewRoom,
+    request: Option<RequestId>,
+) -> Result<Changed<(Room, bool)>, StoreError> {
     let creator = people::find(connection, &[new.creator])?.pop();
     let creator = creator.ok_or_else(|| StoreError::UserNotFound(new.creator.to_string()))?;
     let users = members_of(creator, new)?;
+    if let Some(value) = made_before(connection, new, request)? {
+        return Ok(Changed { value, events: Vec::new() });
+    }
     let sql = "insert into rooms (id, kind, title, created_ms, member_version, member_count)
         values (:id, :kind, :title, :now, :count, :count) on conflict do nothing";
     let made = connection.prepare_cached(sql)?.execute(named_params! {
@@ -160,5 +181,8 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Changed<(
         let event = StoredEvent::Joined { room: new.id, user: user.id, name: user.name.clone(), version };
         events.push(outbox::push(connection, new.id, event)?);
     }
-    Ok(Changed { value: (view(connection, new.id, new.creator)?, made), events })
+    let room = view(connection, new.id, new.creator)?;
+    let asked = Asked::new(request, &Change::Create(new));
+    requests::keep(connection, new.id, new.creator, asked, Some(Made::of(&room, made)))?;
+    Ok(Changed { value: (room, made), events })
 }

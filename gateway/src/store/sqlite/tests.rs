@@ -15,7 +15,7 @@ async fn room(store: &SqliteStore) -> (RoomId, UserId) {
     store.create_user(NewUser { user: user.clone(), password_hash: "x".into() }).await.unwrap();
     let id = RoomId(Uuid::now_v7());
     let new = NewRoom { id, kind: RoomKind::Group, title: "g".into(), creator: user.id, members: Vec::new() };
-    store.create_room(new).await.unwrap();
+    store.create_room(new, None).await.unwrap();
     (id, user.id)
 }
 

@@ -148,7 +148,9 @@ async fn accept() -> Result<()> {
     }
     let members = people.skip(1).collect();
     let creator = user(0).id;
-    store.create_room(NewRoom { id: room, kind: RoomKind::Group, title: String::new(), creator, members }).await?;
+    store
+        .create_room(NewRoom { id: room, kind: RoomKind::Group, title: String::new(), creator, members }, None)
+        .await?;
     let stop = CancellationToken::new();
     let (pipeline, hub) = pipeline(store, &stop)?;
     let session = session(0);
