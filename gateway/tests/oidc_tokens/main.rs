@@ -9,5 +9,4 @@ mod keys;
 mod place;
 mod signatures;
 
-/// Whom the tokens are for.
-const AUDIENCE: &str = "https://chat.example.org";
+use issuer::AUDIENCE;
