@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     guests::Guests,
-    steps::{self, Run, Step},
+    steps::{self, E2e, Run, Step},
 };
 
 /// Runs every check and every test.
@@ -22,6 +22,8 @@ pub(crate) struct Test {
     /// Runs the long forms: ten minutes of quiet instead of two, and so on.
     #[arg(long)]
     long: bool,
+    #[command(flatten)]
+    e2e: E2e,
     /// Runs one step for a run that prints what this one says and counts it.
     #[arg(long, hide = true)]
     guest: bool,
@@ -41,7 +43,7 @@ impl Test {
             .filter(|step| !self.skip.iter().any(|name| name == step.name))
             .collect();
         let started = Instant::now();
-        let mut run = Run { long: self.long, ..Run::default() };
+        let mut run = Run { long: self.long, e2e: self.e2e, ..Run::default() };
         let mut guests = Guests::default();
         let mut rows = Vec::new();
         let mut failures = 0;

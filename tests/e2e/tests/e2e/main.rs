@@ -5,10 +5,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "functions of tests")]
 
 mod alone;
+mod brokers;
 mod browser;
 mod embedded;
+mod external_sign_in;
 mod idle;
+mod kafka;
 mod life;
+mod outside;
 mod quickstart;
 mod repeats;
 mod rule_d1_refusals;
@@ -18,3 +22,4 @@ mod rules_c_children;
 mod rules_d_admission;
 mod rules_e_footprint;
 mod shared;
+mod under_load;

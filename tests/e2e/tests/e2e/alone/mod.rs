@@ -6,3 +6,8 @@ mod faults;
 mod load;
 mod operator_away;
 mod times;
+
+use std::time::Duration;
+
+/// Within this time a ChatCluster says that a part of it is away.
+const NOTICE_LIMIT: Duration = Duration::from_secs(10);
