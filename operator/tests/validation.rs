@@ -7,6 +7,7 @@ mod support;
 use chat_operator::{
     build::{self, ChildId, Kind},
     reconcile::{Dereferenced, LockedVolume, ValidateError, expected_children},
+    sensitive::Sensitive,
 };
 use serde_json::json;
 
@@ -47,7 +48,7 @@ fn a_missing_key_and_a_wrong_scheme_are_named_without_the_value() {
 
     let mut fetched = support::fetched(support::cluster("external-backends"));
     let values = fetched.secrets.get_mut("my-rabbitmq").unwrap().as_mut().unwrap();
-    values.insert("connection_string".to_owned(), chat_operator::sensitive::Sensitive::new("http://u:hunter2@h"));
+    values.insert("connection_string".to_owned(), Sensitive::new("http://u:hunter2@h"));
     let (_, reason, message) = problem(&fetched);
     assert_eq!(reason, "SecretInvalid");
     assert!(!message.contains("hunter2"), "{message}");
@@ -58,7 +59,7 @@ fn every_kind_of_redis_is_taken_where_it_works_and_refused_with_the_way_out_else
     let with = |name: &str, url: &str| {
         let mut fetched = support::fetched(support::cluster(name));
         let values = fetched.secrets.get_mut("my-redis").unwrap().as_mut().unwrap();
-        values.insert("url".to_owned(), chat_operator::sensitive::Sensitive::new(url));
+        values.insert("url".to_owned(), Sensitive::new(url));
         fetched
     };
     let sentinel = "rediss-sentinel://:hunter2@one:26379,two/mymaster?sentinelPassword=hunter3";
@@ -134,9 +135,34 @@ fn what_kafka_needs_is_named_when_it_is_missing() {
     }
     let mut fetched = support::fetched(support::cluster("kafka"));
     let values = fetched.secrets.get_mut("my-kafka-ca").unwrap().as_mut().unwrap();
-    values.insert("ca.crt".to_owned(), chat_operator::sensitive::Sensitive::new("hunter2"));
+    values.insert("ca.crt".to_owned(), Sensitive::new("hunter2"));
     let (_, reason, message) = problem(&fetched);
     assert!(reason == "SecretInvalid" && message.contains("PEM") && !message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn an_issuers_authorities_are_named_when_they_are_missing_and_roll_the_gateways_when_they_change() {
+    let with = |value: Option<&str>| {
+        let mut fetched = support::fetched(support::cluster("everything"));
+        let values = value.map(|value| [("roots.pem".to_owned(), Sensitive::new(value))].into());
+        fetched.secrets.insert("my-issuer-ca".to_owned(), values);
+        fetched
+    };
+    let (terminal, reason, message) = problem(&with(None));
+    assert!(!terminal && reason == "SecretNotFound", "{reason}");
+    assert!(message.contains("spec.auth.oidc[0].caSecretRef") && message.contains("my-issuer-ca"), "{message}");
+    let (_, reason, message) = problem(&with(Some("hunter2")));
+    assert!(reason == "SecretInvalid" && message.contains("PEM") && !message.contains("hunter2"), "{message}");
+
+    let template = |certificate: &str| {
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n");
+        let cluster = support::migrated_from(with(Some(&pem)));
+        let children = build::build(&cluster).unwrap().children().unwrap();
+        let gateways = children.into_iter().find(|child| child.id.kind == Kind::Deployment).unwrap();
+        gateways.object.data["spec"]["template"].clone()
+    };
+    assert_eq!(template("AAAA"), template("AAAA"));
+    assert_ne!(template("AAAA"), template("BBBB"), "a gateway reads them at its start only");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::CaSecretRef;
+
 /// An OpenID Connect issuer whose access tokens gateways accept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -24,4 +26,8 @@ pub struct Oidc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub client_id: Option<String>,
+
+    /// Authorities that may vouch for the issuer's certificate; those that browsers trust if absent. Changing them rolls the gateways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaSecretRef>,
 }

@@ -16,7 +16,7 @@ use ring::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
 };
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 /// Whom the tokens are for.
 pub(crate) const AUDIENCE: &str = "https://chat.example.org";
@@ -64,12 +64,32 @@ pub(crate) struct Issuer {
 
 impl Issuer {
     pub(crate) async fn start(keys: &[&Key]) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/realm", listener.local_addr().unwrap());
+        Self::serve(listener, url, keys, serve_issuer)
+    }
+
+    /// The same over TLS, under this name, with a certificate that nobody but the test trusts; the certificate's PEM text comes along.
+    pub(crate) fn start_tls(listener: TcpListener, name: &str, keys: &[&Key]) -> (Self, String) {
+        let url = format!("https://{name}:{}/realm", listener.local_addr().unwrap().port());
+        let certified = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let pem = certified.cert.pem();
+        (Self::serve(listener, url, keys, move |listener, published| serve_tls(listener, published, certified)), pem)
+    }
+
+    fn serve<F>(
+        listener: TcpListener,
+        url: String,
+        keys: &[&Key],
+        server: impl FnOnce(TcpListener, Arc<Published>) -> F,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
-        let url = format!("http://{address}/realm");
         let published = Arc::new(Published::default());
         url.clone_into(&mut published.issuer.lock().unwrap());
-        let server = tokio::spawn(serve_issuer(listener, Arc::clone(&published)));
+        let server = tokio::spawn(server(listener, Arc::clone(&published)));
         let issuer = Self { url, address, published, server };
         issuer.publish(keys);
         issuer
@@ -88,7 +108,7 @@ impl Issuer {
     }
 
     pub(crate) async fn resume(&mut self) {
-        let listener = tokio::net::TcpListener::bind(self.address).await.unwrap();
+        let listener = TcpListener::bind(self.address).await.unwrap();
         self.server = tokio::spawn(serve_issuer(listener, Arc::clone(&self.published)));
     }
 
@@ -110,11 +130,11 @@ impl Issuer {
     }
 }
 
-pub(crate) async fn serve_issuer(listener: tokio::net::TcpListener, published: Arc<Published>) {
+async fn serve_issuer(listener: TcpListener, published: Arc<Published>) {
     axum::serve(listener, router(published)).await.unwrap();
 }
 
-pub(crate) fn router(published: Arc<Published>) -> Router {
+fn router(published: Arc<Published>) -> Router {
     let metadata = async |State(published): State<Arc<Published>>| {
         let issuer = published.issuer.lock().unwrap().clone();
         Json(json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/jwks") }))
@@ -133,10 +153,11 @@ pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-/// Serves the issuer over TLS with a certificate that nobody but this test trusts; the certificate's PEM text.
-pub(crate) async fn serve_tls(listener: tokio::net::TcpListener, published: Arc<Published>) -> String {
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+async fn serve_tls(
+    listener: TcpListener,
+    published: Arc<Published>,
+    rcgen::CertifiedKey { cert, signing_key }: rcgen::CertifiedKey<rcgen::KeyPair>,
+) {
     let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -146,18 +167,15 @@ pub(crate) async fn serve_tls(listener: tokio::net::TcpListener, published: Arc<
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (acceptor, router) = (acceptor.clone(), router(Arc::clone(&published)));
-            tokio::spawn(async move {
-                // Who does not trust the certificate hangs up here.
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let service = hyper_util::service::TowerToHyperService::new(router);
-                let io = hyper_util::rt::TokioIo::new(stream);
-                drop(hyper::server::conn::http1::Builder::new().serve_connection(io, service).await);
-            });
-        }
-    });
-    cert.pem()
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (acceptor, router) = (acceptor.clone(), router(Arc::clone(&published)));
+        tokio::spawn(async move {
+            // Who does not trust the certificate hangs up here.
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            let service = hyper_util::service::TowerToHyperService::new(router);
+            let io = hyper_util::rt::TokioIo::new(stream);
+            drop(hyper::server::conn::http1::Builder::new().serve_connection(io, service).await);
+        });
+    }
 }

@@ -1,16 +1,11 @@
 //! Keys that come, go, and cannot be had.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use chat_test_client::{accounts, wire::Body};
-use jsonwebtoken::Header;
-use serde_json::json;
 
 use crate::{
-    issuer::{AUDIENCE, Issuer, Published, now, p256, serve_tls},
+    issuer::{Issuer, p256},
     place::{Place, hello},
 };
 
@@ -88,17 +83,10 @@ async fn metadata_of_another_issuer_is_not_believed() {
 async fn keys_come_over_tls_that_is_verified() {
     let key = p256("a");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/realm", listener.local_addr().unwrap());
-    let published = Arc::new(Published::default());
-    url.clone_into(&mut published.issuer.lock().unwrap());
-    published.keys.lock().unwrap().push(key.jwk.clone());
-    let pem = serve_tls(listener, published).await;
-    let mut header = Header::new(key.algorithm);
-    header.kid = Some("a".to_owned());
-    let claims = json!({ "iss": url, "sub": "s", "aud": AUDIENCE, "exp": now() + 300 });
-    let token = jsonwebtoken::encode(&header, &claims, &key.signing).unwrap();
+    let (issuer, pem) = Issuer::start_tls(listener, "127.0.0.1", &[&key]);
+    let token = issuer.token(&key, |_, _| {});
 
-    let public = Place::open(&[&url]).await;
+    let public = Place::open(&[&issuer.url]).await;
     assert_eq!(public.ask(&token).await, (503, "unavailable".to_owned()), "nobody vouches for the certificate");
     let message = public.stats().await.issuers[0].component.message.clone();
     assert!(message.contains("certificate"), "{message}");
@@ -106,6 +94,6 @@ async fn keys_come_over_tls_that_is_verified() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("roots.pem");
     std::fs::write(&file, pem).unwrap();
-    let private = Place::open_with(&[&url], Some(file)).await;
+    let private = Place::open_with(&[&issuer.url], Some(file)).await;
     private.accepts("over TLS that leads to a root of the file", &token).await;
 }

@@ -8,11 +8,7 @@ use std::{
 
 use chat_gateway::{embedded, serve, store::memory::MemoryStore};
 use chat_gateway_config::{Oidc, stats::GatewayStats};
-use chat_test_client::{
-    accounts,
-    socket::{Socket, SocketError},
-    wire::Body,
-};
+use chat_test_client::{accounts, socket, wire::Body};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -88,14 +84,6 @@ impl Place {
 
 /// The answer to `hello`, and the code of the close that follows a refusal.
 pub(crate) async fn hello(place: &Place, token: &str) -> (Body, u16) {
-    let mut socket = Socket::connect(&place.at).await.unwrap();
-    socket.send(&json!({ "type": "hello", "id": 0, "token": token })).await.unwrap();
-    let answer = socket.recv().await.unwrap().body;
-    if matches!(answer, Body::Welcome(_)) {
-        return (answer, 0);
-    }
-    match socket.recv().await {
-        Err(SocketError::Closed { code, .. }) => (answer, code),
-        other => panic!("{other:?}"),
-    }
+    let (answer, code) = socket::greet(&place.at, token).await.unwrap();
+    (answer, code.unwrap_or_default())
 }

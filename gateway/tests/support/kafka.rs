@@ -1,21 +1,19 @@
 //! One server of Apache Kafka 4 that is broker and controller, on ports of its own: one without credentials, one with SASL, one with SASL
 //! inside TLS.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::PathBuf;
 
 use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
 use krafka::admin::{
     AdminClient, CreatePartitionsOptions, CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions,
     ListOffsetsOptions, NewTopic, OffsetSpec, TopicPartition,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
 use super::{
+    authority::write_certificates,
     free_port,
+    kafka_program::{COMMON, format, java},
     server::{Server, Service},
     write_once,
 };
@@ -35,46 +33,6 @@ pub struct Kafka {
     dir: TempDir,
 }
 
-/// The jars, as a class path.
-fn jars() -> String {
-    let folder = images::cache_dir().join("kafka");
-    let there = std::fs::read_to_string(folder.join("pom.xml")).unwrap_or_default();
-    assert!(
-        there == include_str!("../../../tests/kafka/pom.xml"),
-        "Apache Kafka of the version in tests/kafka/pom.xml is needed: cargo xtask kafka"
-    );
-    format!("{}/*", folder.display())
-}
-
-/// Java with Kafka's classes, in this folder.
-pub fn java(dir: &Path) -> Command {
-    let mut command = Command::new("java");
-    // Little memory, one thread for garbage, and the quick compiler only: a server that lives for a minute.
-    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &jars()]).current_dir(dir);
-    command
-}
-
-/// Makes the storage of a server with this configuration file.
-pub fn format(dir: &Path, config: &str, more: &[String]) {
-    let mut command = java(dir);
-    command.args(["kafka.tools.StorageTool", "format", "--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ", "--config", config]);
-    command.args(more);
-    let formatted =
-        command.output().expect("Java is needed: apt-get install --no-install-recommends default-jre-headless");
-    assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
-}
-
-/// What all servers of tests have in common.
-pub const COMMON: &str = "process.roles=broker,controller\n\
-    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-    inter.broker.listener.name=PLAINTEXT\n\
-    controller.listener.names=CONTROLLER\n\
-    auto.create.topics.enable=false\n\
-    # One that was killed is missed, and may come back, this soon.\n\
-    broker.session.timeout.ms=2000\n\
-    broker.heartbeat.interval.ms=500\n";
-
 impl Service for Kafka {
     /// Formats storage first.
     async fn start() -> Self {
@@ -82,7 +40,7 @@ impl Service for Kafka {
         let [plain, sasl, tls, controller, behind, proxy] = [0; 6].map(|_| free_port());
         let server = Server::new("Kafka", dir.path().join("log"), vec![plain, sasl, tls, behind]);
         let kafka = Self { server, plain, sasl, tls, controller, proxied: (behind, proxy), dir };
-        kafka.write_certificates();
+        write_certificates(kafka.dir.path(), "127.0.0.1");
         kafka.write_config();
         kafka.format();
         kafka.up().await;
@@ -135,16 +93,6 @@ impl Kafka {
             listener("sasl_ssl"),
         );
         std::fs::write(self.path("server.properties"), config).unwrap();
-    }
-
-    fn write_certificates(&self) {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let server = CertificateParams::new(["127.0.0.1".into()]).unwrap().signed_by(&key, &authority).unwrap();
-        std::fs::write(self.path("ca.pem"), authority.pem()).unwrap();
-        std::fs::write(self.path("server.pem"), format!("{}{}", key.serialize_pem(), server.pem())).unwrap();
     }
 
     fn format(&self) {

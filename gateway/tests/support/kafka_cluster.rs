@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{
     free_port,
-    kafka::{COMMON, format, java},
+    kafka_program::{COMMON, format, java},
     server::Server,
 };
 

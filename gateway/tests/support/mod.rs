@@ -8,9 +8,11 @@
     reason = "every test program uses a part of this, and nothing else does"
 )]
 
+mod authority;
 pub mod behind;
 pub mod kafka;
 pub mod kafka_cluster;
+mod kafka_program;
 pub mod lone;
 pub mod npm;
 mod port;

@@ -8,12 +8,12 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use super::{
     BuildError, gateway,
     meta::{self, Role},
-    secret_mounts::{KAFKA_CA, KAFKA_PASSWORD, PUBSUB},
+    secret_mounts::{KAFKA_CA, KAFKA_PASSWORD, PUBSUB, issuer_ca},
 };
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{Broker, Database, Kafka, SigningKey, ValidatedCluster},
+    reconcile::{Broker, Database, Issuer, Kafka, SigningKey, ValidatedCluster},
 };
 
 /// Slots of an embedded database, always.
@@ -33,7 +33,9 @@ pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(Config
     let signing_key = match &cluster.signing_key {
         SigningKey::Generated(key) | SigningKey::Given { content: key, .. } => key,
     };
-    let hash = Hasher::new().text(&json).text(signing_key.expose()).text(cluster.admin_token.expose()).finish();
+    let hash = Hasher::new().text(&json).text(signing_key.expose()).text(cluster.admin_token.expose());
+    let authorities = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
+    let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose())).finish();
     let name = cluster.names.gateway();
     let config_map = build_config_map(cluster, Role::of(Component::Gateway), name, json);
     Ok((config_map, gateway::build_deployment(cluster, &hash)))
@@ -67,7 +69,7 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
             passwords: cluster.passwords,
             signing_key_file: secret_file("signing-key", key::SIGNING_KEY),
             sessions: config::SessionLimits::default(),
-            oidc: cluster.oidc.clone(),
+            oidc: cluster.oidc.iter().enumerate().map(issuer_config).collect(),
         },
         http: config::Http {
             trusted_proxies: cluster.gateways.trusted_proxies.clone(),
@@ -80,6 +82,11 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         presence: config::Presence::default(),
         database: database_config(cluster, reader),
     }
+}
+
+fn issuer_config((nth, issuer): (usize, &Issuer)) -> config::Oidc {
+    let ca_file = issuer.ca.as_ref().map(|_| secret_file(&issuer_ca(nth), key::CA));
+    config::Oidc { ca_file, ..issuer.config.clone() }
 }
 
 fn database_config(cluster: &ValidatedCluster, reader: Reader) -> config::Database {

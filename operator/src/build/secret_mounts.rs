@@ -20,6 +20,11 @@ pub(super) const PUBSUB: &str = "redis-pubsub";
 pub(super) const KAFKA_CA: &str = "kafka-ca";
 pub(super) const KAFKA_PASSWORD: &str = "kafka";
 
+/// Folder of the authorities of the issuer with this place in the list.
+pub(super) fn issuer_ca(nth: usize) -> String {
+    format!("oidc-ca-{nth}")
+}
+
 /// Volumes of a pod and where its container sees them.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
@@ -45,6 +50,11 @@ impl Mounts {
             SigningKey::Given { from, .. } => self.add("signing-key", &from.secret, &[(&from.key, key::SIGNING_KEY)]),
         }
         self.add("admin", &names.admin_token(), &[(key::TOKEN, key::TOKEN)]);
+        for (nth, issuer) in cluster.oidc.iter().enumerate() {
+            if let Some(ca) = &issuer.ca {
+                self.add_key(&issuer_ca(nth), &ca.from, key::CA);
+            }
+        }
         match &cluster.broker {
             Broker::Managed { .. } => self.add("rabbitmq", &names.rabbitmq(), &[(key::URI, key::URI)]),
             Broker::External(from) => self.add_key("rabbitmq", from, key::URI),

@@ -122,6 +122,8 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
         .collect();
     names
         .extend(spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()).map(|from| from.name.clone()));
+    let issuers = spec.auth.iter().flat_map(|auth| &auth.oidc);
+    names.extend(issuers.filter_map(|issuer| issuer.ca_secret_ref.as_ref()).map(|from| from.name.clone()));
     names.extend(
         spec.broker.rabbitmq.as_ref().and_then(|broker| broker.uri_secret_ref.as_ref()).map(|from| from.name.clone()),
     );

@@ -31,8 +31,9 @@ pub use self::{
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
-        Broker, BrokerCredentials, Database, DeletionPolicy, Gateways, Kafka, ManagedShard, PodOverlay, Redis,
-        RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
+        Authorities, Broker, BrokerCredentials, Database, DeletionPolicy, Gateways, Issuer, Kafka, ManagedShard,
+        PodOverlay, Redis, RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey,
+        ValidatedCluster, Volume,
     },
 };
 use crate::{

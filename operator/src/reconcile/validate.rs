@@ -1,5 +1,7 @@
 //! Spec and fetched objects become a [`ValidatedCluster`], or one reason why they cannot.
 
+mod certificates;
+mod issuers;
 mod kafka;
 
 use chat_crds::chat_cluster as crd;
@@ -96,7 +98,7 @@ pub fn validate(
             crd::Passwords::Enabled => chat_gateway_config::Passwords::Enabled,
             crd::Passwords::Disabled => chat_gateway_config::Passwords::Disabled,
         },
-        oidc: issuers(spec)?,
+        oidc: issuers::issuers(spec, &secrets)?,
         signing_key,
         admin_token: keeper.admin_token()?,
         broker: broker(spec, &secrets, &mut keeper)?,
@@ -122,19 +124,6 @@ fn invalid(message: &str) -> ValidateError {
 
 fn unsigned(field: &str, value: i32) -> Result<u32, ValidateError> {
     u32::try_from(value).map_err(|_| invalid(&format!("{field}: must not be negative; set a value of 0 or more")))
-}
-
-fn issuers(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::Oidc>, ValidateError> {
-    let issuer = |issuer: &crd::Oidc| chat_gateway_config::Oidc {
-        issuer: issuer.issuer.clone(),
-        audience: issuer.audience.clone(),
-        name_claim: issuer.name_claim.clone().unwrap_or_else(chat_gateway_config::Oidc::default_name_claim),
-        client_id: issuer.client_id.clone(),
-        ca_file: None,
-    };
-    let issuers: Vec<_> = spec.auth.iter().flat_map(|auth| &auth.oidc).map(issuer).collect();
-    chat_gateway_config::Oidc::check(&issuers).map_err(|error| invalid(&format!("spec.{error}")))?;
-    Ok(issuers)
 }
 
 fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {

@@ -33,7 +33,7 @@ pub struct ValidatedCluster {
     /// Whether passwords are a way in.
     pub passwords: Passwords,
     /// Other issuers of tokens.
-    pub oidc: Vec<Oidc>,
+    pub oidc: Vec<Issuer>,
     /// The key that signs tokens.
     pub signing_key: SigningKey,
     /// The token of the gateways' admin port.
@@ -104,6 +104,24 @@ pub struct SecretKey {
     pub secret: String,
     /// The key in it.
     pub key: String,
+}
+
+/// Another issuer of tokens.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// What gateways are told of it, except for a file with authorities.
+    pub config: Oidc,
+    /// Authorities for its certificate; `None` for the public ones.
+    pub ca: Option<Authorities>,
+}
+
+/// Certificates of authorities that the user gives and that gateways read at their start.
+#[derive(Clone, Debug)]
+pub struct Authorities {
+    /// Where they are.
+    pub from: SecretKey,
+    /// Their content, for the hash that restarts gateways.
+    pub content: Sensitive,
 }
 
 /// The key that signs tokens.

@@ -92,7 +92,11 @@ pub(crate) fn validated(fetched: &Dereferenced) -> Result<ValidatedCluster, Vali
 
 /// The fixture `name`, its migration completed, so that everything is built.
 pub(crate) fn migrated(name: &str) -> ValidatedCluster {
-    let mut fetched = fetched(cluster(name));
+    migrated_from(fetched(cluster(name)))
+}
+
+/// The same of a cluster that was changed.
+pub(crate) fn migrated_from(mut fetched: Dereferenced) -> ValidatedCluster {
     if let Some(job) = migration_name(&validated(&fetched).unwrap()).unwrap() {
         insert(&mut fetched.live, Kind::Job, completed_job(&job));
     }

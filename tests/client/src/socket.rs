@@ -11,7 +11,7 @@ use tokio_tungstenite::{
 
 use crate::{
     cbor,
-    wire::{self, Inbound, SUB_PROTOCOL, WireError},
+    wire::{self, Body, Inbound, SUB_PROTOCOL, WireError},
 };
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -135,6 +135,25 @@ impl Socket {
             while let Some(Ok(_)) = self.stream.next().await {}
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
+    }
+}
+
+/// Connects and says `hello` with a token: the answer, and the code of the close that follows a refusal.
+///
+/// # Errors
+/// No connection, or it ends otherwise.
+pub async fn greet(address: &str, token: &str) -> Result<(Body, Option<u16>), SocketError> {
+    let mut socket = Socket::connect(address).await?;
+    socket.send(&serde_json::json!({ "type": "hello", "id": 0, "token": token })).await?;
+    let answer = socket.recv().await?.body;
+    if matches!(answer, Body::Welcome(_)) {
+        return Ok((answer, None));
+    }
+    loop {
+        match socket.recv().await {
+            Err(SocketError::Closed { code, .. }) => return Ok((answer, Some(code))),
+            other => drop(other?),
+        }
     }
 }
 

@@ -103,12 +103,38 @@ impl ChatCluster {
     /// It has not within `limit`; the message has all conditions.
     pub async fn wait_condition(&self, kind: &str, status: &str, limit: Duration) -> Result<DynamicObject> {
         let what = format!("{kind}={status} of {}/{}", self.namespace, self.name);
+        self.wait_condition_that(kind, limit, what, |condition| condition["status"] == status).await
+    }
+
+    /// Waits until a condition is False, for the generation of now, with one of these reasons and a message that names all of these; returns
+    /// the condition.
+    ///
+    /// # Errors
+    /// It is not within `limit`; the message has all conditions.
+    pub async fn wait_told(&self, kind: &str, reasons: &[&str], names: &[&str], limit: Duration) -> Result<Value> {
+        let what = format!("{kind}=False with a reason of {reasons:?} and a message that names {names:?}");
+        let told = |condition: &Value| {
+            let text = |field: &str| condition[field].as_str().unwrap_or_default();
+            condition["status"] == "False"
+                && reasons.contains(&text("reason"))
+                && names.iter().all(|name| text("message").contains(name))
+        };
+        let object = self.wait_condition_that(kind, limit, what, told).await?;
+        Ok(condition(&object, kind).cloned().unwrap_or_default())
+    }
+
+    async fn wait_condition_that(
+        &self,
+        kind: &str,
+        limit: Duration,
+        what: String,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<DynamicObject> {
         until(what, limit, || async {
             let object = self.get().await?;
             let generation = object.metadata.generation.unwrap_or_default();
-            let holds = condition(&object, kind).is_some_and(|condition| {
-                condition["status"] == status && condition["observedGeneration"] == generation
-            });
+            let holds = condition(&object, kind)
+                .is_some_and(|condition| condition["observedGeneration"] == generation && fits(condition));
             Ok(if holds { Seen::Yes(object) } else { Seen::NotYet(summary(&object)) })
         })
         .await

@@ -55,6 +55,17 @@ pub fn for_load() -> Result<Value> {
     Ok(manifest)
 }
 
+/// The documented gateways over an Apache Kafka that runs already, `server` being its address, with the same limits.
+///
+/// # Errors
+/// The file is missing or holds no ChatCluster.
+pub fn kafka_for_load(server: &str) -> Result<Value> {
+    let mut manifest = example("kafka.yaml")?;
+    manifest["spec"]["broker"]["kafka"]["bootstrapServers"] = json!([server]);
+    manifest["spec"]["gateways"]["limits"] = limits_for_load();
+    Ok(manifest)
+}
+
 /// The documented gateway that needs nothing else, with the same limits.
 ///
 /// # Errors

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use clap::Args;
 use localkube::{Binaries, Prerequisites};
 
 use crate::{
@@ -15,9 +16,6 @@ use crate::{
     http_api, install, kafka, packages, paths, rfc6455, shell,
     summary::Counts,
 };
-
-/// Name and number of the cluster that tests run on, beside a demo's.
-const CLUSTER: (&str, u8) = ("test", 1);
 
 /// The test programs that take longest, gateways and brokers through every outage, in rows that run side by side and beside all others. They wait
 /// for servers most of the time.
@@ -39,10 +37,26 @@ const LONG_ONLY: &[&str] = &["kafka_cluster"];
 pub(crate) struct Run {
     /// Whether the tests run in their long forms.
     pub(crate) long: bool,
+    /// What end-to-end tests run, and on which cluster.
+    pub(crate) e2e: E2e,
     /// What the test runners reported so far.
     pub(crate) counts: Counts,
     /// The steps that run beside the present one.
     pub(crate) guests: Guests,
+}
+
+/// What end-to-end tests run, and on which cluster.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct E2e {
+    /// Runs only the end-to-end tests whose names contain this.
+    #[arg(long, value_name = "NAME")]
+    filter: Option<String>,
+    /// Name of the cluster that end-to-end tests run on, beside a demo's.
+    #[arg(long, value_name = "NAME", default_value = "test")]
+    cluster: String,
+    /// Number of that cluster, as of `cargo xtask cluster`.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    index: u8,
 }
 
 impl Run {
@@ -258,12 +272,15 @@ fn local_kubernetes(run: &mut Run) -> Result<()> {
 /// Brings up the test cluster, runs every end-to-end test on it, and takes it down whatever they said.
 fn e2e(run: &mut Run) -> Result<()> {
     packages::ensure()?;
+    kafka::ensure()?;
     codegen::npm_ci()?;
-    let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
+    let E2e { filter, cluster, index } = run.e2e.clone();
+    let kube = cluster::up(&cluster, index)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
     let outcome = install::install(&kube, Build::default(), OTHERS).and_then(|()| {
         // Most of these tests wait most of the time, so several go at once; those of module `alone` need the machine for themselves.
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
+        let before = run.counts;
         let mut outcome = Ok(());
         for (threads, choice) in [(8, ["--skip", "alone::"].as_slice()), (1, &["alone::"])] {
             if threads == 1 {
@@ -272,6 +289,7 @@ fn e2e(run: &mut Run) -> Result<()> {
             let mut command = ignored_tests(&["e2e"], threads);
             command
                 .args(choice)
+                .args(&filter)
                 .env("CHATCLUSTER_KUBECONFIG", kube.kubeconfig())
                 .env("CHATCLUSTER_HELM", &helm)
                 .env("CHATCLUSTER_KUBECTL", &kubectl)
@@ -279,7 +297,9 @@ fn e2e(run: &mut Run) -> Result<()> {
             leave_out_long(run, &mut command);
             outcome = outcome.and(tests(run, command));
         }
-        outcome
+        outcome?;
+        ensure!(run.counts != before, "no end-to-end test has {filter:?} in its name");
+        Ok(())
     });
     if outcome.is_err() {
         diagnosis::write(&kube);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::steps::{self, Run, Step};
+use crate::steps::{self, E2e, Run, Step};
 
 /// Runs every check and every test.
 #[derive(Debug, Args)]
@@ -19,6 +19,8 @@ pub(crate) struct Test {
     /// Runs the long forms: ten minutes of quiet instead of two, and so on.
     #[arg(long)]
     long: bool,
+    #[command(flatten)]
+    e2e: E2e,
     /// Runs one step for a run that prints what this one says and counts it.
     #[arg(long, hide = true)]
     guest: bool,
@@ -38,7 +40,7 @@ impl Test {
             .filter(|step| !self.skip.iter().any(|name| name == step.name))
             .collect();
         let started = Instant::now();
-        let mut run = Run { long: self.long, ..Run::default() };
+        let mut run = Run { long: self.long, e2e: self.e2e, ..Run::default() };
         let mut rows = Vec::new();
         let mut failures = 0;
         for (at, step) in chosen.iter().enumerate() {

@@ -3,7 +3,7 @@
 use chat_crds::chat_cluster as crd;
 use chat_gateway_config::{SaslMechanism, SecurityProtocol, is_address};
 
-use super::{Problem, References, ValidateError, invalid};
+use super::{References, ValidateError, invalid};
 use crate::reconcile::validated::{Kafka, Sasl, SecretKey};
 
 /// Where Kafka is, and how gateways prove who they are.
@@ -30,27 +30,16 @@ pub(super) fn kafka(kafka: &crd::Kafka, secrets: &References<'_>) -> Result<Kafk
         let positive = u16::try_from(value).ok().filter(|value| *value > 0);
         positive.ok_or_else(|| invalid(&format!("spec.broker.kafka.{field}: must be 1 or more")))
     };
+    let ca = ca_secret_ref.as_ref().map(|from| secrets.certificates("spec.broker.kafka.caSecretRef", from));
     Ok(Kafka {
         bootstrap_servers: bootstrap_servers.clone(),
         topic: topic.clone(),
         partitions: partitions.map(|value| number("partitions", value)).transpose()?,
         replication_factor: replication_factor.map(|value| number("replicationFactor", value)).transpose()?,
         protocol,
-        ca: ca_secret_ref.as_ref().map(|from| ca(secrets, from)).transpose()?,
+        ca: ca.transpose()?.map(|(from, _)| from),
         sasl: sasl.as_ref().map(|sasl| self::sasl(secrets, sasl)).transpose()?,
     })
-}
-
-/// Where certificates of authorities are.
-fn ca(secrets: &References<'_>, from: &crd::CaSecretRef) -> Result<SecretKey, ValidateError> {
-    let field = "spec.broker.kafka.caSecretRef";
-    let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
-    if secrets.get(field, &at)?.expose().contains("-----BEGIN CERTIFICATE-----") {
-        return Ok(at);
-    }
-    let SecretKey { secret, key } = at;
-    let message = format!("{field}: the key {key} of Secret {secret} must be certificates as PEM; correct the value");
-    Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
 }
 
 /// Who gateways are to Kafka, and where the password is.

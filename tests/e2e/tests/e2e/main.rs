@@ -5,14 +5,18 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "functions of tests")]
 
 mod alone;
+mod brokers;
 mod browser;
 mod embedded;
 mod examples;
 mod external_backends;
+mod external_sign_in;
 mod idle;
+mod kafka;
 mod life;
 mod namespaced;
 mod network_policies;
+mod outside;
 mod paused;
 mod quickstart;
 mod repeats;
@@ -26,3 +30,4 @@ mod rules_e_footprint;
 mod secrecy;
 mod shared;
 mod slots;
+mod under_load;

@@ -3,26 +3,26 @@
 
 use std::{future::Future, time::Duration};
 
-use anyhow::{Result, ensure};
-use chat_test_client::{
-    Verdict,
-    load::{Load, Progress},
-};
+use anyhow::Result;
+use chat_test_client::{Verdict, load::Load};
 use e2e::{
-    ChatCluster, Crowd,
+    ChatCluster,
     breaking::{crash, freeze},
-    chat_cluster::summary,
-    children::title,
     pods::Part,
 };
 use serde_json::json;
 
-use crate::shared::{SETTLE_LIMIT, shared};
+use super::NOTICE_LIMIT;
+use crate::{
+    brokers,
+    outside::kafka::Kafka,
+    shared::{SETTLE_LIMIT, shared},
+};
 
 /// The load of the required scenarios.
 const FULL: u64 = 10_000;
-/// A load that lasts through two rollouts.
-const LONG: u64 = 15_000;
+/// A load that lasts through three rollouts.
+const LONG: u64 = 20_000;
 /// The load of their variants, which would otherwise double the time of the whole run.
 const SHORT: u64 = 4_000;
 /// Paced, so that the load lasts longer than any part is away.
@@ -30,30 +30,14 @@ const PER_SECOND: u32 = 500;
 /// Devices of a [`Crowd`], each with one connection unless a gateway left it.
 const DEVICES: u64 = 4;
 
-/// Breaks something when a quarter of the load is acknowledged, and judges when all of it is and the cluster is well again.
+/// The load on the shared cluster while something of it breaks.
 async fn under_load<F, R>(headline: &str, messages: u64, break_it: F) -> Result<Verdict>
 where
     F: FnOnce(ChatCluster) -> R,
     R: Future<Output = Result<()>>,
 {
-    let cluster = shared().await?;
-    let crowd = Crowd::gather(&cluster, 50).await?;
-    let progress = Progress::default();
     let load = Load { messages, in_flight: 64, body_bytes: 200, per_second: PER_SECOND };
-    let trouble = async {
-        progress.reach(messages / 4).await;
-        let broken = tokio::time::Instant::now();
-        break_it(cluster.clone()).await?;
-        let acked = progress.acked();
-        println!("{headline}: broken and back after {:.1} s, at {acked} messages", broken.elapsed().as_secs_f64());
-        Ok::<_, anyhow::Error>(())
-    };
-    let (report, trouble) = tokio::join!(crowd.chat(load, &progress), trouble);
-    trouble?;
-    let verdict = crowd.judge(headline, &report?);
-    verdict.assert_clean(messages);
-    cluster.wait_ready(SETTLE_LIMIT).await?;
-    Ok(verdict)
+    crate::under_load::under_load(&*shared().await?, 50, load, headline, break_it).await
 }
 
 fn assert_everybody_stayed(verdict: &Verdict) {
@@ -198,20 +182,17 @@ async fn f_gateways_are_rolled_out() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn g_the_broker_is_changed_and_changed_back() -> Result<()> {
-    let verdict = under_load("RabbitMQ replaced by Redis Pub/Sub, and back", LONG, |cluster| async move {
-        for broker in [
-            json!({ "rabbitmq": null, "redisPubSub": {} }),
-            json!({ "rabbitmq": { "managed": {} }, "redisPubSub": null }),
-        ] {
-            let has_rabbitmq = broker["rabbitmq"].is_object();
-            cluster.merge(json!({ "spec": { "broker": broker } })).await?;
-            let object = cluster.wait_ready(SETTLE_LIMIT).await?;
-            cluster.wait_condition("BrokerAvailable", "True", SETTLE_LIMIT).await?;
-            let sets = cluster.children().await?;
-            let there = sets.iter().any(|child| title(child) == "StatefulSet/demo-rabbitmq");
-            ensure!(there == has_rabbitmq, "RabbitMQ is there: {there}; {}", summary(&object));
-        }
-        Ok(())
+    let headline = "RabbitMQ replaced by Redis Pub/Sub, by Kafka, which goes and comes, and back";
+    let verdict = under_load(headline, LONG, |cluster| async move {
+        // Java takes a few seconds to start; meanwhile Redis takes over.
+        let (kafka, redis) = tokio::join!(
+            Kafka::start(&cluster.world, &cluster.namespace),
+            brokers::change(&cluster, json!({ "redisPubSub": {} })),
+        );
+        let kafka = redis.and(kafka)?;
+        brokers::change(&cluster, kafka.broker()?).await?;
+        brokers::kafka_goes_and_comes(&cluster, &kafka, NOTICE_LIMIT).await?;
+        brokers::change(&cluster, json!({ "rabbitmq": { "managed": {} } })).await
     })
     .await?;
     assert_somebody_moved(&verdict);

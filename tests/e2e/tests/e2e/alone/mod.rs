@@ -7,3 +7,8 @@ mod load;
 mod operator_away;
 mod times;
 mod two_operators;
+
+use std::time::Duration;
+
+/// Within this time a ChatCluster says that a part of it is away.
+const NOTICE_LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,43 @@
+//! The program Apache Kafka 4: Java with the cached jars, storage, and what the servers of all tests have in common.
+
+use std::{path::Path, process::Command};
+
+/// The jars, as a class path.
+fn jars() -> String {
+    let folder = images::cache_dir().join("kafka");
+    let there = std::fs::read_to_string(folder.join("pom.xml")).unwrap_or_default();
+    assert!(
+        there == include_str!("../../../tests/kafka/pom.xml"),
+        "Apache Kafka of the version in tests/kafka/pom.xml is needed: cargo xtask kafka"
+    );
+    format!("{}/*", folder.display())
+}
+
+/// Java with Kafka's classes, in this folder.
+pub fn java(dir: &Path) -> Command {
+    let mut command = Command::new("java");
+    // Little memory, one thread for garbage, and the quick compiler only: a server that lives for a minute.
+    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &jars()]).current_dir(dir);
+    command
+}
+
+/// Makes the storage of a server with this configuration file.
+pub fn format(dir: &Path, config: &str, more: &[String]) {
+    let mut command = java(dir);
+    command.args(["kafka.tools.StorageTool", "format", "--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ", "--config", config]);
+    command.args(more);
+    let formatted =
+        command.output().expect("Java is needed: apt-get install --no-install-recommends default-jre-headless");
+    assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+}
+
+/// What all servers of tests have in common.
+pub const COMMON: &str = "process.roles=broker,controller\n\
+    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+    inter.broker.listener.name=PLAINTEXT\n\
+    controller.listener.names=CONTROLLER\n\
+    auto.create.topics.enable=false\n\
+    # One that was killed is missed, and may come back, this soon.\n\
+    broker.session.timeout.ms=2000\n\
+    broker.heartbeat.interval.ms=500\n";

@@ -1,0 +1,25 @@
+//! Certificates of authorities that a spec refers to.
+
+use chat_crds::chat_cluster as crd;
+
+use super::{Problem, References, ValidateError};
+use crate::{reconcile::validated::SecretKey, sensitive::Sensitive};
+
+impl References<'_> {
+    /// Where they are, and their content.
+    pub(super) fn certificates(
+        &self,
+        field: &str,
+        from: &crd::CaSecretRef,
+    ) -> Result<(SecretKey, Sensitive), ValidateError> {
+        let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
+        let content = self.get(field, &at)?;
+        if content.expose().contains("-----BEGIN CERTIFICATE-----") {
+            return Ok((at, content));
+        }
+        let SecretKey { secret, key } = at;
+        let message =
+            format!("{field}: the key {key} of Secret {secret} must be certificates as PEM; correct the value");
+        Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
+    }
+}
