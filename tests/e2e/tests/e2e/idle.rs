@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{manifest, world::is_long};
+use chat_test_client::is_long;
+use e2e::manifest;
 
 use crate::shared::own_from;
 
