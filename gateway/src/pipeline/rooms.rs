@@ -10,7 +10,7 @@ use super::{Outcome, Pipeline, people};
 use crate::{
     broker::Key,
     connection::session::Session,
-    hub::event::Event,
+    hub::{Following, event::Event},
     model::{Role, RoomId, RoomKind, UserId},
     protocol::{Answer, ErrorCode, WireError, request::Who},
     store::{Changed, NewRoom, OutboxEvent, StoredEvent},
@@ -45,7 +45,7 @@ pub(super) async fn create(pipeline: &Pipeline, session: &Arc<Session>, wanted: 
     let Changed { value: (room, created), events } = store.create_room(new).await?;
     apply_for(pipeline, creator, &events).await;
     if follows_all {
-        pipeline.hub.follow(session, &[(room.id, room.last_seq)]).await;
+        pipeline.hub.follow(session, &[Following::newest(&room)]).await;
     }
     Ok(Outcome { answer: Answer::Room { room: room.into(), created }, events, entry: None })
 }

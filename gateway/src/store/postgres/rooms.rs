@@ -11,11 +11,12 @@ use crate::{
     },
 };
 
-/// kind, title, last_seq, delivered_seq, read_seq, created_ms
-pub(super) type RoomColumns = (Option<String>, Option<String>, Option<Seq>, Option<Seq>, Option<Seq>, Option<i64>);
+/// kind, title, last_seq, delivered_seq, read_seq, created_ms, member_version
+pub(super) type RoomColumns =
+    (Option<String>, Option<String>, Option<Seq>, Option<Seq>, Option<Seq>, Option<i64>, Option<i64>);
 
 pub(super) fn room_view(id: RoomId, columns: RoomColumns) -> Option<Room> {
-    let (kind_name, title, last_seq, delivered_seq, read_seq, created) = columns;
+    let (kind_name, title, last_seq, delivered_seq, read_seq, created, member_version) = columns;
     Some(Room {
         id,
         kind: kind(&kind_name?),
@@ -24,6 +25,7 @@ pub(super) fn room_view(id: RoomId, columns: RoomColumns) -> Option<Room> {
         read_seq: read_seq?,
         delivered_seq: delivered_seq?,
         created_at: timestamp(created?),
+        member_version: member_version?,
     })
 }
 
@@ -59,6 +61,11 @@ impl PostgresStore {
             })
             .await?;
         let (kind_name, title, last_seq, delivered_seq, read_seq, created_ms, created) = row;
+        if !created {
+            // It was there, at a version that this answer does not say.
+            let room = self.find_room(new.id, new.creator).await?;
+            return Ok(Changed { value: (room, false), events: Vec::new() });
+        }
         let room = Room {
             id: new.id,
             kind: kind(&kind_name),
@@ -67,13 +74,14 @@ impl PostgresStore {
             read_seq,
             delivered_seq,
             created_at: timestamp(created_ms),
+            member_version: i64::try_from(users.len()).unwrap_or(0),
         };
         let joined = |((user, id), version): ((User, Uuid), i64)| OutboxEvent {
             key: OutboxKey { slot, id },
             event: StoredEvent::Joined { room: new.id, user: user.id, name: user.name, version },
         };
-        let events = if created { users.into_iter().zip(outbox).zip(1..).map(joined).collect() } else { Vec::new() };
-        Ok(Changed { value: (room, created), events })
+        let events = users.into_iter().zip(outbox).zip(1..).map(joined).collect();
+        Ok(Changed { value: (room, true), events })
     }
 
     pub(super) async fn find_room(&self, room: RoomId, user: UserId) -> Result<Room, StoreError> {
@@ -81,7 +89,8 @@ impl PostgresStore {
         let columns: RoomColumns = self
             .on_slot(slot, |pool| async move {
                 sqlx::query_as(
-                    "select kind, title, last_seq, delivered_seq, read_seq, created_ms from chat.room($1, $2, $3)",
+                    "select kind, title, last_seq, delivered_seq, read_seq, created_ms, member_version \
+                     from chat.room_view($1, $2, $3)",
                 )
                 .bind(slot)
                 .bind(room.0)
@@ -120,10 +129,11 @@ impl PostgresStore {
             delivered_seq: Option<Seq>,
             read_seq: Option<Seq>,
             created_ms: Option<i64>,
+            member_version: Option<i64>,
         }
         let (rows, complete) = self
             .gather(ids, |pool, slots, ids| async move {
-                let rows: Vec<Row> = sqlx::query_as("select * from chat.rooms_of($1, $2, $3)")
+                let rows: Vec<Row> = sqlx::query_as("select * from chat.room_views($1, $2, $3)")
                     .bind(user.0)
                     .bind(slots)
                     .bind(ids)
@@ -133,7 +143,7 @@ impl PostgresStore {
             })
             .await?;
         let view = |r: Row| {
-            let columns = (r.kind, r.title, r.last_seq, r.delivered_seq, r.read_seq, r.created_ms);
+            let columns = (r.kind, r.title, r.last_seq, r.delivered_seq, r.read_seq, r.created_ms, r.member_version);
             room_view(RoomId(r.room_id), columns)
         };
         Ok((rows.into_iter().filter_map(view).collect(), complete))
@@ -159,22 +169,6 @@ impl PostgresStore {
             })
             .await?;
         Ok((rows.into_iter().filter_map(SummaryRow::summary).collect(), complete))
-    }
-
-    pub(super) async fn last_seqs(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
-        let ids: Vec<Uuid> = rooms.iter().map(|room| room.0).collect();
-        let (rows, _) = self
-            .gather(&ids, |pool, slots, ids| async move {
-                let rows: Vec<(Uuid, bool, Option<Seq>)> =
-                    sqlx::query_as("select room_id, readable, last_seq from chat.positions($1, $2)")
-                        .bind(slots)
-                        .bind(ids)
-                        .fetch_all(&pool)
-                        .await?;
-                Ok(rows.into_iter().map(|(id, readable, seq)| (id, readable, (RoomId(id), seq))).collect())
-            })
-            .await?;
-        Ok(rows.into_iter().filter_map(|(room, seq)| Some((room, seq?))).collect())
     }
 }
 
@@ -204,7 +198,9 @@ struct SummaryRow {
 impl SummaryRow {
     /// The summary, if the user is in the room.
     fn summary(self) -> Option<RoomSummary> {
-        let columns = (self.kind, self.title, self.last_seq, self.delivered_seq, self.read_seq, self.created_ms);
+        // Nobody follows a room by its summary, so the version is not asked for.
+        let columns =
+            (self.kind, self.title, self.last_seq, self.delivered_seq, self.read_seq, self.created_ms, Some(0));
         let newest = || {
             Some(Newest {
                 seq: self.newest_seq?,
