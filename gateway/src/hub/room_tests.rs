@@ -190,8 +190,9 @@ proptest! {
 /// Somebody who is removed at version 5 gets what was said before, whichever way the entries and the word of it take.
 #[tokio::test(start_paused = true)]
 async fn nothing_from_after_a_removal_reaches_the_removed() {
+    type Way = (&'static str, fn(&mut Room, Removal));
     let removal = Removal { room: ROOM, user: session(0).user.id, version: 5 };
-    let ways: [(&str, fn(&mut Room, Removal)); 5] = [
+    let ways: [Way; 5] = [
         ("an entry tells", |room, _| room.message(message(3), 5, false, &mut Tally::default())),
         ("a page tells", |room, _| {
             let page = Replay { messages: vec![message(3)], removal: 5 };
