@@ -33,7 +33,7 @@ const MEMORY: u64 = 200 * 1024 * 1024;
 
 /// How long a server stays frozen.
 fn freeze_time() -> Duration {
-    Duration::from_secs(if std::env::var("CHATCLUSTER_LONG").is_ok_and(|value| value == "1") { 30 } else { 2 })
+    Duration::from_secs(if chat_test_client::is_long() { 30 } else { 2 })
 }
 
 /// Waits until both gateways have their broker; from then on they ask the store for what they missed.

@@ -313,6 +313,7 @@ fn an_answer_that_no_result_fits_is_one_of_rpc() {
         read_seq: 0,
         delivered_seq: 0,
         created_at: Timestamp::UNIX_EPOCH,
+        member_version: 1,
     };
     let answer = Answer::Room { room: room.into(), created: true };
     let tag = Some(Tag { id: 7, form: Form::Rpc });

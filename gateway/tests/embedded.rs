@@ -97,7 +97,7 @@ async fn a_successor_waits_for_the_file_of_a_gateway_that_has_not_ended() {
 /// 200 kills in the long form. Every one falls into a stream of messages of which some are on their way.
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_under_load_lose_double_and_reorder_nothing() {
-    let kills: u64 = if std::env::var("CHATCLUSTER_LONG").is_ok_and(|value| value == "1") { 200 } else { 20 };
+    let kills: u64 = if chat_test_client::is_long() { 200 } else { 20 };
     let dir = tempfile::tempdir().unwrap();
     let listen = local();
     let mut gateway = Lone::start(dir.path(), listen);

@@ -123,5 +123,5 @@ async fn every_answer_over_http_is_one_that_the_document_has() {
 
 fn examples() -> u32 {
     let (short, long) = EXAMPLES;
-    if std::env::var_os("CHATCLUSTER_LONG").is_some() { long } else { short }
+    if chat_test_client::is_long() { long } else { short }
 }

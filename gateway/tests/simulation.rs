@@ -1,6 +1,8 @@
 //! Whole clusters from a seed: several gateways over one store and one exchange, with crashes, drains, cut connections to store and broker,
-//! lost answers, and deliveries that are lost, late, repeated and overtaken, while people write, edit, delete and react. At the end the
-//! oracle counts: nothing acknowledged is lost, doubled or out of order, and every device got every entry of its rooms exactly once.
+//! lost answers, and deliveries that are lost, late, repeated and overtaken, while people write, edit, delete and react, come to rooms
+//! and go from them, sign out, and speak either encoding. At the end the oracle counts: nothing acknowledged is lost, doubled or out of
+//! order, every device got every entry of its rooms exactly once from where it came to them, and none that was said after its user had
+//! been removed.
 //!
 //! Time is simulated, so minutes pass in a moment. A seed fixes the faults and what people do; only jitter inside the gateway and the
 //! order in which tasks become ready at the same instant are not its own. A failure prints its seed; `CHATCLUSTER_SEED=n` runs that one.
@@ -26,6 +28,8 @@ mod world;
 
 #[path = "simulation/broker.rs"]
 mod broker;
+#[path = "simulation/chronicle.rs"]
+mod chronicle;
 #[path = "simulation/cluster.rs"]
 mod cluster;
 #[path = "simulation/device.rs"]
@@ -38,6 +42,10 @@ mod nature;
 mod oracle;
 #[path = "simulation/store.rs"]
 mod store;
+#[path = "simulation/story.rs"]
+mod story;
+#[path = "simulation/wishes.rs"]
+mod wishes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -71,7 +79,7 @@ fn nothing_acknowledged_is_lost_doubled_or_reordered_whatever_happens() {
     let mut total = Verdict::default();
     if let Ok(seed) = std::env::var("CHATCLUSTER_SEED") {
         total.add(course(seed.parse().expect("CHATCLUSTER_SEED is a number")));
-    } else if std::env::var_os("CHATCLUSTER_LONG").is_some() {
+    } else if chat_test_client::is_long() {
         while total.acknowledged < LONG {
             total.add(course(rand::random()));
             if total.courses % 50 == 0 {
@@ -83,6 +91,7 @@ fn nothing_acknowledged_is_lost_doubled_or_reordered_whatever_happens() {
     }
     println!("{total}");
     assert!(total.crashes > 0 && total.cuts > 0 && total.repeats > 0, "the faults were felt: {total}");
+    assert!(total.additions > 0 && total.removals > 0 && total.sign_outs > 0, "people came and went: {total}");
 }
 
 fn course(seed: u64) -> Verdict {

@@ -19,7 +19,7 @@ pub(super) fn body(data: &[u8]) {
     assert_eq!(Envelope::decode(&envelope.encode()).expect("its own words"), envelope);
     for event in envelope.events {
         // What clients are told of it can be written in every language.
-        if let Event::Message { message } = event {
+        if let Event::Message { message, .. } = event {
             let event = ClientEvent::Message { message: message.into() };
             for codec in [Codec::Chat, Codec::ChatCbor, Codec::CentrifugeJson, Codec::CentrifugeProtobuf] {
                 assert!(!codec.event(&event).is_empty());

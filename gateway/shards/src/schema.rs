@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Version of the newest migration; a gateway works with a schema of this version or a newer one.
-pub const SCHEMA_VERSION: i32 = 11;
+pub const SCHEMA_VERSION: i32 = 12;
 
 /// First key of the advisory lock of a slot, `CHAT`; the second key is the slot. Writers hold it shared, a mover exclusive.
 pub const SLOT_LOCK_CLASS: i32 = 1_128_808_788;
@@ -26,6 +26,7 @@ const FILES: &[(i64, &str, &str)] = &[
     (9, "batches", include_str!("../migrations/0009_batches.sql")),
     (10, "answers", include_str!("../migrations/0010_answers.sql")),
     (11, "requests", include_str!("../migrations/0011_requests.sql")),
+    (12, "removals", include_str!("../migrations/0012_removals.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer

@@ -12,6 +12,7 @@ use crate::{
     auth::{Claims, TokenError},
     codec::{Codec, Frame, Tag},
     http::ClientAddress,
+    hub::Following,
     model::{Room, RoomId, Seq},
     pipeline::Pipeline,
     protocol::{
@@ -32,7 +33,7 @@ pub(super) struct Refused {
 #[derive(Default)]
 struct Start {
     rooms: Vec<Room>,
-    cursors: Vec<(RoomId, Seq)>,
+    following: Vec<Following>,
     resumed: Vec<Resumed>,
 }
 
@@ -86,7 +87,7 @@ pub(super) async fn hello(
         keep_unlisted(&session, &resume, &start);
     }
     welcome(pipeline, &session, tag, start.rooms, start.resumed);
-    pipeline.hub.follow(&session, &start.cursors).await;
+    pipeline.hub.follow(&session, &start.following).await;
     pipeline.hub.arrived(&session).await;
     Ok(session)
 }
@@ -109,20 +110,20 @@ fn start(mut rooms: Vec<Room>, resume: &[(RoomId, Seq)], limit: usize) -> Start 
         rooms.truncate(limit);
     }
     let named: HashMap<RoomId, Seq> = resume.iter().copied().collect();
-    let mut cursors = Vec::with_capacity(rooms.len());
+    let mut following = Vec::with_capacity(rooms.len());
     let mut resumed = Vec::with_capacity(named.len());
     for room in &rooms {
         let to = room.last_seq;
         let Some(from) = named.get(&room.id).copied() else {
-            cursors.push((room.id, to));
+            following.push(Following::newest(room));
             continue;
         };
         // A position beyond the end is of another history of this room; the client has to look for itself.
         let recovered = (0..=limits::RESUME_DISTANCE).contains(&(to - from));
-        cursors.push((room.id, if recovered { from } else { to }));
+        following.push(Following { cursor: if recovered { from } else { to }, ..Following::newest(room) });
         resumed.push(Resumed { room: room.id, from, to, recovered });
     }
-    Start { rooms, cursors, resumed }
+    Start { rooms, following, resumed }
 }
 
 /// Rooms of a shard that is away are in no list: keeps the client's place in them until they can be asked for.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use super::{
     event::{Envelope, Event},
     registry::Registry,
@@ -21,6 +23,8 @@ pub(crate) struct Dispatch {
     pub(super) registry: Registry,
     /// Users of whom sessions may have ended.
     pub(super) suspects: Suspects,
+    /// Wakes the comparison of rooms with the store before its time.
+    pub(super) compare: Notify,
     pub(super) workers: Vec<WorkerHandle>,
     /// Number of this process among all gateways, drawn at start: a restarted gateway keeps its name but not its number.
     pub(super) origin: u64,

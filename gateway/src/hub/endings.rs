@@ -1,12 +1,12 @@
-//! Reads from the store whose sessions were ended: what the broker did not tell, because it was away or lost the word, is known a second
-//! later. One question for each shard and second, whatever the number of connections, and an answer that is empty unless somebody
-//! somewhere signs out.
+//! Reads from the store whose sessions were ended and who was removed from a room: what the broker did not tell, because it was away or
+//! lost the word, is known a second later. One question for each shard and second, whatever the number of connections, and an answer
+//! that is empty unless somebody somewhere signs out or leaves a room.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Hub;
+use super::{Hub, worker::Command};
 use crate::store::sessions::{ENDED_KEPT, Ended, MAX_ENDED};
 
 /// How often a shard is asked. With the check of the user that follows, a session ends everywhere within two seconds.
@@ -26,23 +26,34 @@ pub(super) async fn read(hub: Arc<Hub>, part: usize) {
         let mark = last.map(|(mark, _)| mark);
         match hub.services.store.ended_since(part, mark).await {
             Ok(ended) => {
-                take(&hub, last, &ended);
+                take(&hub, last, &ended).await;
                 last = Some((ended.mark, begun));
             }
-            Err(error) => tracing::debug!(part, %error, "ended sessions could not be read"),
+            Err(error) => tracing::debug!(part, %error, "what was ended could not be read"),
         }
     }
 }
 
-fn take(hub: &Hub, last: Option<(i64, Instant)>, ended: &Ended) {
+async fn take(hub: &Hub, last: Option<(i64, Instant)>, ended: &Ended) {
     let known = last.is_some_and(|(mark, at)| mark <= ended.mark && at.elapsed() < TRUST);
     if !known || ended.users.len() > MAX_ENDED {
         hub.dispatch.suspects.add_everyone();
+    }
+    if !known || ended.removals.len() > MAX_ENDED {
+        // Which rooms somebody was removed from stands beside their positions.
+        hub.dispatch.compare.notify_one();
+    }
+    if !known {
         return;
     }
     for user in &ended.users {
         if !hub.dispatch.registry.of(*user).is_empty() {
             hub.dispatch.suspects.add(*user);
+        }
+    }
+    for removal in &ended.removals {
+        if !hub.dispatch.registry.of(removal.user).is_empty() {
+            hub.dispatch.worker(removal.room).tell(Command::Removed(*removal)).await;
         }
     }
 }

@@ -29,6 +29,10 @@ pub enum Event {
     Message {
         /// The message.
         message: Message,
+        /// The newest removal from the room before it, or a later one: it is for those who were members at that one. 0 where a gateway of
+        /// the version before did not say.
+        #[serde(default)]
+        removal: i64,
     },
     /// A member's marks moved.
     Receipt {

@@ -13,7 +13,7 @@ use crate::{
     },
     model::{Room, RoomId, Seq},
     protocol::{ClientEvent, answer::PresenceState},
-    store::StoreError,
+    store::{Place, StoreError},
 };
 
 /// Bindings that one session asks for at once.
@@ -25,17 +25,37 @@ pub(super) const POSITIONS: usize = 500;
 /// Wait before a membership that could not be checked is checked again.
 const CHECK_RETRY: Duration = Duration::from_secs(1);
 
+/// A room that a session is to follow, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct Following {
+    /// The room.
+    pub room: RoomId,
+    /// Everything up to this seq the session has.
+    pub cursor: Seq,
+    /// The room's member version at which the session's user was found to be a member; 0 when it is not known.
+    pub member_version: i64,
+}
+
+impl Following {
+    /// From the place where a member sees the room to stand.
+    #[must_use]
+    pub fn newest(view: &Room) -> Self {
+        Self { room: view.id, cursor: view.last_seq, member_version: view.member_version }
+    }
+}
+
 impl Hub {
-    /// Follows rooms, each from the seq that the session has. Rooms it follows already are left as they are.
-    pub async fn follow(&self, session: &Arc<Session>, rooms: &[(RoomId, Seq)]) {
-        let new: Vec<_> = rooms.iter().copied().filter(|(room, _)| session.note_room(*room)).collect();
-        stream::iter(new.iter().map(|(room, _)| *room)).for_each_concurrent(BINDS, |room| self.bind(room)).await;
-        let ids: Vec<_> = new.iter().map(|(room, _)| *room).collect();
-        let stored = self.stored_positions(&ids).await;
-        for (room, cursor) in new {
+    /// Follows rooms. Those that the session follows already are left as they are.
+    pub async fn follow(&self, session: &Arc<Session>, rooms: &[Following]) {
+        let new: Vec<_> = rooms.iter().copied().filter(|following| session.note_room(following.room)).collect();
+        let ids: Vec<_> = new.iter().map(|following| following.room).collect();
+        stream::iter(ids.iter().copied()).for_each_concurrent(BINDS, |room| self.bind(room)).await;
+        let stored = self.stored_places(&ids).await;
+        for following in new {
+            let Following { room, cursor, .. } = following;
             // Where the store did not answer, the regular check of positions will.
-            let stored = stored.get(&room).copied().unwrap_or(cursor);
-            self.join_unless_removed(session, room, cursor, stored).await;
+            let place = stored.get(&room).copied().unwrap_or(Place { room, last_seq: cursor, removal: 0 });
+            self.join_unless_removed(session, following, place).await;
         }
     }
 
@@ -57,9 +77,10 @@ impl Hub {
         found.map(Some)
     }
 
-    /// Begins delivery in a room that [`Hub::open`] found at `stored`; the session has everything up to `cursor`.
-    pub(crate) async fn enter(&self, session: &Arc<Session>, room: RoomId, cursor: Seq, stored: Seq) {
-        if !self.join_unless_removed(session, room, cursor, stored).await {
+    /// Begins delivery in a room that [`Hub::open`] found at `stored`.
+    pub(crate) async fn enter(&self, session: &Arc<Session>, following: Following, stored: Seq) {
+        let room = following.room;
+        if !self.join_unless_removed(session, following, Place { room, last_seq: stored, removal: 0 }).await {
             // What told the client so came before the answer.
             session.tell(&ClientEvent::RoomRemoved { room }, Class::Kept);
         }
@@ -67,8 +88,9 @@ impl Hub {
 
     /// Joins a room; false when the session was removed from it while that was under way. That gave the binding back when there was
     /// nothing to leave yet, so what was just joined is left again.
-    async fn join_unless_removed(&self, session: &Arc<Session>, room: RoomId, cursor: Seq, stored: Seq) -> bool {
-        self.join(session, room, cursor, stored).await;
+    async fn join_unless_removed(&self, session: &Arc<Session>, following: Following, place: Place) -> bool {
+        let room = following.room;
+        self.join(session, following, place).await;
         let stays = session.follows(room);
         if !stays {
             self.dispatch.worker(room).tell(Command::Leave { room, session: session.id }).await;
@@ -136,11 +158,12 @@ impl Hub {
             }
         };
         // A client that could not resume here, because the shard was away, goes on where it stood; `last_seq` tells it where that is.
-        let stored = view.last_seq;
+        let (stored, member_version) = (view.last_seq, view.member_version);
         let cursor = session.kept_cursor(room).map_or(stored, |kept| kept.min(stored));
         view.last_seq = cursor;
         session.tell(&ClientEvent::RoomAdded { room: view.into() }, Class::Kept);
-        self.join(session, room, cursor, stored).await;
+        let following = Following { room, cursor, member_version };
+        self.join(session, following, Place { room, last_seq: stored, removal: 0 }).await;
         // The members could not hear of the arrival, which was before the room.
         self.tell_presence(session.user.id, &[room], PresenceState::Online).await;
         Ok(())
@@ -162,15 +185,19 @@ impl Hub {
         if !session.follows(room) {
             return Ok(());
         }
-        match self.services.store.membership(room, session.user.id).await? {
-            None => {
+        match self.services.store.room(room, session.user.id).await {
+            Ok(Room { member_version, .. }) => {
+                self.dispatch.worker(room).tell(Command::Resume { room, session: session.id, member_version }).await;
+                Ok(())
+            }
+            Err(StoreError::RoomNotFound) => {
                 if self.unfollow(session, room).await {
                     session.tell(&ClientEvent::RoomRemoved { room }, Class::Kept);
                 }
+                Ok(())
             }
-            Some(_) => self.dispatch.worker(room).tell(Command::Resume { room, session: session.id }).await,
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// Compares all rooms: the broker may have lost a change.
@@ -201,17 +228,17 @@ impl Hub {
         }
     }
 
-    async fn join(&self, session: &Arc<Session>, room: RoomId, cursor: Seq, stored: Seq) {
+    async fn join(&self, session: &Arc<Session>, following: Following, place: Place) {
         let session = Arc::clone(session);
-        self.dispatch.worker(room).tell(Command::Join { room, session, cursor, stored }).await;
+        self.dispatch.worker(following.room).tell(Command::Join { session, following, place }).await;
     }
 
-    /// The newest seqs that the store knows; rooms it could not be asked for are left out.
-    pub(super) async fn stored_positions(&self, rooms: &[RoomId]) -> HashMap<RoomId, Seq> {
+    /// Where the store says that rooms stand; rooms it could not be asked for are left out.
+    pub(super) async fn stored_places(&self, rooms: &[RoomId]) -> HashMap<RoomId, Place> {
         let mut found = HashMap::with_capacity(rooms.len());
         for chunk in rooms.chunks(POSITIONS) {
             match self.services.store.positions(chunk).await {
-                Ok(positions) => found.extend(positions),
+                Ok(places) => found.extend(places.into_iter().map(|place| (place.room, place))),
                 Err(error) => tracing::debug!(%error, "positions could not be read"),
             }
         }

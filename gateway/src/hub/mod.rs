@@ -1,7 +1,8 @@
 //! The hub: who is connected here, which rooms they follow, and the fan-out to them.
 //!
 //! Each connection gets every message of the rooms it follows exactly once and in seq order. The broker is a hint about what to
-//! send; the store is the truth that gaps are filled from (see [`room`]). Room workers own the rooms and never wait for anything.
+//! send; the store is the truth that gaps are filled from (see [`room`]), and the only one that says who is a member (see
+//! [`membership`]). Room workers own the rooms and never wait for anything.
 
 mod dispatch;
 mod drain;
@@ -11,6 +12,7 @@ mod estates;
 pub mod event;
 mod follow;
 mod heartbeat;
+mod membership;
 mod positions;
 mod presence;
 mod registry;
@@ -21,12 +23,13 @@ mod worker;
 use std::sync::Arc;
 
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::dispatch::Dispatch;
+pub use self::follow::Following;
 use self::{event::Event, registry::Registry};
 use crate::{
     broker::{Delivery, Key},
@@ -61,6 +64,7 @@ impl Hub {
         let dispatch = Arc::new(Dispatch {
             registry: Registry::new(),
             suspects: revocation::Suspects::default(),
+            compare: Notify::new(),
             workers: (0..WORKERS)
                 .map(|_| worker::start(Arc::clone(&services), Arc::clone(&fills), stop.clone()))
                 .collect(),

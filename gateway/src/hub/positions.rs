@@ -1,9 +1,9 @@
-//! Compares what was delivered with what the store has: regularly, since a broker may lose a message without telling, and at once
-//! when the broker says that it may have.
+//! Compares what was delivered, and to whom, with what the store has: regularly, since a broker may lose a message without telling, and
+//! at once when the broker says that it may have.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::oneshot, time::MissedTickBehavior};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{Hub, worker::Command};
 use crate::{connection::session::Control, model::RoomId};
@@ -17,13 +17,12 @@ const RECHECKS: usize = 25;
 /// Wait between those.
 const RECHECK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Compares all rooms every [`REGULARLY`].
+/// Compares all rooms every [`REGULARLY`], and when it is not known from which of them somebody was removed.
 pub(super) async fn check_regularly(hub: Arc<Hub>) {
-    let mut tick = tokio::time::interval(REGULARLY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
         compare(&hub, false).await;
+        // Cut short by a wish, or over.
+        let _ = timeout(REGULARLY, hub.dispatch.compare.notified()).await;
     }
 }
 
@@ -47,8 +46,8 @@ async fn compare(hub: &Hub, distrust: bool) {
         let (answer, rooms) = oneshot::channel();
         worker.tell(Command::List { answer }).await;
         let rooms: Vec<RoomId> = rooms.await.unwrap_or_default();
-        for (room, seq) in hub.stored_positions(&rooms).await {
-            worker.tell(Command::Position { room, seq, distrust }).await;
+        for place in hub.stored_places(&rooms).await.into_values() {
+            worker.tell(Command::Position { place, distrust }).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every follower has a cursor, the last seq it was sent. A message goes to exactly those followers whose cursor is just before it,
 //! so each gets every message once and in order, whatever the broker drops, repeats or reorders, and whatever is replayed to others
-//! meanwhile. What a follower lacks comes from the store: at once when the store is known to have it, after [`GAP_GRACE`] when the
+//! meanwhile. It goes to none who is not known to be a member by then (see [`super::membership`]). What a follower lacks comes from the store: at once when the store is known to have it, after [`GAP_GRACE`] when the
 //! broker may still bring it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -10,12 +10,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::ephemera::Ephemera;
+use super::{ephemera::Ephemera, follow::Following, membership::Membership};
 use crate::{
     codec::Shared,
     connection::session::{Control, Session},
-    model::{Message, Seq, UserId},
+    model::{Message, RoomId, Seq, UserId},
     protocol::ClientEvent,
+    store::{Place, Replay, Standing, removals::Removal},
 };
 
 /// How long a gap may stay open before the store is asked: two gateways that commit at once publish in either order, and the
@@ -52,14 +53,24 @@ pub(super) struct Room {
     retry_at: Option<Instant>,
     /// Fills in a row that found nothing although something was thought to be there.
     empty_fills: u32,
+    membership: Membership,
     pub(super) ephemera: Ephemera,
 }
 
 struct Follower {
     session: Arc<Session>,
     cursor: Seq,
+    /// The room's member version up to which the user is known to be a member.
+    member_version: i64,
     /// Removed as far as the room's own events say; the connection is finding out.
     suspended: bool,
+}
+
+impl Follower {
+    /// Whether it gets what is said now.
+    fn is_served(&self, membership: &Membership) -> bool {
+        !self.suspended && membership.admits(self.member_version)
+    }
 }
 
 /// Counts for the hub's counters.
@@ -90,6 +101,7 @@ impl Room {
             gap: None,
             retry_at: None,
             empty_fills: 0,
+            membership: Membership::default(),
             ephemera: Ephemera::default(),
         }
     }
@@ -101,19 +113,25 @@ impl Room {
 
     /// Whether time alone may change something.
     pub(super) fn is_timed(&self) -> bool {
-        self.retry_at.is_some() || self.is_behind() || !self.ephemera.is_empty()
+        self.retry_at.is_some() || self.is_behind() || self.membership.is_waiting() || !self.ephemera.is_empty()
     }
 
-    /// Adds a follower that has everything up to `cursor`; `stored` is what the store had after the binding stood.
-    pub(super) fn join(&mut self, session: Arc<Session>, cursor: Seq, stored: Seq) {
+    /// Adds a follower; `place` is where the store had the room after the binding stood.
+    pub(super) fn join(&mut self, session: Arc<Session>, following: Following, place: Place) {
+        let Following { cursor, member_version, .. } = following;
+        let stored = place.last_seq;
         self.head = self.head.max(cursor).max(stored);
         self.target = self.target.max(stored).max(cursor);
         self.stored = self.stored.max(stored);
+        self.membership.note(place.removal);
+        let member_version = self.membership.reached(session.user.id, member_version);
+        self.membership.joined(member_version);
         if let Some(known) = self.followers.iter_mut().find(|f| f.session.id == session.id) {
             known.suspended = false;
+            known.member_version = known.member_version.max(member_version);
             return;
         }
-        self.followers.push(Follower { session, cursor, suspended: false });
+        self.followers.push(Follower { session, cursor, member_version, suspended: false });
         self.pull();
     }
 
@@ -122,20 +140,72 @@ impl Room {
         self.followers.retain(|f| f.session.id != session);
     }
 
-    /// Stops delivery to a user's sessions and has their connections find out whether that is right.
-    pub(super) fn suspend(&mut self, user: UserId, room: crate::model::RoomId) {
-        for follower in self.followers.iter_mut().filter(|f| f.session.user.id == user) {
+    /// Stops delivery to a user's sessions, unless they are known to be a member's again, and has their connections find out whether that
+    /// is right.
+    pub(super) fn suspend(&mut self, Removal { room, user, version }: Removal) {
+        let removed = |f: &&mut Follower| f.session.user.id == user && f.member_version < version;
+        for follower in self.followers.iter_mut().filter(removed) {
             follower.suspended = true;
             follower.session.control(Control::RoomRemoved(room));
         }
+        self.membership.note(version);
     }
 
-    /// Goes on with a session that turned out to be a member's.
-    pub(super) fn resume(&mut self, session: Uuid) {
+    /// Takes a change of members that came from the broker, after [`Room::suspend`] if it `removed` somebody.
+    pub(super) fn changed(&mut self, version: i64, removed: Option<UserId>) {
+        self.membership.changed(version, removed);
+        for follower in &mut self.followers {
+            follower.member_version = self.membership.reached(follower.session.user.id, follower.member_version);
+        }
+        if self.membership.is_waiting() {
+            self.catch_up();
+        }
+    }
+
+    /// Goes on with a session that turned out to be a member's at this version.
+    pub(super) fn resume(&mut self, session: Uuid, member_version: i64) {
         if let Some(follower) = self.followers.iter_mut().find(|f| f.session.id == session) {
             follower.suspended = false;
+            follower.member_version = follower.member_version.max(member_version);
         }
-        // What passed by meanwhile comes from the store.
+        self.membership.joined(member_version);
+        self.catch_up();
+    }
+
+    /// The users whose membership must be asked for now, if any. [`Room::told`] must follow.
+    pub(super) fn doubtful(&mut self, now: Instant) -> Option<Vec<UserId>> {
+        if !self.membership.is_waiting() {
+            return None;
+        }
+        let unsure = self.active().filter(|f| !f.is_served(&self.membership));
+        let mut users: Vec<UserId> = unsure.map(|f| f.session.user.id).collect();
+        if !self.membership.is_due(now, !users.is_empty()) {
+            return None;
+        }
+        users.sort_unstable();
+        users.dedup();
+        Some(users)
+    }
+
+    /// Takes what the store says of those users; an `Err` is repeated later.
+    pub(super) fn told(&mut self, room: RoomId, asked: &[UserId], found: Result<Standing, ()>, now: Instant) {
+        self.membership.answered(found.is_ok(), now);
+        let Ok(Standing { version, mut members }) = found else { return };
+        members.sort_unstable();
+        for follower in self.followers.iter_mut().filter(|f| !f.suspended && f.member_version < version) {
+            let user = follower.session.user.id;
+            if members.binary_search(&user).is_ok() {
+                follower.member_version = version;
+            } else if asked.binary_search(&user).is_ok() {
+                follower.suspended = true;
+                follower.session.control(Control::RoomRemoved(room));
+            }
+        }
+        self.catch_up();
+    }
+
+    /// What passed by those who get everything again comes from the store.
+    fn catch_up(&mut self) {
         self.stored = self.stored.max(self.head);
         self.pull();
     }
@@ -147,12 +217,13 @@ impl Room {
 
     /// The sessions that get events now.
     pub(super) fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
-        self.followers.iter().filter(|f| !f.suspended).map(|f| &f.session)
+        self.followers.iter().filter(|f| f.is_served(&self.membership)).map(|f| &f.session)
     }
 
-    /// Takes a message that came live; `own` when this gateway's own publish comes back.
-    pub(super) fn message(&mut self, message: Message, own: bool, tally: &mut Tally) {
+    /// Takes a message that came live, and the newest removal before it; `own` when this gateway's own publish comes back.
+    pub(super) fn message(&mut self, message: Message, removal: i64, own: bool, tally: &mut Tally) {
         let seq = message.seq;
+        self.membership.note(removal);
         self.target = self.target.max(seq);
         if self.followers.iter().all(|f| f.cursor >= seq) || self.ahead.contains_key(&seq) {
             tally.duplicates += u64::from(!own);
@@ -161,7 +232,7 @@ impl Room {
         let event = shared(message);
         let mut lacking = false;
         for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
-            if follower.cursor == seq - 1 {
+            if follower.cursor == seq - 1 && follower.is_served(&self.membership) {
                 // Live frames are never held back: a client that cannot take them is closed and resumes.
                 follower.session.push_message(event.frame(follower.session.codec).clone());
                 follower.cursor = seq;
@@ -178,18 +249,20 @@ impl Room {
         }
     }
 
-    /// Takes what the store said the newest seq is, some moments ago.
-    pub(super) fn position(&mut self, seq: Seq) {
-        self.target = self.target.max(seq);
+    /// Takes where the store said that the room stands, some moments ago.
+    pub(super) fn position(&mut self, place: Place) {
+        self.target = self.target.max(place.last_seq);
+        self.membership.note(place.removal);
     }
 
     /// Takes the answer to a [`Fill`]; an `Err` is repeated later.
-    pub(super) fn filled(&mut self, found: Result<Vec<Message>, ()>, now: Instant, tally: &mut Tally) {
+    pub(super) fn filled(&mut self, found: Result<Replay, ()>, now: Instant, tally: &mut Tally) {
         self.filling = false;
-        let Ok(found) = found else {
+        let Ok(Replay { messages: found, removal }) = found else {
             self.retry_at = Some(now + FILL_RETRY);
             return;
         };
+        self.membership.note(removal);
         if found.is_empty() {
             self.nothing_found(now);
             return;
@@ -203,7 +276,8 @@ impl Room {
             let mut lacking = false;
             for follower in self.followers.iter_mut().filter(|f| !f.suspended && f.cursor < seq) {
                 let frame = event.frame(follower.session.codec);
-                if follower.cursor == seq - 1 && follower.session.queue.takes_replay(frame.len()) {
+                let next = follower.cursor == seq - 1 && follower.is_served(&self.membership);
+                if next && follower.session.queue.takes_replay(frame.len()) {
                     follower.session.push_message(frame.clone());
                     follower.cursor = seq;
                     self.head = self.head.max(seq);
@@ -234,7 +308,7 @@ impl Room {
         if self.ahead.is_empty() {
             return;
         }
-        for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
+        for follower in self.followers.iter_mut().filter(|f| f.is_served(&self.membership)) {
             while let Some(event) = self.ahead.get(&(follower.cursor + 1)) {
                 let frame = event.frame(follower.session.codec);
                 if !follower.session.queue.takes_replay(frame.len()) {
@@ -266,9 +340,13 @@ impl Room {
             return None;
         }
         self.retry_at = None;
-        // A follower whose queue is full of its replay waits; it must not make the others' fill start at its place.
+        // A follower whose queue is full of its replay waits, and one that may be no member; it must not make the others' fill start at its
+        // place.
         let lacks = |f: &&Follower| {
-            f.cursor < self.target && !self.ahead.contains_key(&(f.cursor + 1)) && f.session.queue.is_low()
+            f.cursor < self.target
+                && !self.ahead.contains_key(&(f.cursor + 1))
+                && f.session.queue.is_low()
+                && f.is_served(&self.membership)
         };
         let after = self.active().filter(lacks).map(|f| f.cursor).min()?;
         if after >= self.stored {

@@ -23,6 +23,10 @@ enum Step {
     Join(Seq, Seq),
     /// The first of them is suspended, or goes on.
     Suspend(bool),
+    /// Somebody who follows nowhere here is removed; the broker brings the word, or not.
+    Removal(bool),
+    /// An outstanding question is answered, or fails.
+    Told(bool),
     /// The store is asked for positions.
     Position,
     /// Time passes.
@@ -36,6 +40,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (1..=LAST).prop_map(Step::Live),
         2 => (0..=LAST).prop_flat_map(|cursor| (Just(cursor), cursor..=LAST)).prop_map(|(cursor, stored)| Step::Join(cursor, stored)),
         1 => any::<bool>().prop_map(Step::Suspend),
+        1 => any::<bool>().prop_map(Step::Removal),
+        2 => prop::bool::weighted(0.8).prop_map(Step::Told),
         1 => Just(Step::Position),
         2 => Just(Step::Wait),
         3 => prop::bool::weighted(0.8).prop_map(Step::Answer),
@@ -62,41 +68,75 @@ struct Bench {
     room: Room,
     joined: Vec<(Arc<Session>, Seq)>,
     fill: Option<Fill>,
+    asked: Option<Vec<UserId>>,
+    /// Version of the room; each change here is a removal.
+    version: i64,
     now: Instant,
     tally: Tally,
 }
 
+const ROOM: RoomId = RoomId(Uuid::nil());
+
+fn from(cursor: Seq, member_version: i64) -> Following {
+    Following { room: ROOM, cursor, member_version }
+}
+
 impl Bench {
     fn advance(&mut self) {
+        if let Some(asked) = self.room.doubtful(self.now) {
+            assert!(self.asked.replace(asked).is_none(), "one question at a time");
+        }
         if let Some(fill) = self.room.advance(self.now) {
             assert!(self.fill.replace(fill).is_none(), "one fill at a time");
         }
     }
 
+    fn place(&self, last_seq: Seq) -> Place {
+        Place { room: ROOM, last_seq, removal: self.version }
+    }
+
+    fn tell(&mut self, works: bool) {
+        if let Some(asked) = self.asked.take() {
+            let standing = Standing { version: self.version, members: asked.clone() };
+            self.room.told(ROOM, &asked, if works { Ok(standing) } else { Err(()) }, self.now);
+        }
+    }
+
     fn answer(&mut self, works: bool) {
         if let Some(Fill { after }) = self.fill.take() {
-            let found = (after + 1..=LAST).take(7).map(message).collect();
+            let messages = (after + 1..=LAST).take(7).map(message).collect();
+            let found = Replay { messages, removal: self.version };
             self.room.filled(if works { Ok(found) } else { Err(()) }, self.now, &mut self.tally);
         }
     }
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Live(seq) => self.room.message(message(seq), false, &mut self.tally),
+            Step::Live(seq) => self.room.message(message(seq), self.version, false, &mut self.tally),
             Step::Join(cursor, stored) => {
                 let session = session(self.joined.len());
                 self.joined.push((Arc::clone(&session), cursor));
-                self.room.join(session, cursor, stored);
+                self.room.join(session, from(cursor, self.version), self.place(stored));
             }
+            Step::Removal(brought) => {
+                self.version += 1;
+                if brought {
+                    let nobody = UserId(Uuid::nil());
+                    self.room.suspend(Removal { room: ROOM, user: nobody, version: self.version });
+                    self.room.changed(self.version, Some(nobody));
+                }
+            }
+            Step::Told(works) => self.tell(works),
             Step::Suspend(suspend) => {
                 let Some((first, _)) = self.joined.first() else { return };
                 if suspend {
-                    self.room.suspend(first.user.id, RoomId(Uuid::nil()));
+                    self.version += 1;
+                    self.room.suspend(Removal { room: ROOM, user: first.user.id, version: self.version });
                 } else {
-                    self.room.resume(first.id);
+                    self.room.resume(first.id, self.version);
                 }
             }
-            Step::Position => self.room.position(LAST),
+            Step::Position => self.room.position(self.place(LAST)),
             Step::Wait => self.now += GAP_GRACE,
             Step::Answer(works) => self.answer(works),
         }
@@ -123,7 +163,8 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let now = Instant::now();
-            let mut bench = Bench { room: Room::new(), joined: Vec::new(), fill: None, now, tally: Tally::default() };
+            let (room, joined, tally) = (Room::new(), Vec::new(), Tally::default());
+            let mut bench = Bench { room, joined, fill: None, asked: None, version: 0, now, tally };
             for step in steps {
                 bench.take(step);
             }
@@ -134,6 +175,7 @@ proptest! {
                 bench.now += FILL_RETRY;
                 bench.advance();
                 bench.answer(true);
+                bench.tell(true);
                 bench.advance();
             }
             for (session, cursor) in &bench.joined {
@@ -145,13 +187,71 @@ proptest! {
     }
 }
 
+/// Somebody who is removed at version 5 gets what was said before, whichever way the entries and the word of it take.
+#[tokio::test(start_paused = true)]
+async fn nothing_from_after_a_removal_reaches_the_removed() {
+    type Way = (&'static str, fn(&mut Room, Removal));
+    let removal = Removal { room: ROOM, user: session(0).user.id, version: 5 };
+    let ways: [Way; 5] = [
+        ("an entry tells", |room, _| room.message(message(3), 5, false, &mut Tally::default())),
+        ("a page tells", |room, _| {
+            let page = Replay { messages: vec![message(3)], removal: 5 };
+            room.filled(Ok(page), Instant::now(), &mut Tally::default());
+        }),
+        ("its position tells", |room, _| room.position(Place { room: ROOM, last_seq: 2, removal: 5 })),
+        ("the store tells", |room, removal| room.suspend(removal)),
+        ("the broker tells", |room, removal| {
+            room.suspend(removal);
+            room.changed(5, Some(removal.user));
+        }),
+    ];
+    for (way, tell) in ways {
+        let (mut room, removed, other) = (Room::new(), session(0), session(1));
+        for session in [&removed, &other] {
+            room.join(Arc::clone(session), from(1, 4), Place { room: ROOM, last_seq: 1, removal: 0 });
+        }
+        room.message(message(2), 0, false, &mut Tally::default());
+        tell(&mut room, removal);
+        assert!(room.sessions().all(|session| session.id != removed.id), "{way}: nor anything else");
+        room.message(message(3), 5, false, &mut Tally::default());
+        // What nobody brought the store is asked for.
+        let _ = room.doubtful(Instant::now());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        if let Some(asked) = room.doubtful(Instant::now()) {
+            let standing = Standing { version: 5, members: vec![other.user.id] };
+            room.told(ROOM, &asked, Ok(standing), Instant::now());
+        }
+        room.message(message(4), 5, false, &mut Tally::default());
+        assert_eq!(received(&removed).await, [2], "{way}");
+        assert_eq!(received(&other).await, [2, 3, 4], "{way}");
+    }
+}
+
+/// Their list was read before the removal, they follow after it was told.
+#[tokio::test(start_paused = true)]
+async fn who_follows_by_old_news_is_asked_about() {
+    let mut room = Room::new();
+    room.join(session(1), from(1, 4), Place { room: ROOM, last_seq: 1, removal: 0 });
+    let late = session(0);
+    room.suspend(Removal { room: ROOM, user: late.user.id, version: 5 });
+    room.changed(5, Some(late.user.id));
+    room.join(Arc::clone(&late), from(1, 4), Place { room: ROOM, last_seq: 1, removal: 0 });
+    room.changed(6, None);
+    assert_eq!(room.doubtful(Instant::now()), None, "the broker has a moment");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(room.doubtful(Instant::now()), Some(vec![late.user.id]));
+    room.message(message(2), 5, false, &mut Tally::default());
+    assert!(received(&late).await.is_empty());
+}
+
 #[test]
 fn a_crowd_is_not_told_of_each_other() {
     let mut room = Room::new();
+    let nothing = Place { room: ROOM, last_seq: 0, removal: 0 };
     for nth in 0..PRESENCE {
-        room.join(session(nth), 0, 0);
+        room.join(session(nth), from(0, 1), nothing);
     }
     assert!(room.tells_presence());
-    room.join(session(PRESENCE), 0, 0);
+    room.join(session(PRESENCE), from(0, 1), nothing);
     assert!(!room.tells_presence());
 }

@@ -16,14 +16,16 @@ use uuid::Uuid;
 use super::{
     ephemera::Receipt,
     event::Event,
+    follow::Following,
     room::{Fill, Room, Tally},
 };
 use crate::{
     codec::Shared,
     connection::{queue::Class, session::Session},
-    model::{Message, RoomId, Seq, UserId},
+    model::{RoomId, UserId},
     protocol::{ClientEvent, event::TypingState},
     services::Services,
+    store::{Place, Replay, Standing, removals::Removal},
 };
 
 /// Commands that wait for one worker; senders wait when it is full, which in turn stops reading from the broker.
@@ -38,18 +40,22 @@ pub(super) const FILL_PAGE: u32 = 200;
 /// Something for a worker to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// A session follows a room.
-    Join { room: RoomId, session: Arc<Session>, cursor: Seq, stored: Seq },
+    /// A session follows a room, which stands there.
+    Join { session: Arc<Session>, following: Following, place: Place },
     /// A session no longer follows a room.
     Leave { room: RoomId, session: Uuid },
-    /// A suspended session turned out to be a member's.
-    Resume { room: RoomId, session: Uuid },
+    /// A suspended session turned out to be a member's, at this version of the room.
+    Resume { room: RoomId, session: Uuid, member_version: i64 },
     /// Events of a room came; `own` when this gateway published them.
     Events { room: RoomId, own: bool, events: Vec<Event> },
-    /// The store's newest seq; `distrust` when the broker is known to have lost something.
-    Position { room: RoomId, seq: Seq, distrust: bool },
+    /// The store says that somebody was removed.
+    Removed(Removal),
+    /// Where the store has a room; `distrust` when the broker is known to have lost something.
+    Position { place: Place, distrust: bool },
     /// The answer to a fill.
-    Filled { room: RoomId, found: Result<Vec<Message>, ()> },
+    Filled { room: RoomId, found: Result<Replay, ()> },
+    /// Which of those who were asked about are members.
+    Told { room: RoomId, asked: Vec<UserId>, found: Result<Standing, ()> },
     /// Asks for the rooms with followers.
     List { answer: oneshot::Sender<Vec<RoomId>> },
 }
@@ -110,20 +116,25 @@ impl Worker {
     fn obey(&mut self, command: Command) {
         let now = Instant::now();
         let id = match command {
-            Command::Join { room, session, cursor, stored } => {
+            Command::Join { session, following, place } => {
+                let room = following.room;
                 if !self.rooms.contains_key(&room) {
                     self.services.counters.rooms.fetch_add(1, Ordering::Relaxed);
                 }
-                self.rooms.entry(room).or_insert_with(Room::new).join(session, cursor, stored);
+                self.rooms.entry(room).or_insert_with(Room::new).join(session, following, place);
                 room
             }
             Command::Leave { room, session } => {
                 self.leave(room, session);
                 room
             }
-            Command::Resume { room, session } => {
-                self.with(room, |state, _| state.resume(session));
+            Command::Resume { room, session, member_version } => {
+                self.with(room, |state, _| state.resume(session, member_version));
                 room
+            }
+            Command::Removed(removal) => {
+                self.with(removal.room, |state, _| state.suspend(removal));
+                removal.room
             }
             Command::Events { room, own, events } => {
                 self.with(room, |state, tally| {
@@ -133,17 +144,21 @@ impl Worker {
                 });
                 room
             }
-            Command::Position { room, seq, distrust } => {
-                self.with(room, |state, _| {
-                    state.position(seq);
+            Command::Position { place, distrust } => {
+                self.with(place.room, |state, _| {
+                    state.position(place);
                     if distrust {
                         state.distrust();
                     }
                 });
-                room
+                place.room
             }
             Command::Filled { room, found } => {
                 self.with(room, |state, tally| state.filled(found, now, tally));
+                room
+            }
+            Command::Told { room, asked, found } => {
+                self.with(room, |state, _| state.told(room, &asked, found, now));
                 room
             }
             Command::List { answer } => {
@@ -173,18 +188,25 @@ impl Worker {
         }
     }
 
-    /// Starts a fill if the room needs one, and remembers whether time matters to it.
+    /// Starts a fill and a question if the room needs them, and remembers whether time matters to it.
     fn look_after(&mut self, room: RoomId, now: Instant) {
         let Some(state) = self.rooms.get_mut(&room) else {
             self.timed.remove(&room);
             return;
         };
-        if let Some(fill) = state.advance(now) {
+        let (doubtful, fill) = (state.doubtful(now), state.advance(now));
+        if fill.is_none() {
+            if state.is_timed() {
+                self.timed.insert(room);
+            } else {
+                self.timed.remove(&room);
+            }
+        }
+        if let Some(fill) = fill {
             self.fill(room, fill);
-        } else if state.is_timed() {
-            self.timed.insert(room);
-        } else {
-            self.timed.remove(&room);
+        }
+        if let Some(users) = doubtful {
+            self.ask(room, users);
         }
     }
 
@@ -216,11 +238,26 @@ impl Worker {
             }
         });
     }
+
+    /// Asks the store which of these users are members.
+    fn ask(&self, room: RoomId, asked: Vec<UserId>) {
+        let (services, fills, me) = (Arc::clone(&self.services), Arc::clone(&self.fills), self.me.clone());
+        tokio::spawn(async move {
+            let found = {
+                let _permit = fills.acquire().await;
+                services.store.standing(room, &asked).await
+            };
+            let found = found.map_err(|error| tracing::debug!(%room, %error, "members could not be asked for yet"));
+            if let Some(me) = me.upgrade() {
+                let _ = me.send(Command::Told { room, asked, found }).await;
+            }
+        });
+    }
 }
 
 fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant, tally: &mut Tally) {
     match event {
-        Event::Message { message } => state.message(message, own, tally),
+        Event::Message { message, removal } => state.message(message, removal, own, tally),
         Event::Receipt { user, delivered_seq, read_seq } => {
             state.ephemera.receipt(Receipt { user, delivered_seq, read_seq });
         }
@@ -237,17 +274,20 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
             }
         }
         Event::MemberAdded { user, name, version } => {
+            state.changed(version, None);
             if state.ephemera.is_new(version) {
                 tell(state, Class::Kept, None, ClientEvent::MemberAdded { room, user, name });
             }
         }
         Event::MemberRemoved { user, version } => {
-            state.suspend(user, room);
+            state.suspend(Removal { room, user, version });
+            state.changed(version, Some(user));
             if state.ephemera.is_new(version) {
                 tell(state, Class::Kept, None, ClientEvent::MemberRemoved { room, user });
             }
         }
         Event::RoleChanged { user, role, version } => {
+            state.changed(version, None);
             if state.ephemera.is_new_role(version, user) {
                 tell(state, Class::Kept, None, ClientEvent::RoleChanged { room, user, role });
             }

@@ -136,6 +136,8 @@ pub struct Room {
     pub delivered_seq: Seq,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The room's count of changes of members, at which the viewing member is one; 0 when that was not asked for. Clients are not told.
+    pub member_version: i64,
 }
 
 /// A room in the list of one of its members, with what is new in it.

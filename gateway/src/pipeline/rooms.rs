@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Outcome, Pipeline, people};
 use crate::{
     connection::session::Session,
+    hub::Following,
     model::{RequestId, Room, RoomId, RoomKind, UserId},
     protocol::{Answer, ErrorCode, WireError, limits, request::Who},
     store::{Changed, NewRoom, OutboxEvent, StoreError, StoredEvent},
@@ -71,16 +72,20 @@ async fn is_full(pipeline: &Pipeline, session: &Session, id: RoomId, limit: usiz
 /// Follows a room that was made or found. After a repeat the user may be in it no more, and its log may have gone far beyond what the
 /// first answer said.
 async fn follow(pipeline: &Pipeline, session: &Arc<Session>, room: &Room, repeat: bool) -> Result<(), WireError> {
-    let mut from = room.last_seq;
+    let mut following = Following::newest(room);
     if repeat {
         match pipeline.services.store.room(room.id, session.user.id).await {
-            Ok(now) if now.last_seq - from > limits::RESUME_DISTANCE => from = now.last_seq,
-            Ok(_) => {}
+            Ok(now) => {
+                following.member_version = now.member_version;
+                if now.last_seq - following.cursor > limits::RESUME_DISTANCE {
+                    following.cursor = now.last_seq;
+                }
+            }
             Err(StoreError::RoomNotFound) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }
-    pipeline.hub.follow(session, &[(room.id, from)]).await;
+    pipeline.hub.follow(session, &[following]).await;
     Ok(())
 }
 

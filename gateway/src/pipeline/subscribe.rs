@@ -8,6 +8,7 @@ use super::{Outcome, Pipeline};
 use crate::{
     auth::Claims,
     connection::session::Session,
+    hub::Following,
     model::{RoomId, Seq, User},
     protocol::{
         Answer, ErrorCode, WireError, limits,
@@ -21,15 +22,14 @@ const PAGE: u32 = 1_000;
 /// Where delivery begins, once the answer is on its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    room: RoomId,
-    cursor: Seq,
+    following: Following,
     stored: Seq,
 }
 
 impl Entry {
     /// Begins delivery.
     pub(super) async fn enter(self, pipeline: &Pipeline, session: &Arc<Session>) {
-        pipeline.hub.enter(session, self.room, self.cursor, self.stored).await;
+        pipeline.hub.enter(session, self.following, self.stored).await;
     }
 }
 
@@ -64,8 +64,9 @@ pub(super) async fn subscribe(
         ));
     }
     let cursor = from.unwrap_or(stored);
+    let following = Following { room, cursor, member_version: found.member_version };
     let answer = Answer::Subscribed { position: cursor, recovered };
-    Ok(Outcome { answer, events: Vec::new(), entry: Some(Entry { room, cursor, stored }) })
+    Ok(Outcome { answer, events: Vec::new(), entry: Some(Entry { following, stored }) })
 }
 
 /// Ceases to follow a room; nothing to do where it was not followed.

@@ -53,11 +53,11 @@ impl Carrier {
         let mut messages = Messages::default();
         for OutboxEvent { key, event } in events {
             match event {
-                StoredEvent::Message { message } => {
+                StoredEvent::Message { message, removal } => {
                     let bytes = message.body.len();
                     messages.bytes += bytes;
                     messages.keys.push(key);
-                    messages.events.push(Event::Message { message });
+                    messages.events.push(Event::Message { message, removal });
                     if messages.bytes >= PUBLISH_BYTES && !self.publish_messages(room, &mut messages).await {
                         return;
                     }

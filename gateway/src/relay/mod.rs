@@ -83,7 +83,7 @@ impl Lanes {
 /// The room that an event is about.
 fn room_of(event: &StoredEvent) -> RoomId {
     match event {
-        StoredEvent::Message { message } => message.room,
+        StoredEvent::Message { message, .. } => message.room,
         StoredEvent::Joined { room, .. } | StoredEvent::Left { room, .. } | StoredEvent::Role { room, .. } => *room,
     }
 }
@@ -91,8 +91,8 @@ fn room_of(event: &StoredEvent) -> RoomId {
 /// Who hears of a stored event, and what. The user comes before the room: a removed user's connections know before the others.
 fn heard_by(event: &StoredEvent) -> Vec<(Key, Event)> {
     match event {
-        StoredEvent::Message { message } => {
-            vec![(Key::Room(message.room), Event::Message { message: message.clone() })]
+        StoredEvent::Message { message, removal } => {
+            vec![(Key::Room(message.room), Event::Message { message: message.clone(), removal: *removal })]
         }
         StoredEvent::Joined { room, user, name, version } => vec![
             (Key::User(*user), Event::RoomAdded { room: *room }),

@@ -14,6 +14,7 @@ pub mod limits;
 mod membership;
 pub mod memory;
 pub mod postgres;
+pub mod removals;
 mod requests;
 pub mod sessions;
 pub mod sqlite;
@@ -26,7 +27,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::sessions::SessionStore;
+pub use self::{
+    removals::{Place, Replay, Standing},
+    sessions::SessionStore,
+};
 use crate::model::{
     Content, Member, Message, MessageId, Reaction, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User,
     UserId,
@@ -143,6 +147,9 @@ pub enum StoredEvent {
     Message {
         /// The message.
         message: Message,
+        /// The room's newest removal before it, or a later one; see [`removals`]. 0 where a version before did not say.
+        #[serde(default)]
+        removal: i64,
     },
     /// A user became a member.
     Joined {
@@ -362,11 +369,15 @@ pub trait Store: SessionStore + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Entries, StoreError>;
 
-    /// Entries after `after` in ascending seq, at most `limit`, without a membership check: the hub fills gaps with it.
-    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError>;
+    /// Entries after `after` in ascending seq, at most `limit`, for the hub, which fills gaps with them. No membership is checked: who may
+    /// have them follows from [`Replay::removal`].
+    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Replay, StoreError>;
 
-    /// `last_seq` of each room; absent rooms and rooms of shards that are away are left out.
-    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError>;
+    /// Where each room stands; absent rooms and rooms of shards that are away are left out.
+    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<Place>, StoreError>;
+
+    /// Which of these users are members of a room. At most [`limits::MAX_MEMBERS`] users.
+    async fn standing(&self, room: RoomId, users: &[UserId]) -> Result<Standing, StoreError>;
 
     /// Raises a member's marks; lower values change nothing, values over `last_seq` are cut to it.
     async fn mark(

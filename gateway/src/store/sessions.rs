@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{StoreError, removals::Removal};
 use crate::model::{SessionId, User, UserId};
 
 /// Sessions of one user; another sign-in ends the one that was left unused for longest.
@@ -19,10 +19,10 @@ pub const REPEAT_WINDOW: Duration = Duration::from_secs(10);
 /// Characters of a user agent that are kept.
 pub const USER_AGENT_CHARS: usize = 200;
 
-/// Users in one [`Ended`]: when more ended sessions at once, comparing everybody costs no more.
+/// Users, and removals, in one [`Ended`]: of more at once, comparing everybody costs no more.
 pub const MAX_ENDED: usize = 10_000;
 
-/// How long a store remembers that a session was ended, at least.
+/// How long a store remembers that a session or a membership was ended, at least.
 pub const ENDED_KEPT: Duration = Duration::from_secs(60);
 
 /// SHA-256 of a refresh token's secret.
@@ -105,7 +105,7 @@ pub struct SessionView {
     pub user_agent: String,
 }
 
-/// Whose sessions were ended since a mark.
+/// Whose sessions and memberships were ended since a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// To be given with the next question. Lower than the mark of the question when the store has lost its memory, as after a restore
@@ -113,6 +113,8 @@ pub struct Ended {
     pub mark: i64,
     /// The users, some perhaps more than once, or told of before already. Over [`MAX_ENDED`] of them some are missing.
     pub users: Vec<UserId>,
+    /// The memberships, with the same reservations.
+    pub removals: Vec<Removal>,
 }
 
 /// A change of password. Both are PHC strings.
@@ -152,12 +154,12 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Which of these sessions have ended; those of users whose shard is away are left out. At most 200 sessions.
     async fn ended_sessions(&self, sessions: &[(UserId, SessionId)]) -> Result<Vec<SessionId>, StoreError>;
 
-    /// In how many parts the store remembers ended sessions: one for each shard, so that one which is away or slow holds up no other.
+    /// In how many parts the store remembers what was ended: one for each shard, so that one which is away or slow holds up no other.
     fn ended_parts(&self) -> usize;
 
-    /// The users of whom sessions were ended, in whatever way, since `mark` of an earlier answer for this part; none without a mark. It
-    /// costs one read, whatever the number of sessions. What ended over [`ENDED_KEPT`] ago may have been forgotten; a session that
-    /// ran out by itself is not told.
+    /// Of which users sessions were ended, in whatever way, and who ceased to be a member of which room, since `mark` of an earlier answer
+    /// for this part; nothing without a mark. It costs one read, whatever the number of sessions. What ended over [`ENDED_KEPT`] ago may
+    /// have been forgotten; a session that ran out by itself is not told.
     async fn ended_since(&self, part: usize, mark: Option<i64>) -> Result<Ended, StoreError>;
 
     /// Changes a password and ends the user's other sessions in one transaction; false when the old hash does not stand there.

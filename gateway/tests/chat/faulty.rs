@@ -26,6 +26,8 @@ pub(crate) struct Faults {
 pub(crate) struct Switches {
     /// Publishes wait for ever.
     pub(crate) stuck: AtomicBool,
+    /// What tells of a removal is confirmed and lost.
+    pub(crate) removals_lost: AtomicBool,
     /// Publishes so far.
     pub(crate) publishes: AtomicU32,
 }
@@ -42,6 +44,13 @@ impl Broker for FaultyBroker {
         self.switches.publishes.fetch_add(1, Ordering::SeqCst);
         if self.switches.stuck.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
+        }
+        let tells_of_removal = || {
+            let body = String::from_utf8_lossy(&body);
+            ["room_removed", "member_removed"].iter().any(|kind| body.contains(kind))
+        };
+        if self.switches.removals_lost.load(Ordering::SeqCst) && tells_of_removal() {
+            return Ok(());
         }
         let dice = rand::random_range(0..100);
         let Faults { lost, repeated, delayed } = self.faults;

@@ -1,10 +1,13 @@
 //! Rooms and who is in them.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::json;
 
-use crate::world::{World, limits};
+use crate::{
+    client::Client,
+    world::{World, limits},
+};
 
 /// Being added and connecting at the same moment: the list at `welcome` may be from before, and the news from before the connection.
 #[tokio::test(flavor = "multi_thread")]
@@ -67,6 +70,104 @@ async fn removal_stops_delivery_on_every_gateway() {
     for bob in &mut bobs {
         assert_eq!(bob.messages(&room, 2, 1).await, ["welcome back"]);
     }
+}
+
+/// Ada on one gateway, Bob and Cid on another one, in a room where each has said something.
+async fn three(world: &World) -> ([Client; 3], String) {
+    for name in ["ada", "bob", "cid"] {
+        world.user(name).await;
+    }
+    let mut ada = world.client(0, "ada").await;
+    let room = ada.group(&["bob", "cid"]).await;
+    let (mut bob, mut cid) = (world.client(1, "bob").await, world.client(1, "cid").await);
+    ada.send(&room, "from ada").await;
+    bob.send(&room, "from bob").await;
+    cid.send(&room, "from cid").await;
+    for client in [&mut ada, &mut bob, &mut cid] {
+        client.messages(&room, 0, 3).await;
+    }
+    ([ada, bob, cid], room)
+}
+
+async fn change(client: &mut Client, what: &str, room: &str, member: &str) {
+    assert_eq!(client.ask(json!({ "type": what, "room": room, "member": member })).await["type"], "ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_removed_while_the_broker_is_away_gets_nothing_more() {
+    let world = World::new(2);
+    let ([mut ada, mut bob, mut cid], room) = three(&world).await;
+    world.exchange.stop();
+    change(&mut ada, "remove_member", &room, "bob").await;
+    for body in ["one", "two", "three"] {
+        ada.send(&room, body).await;
+    }
+    // The others on his gateway get it all from the store, in time.
+    assert_eq!(cid.messages(&room, 3, 3).await, ["one", "two", "three"]);
+    assert_eq!(bob.event("room_removed").await["room"], json!(room));
+    bob.silence("message", Duration::from_secs(15)).await;
+    // When the broker is back it tells of what is long known, once more.
+    world.exchange.start();
+    ada.send(&room, "four").await;
+    assert_eq!(cid.messages(&room, 6, 1).await, ["four"]);
+    bob.silence("message", Duration::from_secs(15)).await;
+    change(&mut ada, "add_member", &room, "bob").await;
+    assert_eq!(bob.event("room_added").await["room"]["last_seq"], 7);
+    ada.send(&room, "five").await;
+    assert_eq!(bob.messages(&room, 7, 1).await, ["five"]);
+    assert_eq!(cid.messages(&room, 7, 1).await, ["five"]);
+}
+
+/// The entries after it say that there was a removal: nobody who may be the removed one gets them before that is known.
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_the_broker_lost_holds_back_what_it_brings_after_it() {
+    let world = World::new(2);
+    let ([mut ada, mut bob, mut cid], room) = three(&world).await;
+    world.switches.removals_lost.store(true, Ordering::SeqCst);
+    change(&mut ada, "remove_member", &room, "bob").await;
+    let asked = tokio::time::Instant::now();
+    ada.send(&room, "without bob").await;
+    assert_eq!(cid.messages(&room, 3, 1).await, ["without bob"]);
+    let waited = asked.elapsed();
+    assert!(waited < Duration::from_millis(300), "the others wait for one question to the store: {waited:?}");
+    assert_eq!(bob.event("room_removed").await["room"], json!(room));
+    for body in ["again", "and again"] {
+        ada.send(&room, body).await;
+    }
+    cid.messages(&room, 4, 2).await;
+    bob.silence("message", Duration::from_secs(15)).await;
+}
+
+/// Where nothing is said, no entry tells of the removal, and yet typing and presence must not go on.
+#[tokio::test(start_paused = true)]
+async fn a_removal_is_known_where_nothing_is_said_and_the_broker_is_away() {
+    let world = World::new(2);
+    let ([mut ada, mut bob, mut cid], room) = three(&world).await;
+    world.exchange.stop();
+    let begin = tokio::time::Instant::now();
+    change(&mut ada, "remove_member", &room, "bob").await;
+    assert_eq!(bob.event("room_removed").await["room"], json!(room));
+    assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
+    cid.ask(json!({ "type": "typing_start", "room": room })).await;
+    cid.ask(json!({ "type": "read", "room": room, "seq": 3 })).await;
+    bob.silence("typing", Duration::from_secs(2)).await;
+    assert!(bob.events.iter().all(|event| event["type"] != "receipt" || event["read_seq"] != 3), "{:?}", bob.events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_before_anybody_knew_misses_nothing() {
+    let world = World::new(2);
+    let ([mut ada, mut bob, mut cid], room) = three(&world).await;
+    world.exchange.stop();
+    for round in 0..3 {
+        change(&mut ada, "remove_member", &room, "bob").await;
+        change(&mut ada, "add_member", &room, "bob").await;
+        ada.send(&room, "everybody").await;
+        for client in [&mut bob, &mut cid] {
+            assert_eq!(client.messages(&room, 3 + round, 1).await, ["everybody"]);
+        }
+    }
+    bob.silence("room_removed", Duration::from_secs(15)).await;
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ fn a_room() -> impl Strategy<Value = Room> {
             read_seq,
             delivered_seq,
             created_at,
+            member_version: 0,
         },
     )
 }

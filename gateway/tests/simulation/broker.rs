@@ -20,6 +20,9 @@ const LOST: u32 = 2;
 const REPEATED: u32 = 6;
 const LATE: u32 = 12;
 
+/// How often news of removals are lost: they are few, and it must be felt.
+const REMOVALS_LOST: u32 = 40;
+
 /// Deliveries that wait, as for a real connection.
 const WAITING: usize = 1_024;
 
@@ -79,7 +82,8 @@ async fn forward(mut from: mpsc::Receiver<Delivery>, to: mpsc::Sender<Delivery>,
         if line.dead.is_cancelled() {
             return;
         }
-        if line.broker_cut.load(SeqCst) || line.percent(LOST) {
+        let lost = if tells_of_removal(&delivery) { REMOVALS_LOST } else { LOST };
+        if line.broker_cut.load(SeqCst) || line.percent(lost) {
             continue;
         }
         if line.percent(REPEATED) {
@@ -91,6 +95,10 @@ async fn forward(mut from: mpsc::Receiver<Delivery>, to: mpsc::Sender<Delivery>,
             return;
         }
     }
+}
+
+fn tells_of_removal(delivery: &Delivery) -> bool {
+    String::from_utf8_lossy(&delivery.body).contains("_removed\"")
 }
 
 fn late(delivery: Delivery, to: mpsc::Sender<Delivery>, after_ms: u64) {

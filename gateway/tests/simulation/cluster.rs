@@ -12,9 +12,9 @@ use std::{
 use chat_gateway::{
     broker::MemoryExchange,
     codec::Codec,
-    model::{RoomId, RoomKind, Seq, User},
+    model::{RoomId, RoomKind, Seq, SessionId, User, UserId},
     presence::MemoryPresence,
-    store::{NewRoom, NewUser, Store as _, memory::MemoryStore},
+    store::{NewRoom, NewUser, SessionStore as _, Store as _, memory::MemoryStore, sessions::NewSession},
 };
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use tokio::io::{DuplexStream, duplex};
@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     broker::SimBroker,
+    chronicle::Chronicle,
     device::Plan,
     line::Line,
     store::SimStore,
@@ -38,8 +39,14 @@ const ENTRIES: usize = 250;
 /// Bytes between client and gateway, as in the other tests.
 const PIPE: usize = 16 * 1024;
 
+/// Lives of a sign-in, far over what a course takes.
+const SIGN_IN: Duration = Duration::from_secs(1_000_000);
+
 pub(crate) struct Cluster {
     pub(crate) store: Arc<MemoryStore>,
+    pub(crate) chronicle: Arc<Chronicle>,
+    /// The room that everybody stays in, so that everybody always has something to write to.
+    pub(crate) home: RoomId,
     exchange: MemoryExchange,
     presence: Arc<MemoryPresence>,
     people: Vec<User>,
@@ -65,14 +72,17 @@ impl Cluster {
             store.create_user(NewUser { user: user.clone(), password_hash: String::new() }).await.unwrap();
         }
         let mut rooms = HashMap::new();
-        for _ in 0..ROOMS {
-            let size = dice.random_range(2..=PEOPLE);
+        let chronicle = Arc::new(Chronicle::default());
+        let home = RoomId(Uuid::from_u128(dice.random()));
+        for nth in 0..ROOMS {
+            let size = if nth == 0 { PEOPLE } else { dice.random_range(2..=PEOPLE) };
             let members: Vec<User> = people.sample(dice, size).cloned().collect();
-            let id = RoomId(Uuid::from_u128(dice.random()));
+            let id = if nth == 0 { home } else { RoomId(Uuid::from_u128(dice.random())) };
             let (creator, others) = members.split_first().unwrap();
             let (kind, title) = (RoomKind::Group, String::new());
             let new = NewRoom { id, kind, title, creator: creator.id, members: others.to_vec() };
             let made = store.create_room(new, None).await.unwrap();
+            chronicle.note(&made.events, 0);
             for event in &made.events {
                 store.apply_membership(&event.event).await.unwrap();
             }
@@ -81,6 +91,8 @@ impl Cluster {
         }
         let cluster = Self {
             store,
+            chronicle,
+            home,
             exchange: MemoryExchange::new(),
             presence: Arc::default(),
             people,
@@ -102,8 +114,7 @@ impl Cluster {
             let mut rooms: Vec<RoomId> =
                 self.rooms.iter().filter(|(_, members)| members.contains(&user)).map(|(id, _)| *id).collect();
             rooms.sort();
-            let entries = if rooms.is_empty() { 0 } else { ENTRIES };
-            Plan { name: format!("device{nth}"), user, rooms, entries, seed: dice.random() }
+            Plan { name: format!("device{nth}"), user, rooms, entries: ENTRIES, seed: dice.random() }
         };
         (0..DEVICES).map(plan).collect()
     }
@@ -112,7 +123,8 @@ impl Cluster {
     pub(crate) fn restart(&self, nth: usize, seed: u64) {
         let line = Arc::new(Line::new(seed));
         let (broker, deliveries) = SimBroker::join(&self.exchange, &line);
-        let store = SimStore { inner: Arc::clone(&self.store), line: Arc::clone(&line) };
+        let chronicle = Arc::clone(&self.chronicle);
+        let store = SimStore { inner: Arc::clone(&self.store), line: Arc::clone(&line), chronicle };
         let parts = Parts {
             store: Arc::new(store),
             broker: Arc::clone(&broker) as _,
@@ -136,12 +148,40 @@ impl Cluster {
     }
 
     /// A pipe to one of the gateways, if one runs.
-    pub(crate) fn connect(&self, dice: &mut StdRng) -> Option<(DuplexStream, Arc<Line>)> {
-        let running: Vec<Running> = self.lock().iter().flatten().cloned().collect();
-        let Running { gateway, line, .. } = running.choose(dice)?;
+    pub(crate) fn connect(&self, dice: &mut StdRng, codec: Codec) -> Option<(DuplexStream, Arc<Line>)> {
+        let Running { gateway, line, .. } = self.any(dice)?;
         let (near, far) = duplex(PIPE);
-        gateway.serve(far, Codec::Chat);
-        Some((near, Arc::clone(line)))
+        gateway.serve(far, codec);
+        Some((near, line))
+    }
+
+    fn any(&self, dice: &mut StdRng) -> Option<Running> {
+        let running: Vec<Running> = self.lock().iter().flatten().cloned().collect();
+        running.choose(dice).cloned()
+    }
+
+    /// One of the people.
+    pub(crate) fn person(&self, dice: &mut StdRng) -> &User {
+        self.people.choose(dice).unwrap()
+    }
+
+    /// Signs somebody in.
+    pub(crate) async fn sign_in(&self, user: UserId, dice: &mut StdRng) -> SessionId {
+        let id = SessionId(Uuid::from_u128(dice.random()));
+        let (token_hash, user_agent) = ([0; 32], String::new());
+        self.store
+            .create_session(NewSession { user, id, token_hash, idle: SIGN_IN, life: SIGN_IN, user_agent })
+            .await
+            .unwrap();
+        id
+    }
+
+    /// Ends a sign-in, and has one of the gateways tell the others, if one runs.
+    pub(crate) async fn sign_out(&self, user: UserId, session: SessionId, dice: &mut StdRng) {
+        assert!(self.store.end_session(user, session).await.unwrap(), "it went on until now");
+        if let Some(Running { gateway, .. }) = self.any(dice) {
+            gateway.hub.sessions_ended(user).await;
+        }
     }
 
     /// Ends all faults; returns how many crashes and cuts there were.
@@ -155,14 +195,18 @@ impl Cluster {
                 None => self.restart(nth, 0),
             }
         }
-        // What was under way has arrived or is in the outbox.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // What was under way has arrived, and what was left in the outbox, perhaps claimed by a gateway that died then, is swept.
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        // That somebody was added is nowhere but in the news of it and in the store: who lost the news finds out with the broker's return.
+        for running in (0..GATEWAYS).filter_map(|nth| self.running(nth)) {
+            running.broker.cut(false);
+        }
         (self.crashes.load(SeqCst), self.cuts.load(SeqCst))
     }
 
     pub(crate) async fn positions(&self) -> HashMap<RoomId, Seq> {
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
-        self.store.positions(&rooms).await.unwrap().into_iter().collect()
+        self.store.positions(&rooms).await.unwrap().into_iter().map(|place| (place.room, place.last_seq)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Option<Running>>> {

@@ -1,19 +1,23 @@
 //! One device of a person: writes until its plan is done, reconnects whenever it must, and checks every entry that it gets.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
 
-use chat_gateway::model::{RoomId, Seq, User};
+use chat_gateway::{
+    codec::Codec,
+    model::{RoomId, Seq, SessionId, User},
+};
+use chat_test_client::cbor;
 use futures::{SinkExt as _, StreamExt as _};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::{Value, json};
 use tokio::{
     io::DuplexStream,
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -21,13 +25,19 @@ use tokio_tungstenite::{
 };
 use uuid::Uuid;
 
-use crate::{cluster::Cluster, line::Line};
+use crate::{cluster::Cluster, line::Line, story::Story, wishes};
 
 /// Requests without an answer at the same time.
 const OPEN: usize = 8;
 
 /// A frame that is not taken or not answered for so long: the connection is given up.
 const GIVE_UP: Duration = Duration::from_secs(30);
+
+/// A connection whose session has ended closes within this time, with everything that may be cut meanwhile.
+const SIGNED_OUT: Duration = Duration::from_secs(30);
+
+/// Over this many missing entries a gateway does not replay.
+const RESUME_DISTANCE: Seq = 1_000;
 
 /// What a device is to do.
 pub(crate) struct Plan {
@@ -38,24 +48,6 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
 }
 
-/// What a device wrote and what it was told, by message id.
-#[derive(Default)]
-pub(crate) struct Story {
-    pub(crate) name: String,
-    pub(crate) user: Option<User>,
-    /// Requests with an answer, and the seq that was acknowledged.
-    pub(crate) acknowledged: HashMap<Uuid, (Value, Seq)>,
-    /// Requests that were sent once and refused for good. A refusal is not kept: sent again, a request may find what it lacked.
-    pub(crate) refused: HashMap<Uuid, Value>,
-    /// Requests that were sent more than once and refused at least once.
-    pub(crate) unsure: HashSet<Uuid>,
-    /// Everything that came, in order.
-    pub(crate) received: BTreeMap<RoomId, Vec<Uuid>>,
-    /// Requests that were sent more than once, and answers that said so.
-    pub(crate) repeats: usize,
-    pub(crate) duplicates: usize,
-}
-
 pub(crate) struct Device {
     plan: Plan,
     cluster: Arc<Cluster>,
@@ -64,7 +56,21 @@ pub(crate) struct Device {
     /// Requests that wait for their answer, oldest first.
     open: Vec<Open>,
     next: u64,
+    /// The rooms that it was told of, also those that its last connection did not know.
+    places: BTreeMap<RoomId, Place>,
+    sign_in: Option<SessionId>,
+    /// When that was ended.
+    signed_out: Option<Instant>,
+    /// Whether this connection's frames are CBOR.
+    binary: bool,
     story: Story,
+}
+
+/// Where a device stands in a room.
+struct Place {
+    cursor: Seq,
+    /// Whether this connection follows it.
+    here: bool,
 }
 
 struct Open {
@@ -83,22 +89,44 @@ struct Lost;
 
 impl Device {
     pub(crate) fn new(plan: Plan, cluster: Arc<Cluster>, busy: &watch::Sender<usize>) -> Self {
-        let story = Story {
-            name: plan.name.clone(),
-            user: Some(plan.user.clone()),
-            received: plan.rooms.iter().map(|room| (*room, Vec::new())).collect(),
-            ..Story::default()
-        };
+        let story = Story { name: plan.name.clone(), user: Some(plan.user.clone()), ..Story::default() };
         busy.send_modify(|count| *count += 1);
         let dice = StdRng::seed_from_u64(plan.seed);
-        Self { plan, cluster, dice, busy: busy.clone(), open: Vec::new(), next: 1, story }
+        let mut device = Self {
+            cluster,
+            dice,
+            busy: busy.clone(),
+            open: Vec::new(),
+            next: 1,
+            places: BTreeMap::new(),
+            sign_in: None,
+            signed_out: None,
+            binary: false,
+            story,
+            plan,
+        };
+        for room in device.plan.rooms.clone() {
+            device.stand(room, 0);
+        }
+        device
+    }
+
+    /// From here on entries of a room come after this seq.
+    fn stand(&mut self, room: RoomId, cursor: Seq) {
+        self.places.insert(room, Place { cursor, here: true });
+        self.story.begin(room, cursor);
     }
 
     pub(crate) async fn run(mut self, mut goal: Goal) -> Story {
         let mut working = true;
         while !self.reached(&goal) {
             sleep(Duration::from_millis(self.dice.random_range(5..400))).await;
-            if let Some((pipe, line)) = self.cluster.connect(&mut self.dice) {
+            self.binary = self.dice.random();
+            let codec = if self.binary { Codec::ChatCbor } else { Codec::Chat };
+            if self.sign_in.is_none() || self.signed_out.take().is_some() {
+                self.sign_in = Some(self.cluster.sign_in(self.plan.user.id, &mut self.dice).await);
+            }
+            if let Some((pipe, line)) = self.cluster.connect(&mut self.dice, codec) {
                 // How it ended does not matter: what is missing shows in the next one.
                 let _ = self.session(pipe, &line, &mut goal, &mut working).await;
             }
@@ -106,12 +134,23 @@ impl Device {
         self.story
     }
 
-    fn position(&self, room: RoomId) -> Seq {
-        Seq::try_from(self.story.received[&room].len()).unwrap()
+    /// One of the rooms that this connection follows; `but` leaves one out.
+    fn room(&mut self, but: Option<RoomId>) -> Option<RoomId> {
+        let here = self.places.iter().filter(|(room, place)| place.here && Some(**room) != but);
+        here.map(|(room, _)| *room).collect::<Vec<_>>().choose(&mut self.dice).copied()
     }
 
+    /// Whether it has everything of the rooms that its user is in, and was told that it is in no other.
     fn reached(&self, goal: &Goal) -> bool {
-        goal.borrow().as_ref().is_some_and(|goal| self.plan.rooms.iter().all(|room| self.position(*room) >= goal[room]))
+        let is_there = |(room, last): (&RoomId, &Seq)| {
+            let place = self.places.get(room).filter(|place| place.here);
+            if self.cluster.chronicle.is_member(*room, self.plan.user.id) {
+                place.is_some_and(|place| place.cursor >= *last)
+            } else {
+                place.is_none()
+            }
+        };
+        goal.borrow().as_ref().is_some_and(|goal| goal.iter().all(is_there))
     }
 
     /// One connection, until it is lost or the goal is reached.
@@ -124,8 +163,9 @@ impl Device {
     ) -> Result<(), Lost> {
         let mut socket = WebSocketStream::from_raw_socket(pipe, Role::Client, None).await;
         let resume: Vec<Value> =
-            self.plan.rooms.iter().map(|room| json!({ "room": room, "seq": self.position(*room) })).collect();
-        let hello = json!({ "type": "hello", "id": 0, "token": self.plan.user.name, "resume": resume });
+            self.places.iter().map(|(room, place)| json!({ "room": room, "seq": place.cursor })).collect();
+        let token = format!("{}:{}", self.sign_in.unwrap(), self.plan.user.name);
+        let hello = json!({ "type": "hello", "id": 0, "token": token, "resume": resume });
         self.put(&mut socket, &hello).await?;
         let welcome = self.get(&mut socket, line).await?;
         if welcome["type"] == "error" {
@@ -137,9 +177,7 @@ impl Device {
             return Err(Lost);
         }
         assert_eq!(welcome["type"], "welcome", "{welcome}");
-        for resumed in welcome["resumed"].as_array().unwrap() {
-            assert_eq!(resumed["recovered"], true, "{}: {welcome}", self.plan.name);
-        }
+        self.welcomed(&welcome);
         for index in 0..self.open.len() {
             self.story.repeats += 1;
             self.transmit(&mut socket, index).await?;
@@ -152,7 +190,11 @@ impl Device {
             if self.reached(goal) {
                 return Ok(());
             }
-            let pause = Duration::from_millis(self.dice.random_range(1..30));
+            let late = self.signed_out.is_some_and(|at| at.elapsed() > SIGNED_OUT);
+            assert!(!late, "{} goes on after its session has ended", self.plan.name);
+            // Who has nothing more to do looks on, and costs the test less.
+            let pause = if *working { self.dice.random_range(1..30) } else { self.dice.random_range(50..500) };
+            let pause = Duration::from_millis(pause);
             tokio::select! {
                 frame = self.get(&mut socket, line) => { let frame = frame?; self.take(&frame); }
                 () = sleep(pause) => self.act(&mut socket).await?,
@@ -161,14 +203,49 @@ impl Device {
         }
     }
 
+    /// Takes in which rooms this connection follows. A room that is missing keeps its place, as in other clients.
+    fn welcomed(&mut self, welcome: &Value) {
+        self.places.values_mut().for_each(|place| place.here = false);
+        let resumed = welcome["resumed"].as_array().unwrap();
+        for listed in welcome["rooms"].as_array().unwrap() {
+            let (room, last) = (room_of(&listed["id"]), listed["last_seq"].as_i64().unwrap());
+            let resumed = resumed.iter().find(|resumed| room_of(&resumed["room"]) == room);
+            match (self.places.get_mut(&room), resumed) {
+                (Some(place), Some(resumed)) if resumed["recovered"] == true => place.here = true,
+                (Some(place), Some(resumed)) => {
+                    // Removed so long ago that its history has to be read.
+                    let to = resumed["to"].as_i64().unwrap();
+                    assert!(to - place.cursor > RESUME_DISTANCE, "{}: {welcome}", self.plan.name);
+                    self.stand(room, to);
+                }
+                (None, None) => self.stand(room, last),
+                (place, resumed) => panic!("{}: {room}, {} {resumed:?}", self.plan.name, place.is_some()),
+            }
+        }
+    }
+
     /// Does something, or nothing.
     async fn act(&mut self, socket: &mut Socket) -> Result<(), Lost> {
-        match self.dice.random_range(0..100) {
-            0 => return Err(Lost),
-            1 => sleep(Duration::from_millis(self.dice.random_range(100..8_000))).await,
-            2..5 => {
-                let Some(room) = self.plan.rooms.choose(&mut self.dice).copied() else { return Ok(()) };
-                let seq = self.position(room);
+        match self.dice.random_range(0..1_000) {
+            0..10 => return Err(Lost),
+            10..20 => sleep(Duration::from_millis(self.dice.random_range(100..8_000))).await,
+            20..45 if self.plan.entries > 0 => {
+                // Whether it is carried out is in the chronicle, so its answer is nothing to wait for.
+                let Some(room) = self.room(Some(self.cluster.home)) else { return Ok(()) };
+                let other = &self.cluster.person(&mut self.dice).name;
+                let mut request = wishes::change_of_members(&mut self.dice, room, &self.plan.user.name, other);
+                request["id"] = json!(self.number());
+                self.put(socket, &request).await?;
+            }
+            45..47 if self.plan.entries > 0 && self.signed_out.is_none() => {
+                let (user, session) = (self.plan.user.id, self.sign_in.unwrap());
+                self.cluster.sign_out(user, session, &mut self.dice).await;
+                self.signed_out = Some(Instant::now());
+                self.story.sign_outs += 1;
+            }
+            47..77 => {
+                let Some(room) = self.room(None) else { return Ok(()) };
+                let seq = self.places[&room].cursor;
                 self.put(socket, &json!({ "type": "read", "room": room, "seq": seq })).await?;
                 self.put(socket, &json!({ "type": "typing_start", "room": room })).await?;
             }
@@ -179,8 +256,9 @@ impl Device {
                 self.transmit(socket, index).await?;
             }
             _ if self.plan.entries > 0 => {
+                let Some(room) = self.room(None) else { return Ok(()) };
                 self.plan.entries -= 1;
-                let (id, request) = self.entry();
+                let (id, request) = wishes::entry(&mut self.dice, room, self.places[&room].cursor);
                 self.open.push(Open { id, request, number: 0, sent: 0 });
                 self.transmit(socket, self.open.len() - 1).await?;
             }
@@ -189,26 +267,14 @@ impl Device {
         Ok(())
     }
 
-    fn entry(&mut self) -> (Uuid, Value) {
-        let id = uuid::Builder::from_random_bytes(self.dice.random()).with_version(uuid::Version::SortRand).into_uuid();
-        let room = *self.plan.rooms.choose(&mut self.dice).unwrap();
-        let target = self.dice.random_range(1..=self.position(room).max(1));
-        let emoji = *["👍", "🎉", ":ok:"].choose(&mut self.dice).unwrap();
-        let mut request = match self.dice.random_range(0..20) {
-            0..3 => json!({ "type": "edit", "target": target, "body": format!("edited as {id}") }),
-            3 => json!({ "type": "delete", "target": target }),
-            4..7 => json!({ "type": "react", "target": target, "emoji": emoji }),
-            7 => json!({ "type": "unreact", "target": target, "emoji": emoji }),
-            _ => json!({ "type": "send", "body": format!("said as {id}") }),
-        };
-        request["room"] = json!(room);
-        request["message_id"] = json!(id);
-        (id, request)
+    /// The number of the next request.
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
     }
 
     async fn transmit(&mut self, socket: &mut Socket, index: usize) -> Result<(), Lost> {
-        let number = self.next;
-        self.next += 1;
+        let number = self.number();
         let open = &mut self.open[index];
         open.number = number;
         open.sent += 1;
@@ -218,7 +284,8 @@ impl Device {
     }
 
     async fn put(&self, socket: &mut Socket, frame: &Value) -> Result<(), Lost> {
-        match timeout(GIVE_UP, socket.send(Message::text(frame.to_string()))).await {
+        let message = if self.binary { Message::binary(cbor::encode(frame)) } else { Message::text(frame.to_string()) };
+        match timeout(GIVE_UP, socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Lost),
         }
@@ -231,7 +298,8 @@ impl Device {
                 frame = timeout(GIVE_UP * 4, socket.next()) => frame,
             };
             match frame {
-                Ok(Some(Ok(Message::Text(text)))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Ok(Some(Ok(Message::Text(text)))) if !self.binary => return Ok(serde_json::from_str(&text).unwrap()),
+                Ok(Some(Ok(Message::Binary(bytes)))) if self.binary => return Ok(cbor::decode(&bytes).unwrap()),
                 Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
                 _ => return Err(Lost),
             }
@@ -243,10 +311,14 @@ impl Device {
         match frame["type"].as_str().unwrap() {
             "message" => {
                 let message = &frame["message"];
-                let room = RoomId(message["room"].as_str().unwrap().parse().unwrap());
-                let known = self.story.received.get_mut(&room).unwrap_or_else(|| panic!("{name} is not in {room}"));
-                assert_eq!(message["seq"].as_u64().unwrap(), known.len() as u64 + 1, "{name} in {room}: {frame}");
-                known.push(message["message_id"].as_str().unwrap().parse().unwrap());
+                let (room, seq) = (room_of(&message["room"]), message["seq"].as_i64().unwrap());
+                let place = self.places.get_mut(&room).filter(|place| place.here);
+                let place = place.unwrap_or_else(|| panic!("{name} is not in {room}: {frame}"));
+                assert_eq!(seq, place.cursor + 1, "{name} in {room}: {frame}");
+                let may = self.cluster.chronicle.may_have(room, self.plan.user.id, seq);
+                assert!(may, "{name} was removed from {room} before that: {frame}");
+                place.cursor = seq;
+                self.story.receive(room, message["message_id"].as_str().unwrap().parse().unwrap());
             }
             "sent" => {
                 let seq = frame["seq"].as_i64().unwrap();
@@ -274,10 +346,19 @@ impl Device {
                 code => panic!("{name} was told {code}: {frame}"),
             },
             "room_added" => {
-                let room = RoomId(frame["room"]["id"].as_str().unwrap().parse().unwrap());
-                assert_eq!(frame["room"]["last_seq"].as_i64(), Some(self.position(room)), "{name} in {room}: {frame}");
+                let (room, last) = (room_of(&frame["room"]["id"]), frame["room"]["last_seq"].as_i64().unwrap());
+                match self.places.get_mut(&room) {
+                    Some(place) if place.here => panic!("{name} is in {room}: {frame}"),
+                    Some(place) if place.cursor == last => place.here = true,
+                    Some(place) if place.cursor > last => panic!("{name} in {room} had more: {frame}"),
+                    // What was said before is for the history.
+                    _ => self.stand(room, last),
+                }
             }
-            "room_removed" => panic!("{name} was told to have left: {frame}"),
+            "room_removed" => {
+                let place = self.places.remove(&room_of(&frame["room"]));
+                assert!(place.is_some_and(|place| place.here), "{name} was not there: {frame}");
+            }
             _ => {}
         }
     }
@@ -290,4 +371,8 @@ impl Device {
         let at = self.open.iter().position(|open| id.map_or(number == Some(open.number), |id| id == open.id))?;
         Some(self.open.remove(at))
     }
+}
+
+fn room_of(id: &Value) -> RoomId {
+    RoomId(id.as_str().unwrap().parse().unwrap())
 }

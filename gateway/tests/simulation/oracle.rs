@@ -12,7 +12,10 @@ use chat_gateway::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{cluster::Cluster, device::Story};
+use crate::{
+    cluster::Cluster,
+    story::{Story, Stretch},
+};
 
 /// What one or more courses came to.
 #[derive(Clone, Copy, Default)]
@@ -25,6 +28,9 @@ pub(crate) struct Verdict {
     duplicates: usize,
     pub(crate) crashes: usize,
     pub(crate) cuts: usize,
+    pub(crate) additions: usize,
+    pub(crate) removals: usize,
+    pub(crate) sign_outs: usize,
 }
 
 impl Verdict {
@@ -37,6 +43,9 @@ impl Verdict {
         self.duplicates += other.duplicates;
         self.crashes += other.crashes;
         self.cuts += other.cuts;
+        self.additions += other.additions;
+        self.removals += other.removals;
+        self.sign_outs += other.sign_outs;
     }
 }
 
@@ -44,7 +53,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} courses: {} acknowledged, {} refused, {} received; {} sent again, {} answered as duplicates; {} crashes, {} cuts; lost, doubled, reordered: 0",
+            "{} courses: {} acknowledged, {} refused, {} received; {} sent again, {} answered as duplicates; {} crashes, {} cuts; {} added, {} removed, {} signed out; lost, doubled, reordered, told to the removed: 0",
             self.courses,
             self.acknowledged,
             self.refused,
@@ -52,7 +61,10 @@ impl fmt::Display for Verdict {
             self.repeats,
             self.duplicates,
             self.crashes,
-            self.cuts
+            self.cuts,
+            self.additions,
+            self.removals,
+            self.sign_outs
         )
     }
 }
@@ -63,7 +75,7 @@ pub(crate) async fn judge(cluster: &Cluster, stories: &[Story], (crashes, cuts):
     for (room, last) in cluster.positions().await {
         let mut log = Vec::new();
         while let Some(more) =
-            Some(cluster.store.replay(room, log.len() as i64, 1_000).await.unwrap()).filter(|m| !m.is_empty())
+            Some(cluster.store.replay(room, log.len() as i64, 1_000).await.unwrap().messages).filter(|m| !m.is_empty())
         {
             log.extend(more);
         }
@@ -73,7 +85,8 @@ pub(crate) async fn judge(cluster: &Cluster, stories: &[Story], (crashes, cuts):
     let ids: Vec<Uuid> = logs.values().flatten().map(|entry| entry.message_id.0).collect();
     let known: HashSet<Uuid> = ids.iter().copied().collect();
     assert_eq!(ids.len(), known.len(), "an id is there twice");
-    let mut verdict = Verdict { courses: 1, crashes, cuts, ..Verdict::default() };
+    let (additions, removals) = cluster.chronicle.counts();
+    let mut verdict = Verdict { courses: 1, crashes, cuts, additions, removals, ..Verdict::default() };
     let mut asked = HashSet::new();
     for story in stories {
         for (id, (request, seq)) in &story.acknowledged {
@@ -90,11 +103,19 @@ pub(crate) async fn judge(cluster: &Cluster, stories: &[Story], (crashes, cuts):
         for (id, request) in &story.refused {
             assert!(!known.contains(id), "{} was told that it failed and it did not: {request}", story.name);
         }
-        for (room, received) in &story.received {
-            let expected = logs[room].iter().map(|entry| entry.message_id.0);
-            assert!(received.iter().copied().eq(expected), "{} did not get what {room} has", story.name);
-            verdict.received += received.len();
+        for (room, stretches) in &story.received {
+            for Stretch { after, entries } in stretches {
+                let expected = logs[room].iter().skip(usize::try_from(*after).unwrap()).take(entries.len());
+                let expected = expected.map(|entry| entry.message_id.0);
+                assert!(
+                    entries.iter().copied().eq(expected),
+                    "{} did not get what {room} has after {after}",
+                    story.name
+                );
+                verdict.received += entries.len();
+            }
         }
+        verdict.sign_outs += story.sign_outs;
         asked.extend(story.acknowledged.keys().chain(&story.unsure).copied());
         verdict.acknowledged += story.acknowledged.len();
         verdict.refused += story.refused.len() + story.unsure.len();

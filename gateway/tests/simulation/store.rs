@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chat_gateway::{
     model::{Member, Message, RequestId, Role, Room, RoomId, RoomSummary, Seq, SessionId, User, UserId},
     store::{
-        Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
-        StoredEvent, View,
+        Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Place, Replay, Sent,
+        Standing, Store, StoreError, StoredEvent, View,
         memory::MemoryStore,
         sessions::{Ended, NewPassword, NewSession, Refresh, Refreshed, SessionStore, SessionView},
     },
@@ -15,11 +15,22 @@ use chat_gateway::{
 use chat_gateway_config::stats::ShardStats;
 use jiff::Timestamp;
 
-use crate::line::Line;
+use crate::{chronicle::Chronicle, line::Line};
 
 pub(crate) struct SimStore {
     pub(crate) inner: Arc<MemoryStore>,
     pub(crate) line: Arc<Line>,
+    pub(crate) chronicle: Arc<Chronicle>,
+}
+
+impl SimStore {
+    /// Notes a change of members. Nothing in here waits, so nobody else can have come between the change and this.
+    async fn note(&self, room: RoomId, answer: &Result<Changed<()>, StoreError>) {
+        if let Ok(changed) = answer {
+            let place = self.inner.positions(&[room]).await.ok().and_then(|places| places.first().copied());
+            self.chronicle.note(&changed.events, place.map_or(0, |place| place.last_seq));
+        }
+    }
 }
 
 macro_rules! over_the_line {
@@ -53,20 +64,39 @@ over_the_line! {
         async fn room(&self, room: RoomId, user: UserId) -> Result<Room>;
         async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Role>>;
         async fn members(&self, room: RoomId, user: UserId, after: i64, limit: u32) -> Result<(Vec<Member>, Option<i64>)>;
-        async fn add_member(&self, room: RoomId, actor: UserId, member: User, request: Option<RequestId>) -> Result<Changed<()>>;
-        async fn remove_member(&self, room: RoomId, actor: UserId, member: UserId, request: Option<RequestId>) -> Result<Changed<()>>;
         async fn set_role(&self, room: RoomId, actor: UserId, member: UserId, role: Role, request: Option<RequestId>) -> Result<Changed<()>>;
         async fn mute(&self, room: RoomId, user: UserId, until: Option<Timestamp>, request: Option<RequestId>) -> Result<bool>;
         async fn send(&self, new: NewMessage) -> Result<Sent>;
         async fn history(&self, room: RoomId, user: UserId, page: Page, view: View, limit: u32) -> Result<Entries>;
-        async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>>;
-        async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>>;
+        async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Replay>;
+        async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<Place>>;
+        async fn standing(&self, room: RoomId, users: &[UserId]) -> Result<Standing>;
         async fn mark(&self, room: RoomId, user: UserId, delivered: Option<Seq>, read: Option<Seq>) -> Result<Marks>;
         async fn apply_membership(&self, event: &StoredEvent) -> Result<()>;
         async fn claim_outbox(&self, min_age: Duration, limit: u32) -> Result<Vec<OutboxEvent>>;
         async fn finish_outbox(&self, keys: &[OutboxKey]) -> Result<()>;
     }
     as it is {
+        async fn add_member(
+            &self, room: RoomId, actor: UserId, member: User, request: Option<RequestId>,
+        ) -> Result<Changed<()>, StoreError> {
+            self.line.to_store().await?;
+            let answer = self.inner.add_member(room, actor, member, request).await;
+            self.note(room, &answer).await;
+            self.line.back_from_store().await?;
+            answer
+        }
+
+        async fn remove_member(
+            &self, room: RoomId, actor: UserId, member: UserId, request: Option<RequestId>,
+        ) -> Result<Changed<()>, StoreError> {
+            self.line.to_store().await?;
+            let answer = self.inner.remove_member(room, actor, member, request).await;
+            self.note(room, &answer).await;
+            self.line.back_from_store().await?;
+            answer
+        }
+
         async fn health(&self) -> Vec<ShardStats> {
             self.inner.health().await
         }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     cluster::{Cluster, SLOTS},
-    fixtures::{entry, group, group_as, message, say, sign_up},
+    fixtures::{entry, group, group_as, message, place, say, sign_up},
     moves::{OWNED, logged, set},
 };
 
@@ -85,7 +85,7 @@ pub(crate) async fn one_id_sent_many_times_at_once_among_others_is_one_message(s
     assert!(repeats.iter().all(|sent| sent.message == repeats[0].message));
     assert_eq!(repeats.iter().filter(|sent| !sent.duplicate).count(), 1);
     assert_eq!(repeats.iter().map(|sent| sent.events.len()).sum::<usize>(), 1);
-    assert_eq!(store.positions(&[room]).await.unwrap(), [(room, 31)]);
+    assert_eq!(store.positions(&[room]).await.unwrap(), [place(room, 31)]);
 }
 
 pub(crate) async fn texts_that_come_together_share_commits(cluster: &Cluster, store: Arc<dyn Store>) {

@@ -8,14 +8,14 @@ use chat_gateway::{
 };
 use uuid::Uuid;
 
-use crate::fixtures::{entry, group, say, sign_up};
+use crate::fixtures::{entry, group, place, say, sign_up};
 
 async fn texts(store: &dyn Store, room: RoomId, user: UserId) -> Entries {
     store.history(room, user, Page::Newest, View::Texts, 100).await.unwrap()
 }
 
 async fn log(store: &dyn Store, room: RoomId) -> Vec<(Seq, EntryKind, String, bool)> {
-    let all = store.replay(room, 0, 1_000).await.unwrap();
+    let all = store.replay(room, 0, 1_000).await.unwrap().messages;
     all.into_iter().map(|entry| (entry.seq, entry.kind, entry.body, entry.deleted)).collect()
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn an_edit_changes_the_text_and_keeps_its_place_in_the_log(stor
     say(&*store, room, ann.id, "second").await.unwrap();
     let edited = store.send(entry(room, ann.id, edit(1, "hello"))).await.unwrap();
     assert_eq!((edited.message.seq, edited.message.kind, edited.message.target), (3, EntryKind::Edit, Some(1)));
-    assert_eq!(edited.events[0].event, StoredEvent::Message { message: edited.message.clone() });
+    assert_eq!(edited.events[0].event, StoredEvent::Message { message: edited.message.clone(), removal: 0 });
     put(&*store, room, ann.id, edit(1, "hello!")).await.unwrap();
     let shown = texts(&*store, room, ann.id).await;
     let bodies: Vec<_> = shown.messages.iter().map(|m| (m.seq, m.body.as_str(), m.edited_at.is_some())).collect();
@@ -64,7 +64,7 @@ pub(crate) async fn an_edit_changes_the_text_and_keeps_its_place_in_the_log(stor
     // In the outbox as well: an entry is relayed as it is now.
     let claimed = store.claim_outbox(std::time::Duration::ZERO, 10_000).await.unwrap();
     let mine: Vec<_> = claimed.into_iter().filter(|row| row.key == edited.events[0].key).collect();
-    let StoredEvent::Message { message } = &mine[0].event else { panic!("{mine:?}") };
+    let StoredEvent::Message { message, .. } = &mine[0].event else { panic!("{mine:?}") };
     assert_eq!((message.seq, message.target), (3, Some(1)));
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn a_deletion_leaves_nothing_to_read(store: Arc<dyn Store>) {
         let refused = put(&*store, room, ann.id, content).await;
         assert!(matches!(refused, Err(StoreError::MessageNotFound("target"))), "{refused:?}");
     }
-    assert_eq!(store.positions(&[room]).await.unwrap(), [(room, 4)], "refusals take no number");
+    assert_eq!(store.positions(&[room]).await.unwrap(), [place(room, 4)], "refusals take no number");
 }
 
 pub(crate) async fn only_those_who_may_change_a_text(store: Arc<dyn Store>) {
@@ -136,7 +136,7 @@ pub(crate) async fn reactions_are_counted_once_each(store: Arc<dyn Store>) {
         put(&*store, room, bob.id, react(1, &format!(":{n}:"))).await.unwrap();
     }
     assert!(matches!(put(&*store, room, bob.id, react(1, ":20:")).await, Err(StoreError::Limit(_))));
-    assert_eq!(store.positions(&[room]).await.unwrap(), [(room, 24)]);
+    assert_eq!(store.positions(&[room]).await.unwrap(), [place(room, 24)]);
 }
 
 pub(crate) async fn repeats_of_changes_get_the_first_answer(store: Arc<dyn Store>) {
@@ -160,7 +160,7 @@ pub(crate) async fn repeats_of_changes_get_the_first_answer(store: Arc<dyn Store
         assert_eq!((again.message.seq, again.duplicate, again.events.len()), (seq, true, 0));
         assert_eq!(again.message.body, change.content.body(), "as it was stored first");
     }
-    assert_eq!(store.positions(&[room]).await.unwrap(), [(room, 6)]);
+    assert_eq!(store.positions(&[room]).await.unwrap(), [place(room, 6)]);
     let mut other = first.clone();
     other.content = Content::text("not the original");
     assert!(matches!(store.send(other).await, Err(StoreError::MessageIdReused)));
@@ -232,5 +232,5 @@ pub(crate) async fn what_changed_nothing_is_answered_the_same_for_ever(store: Ar
     put(&*store, room, ann.id, Content::Delete { target: 1 }).await.unwrap();
     assert_eq!(told(store.send(idle).await.unwrap()), first);
     assert!(matches!(store.send(nothing).await, Err(StoreError::MessageNotFound("emoji"))));
-    assert_eq!(store.positions(&[room]).await.unwrap(), [(room, 5)]);
+    assert_eq!(store.positions(&[room]).await.unwrap(), [place(room, 5)]);
 }

@@ -1,8 +1,8 @@
 //! People and rooms to test with.
 
 use chat_gateway::{
-    model::{Content, MessageId, RoomId, RoomKind, User, UserId},
-    store::{NewMessage, NewRoom, NewUser, Sent, Store, StoreError},
+    model::{Content, MessageId, RoomId, RoomKind, Seq, User, UserId},
+    store::{NewMessage, NewRoom, NewUser, Place, Sent, Store, StoreError},
 };
 use uuid::Uuid;
 
@@ -51,6 +51,11 @@ pub(crate) async fn group_as(store: &dyn Store, id: RoomId, people: &[User]) -> 
     let keys: Vec<_> = made.events.iter().map(|e| e.key).collect();
     store.finish_outbox(&keys).await.expect("finish");
     id
+}
+
+/// Where a room stands from which nobody was removed.
+pub(crate) fn place(room: RoomId, last_seq: Seq) -> Place {
+    Place { room, last_seq, removal: 0 }
 }
 
 pub(crate) fn message(room: RoomId, sender: UserId, body: &str) -> NewMessage {

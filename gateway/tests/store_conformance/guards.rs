@@ -27,6 +27,8 @@ pub(crate) async fn tables_and_internal_functions_are_out_of_reach(cluster: &Clu
         "delete from chat.sessions",
         "select chat._delete_sessions(1, null, null, null, false)",
         "select * from chat.endings",
+        "select * from chat.removals",
+        "select chat._removal_version(1, gen_random_uuid())",
         "select * from chat.answers",
         "select * from chat.requests",
         "select chat._keep_request(1, null, null, null, null, false)",

@@ -20,6 +20,7 @@ mod paging;
 #[path = "../support/port.rs"]
 #[allow(unreachable_pub, reason = "it is public to the other test programs")]
 mod port;
+mod removals;
 mod requests;
 mod roles;
 mod rooms;
@@ -60,6 +61,8 @@ async fn suite(store: Arc<dyn Store>) {
         sessions::a_new_password_ends_the_other_sessions,
         sessions::racing_makers_of_an_account_make_one,
         sessions::whose_sessions_ended_is_told_since_a_mark,
+        removals::every_entry_and_every_read_says_the_newest_removal,
+        removals::removals_are_told_since_a_mark,
         paging::pages_are_what_a_model_says,
         paging::marks_are_what_a_model_says,
         entries::an_edit_changes_the_text_and_keeps_its_place_in_the_log,
@@ -111,6 +114,8 @@ async fn two_postgresql_shards_keep_the_contract() {
     sessions::a_migrating_slot_logs_its_sessions(&cluster, &*store).await;
     sessions::an_end_that_commits_late_is_told(&cluster, &*store).await;
     sessions::only_ends_are_remembered_and_not_for_ever(&cluster, &*store).await;
+    removals::entries_that_waited_for_a_removal_know_of_it(&cluster, &(store.clone() as Arc<dyn Store>)).await;
+    removals::only_removals_are_remembered_and_not_for_ever(&cluster, &*store).await;
     batches::texts_that_come_together_share_commits(&cluster, store.clone()).await;
     batches::slots_that_may_not_be_written_are_left_out(&cluster, &*store).await;
     batches::batches_over_the_same_rooms_never_deadlock(&cluster, &*store).await;

@@ -4,11 +4,11 @@ use std::{collections::HashSet, sync::Arc};
 
 use chat_gateway::{
     model::{Content, RoomId},
-    store::{Entries, Page, Store, StoreError, StoredEvent, View},
+    store::{Entries, Page, Replay, Store, StoreError, StoredEvent, View},
 };
 use uuid::Uuid;
 
-use crate::fixtures::{group, message, say, sign_up};
+use crate::fixtures::{group, message, place, say, sign_up};
 
 pub(crate) async fn concurrent_senders_leave_no_gap(store: Arc<dyn Store>) {
     const SENDERS: i64 = 32;
@@ -24,20 +24,20 @@ pub(crate) async fn concurrent_senders_leave_no_gap(store: Arc<dyn Store>) {
                 assert!(sent.message.seq > last, "one sender's messages are in its order");
                 last = sent.message.seq;
                 assert!(!sent.duplicate);
-                assert_eq!(sent.events[0].event, StoredEvent::Message { message: sent.message.clone() });
+                assert_eq!(sent.events[0].event, StoredEvent::Message { message: sent.message.clone(), removal: 0 });
             }
         })
     });
     for sender in futures::future::join_all(senders).await {
         sender.unwrap();
     }
-    let all = store.replay(room, 0, 1000).await.unwrap();
+    let all = store.replay(room, 0, 1000).await.unwrap().messages;
     let seqs: Vec<_> = all.iter().map(|m| m.seq).collect();
     assert_eq!(seqs, (1..=SENDERS * EACH).collect::<Vec<_>>());
     assert_eq!(all.iter().map(|m| m.message_id).collect::<HashSet<_>>().len(), all.len());
     assert!(all.windows(2).all(|pair| pair[0].at <= pair[1].at), "times follow the order");
     let absent = RoomId(Uuid::now_v7());
-    assert_eq!(store.positions(&[room, absent]).await.unwrap(), [(room, SENDERS * EACH)]);
+    assert_eq!(store.positions(&[room, absent]).await.unwrap(), [place(room, SENDERS * EACH)]);
 }
 
 pub(crate) async fn a_repeat_gets_the_first_answer(store: Arc<dyn Store>) {
@@ -73,7 +73,7 @@ pub(crate) async fn only_members_send_and_read(store: Arc<dyn Store>) {
         store.history(absent, ann.id, Page::Newest, View::Texts, 10).await,
         Err(StoreError::RoomNotFound)
     ));
-    assert!(store.replay(absent, 0, 10).await.unwrap().is_empty());
+    assert_eq!(store.replay(absent, 0, 10).await.unwrap(), Replay::default());
     assert_eq!(store.history(room, ann.id, Page::Newest, View::Texts, 10).await.unwrap(), Entries::default());
     let sent = say(&*store, room, ann.id, "quotes ' \" \\ and 🙂\u{0301}").await.unwrap();
     assert_eq!((sent.message.seq, sent.message.sender_name.as_str()), (1, ann.display_name.as_str()));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     cluster::{Cluster, SLOTS},
-    fixtures::{entry, group_as, message, say, sign_up, sign_up_as},
+    fixtures::{entry, group_as, message, place, say, sign_up, sign_up_as},
     requests::request,
 };
 
@@ -228,7 +228,7 @@ pub(crate) async fn a_moved_slot_is_followed(cluster: &Cluster, store: Arc<dyn S
     let fresh = cluster.store();
     let (rooms, complete) = fresh.user_rooms(ann.id).await.unwrap();
     assert!(complete && rooms.len() == 1 && rooms[0].last_seq == 2);
-    assert_eq!(store.positions(&[room]).await.unwrap(), [(room, 2)]);
+    assert_eq!(store.positions(&[room]).await.unwrap(), [place(room, 2)]);
     let direct = say(&fresh, room, ann.id, "after the move").await.unwrap();
     assert_eq!(direct.message.seq, 3);
     let owned: Vec<u32> = store.health().await.iter().map(|s| s.slots).collect();

@@ -104,7 +104,7 @@ pub(crate) async fn a_crash_under_load_loses_and_repeats_nothing(cluster: &mut C
     }
     let mut stored = Vec::new();
     loop {
-        let page = store.replay(room, stored.len() as i64, 1000).await.unwrap();
+        let page = store.replay(room, stored.len() as i64, 1000).await.unwrap().messages;
         if page.is_empty() {
             break;
         }

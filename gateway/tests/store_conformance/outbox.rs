@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use chat_gateway::store::{OutboxKey, Store};
+use chat_gateway::store::{OutboxEvent, OutboxKey, Store, StoredEvent};
 
 use crate::fixtures::{group, say, sign_up};
 
@@ -43,7 +43,14 @@ pub(crate) async fn events_survive_their_journey_through_the_store(store: Arc<dy
     events.extend(say(&*store, room, bob.id, "in the outbox").await.unwrap().events);
     events.extend(store.remove_member(room, ann.id, bob.id, None).await.unwrap().events);
     assert_eq!(events.len(), 3);
-    let claimed = store.claim_outbox(Duration::ZERO, 10_000).await.unwrap();
+    // Which removal stands beside an entry may be a later one by then.
+    let told = |mut event: OutboxEvent| {
+        if let StoredEvent::Message { removal, .. } = &mut event.event {
+            *removal = 0;
+        }
+        event
+    };
+    let claimed: Vec<_> = store.claim_outbox(Duration::ZERO, 10_000).await.unwrap().into_iter().map(told).collect();
     let order: Vec<_> = claimed.iter().filter(|e| events.contains(e)).collect();
     assert_eq!(order, events.iter().collect::<Vec<_>>(), "the same events, oldest first");
     store.finish_outbox(&events.iter().map(|e| e.key).collect::<Vec<_>>()).await.unwrap();

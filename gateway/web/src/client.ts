@@ -32,10 +32,17 @@ interface Pending {
   repeat: boolean;
 }
 
+interface Filling {
+  to: number;
+  waiting: Message[];
+}
+
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
 const PAGE = 100;
+/** Live messages kept in memory behind a gap; more are read from the history as well. */
+const BEHIND_MAX = 1_000;
 /** Share of an access token's life that is left when it is exchanged. */
 const RENEW_AT = 0.25;
 /**
@@ -57,7 +64,7 @@ export class ChatClient extends Requests {
   #pending = new Map<number, Pending>();
   #cursors = new Map<string, number>();
   /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
-  #filling = new Map<string, { to: number; waiting: Message[] }>();
+  #filling = new Map<string, Filling>();
   #attempt = 0;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -196,7 +203,10 @@ export class ChatClient extends Requests {
       return;
     }
     if (event.type === "room_added") this.#added(event.room);
-    if (event.type === "room_removed") this.#cursors.delete(event.room);
+    if (event.type === "room_removed") {
+      this.#cursors.delete(event.room);
+      this.#filling.delete(event.room);
+    }
     if (event.type === "message") this.#message(event.message);
     else this.handlers.event(event);
   }
@@ -210,16 +220,21 @@ export class ChatClient extends Requests {
 
   #message(message: Message): void {
     const filling = this.#filling.get(message.room);
-    if (filling) {
-      filling.waiting.push(message);
-      return;
-    }
+    if (!filling) this.#deliver(message);
+    else if (filling.waiting.length < BEHIND_MAX) filling.waiting.push(message);
+    else filling.to = Math.max(filling.to, message.seq);
+  }
+
+  #deliver(message: Message): void {
     if (message.seq <= (this.#cursors.get(message.room) ?? 0)) return;
     this.#cursors.set(message.room, message.seq);
     this.handlers.event({ type: "message", message });
   }
 
-  /** Reads every entry of the log that is missing, edits and reactions too, as they would have come. */
+  /**
+   * Reads every entry of the log that is missing, edits and reactions too, as they would have come. Nothing is handed on past the gap,
+   * however long it takes to close it: the client's place in the room stays before it. It is given up only with the room or the client.
+   */
   async #fill(room: string, to: number): Promise<void> {
     const running = this.#filling.get(room);
     if (running) {
@@ -227,18 +242,33 @@ export class ChatClient extends Requests {
       running.to = Math.max(running.to, to);
       return;
     }
-    const filling = { to, waiting: [] as Message[] };
+    const filling: Filling = { to, waiting: [] };
     this.#filling.set(room, filling);
-    const found: Message[] = [];
-    for (let after = this.#cursors.get(room) ?? 0; after < filling.to; ) {
-      const from = after;
-      const page = await this.persist(() => this.history(room, { after: from, limit: PAGE, view: "log" })).catch(() => undefined);
-      if (!page || page.messages.length === 0) break;
-      found.push(...page.messages);
-      after = page.messages[page.messages.length - 1]!.seq;
+    for (let failures = 0; (this.#cursors.get(room) ?? 0) < filling.to; ) {
+      const found = await this.#missing(room);
+      if (this.ended || this.#filling.get(room) !== filling) return;
+      if (found === "left") {
+        // The gateway may have told nobody yet.
+        this.#event({ type: "room_removed", room });
+        return;
+      }
+      for (const message of found) this.#deliver(message);
+      if (found.length > 0) failures = 0;
+      else await new Promise((wake) => setTimeout(wake, Math.random() * backoff(failures++)));
+      if (this.ended || this.#filling.get(room) !== filling) return;
     }
     this.#filling.delete(room);
-    for (const message of [...found, ...filling.waiting]) this.#message(message);
+    for (const message of filling.waiting) this.#message(message);
+  }
+
+  /** The entries that come next in a room; none where they could not be had, for whatever reason but one. */
+  async #missing(room: string): Promise<Message[] | "left"> {
+    try {
+      const options = { after: this.#cursors.get(room) ?? 0, limit: PAGE, view: "log" } as const;
+      return (await this.persist(() => this.history(room, options))).messages;
+    } catch (error) {
+      return error instanceof GatewayError && error.code === "not_found" ? "left" : [];
+    }
   }
 
   #dead(): void {
@@ -274,7 +304,7 @@ export class ChatClient extends Requests {
   #again(code: number, reason: string): void {
     if (this.#closed) return;
     this.#attempt += 1;
-    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.#attempt - 1, 6));
+    const ceiling = backoff(this.#attempt - 1);
     const least = code === 4429 ? 5_000 : 0;
     this.handlers.status("offline", reason);
     clearTimeout(this.#timer);
@@ -317,4 +347,9 @@ export class ChatClient extends Requests {
       if (outcome === "fresh" && this.#socket?.readyState === WebSocket.OPEN && this.#attempt === 0) this.#connect();
     }, Math.max(after, 0));
   }
+}
+
+/** The longest wait after so many failures before this one, in milliseconds. */
+function backoff(failures: number): number {
+  return Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(failures, 6));
 }

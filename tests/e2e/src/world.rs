@@ -44,9 +44,3 @@ impl World {
         Ok(Self { client, kubeconfig })
     }
 }
-
-/// Whether the long forms of the tests are wanted (`CHATCLUSTER_LONG=1`).
-#[must_use]
-pub fn is_long() -> bool {
-    env::var("CHATCLUSTER_LONG").is_ok_and(|value| value == "1")
-}

@@ -38,7 +38,7 @@ fn down_leaves_nothing_behind_whatever_was_killed() {
     let cluster = Temporary::new(NAME, INDEX);
     let before = Footprint::of_machine(NAME);
     // Five rounds in all, eight in the long form.
-    let is_long = std::env::var("CHATCLUSTER_LONG").is_ok_and(|value| value == "1");
+    let is_long = chat_test_client::is_long();
     let victims = [Component::Kubelet, Component::Containerd, Component::Etcd, Component::KubeApiserver];
     for victim in &victims[..if is_long { 4 } else { 2 }] {
         cluster.0.up().unwrap();

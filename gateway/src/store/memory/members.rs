@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{State, now, room::RoomState};
+use super::{State, now, room::RoomState, sessions::Ending};
 use crate::{
     model::{RequestId, Role, Room, RoomId, RoomKind, User, UserId},
     store::{
         Changed, NewRoom, StoreError, StoredEvent,
         limits::MAX_MEMBERS,
         membership::{DIRECT, RoleChange, may_remove, members_of, role_change},
+        removals::Removal,
         requests::{Asked, Change, Made},
     },
 };
@@ -119,6 +120,8 @@ impl State {
         };
         let gone = found.seats.remove(index).member;
         found.version += 1;
+        found.removal = found.version;
+        let removal = Removal { room, user: member, version: found.version };
         let mut happened = vec![StoredEvent::Left { room, user: member, version: found.version }];
         let heir = found.seats.iter_mut().min_by_key(|seat| (seat.member.role != Role::Admin, seat.version));
         if gone.role == Role::Owner
@@ -129,6 +132,7 @@ impl State {
             let (user, version) = (heir.member.user, found.version);
             happened.push(StoredEvent::Role { room, user, role: Role::Owner, former_owner: None, version });
         }
+        self.endings.push(Ending::Membership(removal));
         Ok(Changed { value: (), events: happened.into_iter().map(|event| self.push(room, event)).collect() })
     }
 

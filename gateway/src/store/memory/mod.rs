@@ -21,13 +21,13 @@ use uuid::Uuid;
 
 use self::room::RoomState;
 use super::{
-    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
-    StoredEvent, View,
+    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Place, Replay, Sent, Standing,
+    Store, StoreError, StoredEvent, View,
     limits::{CLAIM_HOLD, MAX_PAGE, MAX_USER_ROOMS},
     membership::members_page,
     requests::{Asked, Change},
 };
-use crate::model::{Member, Message, RequestId, Role, Room, RoomId, RoomSummary, Seq, SessionId, User, UserId};
+use crate::model::{Member, RequestId, Role, Room, RoomId, RoomSummary, Seq, SessionId, User, UserId};
 
 /// Slots of the fake; any number does.
 const SLOTS: u32 = 1024;
@@ -48,8 +48,8 @@ struct State {
     rooms: HashMap<RoomId, RoomState>,
     outbox: BTreeMap<Uuid, OutboxRow>,
     sessions: HashMap<(UserId, SessionId), sessions::Row>,
-    /// Whose sessions were ended, in that order.
-    endings: Vec<UserId>,
+    /// What was ended, in that order.
+    endings: Vec<sessions::Ending>,
 }
 
 struct OutboxRow {
@@ -225,9 +225,10 @@ impl Store for MemoryStore {
 
     async fn send(&self, new: NewMessage) -> Result<Sent, StoreError> {
         let mut state = self.lock()?;
-        let (message, duplicate) = state.room_of(new.room, new.sender)?.send(new, now())?;
-        let room = message.room;
-        let event = || StoredEvent::Message { message: message.clone() };
+        let found = state.room_of(new.room, new.sender)?;
+        let (message, duplicate) = found.send(new, now())?;
+        let (room, removal) = (message.room, found.removal);
+        let event = || StoredEvent::Message { message: message.clone(), removal };
         let events = if duplicate { Vec::new() } else { vec![state.push(room, event())] };
         Ok(Sent { message, duplicate, events })
     }
@@ -243,16 +244,28 @@ impl Store for MemoryStore {
         Ok(self.lock()?.room_of(room, user)?.page(user, page, view, limit.clamp(1, MAX_PAGE) as usize))
     }
 
-    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError> {
+    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Replay, StoreError> {
         let state = self.lock()?;
-        let all = state.rooms.get(&room).map(|r| r.messages.as_slice()).unwrap_or_default();
+        let Some(found) = state.rooms.get(&room) else { return Ok(Replay::default()) };
         let limit = limit.clamp(1, MAX_PAGE) as usize;
-        Ok(all.iter().filter(|m| m.seq > after).take(limit).cloned().collect())
+        let messages = found.messages.iter().filter(|m| m.seq > after).take(limit).cloned().collect();
+        Ok(Replay { messages, removal: found.removal })
     }
 
-    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
+    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<Place>, StoreError> {
         let state = self.lock()?;
-        Ok(rooms.iter().filter_map(|id| Some((*id, state.rooms.get(id)?.last_seq()))).collect())
+        let place = |id: &RoomId| {
+            let room = state.rooms.get(id)?;
+            Some(Place { room: *id, last_seq: room.last_seq(), removal: room.removal })
+        };
+        Ok(rooms.iter().filter_map(place).collect())
+    }
+
+    async fn standing(&self, room: RoomId, users: &[UserId]) -> Result<Standing, StoreError> {
+        let state = self.lock()?;
+        let Some(found) = state.rooms.get(&room) else { return Ok(Standing { version: 0, members: Vec::new() }) };
+        let members = users.iter().copied().filter(|user| found.role(*user).is_some()).collect();
+        Ok(Standing { version: found.version, members })
     }
 
     async fn mark(

@@ -22,6 +22,8 @@ pub(super) struct RoomState {
     created_at: Timestamp,
     /// Counts changes of members.
     pub(super) version: i64,
+    /// The version of the newest removal.
+    pub(super) removal: i64,
     /// In the order of joining.
     pub(super) seats: Vec<Seat>,
     /// Each at its seq less one.
@@ -59,6 +61,7 @@ impl RoomState {
             title,
             created_at,
             version: 0,
+            removal: 0,
             seats: Vec::new(),
             messages: Vec::new(),
             first_bodies: HashMap::new(),
@@ -129,6 +132,7 @@ impl RoomState {
             read_seq: 0,
             delivered_seq: 0,
             created_at: self.created_at,
+            member_version: self.version,
         }
     }
 

@@ -10,12 +10,21 @@ use crate::{
     model::{SessionId, User, UserId},
     store::{
         StoreError,
+        removals::Removal,
         sessions::{
             Ended, MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore, SessionView,
             TokenHash,
         },
     },
 };
+
+/// Something that was ended.
+pub(super) enum Ending {
+    /// A session of this user.
+    Session(UserId),
+    /// A membership.
+    Membership(Removal),
+}
 
 /// One session.
 pub(super) struct Row {
@@ -33,7 +42,7 @@ impl State {
     fn end(&mut self, key: (UserId, SessionId)) -> bool {
         let ended = self.sessions.remove(&key).is_some();
         if ended {
-            self.endings.push(key.0);
+            self.endings.push(Ending::Session(key.0));
         }
         ended
     }
@@ -148,7 +157,14 @@ impl SessionStore for MemoryStore {
         let state = self.lock()?;
         let all = state.endings.len();
         let from = mark.map_or(all, |mark| usize::try_from(mark).unwrap_or(all).min(all));
-        Ok(Ended { mark: i64::try_from(all).unwrap_or(i64::MAX), users: state.endings[from..].to_vec() })
+        let mut ended = Ended { mark: i64::try_from(all).unwrap_or(i64::MAX), users: Vec::new(), removals: Vec::new() };
+        for ending in &state.endings[from..] {
+            match ending {
+                Ending::Session(user) => ended.users.push(*user),
+                Ending::Membership(removal) => ended.removals.push(*removal),
+            }
+        }
+        Ok(ended)
     }
 
     async fn change_password(&self, new: NewPassword) -> Result<bool, StoreError> {

@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// seq, sender_name, at_ms, duplicate, mentions
-pub(super) type Stored = (Seq, String, i64, bool, Vec<Uuid>);
+/// seq, sender_name, at_ms, duplicate, mentions, removal_version
+pub(super) type Stored = (Seq, String, i64, bool, Vec<Uuid>, i64);
 
 impl PostgresStore {
     pub(super) async fn insert_entry(&self, new: NewMessage) -> Result<Sent, StoreError> {
@@ -27,7 +27,7 @@ impl PostgresStore {
             (Content::Text { .. }, Some(lanes)) => lanes.store(Entry { new, slot, outbox }).await?,
             _ => Outcome::Alone(new),
         };
-        let (new, (seq, sender_name, at, duplicate, mentions)) = match outcome {
+        let (new, (seq, sender_name, at, duplicate, mentions, removal)) = match outcome {
             Outcome::Stored(new, stored) => (new, stored),
             Outcome::Refused(error) => return Err(error),
             Outcome::Alone(new) => {
@@ -39,7 +39,7 @@ impl PostgresStore {
         let message = new.stored(seq, sender_name, timestamp(at), mentions);
         let event = || OutboxEvent {
             key: OutboxKey { slot, id: outbox },
-            event: StoredEvent::Message { message: message.clone() },
+            event: StoredEvent::Message { message: message.clone(), removal },
         };
         let events = if duplicate { Vec::new() } else { vec![event()] };
         Ok(Sent { message, duplicate, events })
@@ -56,11 +56,11 @@ impl PostgresStore {
         .await
     }
 
-    /// A page; without a user no membership is checked, and an absent room is an empty page.
+    /// A page for a member.
     pub(super) async fn page(
         &self,
         room: RoomId,
-        user: Option<UserId>,
+        user: UserId,
         page: Page,
         view: View,
         limit: u32,
@@ -86,7 +86,7 @@ impl PostgresStore {
                 sqlx::query_as("select * from chat.entries($1, $2, $3, $4, $5, $6, $7)")
                     .bind(slot)
                     .bind(room.0)
-                    .bind(user.map(|user| user.0))
+                    .bind(user.0)
                     .bind(before)
                     .bind(after)
                     .bind(limit + 1)
@@ -129,7 +129,8 @@ pub(super) async fn insert_text(
 ) -> Result<Stored, sqlx::Error> {
     let mentions: Vec<Uuid> = new.content.mentions().iter().map(|user| user.0).collect();
     sqlx::query_as(
-        "select seq, sender_name, at_ms, duplicate, mentions from chat.send_message($1, $2, $3, $4, $5, $6, $7, $8)",
+        "select seq, sender_name, at_ms, duplicate, mentions, removal_version \
+         from chat.store_text($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(slot)
     .bind(new.room.0)
@@ -154,8 +155,9 @@ pub(super) async fn insert_texts(pool: &PgPool, entries: &[Entry]) -> Result<Vec
         let ids = || mentions.iter().map(|user| user.0.to_string()).collect::<Vec<_>>().join(",");
         (!mentions.is_empty()).then(|| format!("{{{}}}", ids()))
     };
-    let rows: Vec<(i64, Seq, String, i64, Vec<Uuid>)> = sqlx::query_as(
-        "select place, seq, sender_name, at_ms, mentions from chat.send_messages($1, $2, $3, $4, $5, $6, $7, $8)",
+    let rows: Vec<(i64, Seq, String, i64, Vec<Uuid>, i64)> = sqlx::query_as(
+        "select place, seq, sender_name, at_ms, mentions, removal_version \
+         from chat.store_texts($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(all(entries, |entry| entry.slot))
     .bind(all(entries, |entry| entry.new.room.0))
@@ -167,7 +169,7 @@ pub(super) async fn insert_texts(pool: &PgPool, entries: &[Entry]) -> Result<Vec
     .bind(all(entries, |entry| entry.outbox))
     .fetch_all(pool)
     .await?;
-    let stored = |(place, seq, name, at, mentions)| (place, (seq, name, at, false, mentions));
+    let stored = |(place, seq, name, at, mentions, removal)| (place, (seq, name, at, false, mentions, removal));
     Ok(rows.into_iter().map(stored).collect())
 }
 
@@ -178,8 +180,10 @@ async fn insert_change(
     new: &NewMessage,
     outbox: Uuid,
 ) -> Result<Option<Stored>, sqlx::Error> {
-    let (seq, sender_name, at, duplicate): (Option<Seq>, Option<String>, Option<i64>, bool) = sqlx::query_as(
-        "select seq, sender_name, at_ms, duplicate from chat.change_entry($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    type Row = (Option<Seq>, Option<String>, Option<i64>, bool, i64);
+    let (seq, sender_name, at, duplicate, removal): Row = sqlx::query_as(
+        "select seq, sender_name, at_ms, duplicate, removal_version \
+         from chat.store_change($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(slot)
     .bind(new.room.0)
@@ -192,6 +196,6 @@ async fn insert_change(
     .bind(i32::try_from(MAX_REACTIONS).unwrap_or(i32::MAX))
     .fetch_one(pool)
     .await?;
-    let stored = |((seq, sender_name), at)| (seq, sender_name, at, duplicate, Vec::new());
+    let stored = |((seq, sender_name), at)| (seq, sender_name, at, duplicate, Vec::new(), removal);
     Ok(seq.zip(sender_name).zip(at).map(stored))
 }

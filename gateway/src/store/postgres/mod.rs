@@ -13,6 +13,7 @@ mod members;
 mod messages;
 mod outbox;
 mod probe;
+mod replay;
 mod rooms;
 mod route;
 mod sessions;
@@ -32,10 +33,10 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
-    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
-    StoredEvent, View,
+    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Place, Replay, Sent, Standing,
+    Store, StoreError, StoredEvent, View,
 };
-use crate::model::{Member, Message, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
+use crate::model::{Member, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
 
 pub(crate) use self::failure::{AUTHENTICATION_FAILED, Cause, cause};
 
@@ -200,15 +201,19 @@ impl Store for PostgresStore {
         view: View,
         limit: u32,
     ) -> Result<Entries, StoreError> {
-        self.page(room, Some(user), page, view, limit).await
+        self.page(room, user, page, view, limit).await
     }
 
-    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError> {
-        Ok(self.page(room, None, Page::After(after), View::Log, limit).await?.messages)
+    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Replay, StoreError> {
+        self.entries_after(room, after, limit).await
     }
 
-    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
-        self.last_seqs(rooms).await
+    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<Place>, StoreError> {
+        self.places(rooms).await
+    }
+
+    async fn standing(&self, room: RoomId, users: &[UserId]) -> Result<Standing, StoreError> {
+        self.find_standing(room, users).await
     }
 
     async fn mark(

@@ -20,6 +20,7 @@ struct Row {
     created_ms: i64,
     event: Option<serde_json::Value>,
     room_id: Uuid,
+    removal_version: Option<i64>,
     #[sqlx(flatten)]
     entry: EntryRow,
 }
@@ -38,7 +39,7 @@ impl Row {
             };
         }
         let message = self.entry.message(RoomId(self.room_id))?;
-        Some(OutboxEvent { key, event: StoredEvent::Message { message } })
+        Some(OutboxEvent { key, event: StoredEvent::Message { message, removal: self.removal_version.unwrap_or(0) } })
     }
 }
 
@@ -55,7 +56,7 @@ impl PostgresStore {
             }
             let op = |pool: PgPool| async move {
                 sqlx::query_as(
-                    "select * from chat.claim_entries(make_interval(secs => $1), make_interval(secs => $2), $3)",
+                    "select * from chat.claim_events(make_interval(secs => $1), make_interval(secs => $2), $3)",
                 )
                 .bind(min_age.as_secs_f64())
                 .bind(CLAIM_HOLD.as_secs_f64())

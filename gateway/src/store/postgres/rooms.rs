@@ -17,11 +17,12 @@ use crate::{
     },
 };
 
-/// kind, title, last_seq, delivered_seq, read_seq, created_ms
-pub(super) type RoomColumns = (Option<String>, Option<String>, Option<Seq>, Option<Seq>, Option<Seq>, Option<i64>);
+/// kind, title, last_seq, delivered_seq, read_seq, created_ms, member_version
+pub(super) type RoomColumns =
+    (Option<String>, Option<String>, Option<Seq>, Option<Seq>, Option<Seq>, Option<i64>, Option<i64>);
 
 pub(super) fn room_view(id: RoomId, columns: RoomColumns) -> Option<Room> {
-    let (kind_name, title, last_seq, delivered_seq, read_seq, created) = columns;
+    let (kind_name, title, last_seq, delivered_seq, read_seq, created, member_version) = columns;
     Some(Room {
         id,
         kind: kind(&kind_name?),
@@ -30,6 +31,7 @@ pub(super) fn room_view(id: RoomId, columns: RoomColumns) -> Option<Room> {
         read_seq: read_seq?,
         delivered_seq: delivered_seq?,
         created_at: timestamp(created?),
+        member_version: member_version?,
     })
 }
 
@@ -72,6 +74,7 @@ impl PostgresStore {
             })
             .await?;
         let (kind_name, title, last_seq, delivered_seq, read_seq, created_ms, created, repeated) = row;
+        let told = created && !repeated;
         let room = Room {
             id: new.id,
             kind: kind(&kind_name),
@@ -80,12 +83,13 @@ impl PostgresStore {
             read_seq,
             delivered_seq,
             created_at: timestamp(created_ms),
+            // What was there, or was answered before, is at a version that this answer does not say.
+            member_version: if told { i64::try_from(users.len()).unwrap_or(0) } else { 0 },
         };
         let joined = |((user, id), version): ((User, Uuid), i64)| OutboxEvent {
             key: OutboxKey { slot, id },
             event: StoredEvent::Joined { room: new.id, user: user.id, name: user.name, version },
         };
-        let told = created && !repeated;
         let events = if told { users.into_iter().zip(outbox).zip(1..).map(joined).collect() } else { Vec::new() };
         Ok(Changed { value: (room, created), events })
     }
@@ -127,7 +131,7 @@ impl PostgresStore {
         if row.same == Some(false) {
             return Err(StoreError::RequestIdReused);
         }
-        let columns = (row.kind, row.title, row.last_seq, row.delivered_seq, row.read_seq, row.created_ms);
+        let columns = (row.kind, row.title, row.last_seq, row.delivered_seq, row.read_seq, row.created_ms, Some(0));
         Ok(room_view(id, columns).zip(row.created))
     }
 
@@ -136,7 +140,8 @@ impl PostgresStore {
         let columns: RoomColumns = self
             .on_slot(slot, |pool| async move {
                 sqlx::query_as(
-                    "select kind, title, last_seq, delivered_seq, read_seq, created_ms from chat.room($1, $2, $3)",
+                    "select kind, title, last_seq, delivered_seq, read_seq, created_ms, member_version \
+                     from chat.room_view($1, $2, $3)",
                 )
                 .bind(slot)
                 .bind(room.0)
@@ -175,10 +180,11 @@ impl PostgresStore {
             delivered_seq: Option<Seq>,
             read_seq: Option<Seq>,
             created_ms: Option<i64>,
+            member_version: Option<i64>,
         }
         let (rows, complete) = self
             .gather(ids, |pool, slots, ids| async move {
-                let rows: Vec<Row> = sqlx::query_as("select * from chat.rooms_of($1, $2, $3)")
+                let rows: Vec<Row> = sqlx::query_as("select * from chat.room_views($1, $2, $3)")
                     .bind(user.0)
                     .bind(slots)
                     .bind(ids)
@@ -188,7 +194,7 @@ impl PostgresStore {
             })
             .await?;
         let view = |r: Row| {
-            let columns = (r.kind, r.title, r.last_seq, r.delivered_seq, r.read_seq, r.created_ms);
+            let columns = (r.kind, r.title, r.last_seq, r.delivered_seq, r.read_seq, r.created_ms, r.member_version);
             room_view(RoomId(r.room_id), columns)
         };
         Ok((rows.into_iter().filter_map(view).collect(), complete))
@@ -214,22 +220,6 @@ impl PostgresStore {
             })
             .await?;
         Ok((rows.into_iter().filter_map(SummaryRow::summary).collect(), complete))
-    }
-
-    pub(super) async fn last_seqs(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
-        let ids: Vec<Uuid> = rooms.iter().map(|room| room.0).collect();
-        let (rows, _) = self
-            .gather(&ids, |pool, slots, ids| async move {
-                let rows: Vec<(Uuid, bool, Option<Seq>)> =
-                    sqlx::query_as("select room_id, readable, last_seq from chat.positions($1, $2)")
-                        .bind(slots)
-                        .bind(ids)
-                        .fetch_all(&pool)
-                        .await?;
-                Ok(rows.into_iter().map(|(id, readable, seq)| (id, readable, (RoomId(id), seq))).collect())
-            })
-            .await?;
-        Ok(rows.into_iter().filter_map(|(room, seq)| Some((room, seq?))).collect())
     }
 }
 
@@ -259,7 +249,9 @@ struct SummaryRow {
 impl SummaryRow {
     /// The summary, if the user is in the room.
     fn summary(self) -> Option<RoomSummary> {
-        let columns = (self.kind, self.title, self.last_seq, self.delivered_seq, self.read_seq, self.created_ms);
+        // Nobody follows a room by its summary, so the version is not asked for.
+        let columns =
+            (self.kind, self.title, self.last_seq, self.delivered_seq, self.read_seq, self.created_ms, Some(0));
         let newest = || {
             Some(Newest {
                 seq: self.newest_seq?,

@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::{PostgresStore, timestamp};
 use crate::{
-    model::{SessionId, User, UserId},
+    model::{RoomId, SessionId, User, UserId},
     store::{
         StoreError,
+        removals::Removal,
         sessions::{
             Ended, MAX_ENDED, MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore,
             SessionView,
@@ -190,16 +191,22 @@ impl SessionStore for PostgresStore {
     async fn ended_since(&self, part: usize, mark: Option<i64>) -> Result<Ended, StoreError> {
         let shard = self.shards.get(part).ok_or_else(|| StoreError::Internal(format!("there is no shard {part}")))?;
         let limit = i32::try_from(MAX_ENDED).unwrap_or(i32::MAX).saturating_add(1);
-        let (mark, users): (i64, Vec<Uuid>) = self
+        type Row = (i64, Vec<Uuid>, Vec<Uuid>, Vec<Uuid>, Vec<i64>);
+        let (mark, users, rooms, removed, versions): Row = self
             .once(shard, |pool| async move {
-                sqlx::query_as("select next, users from chat.ended_since($1, $2)")
+                sqlx::query_as("select next, users, rooms, removed, versions from chat.endings_since($1, $2)")
                     .bind(mark)
                     .bind(limit)
                     .fetch_one(&pool)
                     .await
             })
             .await?;
-        Ok(Ended { mark, users: users.into_iter().map(UserId).collect() })
+        let removal = |((room, user), version)| Removal { room: RoomId(room), user: UserId(user), version };
+        Ok(Ended {
+            mark,
+            users: users.into_iter().map(UserId).collect(),
+            removals: rooms.into_iter().zip(removed).zip(versions).map(removal).collect(),
+        })
     }
 
     async fn change_password(&self, new: NewPassword) -> Result<bool, StoreError> {

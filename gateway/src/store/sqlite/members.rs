@@ -7,7 +7,7 @@ use super::{outbox, requests, rooms};
 use crate::{
     model::{Member, RequestId, Role, RoomId, Seq, User, UserId},
     store::{
-        Changed, Marks, StoreError, StoredEvent,
+        Changed, Marks, Standing, StoreError, StoredEvent,
         limits::{MAX_MEMBERS, MAX_PAGE},
         membership::{DIRECT, RoleChange, may_remove, members_page, role_change},
         requests::{Asked, Change},
@@ -60,6 +60,13 @@ pub(super) fn page(
         Ok((member, row.get("version")?))
     })?;
     Ok(members_page(rows.collect::<Result<_, _>>()?, limit))
+}
+
+/// Which of some users are members, and at which version of the room.
+pub(super) fn standing(connection: &Connection, room: RoomId, users: &[UserId]) -> Result<Standing, StoreError> {
+    let sql = "select member_version from rooms where id = ?1";
+    let version = connection.prepare_cached(sql)?.query_row([room.0], |row| row.get(0)).optional()?.unwrap_or(0);
+    Ok(Standing { version, members: among(connection, room, users)? })
 }
 
 pub(super) struct NewMember<'a> {

@@ -64,8 +64,9 @@ pub(super) fn send(connection: &Connection, new: NewMessage) -> Result<Answer, S
         return Ok(answer);
     }
 
-    let sql = "select last_seq + 1 from rooms where id = ?1";
-    let seq: Seq = connection.prepare_cached(sql)?.query_row([new.room.0], |row| row.get(0))?;
+    let sql = "select last_seq + 1, removal_version from rooms where id = ?1";
+    let (seq, removal): (Seq, i64) =
+        connection.prepare_cached(sql)?.query_row([new.room.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let at_ms = now_ms();
     let mentions = match &new.content {
         Content::Text { reply_to, mentions, .. } => {
@@ -86,7 +87,7 @@ pub(super) fn send(connection: &Connection, new: NewMessage) -> Result<Answer, S
     connection.prepare_cached("update rooms set last_seq = ?2 where id = ?1")?.execute((new.room.0, seq))?;
     let message = new.stored(seq, sender_name, timestamp(at_ms), mentions);
     insert(connection, &message)?;
-    let event = outbox::push(connection, message.room, StoredEvent::Message { message: message.clone() })?;
+    let event = outbox::push(connection, message.room, StoredEvent::Message { message: message.clone(), removal })?;
     Ok(Ok(Sent { message, duplicate: false, events: vec![event] }))
 }
 

@@ -31,10 +31,10 @@ use rusqlite::Connection;
 
 use self::threads::{Readers, Writer};
 use super::{
-    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Sent, Store, StoreError,
-    StoredEvent, View,
+    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Place, Replay, Sent, Standing,
+    Store, StoreError, StoredEvent, View,
 };
-use crate::model::{Member, Message, RequestId, Role, Room, RoomId, RoomSummary, Seq, User, UserId};
+use crate::model::{Member, RequestId, Role, Room, RoomId, RoomSummary, Seq, User, UserId};
 
 /// Name of the only shard, in statistics and errors.
 pub const SHARD: &str = chat_gateway_config::Embedded::SHARD;
@@ -266,16 +266,23 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Vec<Message>, StoreError> {
+    async fn replay(&self, room: RoomId, after: Seq, limit: u32) -> Result<Replay, StoreError> {
         self.read(move |connection| {
-            Ok(messages::page(connection, room, None, Page::After(after), View::Log, limit)?.messages)
+            let removal = rooms::removal(connection, room)?;
+            let page = messages::page(connection, room, None, Page::After(after), View::Log, limit)?;
+            Ok(Replay { messages: page.messages, removal })
         })
         .await
     }
 
-    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
+    async fn positions(&self, rooms: &[RoomId]) -> Result<Vec<Place>, StoreError> {
         let rooms = rooms.to_vec();
         self.read(move |connection| rooms::positions(connection, &rooms)).await
+    }
+
+    async fn standing(&self, room: RoomId, users: &[UserId]) -> Result<Standing, StoreError> {
+        let users = users.to_vec();
+        self.read(move |connection| members::standing(connection, room, &users)).await
     }
 
     async fn mark(

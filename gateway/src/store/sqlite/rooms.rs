@@ -9,7 +9,7 @@ use super::{
 use crate::{
     model::{Newest, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, UserId},
     store::{
-        Changed, NewRoom, StoreError, StoredEvent,
+        Changed, NewRoom, Place, StoreError, StoredEvent,
         limits::{MAX_USER_ROOMS, PREVIEW_CHARS, UNREAD_WINDOW},
         membership::members_of,
         requests::{Asked, Change, Made},
@@ -26,6 +26,7 @@ pub(super) fn room(row: &Row<'_>) -> rusqlite::Result<Room> {
         read_seq: row.get("read_seq")?,
         delivered_seq: row.get("delivered_seq")?,
         created_at: timestamp(row.get("created_ms")?),
+        member_version: row.get("member_version")?,
     })
 }
 
@@ -42,7 +43,7 @@ pub(super) fn kind(connection: &Connection, room: RoomId) -> Result<RoomKind, St
 
 /// One room as its member sees it.
 pub(super) fn view(connection: &Connection, id: RoomId, user: UserId) -> Result<Room, StoreError> {
-    let sql = "select r.id, r.kind, r.title, r.last_seq, r.created_ms, m.read_seq, m.delivered_seq
+    let sql = "select r.id, r.kind, r.title, r.last_seq, r.created_ms, r.member_version, m.read_seq, m.delivered_seq
         from rooms r join members m on m.room_id = r.id where r.id = ?1 and m.user_id = ?2";
     let found = connection.prepare_cached(sql)?.query_row((id.0, user.0), room).optional()?;
     found.ok_or(StoreError::RoomNotFound)
@@ -50,7 +51,7 @@ pub(super) fn view(connection: &Connection, id: RoomId, user: UserId) -> Result<
 
 /// The rooms a user is in, newest first.
 pub(super) fn of_user(connection: &Connection, user: UserId) -> Result<Vec<Room>, StoreError> {
-    let sql = "select r.id, r.kind, r.title, r.last_seq, r.created_ms, m.read_seq, m.delivered_seq
+    let sql = "select r.id, r.kind, r.title, r.last_seq, r.created_ms, r.member_version, m.read_seq, m.delivered_seq
         from user_rooms u
         join members m on m.room_id = u.room_id and m.user_id = u.user_id
         join rooms r on r.id = u.room_id
@@ -75,7 +76,7 @@ pub(super) fn summaries(
     rooms: &[RoomId],
 ) -> Result<Vec<RoomSummary>, StoreError> {
     let sql =
-        "select r.id, r.kind, r.title, r.last_seq, r.created_ms, r.member_count, m.read_seq, m.delivered_seq, m.role,
+        "select r.id, r.kind, r.title, r.last_seq, r.created_ms, r.member_version, r.member_count, m.read_seq, m.delivered_seq, m.role,
             m.muted_ms
         from rooms r join members m on m.room_id = r.id where r.id = ?1 and m.user_id = ?2";
     let mut statement = connection.prepare_cached(sql)?;
@@ -132,13 +133,13 @@ fn newest(connection: &Connection, room: RoomId) -> Result<Option<Newest>, Store
     Ok(newest.optional()?)
 }
 
-/// Newest seq of those of the rooms that are there.
-pub(super) fn positions(connection: &Connection, rooms: &[RoomId]) -> Result<Vec<(RoomId, Seq)>, StoreError> {
-    let mut statement = connection.prepare_cached("select last_seq from rooms where id = ?1")?;
+/// Where those of the rooms stand that are there.
+pub(super) fn positions(connection: &Connection, rooms: &[RoomId]) -> Result<Vec<Place>, StoreError> {
+    let mut statement = connection.prepare_cached("select last_seq, removal_version from rooms where id = ?1")?;
     let mut found = Vec::new();
-    for id in rooms {
-        let seq = statement.query_row([id.0], |row| row.get(0)).optional()?;
-        found.extend(seq.map(|seq| (*id, seq)));
+    for room in rooms.iter().copied() {
+        let place = |row: &Row<'_>| Ok(Place { room, last_seq: row.get(0)?, removal: row.get(1)? });
+        found.extend(statement.query_row([room.0], place).optional()?);
     }
     Ok(found)
 }
@@ -151,9 +152,14 @@ pub(super) fn made_before(
 ) -> Result<Option<(Room, bool)>, StoreError> {
     let asked = Asked::new(request, &Change::Create(new));
     let Some(made) = requests::done_before(connection, new.id, new.creator, asked)?.flatten() else { return Ok(None) };
-    let sql =
-        "select id, kind, title, last_seq, created_ms, 0 as read_seq, 0 as delivered_seq from rooms where id = ?1";
+    let sql = "select id, kind, title, last_seq, created_ms, 0 as read_seq, 0 as delivered_seq, 0 as member_version from rooms where id = ?1";
     Ok(Some(made.answer(connection.prepare_cached(sql)?.query_row([new.id.0], room)?)))
+}
+
+/// The version of the newest removal from a room; 0 without a room.
+pub(super) fn removal(connection: &Connection, room: RoomId) -> Result<i64, StoreError> {
+    let sql = "select removal_version from rooms where id = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([room.0], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
 /// Makes a room with its first members, or finds it.

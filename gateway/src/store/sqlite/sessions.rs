@@ -7,9 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::{SqliteStore, now_ms, people, timestamp};
 use crate::{
-    model::{SessionId, User, UserId},
+    model::{RoomId, SessionId, User, UserId},
     store::{
         StoreError,
+        removals::Removal,
         sessions::{
             Ended, MAX_ENDED, MAX_SESSIONS, NewPassword, NewSession, REPEAT_WINDOW, Refresh, Refreshed, SessionStore,
             SessionView, TokenHash,
@@ -186,9 +187,17 @@ fn list(connection: &Connection, user: UserId) -> Result<Vec<SessionView>, Store
 fn endings(connection: &Connection, mark: Option<i64>) -> Result<Ended, StoreError> {
     let newest =
         connection.prepare_cached("select coalesce(max(n), 0) from endings")?.query_row([], |row| row.get(0))?;
-    let sql = "select user_id from endings where n > ?1 and n <= ?2 order by n limit ?3";
+    let sql = "select user_id, room_id, version from endings where n > ?1 and n <= ?2 order by n limit ?3";
     let mut statement = connection.prepare_cached(sql)?;
     let limit = i64::try_from(MAX_ENDED).unwrap_or(i64::MAX).saturating_add(1);
-    let rows = statement.query_map((mark.unwrap_or(newest), newest, limit), |row| Ok(UserId(row.get(0)?)))?;
-    Ok(Ended { mark: newest, users: rows.collect::<Result<_, _>>()? })
+    let mut rows = statement.query((mark.unwrap_or(newest), newest, limit))?;
+    let mut ended = Ended { mark: newest, users: Vec::new(), removals: Vec::new() };
+    while let Some(row) = rows.next()? {
+        let user = UserId(row.get(0)?);
+        match row.get(1)? {
+            Some(room) => ended.removals.push(Removal { room: RoomId(room), user, version: row.get(2)? }),
+            None => ended.users.push(user),
+        }
+    }
+    Ok(ended)
 }

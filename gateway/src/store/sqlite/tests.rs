@@ -32,7 +32,7 @@ async fn a_file_is_opened_again_with_all_it_had() {
     let sent = store.send(message(room, ann)).await.unwrap();
     drop(store);
     let store = SqliteStore::open(&file).unwrap();
-    assert_eq!(store.replay(room, 0, 10).await.unwrap(), [sent.message]);
+    assert_eq!(store.replay(room, 0, 10).await.unwrap().messages, [sent.message]);
     assert_eq!(store.claim_outbox(Duration::ZERO, 10).await.unwrap().len(), 2);
 }
 
@@ -89,7 +89,7 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date_with_what_is_in_it() {
     drop(old);
     let store = SqliteStore::open(&file).unwrap();
     let (room, ann) = (RoomId(room), UserId(ann));
-    assert_eq!(store.replay(room, 0, 10).await.unwrap()[0].body, "from before");
+    assert_eq!(store.replay(room, 0, 10).await.unwrap().messages[0].body, "from before");
     assert_eq!(store.membership(room, ann).await.unwrap(), Some(Role::Owner));
     let content = Content::Edit { target: 1, body: "changed".into() };
     let new = NewMessage { content, ..super::tests::message(room, ann) };
@@ -137,7 +137,11 @@ async fn a_full_disk_refuses_writes_and_nothing_else_and_passes() {
         assert!(acknowledged < 1_000, "the limit does not bite");
     };
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
-    assert_eq!(store.replay(room, 0, 1_000).await.unwrap().len(), acknowledged, "exactly the acknowledged ones");
+    assert_eq!(
+        store.replay(room, 0, 1_000).await.unwrap().messages.len(),
+        acknowledged,
+        "exactly the acknowledged ones"
+    );
     limit(1_000_000).await.unwrap();
     let next = store.send(message(room, ann)).await.unwrap();
     assert_eq!(next.message.seq, i64::try_from(acknowledged).unwrap() + 1, "no gap");

@@ -20,7 +20,7 @@ use chat_gateway::{
         session::Session,
     },
     embedded,
-    hub::Hub,
+    hub::{Following, Hub},
     limiter::LocalLimiter,
     model::{EntryKind, Message, MessageId, RoomId, RoomKind, SessionId, User},
     pipeline::{Pipeline, frame::Reader},
@@ -155,7 +155,7 @@ async fn accept() -> Result<()> {
     let (pipeline, hub) = pipeline(store, &stop)?;
     let session = session(0);
     hub.register(&session).await;
-    hub.follow(&session, &[(room, 0)]).await;
+    hub.follow(&session, &[Following { room, cursor: 0, member_version: 0 }]).await;
     for number in 0..ROUNDS {
         let read = stage_decode(&frame(room, number)).and_then(|mut reads| reads.pop());
         let Some(Read::Request { tag: Some(tag), request }) = read else { bail!("not a request") };

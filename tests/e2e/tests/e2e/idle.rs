@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use e2e::{ChatCluster, Namespace, World, manifest, pods::Part, world::is_long};
+use chat_test_client::is_long;
+use e2e::{ChatCluster, Namespace, World, manifest, pods::Part};
 
 use crate::shared::{READY_LIMIT, turn};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use chat_test_client::is_long;
 use e2e::{
     ChatCluster, Namespace, World,
     chat_cluster::{condition, resource, summary},
@@ -10,7 +11,6 @@ use e2e::{
     manifest,
     pods::Part,
     wait::{Seen, until},
-    world::is_long,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use chat_test_client::is_long;
 use e2e::{
     children::{CLUSTER_LABEL, title},
     pods::Part,
-    world::is_long,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, ResourceExt as _, api::DeleteParams};
