@@ -2,14 +2,19 @@
 //! inside TLS.
 
 use std::{
+    num::NonZeroU32,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
-use krafka::admin::{
-    AdminClient, CreatePartitionsOptions, CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions,
-    ListOffsetsOptions, NewTopic, OffsetSpec, TopicPartition,
+use krafka::{
+    admin::{
+        AdminClient, AlterUserScramCredentialsOptions, ConfigOp, ConfigResource, CreatePartitionsOptions,
+        CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions, IncrementalAlterConfigsOptions,
+        ListOffsetsOptions, NewTopic, OffsetSpec, ScramCredentialUpsertion, TopicPartition,
+    },
+    auth::ScramMechanism,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -67,7 +72,7 @@ pub fn format(dir: &Path, config: &str, more: &[String]) {
 
 /// What all servers of tests have in common.
 pub const COMMON: &str = "process.roles=broker,controller\n\
-    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
     inter.broker.listener.name=PLAINTEXT\n\
     controller.listener.names=CONTROLLER\n\
     auto.create.topics.enable=false\n\
@@ -112,7 +117,7 @@ impl Kafka {
         let open =
             format!("PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls}");
         let dir = self.dir.path().display();
-        let listener = |name: &str| {
+        let listener = |name| {
             format!(
                 "listener.name.{name}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"secret\" user_{STRANGER}=\"secret\";\n\
                  listener.name.{name}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
@@ -130,9 +135,8 @@ impl Kafka {
              ssl.keystore.location={dir}/server.pem\n\
              authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
              super.users=User:ANONYMOUS;User:{USER}\n\
-             {}{}",
-            listener("sasl_plaintext"),
-            listener("sasl_ssl"),
+             {}",
+            ["sasl_plaintext", "sasl_ssl", "proxied"].map(listener).concat(),
         );
         std::fs::write(self.path("server.properties"), config).unwrap();
     }
@@ -223,6 +227,34 @@ impl Kafka {
         let asked = partitions.map(|partition| (TopicPartition::new(topic, partition), OffsetSpec::Latest));
         let answers = self.admin().await.list_offsets(asked, ListOffsetsOptions::default()).await.unwrap();
         answers.into_values().map(|answer| answer.unwrap().offset).sum()
+    }
+
+    /// Sets one thing of a topic.
+    pub async fn configure_topic(&self, topic: &str, name: &str, value: &str) {
+        let topic = ConfigResource::topic(topic);
+        let change = [(topic.clone(), vec![ConfigOp::set(name, value)])];
+        let admin = self.admin().await;
+        let mut answers =
+            admin.incremental_alter_configs(change, IncrementalAlterConfigsOptions::default()).await.unwrap();
+        answers.remove(&topic).unwrap().unwrap();
+    }
+
+    /// Gives [`USER`] another password; who is connected stays so.
+    pub async fn change_password(&self, password: &str) {
+        let (salt, iterations) = (b"any salt".to_vec(), 4_096);
+        let mut salted = vec![0; 64];
+        let rounds = NonZeroU32::new(iterations).unwrap();
+        ring::pbkdf2::derive(ring::pbkdf2::PBKDF2_HMAC_SHA512, rounds, &salt, password.as_bytes(), &mut salted);
+        let change = ScramCredentialUpsertion {
+            name: USER.into(),
+            mechanism: ScramMechanism::Sha512,
+            iterations: iterations.try_into().unwrap(),
+            salt: salt.into(),
+            salted_password: salted.into(),
+        };
+        let options = AlterUserScramCredentialsOptions::default();
+        let answers = self.admin().await.alter_user_scram_credentials(Vec::new(), vec![change], options).await;
+        answers.unwrap().remove(USER).unwrap().unwrap();
     }
 
     /// Raises a topic's number of partitions.

@@ -14,8 +14,8 @@ use chat_test_client::accounts;
 use tempfile::TempDir;
 
 use super::{
-    free_port, kafka::Kafka, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis,
-    redis_cluster::RedisCluster, redis_sentinel::RedisSentinel, server::Service, write_once,
+    free_port, kafka::Kafka, memory::MemoryWatch, postgres::Postgres, process::Process, rabbitmq::RabbitMq,
+    redis::Redis, redis_cluster::RedisCluster, redis_sentinel::RedisSentinel, server::Service, write_once,
 };
 
 /// The program under test.
@@ -124,7 +124,7 @@ impl<B: BrokerService> Stage<B> {
             limits: Limits {
                 messages_per_second: 5_000,
                 message_burst: 5_000,
-                message_bytes: 8_192,
+                message_bytes: 16_384,
                 rooms_per_connection: 200,
             },
             auth: Auth {
@@ -203,12 +203,9 @@ impl Gateway {
         serde_json::from_str(&body).unwrap()
     }
 
-    /// The most memory that it ever had resident, in bytes.
-    pub fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let peak =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        peak.map(|kilobytes: u64| kilobytes * 1024).expect("the kernel tells a process' peak")
+    /// Begins to watch how much it grows.
+    pub fn watch_memory(&self) -> MemoryWatch {
+        MemoryWatch::start(&self.process)
     }
 
     /// Everything it logged.
