@@ -91,9 +91,9 @@ impl Suffers for Kafka {
     const CUT: Sign = Sign::Nothing;
     const FULL: Sign = Sign::Away;
 
-    /// It has fewer replicas to write to than it must, as when the disks of the others are full.
+    /// Over its quota it has who publishes wait, in the end for longer than a publish may take.
     async fn fill(&self, full: bool) {
-        self.configure_topic("chatcluster.test.demo", "min.insync.replicas", if full { "2" } else { "1" }).await;
+        self.set_quota(full.then_some(1_000.0)).await;
     }
 
     /// Who is connected stays so; hence the password is another one in Kafka itself.

@@ -10,8 +10,8 @@ use std::{
 use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
 use krafka::{
     admin::{
-        AdminClient, AlterUserScramCredentialsOptions, ConfigOp, ConfigResource, CreatePartitionsOptions,
-        CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions, IncrementalAlterConfigsOptions,
+        AdminClient, AlterClientQuotasOptions, AlterUserScramCredentialsOptions, ClientQuotaAlteration,
+        ClientQuotaEntity, CreatePartitionsOptions, CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions,
         ListOffsetsOptions, NewTopic, OffsetSpec, ScramCredentialUpsertion, TopicPartition,
     },
     auth::ScramMechanism,
@@ -229,14 +229,12 @@ impl Kafka {
         answers.into_values().map(|answer| answer.unwrap().offset).sum()
     }
 
-    /// Sets one thing of a topic.
-    pub async fn configure_topic(&self, topic: &str, name: &str, value: &str) {
-        let topic = ConfigResource::topic(topic);
-        let change = [(topic.clone(), vec![ConfigOp::set(name, value)])];
-        let admin = self.admin().await;
-        let mut answers =
-            admin.incremental_alter_configs(change, IncrementalAlterConfigsOptions::default()).await.unwrap();
-        answers.remove(&topic).unwrap().unwrap();
+    /// Allows [`USER`] to write so many bytes a second, or as many as it likes.
+    pub async fn set_quota(&self, bytes_per_second: Option<f64>) {
+        let user = ClientQuotaEntity([("user".to_owned(), Some(USER.to_owned()))].into());
+        let change = ClientQuotaAlteration::new(user, vec![("producer_byte_rate".into(), bytes_per_second)]);
+        let answers = self.admin().await.alter_client_quotas(vec![change], AlterClientQuotasOptions::default()).await;
+        assert!(answers.unwrap().into_values().all(|answer| answer.is_ok()));
     }
 
     /// Gives [`USER`] another password; who is connected stays so.

@@ -1,30 +1,59 @@
-//! By how much a process grows while something happens to it.
+//! How much memory a process takes for itself while something happens to it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use super::process::Process;
 
-/// A look at a process' memory; from it on the kernel notes the peak anew.
+/// What piles up does so for seconds.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// Bytes that a process has for itself, files that it has mapped apart; 0 when it has ended.
+pub fn resident(process: &Process) -> u64 {
+    anonymous(process.id())
+}
+
+/// Looks again and again at a process' memory.
 pub struct MemoryWatch {
-    pid: u32,
-    begin: u64,
+    peak: Arc<AtomicU64>,
+    looking: tokio::task::JoinHandle<()>,
 }
 
 impl MemoryWatch {
     /// Begins to watch a process that runs.
     pub fn start(process: &Process) -> Self {
-        let pid = process.id();
-        // "5" sets the peak back to what is resident now.
-        std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
-        Self { pid, begin: status(pid, "VmRSS:").expect("the kernel tells a process' memory") }
+        let (pid, peak) = (process.id(), Arc::<AtomicU64>::default());
+        let looking = tokio::spawn({
+            let peak = Arc::clone(&peak);
+            async move {
+                loop {
+                    peak.fetch_max(anonymous(pid), SeqCst);
+                    tokio::time::sleep(EVERY).await;
+                }
+            }
+        });
+        Self { peak, looking }
     }
 
-    /// By how many bytes at most the resident memory exceeded that of the beginning; `None` when the process has ended.
-    pub fn growth(&self) -> Option<u64> {
-        Some(status(self.pid, "VmHWM:")?.saturating_sub(self.begin))
+    /// The most bytes that the process was seen to have for itself.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(SeqCst)
     }
 }
 
-fn status(pid: u32, field: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB"))?;
-    Some(kilobytes.parse::<u64>().ok()? * 1024)
+impl Drop for MemoryWatch {
+    fn drop(&mut self) {
+        self.looking.abort();
+    }
+}
+
+fn anonymous(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
+    kilobytes.and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

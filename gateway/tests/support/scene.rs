@@ -9,6 +9,7 @@ use chat_test_client::{
 use uuid::Uuid;
 
 use super::{
+    memory::{MemoryWatch, resident},
     stage::{BrokerService, Gateway, Stage},
     told::Told,
 };
@@ -20,9 +21,9 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 const ROOMS: usize = 8;
 const CAROLS_ROOMS: usize = 4;
 
-/// Bytes of a short text and of a long one, which is as long as a cluster allows unless it says otherwise.
+/// Bytes of a short text, and of a long one, which a cluster must be told to allow: many bytes for little work.
 const SHORT: usize = 100;
-pub const LONG: usize = 16 * 1024;
+const LONG: usize = 40 * 1024;
 
 /// Alice and Carol, and Bob, on two gateways. Alice and Bob share all rooms, Carol is in half of them, and nobody may tell her of the others.
 pub struct Scene<B> {
@@ -34,6 +35,8 @@ pub struct Scene<B> {
     pub bob: Client,
     pub carol: Client,
     homes: Vec<Addresses>,
+    /// What the gateways took before anything was said.
+    memory: [u64; 2],
     pub rooms: Vec<Uuid>,
 }
 
@@ -95,7 +98,8 @@ impl<B: BrokerService> Scene<B> {
             }
             rooms.push(room.id);
         }
-        Self { stage, a, b, ledger, alice, bob, carol, homes: vec![alices, bobs, carols], rooms }
+        let (homes, memory) = (vec![alices, bobs, carols], [&a, &b].map(|gateway| resident(&gateway.process)));
+        Self { stage, a, b, ledger, alice, bob, carol, homes, memory, rooms }
     }
 
     /// Tells everybody where the gateways of now are; those that they knew are gone.
@@ -122,7 +126,7 @@ impl<B: BrokerService> Scene<B> {
         talk: Talk,
         trouble: impl AsyncFnOnce(&mut Stage<B>, &mut Gateway, &mut Gateway),
     ) -> Told {
-        let memory = [&self.a, &self.b].map(Gateway::watch_memory);
+        let memory = [&self.a, &self.b].map(|gateway| MemoryWatch::start(&gateway.process));
         let short = load::Load { messages: talk.short, in_flight: 8, body_bytes: SHORT, per_second: 200 };
         let long = load::Load { messages: talk.long, in_flight: 8, body_bytes: LONG, per_second: talk.pace };
         let (progress, beside) = (load::Progress::default(), load::Progress::default());
@@ -153,8 +157,7 @@ impl<B: BrokerService> Scene<B> {
             long_bytes: talk.long * LONG as u64,
             verdict,
             catch_up,
-            // One that was replaced or ended meanwhile has nothing to tell.
-            growth: memory.into_iter().filter_map(|watch| watch.growth()).max().unwrap_or(0),
+            growth: [0, 1].map(|n: usize| memory[n].peak().saturating_sub(self.memory[n])),
         };
         println!("{told}; sent in {:?}, to `sent` p50 {p50:?}, p99 {p99:?}", report.took.max(long.took));
         told

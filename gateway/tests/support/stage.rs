@@ -14,8 +14,8 @@ use chat_test_client::accounts;
 use tempfile::TempDir;
 
 use super::{
-    free_port, kafka::Kafka, memory::MemoryWatch, postgres::Postgres, process::Process, rabbitmq::RabbitMq,
-    redis::Redis, redis_cluster::RedisCluster, redis_sentinel::RedisSentinel, server::Service, write_once,
+    free_port, kafka::Kafka, postgres::Postgres, process::Process, rabbitmq::RabbitMq, redis::Redis,
+    redis_cluster::RedisCluster, redis_sentinel::RedisSentinel, server::Service, write_once,
 };
 
 /// The program under test.
@@ -124,7 +124,7 @@ impl<B: BrokerService> Stage<B> {
             limits: Limits {
                 messages_per_second: 5_000,
                 message_burst: 5_000,
-                message_bytes: 16_384,
+                message_bytes: 49_152,
                 rooms_per_connection: 200,
             },
             auth: Auth {
@@ -201,11 +201,6 @@ impl Gateway {
         let (status, body) = self.admin("/stats", Some(ADMIN_TOKEN)).await;
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
-    }
-
-    /// Begins to watch how much it grows.
-    pub fn watch_memory(&self) -> MemoryWatch {
-        MemoryWatch::start(&self.process)
     }
 
     /// Everything it logged.

@@ -16,8 +16,8 @@ pub struct Told {
     pub verdict: Verdict,
     /// From the end of the trouble and of the load until everyone had everything.
     pub catch_up: Duration,
-    /// By how many bytes the gateway that grew most grew at most.
-    pub growth: u64,
+    /// How many bytes more than before the first word each gateway took at most.
+    pub growth: [u64; 2],
 }
 
 impl fmt::Display for Told {
@@ -27,12 +27,13 @@ impl fmt::Display for Told {
         let mib = |bytes| bytes as f64 / 1024.0 / 1024.0;
         write!(
             f,
-            "{what}: {acked} acknowledged, lost {}, doubled {}, reordered {}, stray {}; everyone has all {catch_up:.1?} later; memory +{:.1} MiB, long texts {:.1} MiB",
+            "{what}: {acked} acknowledged, lost {}, doubled {}, reordered {}, stray {}; everyone has all {catch_up:.1?} later; memory +{:.1} and +{:.1} MiB, long texts {:.1} MiB",
             count(FaultKind::Lost),
             count(FaultKind::Duplicated),
             count(FaultKind::Reordered) + count(FaultKind::Gap),
             count(FaultKind::Stray),
-            mib(*growth),
+            mib(growth[0]),
+            mib(growth[1]),
             mib(*long_bytes),
         )
     }

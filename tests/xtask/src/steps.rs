@@ -17,6 +17,9 @@ const CLUSTER: (&str, u8) = ("test", 1);
 /// the time.
 const LONGEST: &[&[&str]] = &[&["services", "kafka_services"], &["broker_conformance"], &["broker_outages"]];
 
+/// Tests of one of these programs that run at once, however few processors there are: as many as `broker_outages` has brokers.
+const WAITING: u8 = 5;
+
 /// The test programs that only the long form runs.
 const LONG_ONLY: &[&str] = &["kafka_cluster"];
 
@@ -134,6 +137,7 @@ fn unit(run: &mut Run) -> Result<()> {
         for program in row {
             programs.args(["--test", program]);
         }
+        programs.args(["--", &format!("--test-threads={WAITING}")]);
         run.tell_form(&mut programs);
         beside.push(std::thread::spawn(move || shell::captured(programs)));
     }
