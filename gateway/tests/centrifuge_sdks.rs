@@ -1,5 +1,5 @@
 //! The Centrifuge clients that people use, unchanged, against a real gateway: `centrifuge` from npm and `centrifuge-go`, each in JSON and
-//! in Protobuf. The programs under `sdks/` check what they see themselves; here is what happens to them.
+//! in Protobuf, and against two of them over the same backends. The programs under `sdks/` check what they see themselves; here is what happens to them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
@@ -13,7 +13,11 @@ use std::{
 };
 
 use chat_test_client::{Account, Addresses, Client, ClientConfig, Ledger, accounts};
-use support::lone::{Lone, local, wait_ready};
+use support::{
+    lone::{Lone, local, wait_ready},
+    redis::Redis,
+    stage::Stage,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -32,34 +36,42 @@ const OWN: u64 = 20;
 const MISSED: u64 = 30;
 const LATER: u64 = 10;
 
-/// The way to the gateway, which can be cut: a client of a gateway that was killed comes back at once, and would miss nothing.
+/// The way to a gateway, as through a load balancer. It can be cut: a client of a gateway that was killed comes back at once, and would miss
+/// nothing.
 struct Wire {
     address: SocketAddr,
-    open: watch::Sender<bool>,
+    /// Where it leads; nowhere while it is cut.
+    target: watch::Sender<Option<SocketAddr>>,
 }
 
 impl Wire {
     async fn to(gateway: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, open) = (listener.local_addr().unwrap(), watch::Sender::new(true));
-        let state = open.subscribe();
+        let (address, target) = (listener.local_addr().unwrap(), watch::Sender::new(Some(gateway)));
+        let state = target.subscribe();
         tokio::spawn(async move {
             loop {
                 let (mut near, _) = listener.accept().await.unwrap();
                 let mut state = state.clone();
-                if !*state.borrow() {
-                    continue;
-                }
+                let Some(gateway) = *state.borrow() else { continue };
                 tokio::spawn(async move {
                     let Ok(mut far) = TcpStream::connect(gateway).await else { return };
                     tokio::select! {
                         _ = copy_bidirectional(&mut near, &mut far) => {}
-                        _ = state.wait_for(|open| !open) => {}
+                        _ = state.wait_for(Option::is_none) => {}
                     }
                 });
             }
         });
-        Self { address, open }
+        Self { address, target }
+    }
+
+    fn leads_to(&self, gateway: Option<SocketAddr>) {
+        self.target.send_replace(gateway);
+    }
+
+    fn url(&self) -> String {
+        format!("ws://{}/connection/websocket", self.address)
     }
 }
 
@@ -127,45 +139,43 @@ async fn account(addresses: &Addresses, name: &str) -> Account {
     accounts::enter(addresses, name, "a good password", MINUTE).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn unchanged_clients_publish_read_and_recover_after_a_kill() {
-    let dir = tempfile::tempdir().unwrap();
-    let (js, go) = (js(), go(dir.path()).await);
-    let js: Vec<&Path> = js.iter().map(PathBuf::as_path).collect();
-    let programs: [(&str, &[&Path]); 2] = [("js", &js), ("go", &[&go])];
-    let listen = local();
-    let mut gateway = Lone::start(dir.path(), listen);
-    wait_ready(gateway.admin, &gateway.log).await;
-    let wire = Wire::to(listen).await;
-    let addresses = Addresses::new(vec![listen.to_string()]);
-    let config = ClientConfig::new(account(&addresses, "ann").await, addresses.clone(), Ledger::new());
-    let ann = Client::start(config).await.unwrap();
-    let private = ann.create_room("group", "private", &[]).await.unwrap().id;
+/// A person who talks to the programs.
+async fn person(name: &str, addresses: &Addresses) -> Client {
+    let config = ClientConfig::new(account(addresses, name).await, addresses.clone(), Ledger::new());
+    Client::start(config).await.unwrap()
+}
 
-    let url = format!("ws://{}/connection/websocket", wire.address);
+/// Starts a program in each mode, each with a room of its own shared with Ann; they are live when this returns.
+async fn live(ann: &Client, addresses: &Addresses, url: &str, programs: &[(&str, &[&Path])]) -> Vec<(Sdk, Uuid)> {
+    let private = ann.create_room("group", "private", &[]).await.unwrap().id;
     let mut running: Vec<(Sdk, Uuid)> = Vec::new();
     for (language, program) in programs {
         for mode in ["json", "protobuf"] {
             let name = format!("{language}-{mode}");
-            let token = account(&addresses, &name).await.token;
+            let token = account(addresses, &name).await.token;
             let room = ann.create_room("direct", "", &[name.as_str().into()]).await.unwrap().id;
             let (channel, foreign) = (format!("room:{room}"), format!("room:{private}"));
-            running.push((Sdk::start(&name, program, &[mode, &url, &token, &channel, &foreign]), room));
+            running.push((Sdk::start(&name, program, &[mode, url, &token, &channel, &foreign]), room));
         }
     }
-    for (sdk, _) in &mut running {
+    for (sdk, room) in &mut running {
         sdk.says("live").await;
+        assert!(ann.wait_position(*room, OWN, MINUTE).await, "Ann has what the program published");
     }
+    running
+}
 
-    wire.open.send_replace(false);
-    gateway.kill_and_start();
-    wait_ready(gateway.admin, &gateway.log).await;
-    for (_, room) in &running {
+/// What the programs miss.
+async fn say_unheard(ann: &Client, running: &[(Sdk, Uuid)]) {
+    for (_, room) in running {
         for nth in 0..MISSED {
             ann.send(*room, &format!("missed {nth}")).await.unwrap();
         }
     }
-    wire.open.send_replace(true);
+}
+
+/// What they hear when they are back; they check that it is everything, in order, and come to their end.
+async fn say_more(ann: &Client, mut running: Vec<(Sdk, Uuid)>) {
     for (sdk, room) in &mut running {
         sdk.hears(&(OWN + MISSED + LATER).to_string()).await;
         for nth in 0..LATER {
@@ -176,4 +186,41 @@ async fn unchanged_clients_publish_read_and_recover_after_a_kill() {
         sdk.says("done").await;
         sdk.ends().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unchanged_clients_publish_read_and_recover_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let (js, go) = (js(), go(dir.path()).await);
+    let js: Vec<&Path> = js.iter().map(PathBuf::as_path).collect();
+    let listen = local();
+    let mut gateway = Lone::start(dir.path(), listen);
+    wait_ready(gateway.admin, &gateway.log).await;
+    let wire = Wire::to(listen).await;
+    let addresses = Addresses::new(vec![listen.to_string()]);
+    let ann = person("ann", &addresses).await;
+    let running = live(&ann, &addresses, &wire.url(), &[("js", &js), ("go", &[&go])]).await;
+    wire.leads_to(None);
+    gateway.kill_and_start();
+    wait_ready(gateway.admin, &gateway.log).await;
+    say_unheard(&ann, &running).await;
+    wire.leads_to(Some(listen));
+    say_more(&ann, running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unchanged_clients_recover_on_another_gateway_when_theirs_is_killed() {
+    let stage: Stage<Redis> = Stage::start().await;
+    let (mut a, b) = tokio::join!(stage.ready_gateway("gateway-a"), stage.ready_gateway("gateway-b"));
+    let wire = Wire::to(a.address.parse().unwrap()).await;
+    let addresses = Addresses::new(vec![b.address.clone()]);
+    let ann = person("ann", &addresses).await;
+    let js = js();
+    let js: Vec<&Path> = js.iter().map(PathBuf::as_path).collect();
+    let running = live(&ann, &addresses, &wire.url(), &[("js", &js)]).await;
+    wire.leads_to(None);
+    a.process.kill();
+    say_unheard(&ann, &running).await;
+    wire.leads_to(Some(b.address.parse().unwrap()));
+    say_more(&ann, running).await;
 }

@@ -21,6 +21,8 @@ use support::{
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Within this time the end of a session is felt on every gateway.
+const PROMISED: Duration = Duration::from_secs(2);
 const PASSWORD: &str = "a good password";
 
 async fn enter(gateway: &Gateway, name: &str) -> Account {
@@ -40,22 +42,21 @@ async fn sockets(account: &Account, gateways: &[&Gateway]) -> Vec<Socket> {
     sockets
 }
 
-/// Waits until each is closed because its session ended; the longest time since `begin`.
+/// Waits until each is closed because its session ended; fails when one is not within `limit` of `begin`. The longest time.
 async fn all_closed(what: &str, sockets: Vec<Socket>, begin: Instant, limit: Duration) -> Duration {
-    let mut longest = Duration::ZERO;
-    for mut socket in sockets {
+    let closing = sockets.into_iter().map(async |mut socket| {
         loop {
-            let left = (begin + limit).saturating_duration_since(Instant::now());
-            match tokio::time::timeout(left, socket.recv()).await.unwrap_or_else(|_| panic!("{what}: not in {limit:?}"))
-            {
+            match tokio::time::timeout(MINUTE, socket.recv()).await.unwrap_or_else(|_| panic!("{what}: not closed")) {
                 Ok(_) => {}
-                Err(SocketError::Closed { code: 4410, .. }) => break,
+                Err(SocketError::Closed { code: 4410, .. }) => return begin.elapsed(),
                 Err(other) => panic!("{what}: {other}"),
             }
         }
-        longest = longest.max(begin.elapsed());
-    }
-    println!("{what}: all connections closed after {longest:?}");
+    });
+    let times = futures::future::join_all(closing).await;
+    println!("{what}: connections closed after {times:?}");
+    let longest = times.into_iter().max().unwrap_or_default();
+    assert!(longest <= limit, "{what}: {longest:?}");
     longest
 }
 
@@ -69,7 +70,6 @@ async fn the_end_of_a_session_is_felt_on_every_gateway() {
     let stage: Stage = Stage::start().await;
     let (a, b) = tokio::join!(stage.ready_gateway("gateway-a"), stage.ready_gateway("gateway-b"));
     let both = [&a, &b];
-    let within = Duration::from_secs(10);
 
     let ann = enter(&a, "ann").await;
     let other = enter(&b, "ann").await;
@@ -77,7 +77,7 @@ async fn the_end_of_a_session_is_felt_on_every_gateway() {
     let begin = Instant::now();
     let gone = json!({ "refresh_token": ann.refresh_token });
     assert_eq!(post(&a, "/v1/sign-out", None, gone.clone()).await.0, 204);
-    all_closed("sign-out", open, begin, within).await;
+    all_closed("sign-out", open, begin, PROMISED).await;
     for socket in &mut kept {
         socket.send(&json!({ "type": "ping", "id": 1 })).await.unwrap();
         socket.recv().await.expect("another session of the same user goes on");
@@ -91,7 +91,7 @@ async fn the_end_of_a_session_is_felt_on_every_gateway() {
     let begin = Instant::now();
     let (status, _) = post(&b, "/v1/refresh", None, json!({ "refresh_token": other.refresh_token })).await;
     assert_eq!(status, 401);
-    all_closed("reuse of a refresh token", kept, begin, within).await;
+    all_closed("reuse of a refresh token", kept, begin, PROMISED).await;
     let (_, metrics) = b.admin("/metrics", None).await;
     assert!(metrics.contains("chat_gateway_refresh_tokens_reused_total 1"), "{metrics}");
 
@@ -101,29 +101,31 @@ async fn the_end_of_a_session_is_felt_on_every_gateway() {
     let begin = Instant::now();
     let change = json!({ "old_password": PASSWORD, "new_password": "another good one" });
     assert_eq!(post(&a, "/v1/password", Some(&one.token), change).await.0, 204);
-    all_closed("change of password", theirs, begin, within).await;
+    all_closed("change of password", theirs, begin, PROMISED).await;
     for socket in &mut mine {
         socket.send(&json!({ "type": "ping", "id": 1 })).await.unwrap();
         socket.recv().await.expect("the session that changed the password goes on");
     }
     let begin = Instant::now();
     assert_eq!(post(&b, "/v1/sign-out-everywhere", Some(&one.token), Value::Null).await.0, 204);
-    all_closed("sign-out everywhere", mine, begin, within).await;
+    all_closed("sign-out everywhere", mine, begin, PROMISED).await;
 
-    // Without the broker the other gateway reads it from the store, within a second where the machine has time.
+    // Without the broker the other gateway reads it from the store, which it does each second. That leaves less time to a machine that is busy,
+    // so the promise is held to the round in the middle.
     let bob = enter(&a, "bob").await;
     stage.broker.kill();
     let noticed = async || !a.stats().await.broker.available && !b.stats().await.broker.available;
     eventually("the loss of the broker shows", Duration::from_secs(30), noticed).await;
-    let mut fastest = MINUTE;
+    let mut rounds = Vec::new();
     for _ in 0..3 {
         let again = enter(&a, "bob").await;
         let open = sockets(&again, &both).await;
         let begin = Instant::now();
         assert_eq!(post(&a, "/v1/sign-out", Some(&again.token), Value::Null).await.0, 204);
-        fastest = fastest.min(all_closed("sign-out while the broker is away", open, begin, MINUTE).await);
+        rounds.push(all_closed("sign-out while the broker is away", open, begin, 5 * PROMISED).await);
     }
-    assert!(fastest < Duration::from_secs(2), "{fastest:?}");
+    rounds.sort_unstable();
+    assert!(rounds[1] <= PROMISED, "{rounds:?}");
     assert_eq!(sockets(&bob, &both).await.len(), 2, "the other session goes on");
     stage.broker.up().await;
 }

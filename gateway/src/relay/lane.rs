@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use futures::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::{finisher::Finisher, heard_by, room_of};
+use super::{finisher::Finisher, heard_by, room_of, waiting::Waiting};
 use crate::{
     broker::Key,
     hub::{Dispatch, event::Event},
@@ -28,14 +28,14 @@ pub(super) async fn run(
     services: Arc<Services>,
     dispatch: Arc<Dispatch>,
     finisher: Finisher,
-    mut inbox: mpsc::Receiver<OutboxEvent>,
+    mut inbox: mpsc::Receiver<Waiting>,
 ) {
     let carrier = Carrier { services, dispatch, finisher };
     let mut batch = Vec::with_capacity(BATCH);
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
-        let mut rooms: HashMap<RoomId, Vec<OutboxEvent>> = HashMap::new();
-        for event in batch.drain(..) {
-            rooms.entry(room_of(&event.event)).or_default().push(event);
+        let mut rooms: HashMap<RoomId, Vec<Waiting>> = HashMap::new();
+        for waiting in batch.drain(..) {
+            rooms.entry(room_of(&waiting.event.event)).or_default().push(waiting);
         }
         stream::iter(rooms).for_each_concurrent(ROOMS, |(room, events)| carrier.carry(room, events)).await;
     }
@@ -49,14 +49,15 @@ struct Carrier {
 
 impl Carrier {
     /// Carries the events of one room; after a failure the rest stays in the outbox, so that order is kept.
-    async fn carry(&self, room: RoomId, events: Vec<OutboxEvent>) {
+    async fn carry(&self, room: RoomId, events: Vec<Waiting>) {
         let mut messages = Messages::default();
-        for OutboxEvent { key, event } in events {
+        for Waiting { event: OutboxEvent { key, event }, place } in events {
             match event {
                 StoredEvent::Message { message, removal } => {
                     let bytes = message.body.len();
                     messages.bytes += bytes;
                     messages.keys.push(key);
+                    messages.places.push(place);
                     messages.events.push(Event::Message { message, removal });
                     if messages.bytes >= PUBLISH_BYTES && !self.publish_messages(room, &mut messages).await {
                         return;
@@ -75,7 +76,7 @@ impl Carrier {
     }
 
     async fn publish_messages(&self, room: RoomId, messages: &mut Messages) -> bool {
-        let Messages { keys, events, .. } = std::mem::take(messages);
+        let Messages { keys, events, places: _places, .. } = std::mem::take(messages);
         if events.is_empty() {
             return true;
         }
@@ -123,5 +124,7 @@ impl Carrier {
 struct Messages {
     keys: Vec<OutboxKey>,
     events: Vec<Event>,
+    /// Held until they were published, or failed to be.
+    places: Vec<OwnedSemaphorePermit>,
     bytes: usize,
 }

@@ -7,12 +7,13 @@ mod finisher;
 mod hints;
 mod lane;
 mod sweeper;
+mod waiting;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::waiting::Entrance;
 use crate::{
     broker::Key,
     hub::{Dispatch, event::Event},
@@ -24,9 +25,6 @@ use crate::{
 /// Lanes, each with one task. A room always takes the same lane, so its events are published in order.
 const LANES: u64 = 4;
 
-/// Events that wait in one lane; more stay in the outbox only.
-const WAITING: usize = 1_024;
-
 /// The relay of one gateway.
 pub(crate) struct Relay {
     dispatch: Arc<Dispatch>,
@@ -36,7 +34,7 @@ pub(crate) struct Relay {
 
 /// Leads to the lanes.
 #[derive(Clone)]
-struct Lanes(Arc<Vec<mpsc::Sender<OutboxEvent>>>);
+struct Lanes(Arc<Vec<Entrance>>);
 
 impl Relay {
     /// Starts the relay's tasks, which end with `stop`.
@@ -44,9 +42,9 @@ impl Relay {
         let finisher = finisher::start(Arc::clone(&services.store), stop);
         let lanes = (0..LANES)
             .map(|_| {
-                let (lane, inbox) = mpsc::channel(WAITING);
+                let (entrance, inbox) = waiting::lane();
                 spawn(stop, lane::run(Arc::clone(&services), Arc::clone(&dispatch), finisher.clone(), inbox));
-                lane
+                entrance
             })
             .collect();
         let lanes = Lanes(Arc::new(lanes));
@@ -76,7 +74,7 @@ impl Lanes {
     fn offer(&self, event: OutboxEvent) -> bool {
         let lane = room_of(&event.event).0.as_u64_pair().1 % LANES;
         // The remainder is below the number of lanes, so it fits.
-        self.0[usize::try_from(lane).unwrap_or(0)].try_send(event).is_ok()
+        self.0[usize::try_from(lane).unwrap_or(0)].offer(event)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chat_gateway::{
-    model::{Member, Message, RequestId, Role, Room, RoomId, RoomSummary, Seq, SessionId, User, UserId},
+    model::{Member, RequestId, Role, Room, RoomId, RoomSummary, Seq, SessionId, User, UserId},
     store::{
         Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Place, Replay, Sent,
         Standing, Store, StoreError, StoredEvent, View,

@@ -42,7 +42,7 @@ pub(crate) async fn every_entry_and_every_read_says_the_newest_removal(store: Ar
     let everyone = [ann.id, bob.id, eve.id, UserId(Uuid::now_v7())];
     assert_eq!(put(store, room, ann.id, Content::text("before")).await, 0);
     assert_eq!(standing(store, room, &everyone).await, Standing { version: 3, members: vec![ann.id, bob.id, eve.id] });
-    store.remove_member(room, ann.id, bob.id).await.unwrap();
+    store.remove_member(room, ann.id, bob.id, None).await.unwrap();
     assert_eq!(put(store, room, ann.id, Content::text("after")).await, 4);
     let together = (0..20).map(|_| put(store, room, eve.id, Content::text("together")));
     assert_eq!(join_all(together).await, [4; 20]);
@@ -55,15 +55,15 @@ pub(crate) async fn every_entry_and_every_read_says_the_newest_removal(store: Ar
     assert_eq!(store.replay(room, 24, 10).await.unwrap(), Replay { messages: Vec::new(), removal: 4 });
 
     // Who comes back is a member at a later version, and nobody was removed by that or by a new role.
-    let added = store.add_member(room, ann.id, bob.clone()).await.unwrap();
+    let added = store.add_member(room, ann.id, bob.clone(), None).await.unwrap();
     store.apply_membership(&added.events[0].event).await.unwrap();
-    store.set_role(room, ann.id, eve.id, chat_gateway::model::Role::Admin).await.unwrap();
+    store.set_role(room, ann.id, eve.id, chat_gateway::model::Role::Admin, None).await.unwrap();
     assert_eq!(put(store, room, bob.id, Content::text("back")).await, 4);
     assert_eq!(store.room(room, bob.id).await.unwrap().member_version, 6);
     let listed = store.user_rooms(bob.id).await.unwrap().0;
     assert_eq!(listed.iter().map(|listed| (listed.id, listed.member_version)).collect::<Vec<_>>(), [(room, 6)]);
     // The owner's departure makes two changes, and only the first removes somebody.
-    store.remove_member(room, ann.id, ann.id).await.unwrap();
+    store.remove_member(room, ann.id, ann.id, None).await.unwrap();
     assert_eq!(put(store, room, bob.id, Content::text("without ann")).await, 7);
     assert_eq!(standing(store, room, &everyone).await, Standing { version: 8, members: vec![bob.id, eve.id] });
     assert_eq!(standing(store, RoomId(Uuid::now_v7()), &everyone).await, Standing { version: 0, members: Vec::new() });
@@ -102,15 +102,15 @@ pub(crate) async fn removals_are_told_since_a_mark(store: Arc<dyn Store>) {
     news().await;
     say(&*store, room, ann.id, "nobody goes").await.unwrap();
     assert!(news().await.is_empty());
-    store.remove_member(room, ann.id, bob.id).await.unwrap();
+    store.remove_member(room, ann.id, bob.id, None).await.unwrap();
     let first = Removal { room, user: bob.id, version: 4 };
     assert_eq!(news().await, [first]);
-    store.remove_member(room, ann.id, bob.id).await.unwrap();
+    store.remove_member(room, ann.id, bob.id, None).await.unwrap();
     assert!(news().await.is_empty(), "there was nobody to remove");
-    store.add_member(room, ann.id, bob.clone()).await.unwrap();
+    store.add_member(room, ann.id, bob.clone(), None).await.unwrap();
     assert!(news().await.is_empty(), "nobody went");
-    store.remove_member(room, eve.id, eve.id).await.unwrap();
-    store.remove_member(room, ann.id, bob.id).await.unwrap();
+    store.remove_member(room, eve.id, eve.id, None).await.unwrap();
+    store.remove_member(room, ann.id, bob.id, None).await.unwrap();
     let mut both = [Removal { room, user: eve.id, version: 6 }, Removal { room, user: bob.id, version: 7 }];
     both.sort();
     assert_eq!(news().await, both);
@@ -147,7 +147,7 @@ pub(crate) async fn entries_that_waited_for_a_removal_know_of_it(cluster: &Clust
         for sent in join_all(sends).await {
             assert_eq!(beside(&sent.unwrap().events[0]), version, "round {round}");
         }
-        store.add_member(room, ann.id, bob.clone()).await.unwrap();
+        store.add_member(room, ann.id, bob.clone(), None).await.unwrap();
     }
 }
 
@@ -175,8 +175,8 @@ pub(crate) async fn only_removals_are_remembered_and_not_for_ever(cluster: &Clus
         select 3, gen_random_uuid(), gen_random_uuid(), 1, 'epoch' from generate_series(1, 50)";
     run(&mut admin, old.to_owned()).await;
     for _ in 0..10 {
-        store.remove_member(room, ann.id, bob.id).await.unwrap();
-        store.add_member(room, ann.id, bob.clone()).await.unwrap();
+        store.remove_member(room, ann.id, bob.id, None).await.unwrap();
+        store.add_member(room, ann.id, bob.clone(), None).await.unwrap();
     }
     let left: i64 =
         sqlx::query_scalar("select count(*) from chat.removals where at < clock_timestamp() - interval '1 minute'")

@@ -1,14 +1,15 @@
 //! A broker that gateways reach through [`Proxy`]s alone.
 
-use chat_gateway_config::{Broker, RabbitMq as RabbitConfig, RedisPubSub};
+use chat_gateway_config::{Broker, RabbitMq as RabbitConfig, RedisPubSub, SaslMechanism};
 
 use super::{
     free_port,
-    kafka::Kafka,
+    kafka::{self, Kafka},
     proxy::Proxy,
     rabbitmq::RabbitMq,
     redis::Redis,
     redis_cluster::{PRIMARIES, RedisCluster},
+    redis_sentinel::RedisSentinel,
     server::{Server, Service},
     stage::BrokerService,
 };
@@ -73,15 +74,20 @@ impl Proxied for Redis {
     }
 }
 
-impl Proxied for RedisCluster {
-    /// The nodes send clients to the proxies.
+/// So many ports that are free, each with a proxy before it, and the ports of those.
+async fn ports<const N: usize>() -> ([u16; N], Vec<Proxy>, [u16; N]) {
+    let (ports, announced) = ([0; N].map(|_| free_port()), [0; N].map(|_| free_port()));
+    let mut proxies = Vec::new();
+    for (port, announced) in ports.into_iter().zip(announced) {
+        proxies.push(Proxy::start(announced, port).await);
+    }
+    (ports, proxies, announced)
+}
+
+impl Proxied for RedisSentinel {
+    /// The sentinels know the servers by the proxies, and so does everybody who asks them.
     async fn proxied() -> (Self, Vec<Proxy>) {
-        let ports: Vec<u16> = (0..PRIMARIES).map(|_| free_port()).collect();
-        let mut proxies = Vec::new();
-        for port in &ports {
-            proxies.push(Proxy::start(free_port(), *port).await);
-        }
-        let announced = proxies.iter().map(Proxy::port).collect();
+        let (ports, proxies, announced) = ports().await;
         (Self::start_on(ports, announced).await, proxies)
     }
 
@@ -90,8 +96,20 @@ impl Proxied for RedisCluster {
     }
 }
 
+impl Proxied for RedisCluster {
+    /// The nodes send clients to the proxies.
+    async fn proxied() -> (Self, Vec<Proxy>) {
+        let (ports, proxies, announced) = ports::<PRIMARIES>().await;
+        (Self::start_on(ports.into(), announced.into()).await, proxies)
+    }
+
+    fn config_by(&self, _proxies: &[Proxy]) -> Broker {
+        self.config()
+    }
+}
+
 impl Proxied for Kafka {
-    /// It sends clients of one listener to the proxy.
+    /// It sends clients of one listener, which asks for credentials, to the proxy.
     async fn proxied() -> (Self, Vec<Proxy>) {
         let broker = Self::start().await;
         let (announced, port) = broker.proxied_listener();
@@ -100,7 +118,7 @@ impl Proxied for Kafka {
     }
 
     fn config_by(&self, proxies: &[Proxy]) -> Broker {
-        let mut config = Kafka::config(self);
+        let mut config = self.sasl_config(SaslMechanism::ScramSha512, kafka::USER, "secret");
         config.bootstrap_servers = vec![format!("127.0.0.1:{}", proxies[0].port())];
         Broker::Kafka(config)
     }

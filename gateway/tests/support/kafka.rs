@@ -1,12 +1,16 @@
 //! One server of Apache Kafka 4 that is broker and controller, on ports of its own: one without credentials, one with SASL, one with SASL
 //! inside TLS.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
-use krafka::admin::{
-    AdminClient, CreatePartitionsOptions, CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions,
-    ListOffsetsOptions, NewTopic, OffsetSpec, TopicPartition,
+use krafka::{
+    admin::{
+        AdminClient, AlterClientQuotasOptions, AlterUserScramCredentialsOptions, ClientQuotaAlteration,
+        ClientQuotaEntity, CreatePartitionsOptions, CreateTopicsOptions, DeleteRecordsOptions, DeleteTopicsOptions,
+        ListOffsetsOptions, NewTopic, OffsetSpec, ScramCredentialUpsertion, TopicPartition,
+    },
+    auth::ScramMechanism,
 };
 use tempfile::TempDir;
 
@@ -70,7 +74,7 @@ impl Kafka {
         let open =
             format!("PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls}");
         let dir = self.dir.path().display();
-        let listener = |name: &str| {
+        let listener = |name| {
             format!(
                 "listener.name.{name}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"secret\" user_{STRANGER}=\"secret\";\n\
                  listener.name.{name}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
@@ -88,9 +92,8 @@ impl Kafka {
              ssl.keystore.location={dir}/server.pem\n\
              authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
              super.users=User:ANONYMOUS;User:{USER}\n\
-             {}{}",
-            listener("sasl_plaintext"),
-            listener("sasl_ssl"),
+             {}",
+            ["sasl_plaintext", "sasl_ssl", "proxied"].map(listener).concat(),
         );
         std::fs::write(self.path("server.properties"), config).unwrap();
     }
@@ -171,6 +174,32 @@ impl Kafka {
         let asked = partitions.map(|partition| (TopicPartition::new(topic, partition), OffsetSpec::Latest));
         let answers = self.admin().await.list_offsets(asked, ListOffsetsOptions::default()).await.unwrap();
         answers.into_values().map(|answer| answer.unwrap().offset).sum()
+    }
+
+    /// Allows [`USER`] to write so many bytes a second, or as many as it likes.
+    pub async fn set_quota(&self, bytes_per_second: Option<f64>) {
+        let user = ClientQuotaEntity([("user".to_owned(), Some(USER.to_owned()))].into());
+        let change = ClientQuotaAlteration::new(user, vec![("producer_byte_rate".into(), bytes_per_second)]);
+        let answers = self.admin().await.alter_client_quotas(vec![change], AlterClientQuotasOptions::default()).await;
+        assert!(answers.unwrap().into_values().all(|answer| answer.is_ok()));
+    }
+
+    /// Gives [`USER`] another password; who is connected stays so.
+    pub async fn change_password(&self, password: &str) {
+        let (salt, iterations) = (b"any salt".to_vec(), 4_096);
+        let mut salted = vec![0; 64];
+        let rounds = NonZeroU32::new(iterations).unwrap();
+        ring::pbkdf2::derive(ring::pbkdf2::PBKDF2_HMAC_SHA512, rounds, &salt, password.as_bytes(), &mut salted);
+        let change = ScramCredentialUpsertion {
+            name: USER.into(),
+            mechanism: ScramMechanism::Sha512,
+            iterations: iterations.try_into().unwrap(),
+            salt: salt.into(),
+            salted_password: salted.into(),
+        };
+        let options = AlterUserScramCredentialsOptions::default();
+        let answers = self.admin().await.alter_user_scram_credentials(Vec::new(), vec![change], options).await;
+        answers.unwrap().remove(USER).unwrap().unwrap();
     }
 
     /// Raises a topic's number of partitions.

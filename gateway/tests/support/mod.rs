@@ -14,6 +14,7 @@ pub mod kafka;
 pub mod kafka_cluster;
 mod kafka_program;
 pub mod lone;
+pub mod memory;
 pub mod npm;
 mod port;
 pub mod postgres;
@@ -26,6 +27,7 @@ pub mod redis_sentinel;
 pub mod scene;
 pub mod server;
 pub mod stage;
+pub mod told;
 
 use std::{
     path::Path,
@@ -34,6 +36,11 @@ use std::{
 
 use images::{backends::Recipe, servers::ServerRoot};
 pub use port::free_port;
+
+/// Whether the long forms of the tests are wanted (`CHATCLUSTER_LONG=1`).
+pub fn is_long() -> bool {
+    std::env::var("CHATCLUSTER_LONG").is_ok_and(|value| value == "1")
+}
 
 /// Waits until something holds, and fails with its name when it does not in time.
 pub async fn eventually(what: &str, limit: Duration, mut holds: impl AsyncFnMut() -> bool) {

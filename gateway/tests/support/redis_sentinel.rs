@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 
 use super::{
@@ -23,26 +24,56 @@ pub struct RedisSentinel {
     servers: Vec<Server>,
     sentinel_ports: [u16; SENTINELS],
     ports: [u16; 2],
+    /// Where sentinels, replicas and clients are told to go, if that is not the port itself.
+    announced: [u16; 2],
     dir: TempDir,
 }
 
 impl Service for RedisSentinel {
     async fn start() -> Self {
+        let ports = [free_port(), free_port()];
+        Self::start_on(ports, ports).await
+    }
+
+    async fn up(&self) {
+        for (server, port) in self.servers.iter().zip(self.ports) {
+            if !server.runs() {
+                let file = self.path(&format!("server-{port}.conf"));
+                server.launch(redis_program().arg(file).args(redis_options(self.dir.path(), port)));
+            }
+        }
+        for server in &self.servers {
+            server.listens().await;
+        }
+    }
+
+    fn servers(&self) -> Vec<&Server> {
+        self.servers.iter().collect()
+    }
+}
+
+impl RedisSentinel {
+    /// Starts two servers on these ports, which send everybody to those others.
+    pub async fn start_on(ports: [u16; 2], announced: [u16; 2]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (ports, sentinel_ports) = ([free_port(), free_port()], [0; SENTINELS].map(|_| free_port()));
+        let sentinel_ports = [0; SENTINELS].map(|_| free_port());
         let server = |name, port: u16| Server::new(name, dir.path().join(format!("log-{port}")), vec![port]);
         let this = Self {
             sentinels: sentinel_ports.iter().map(|port| server("a sentinel", *port)).collect(),
             servers: ports.iter().map(|port| server("Redis", *port)).collect(),
             sentinel_ports,
             ports,
+            announced,
             dir,
         };
         // The first is the primary to begin with.
         for (index, port) in this.ports.iter().enumerate() {
-            let config = if index == 0 { String::new() } else { format!("replicaof 127.0.0.1 {}\n", this.ports[0]) };
+            let config = if index == 0 { String::new() } else { format!("replicaof 127.0.0.1 {}\n", announced[0]) };
             // Redis writes down here whose replica it is, so that it knows when it is started again.
-            let config = format!("{config}masterauth secret\nrepl-diskless-sync-delay 0\n");
+            let config = format!(
+                "{config}masterauth secret\nrepl-diskless-sync-delay 0\nreplica-announce-ip 127.0.0.1\nreplica-announce-port {}\n",
+                announced[index]
+            );
             std::fs::write(this.path(&format!("server-{port}.conf")), config).unwrap();
         }
         this.up().await;
@@ -52,7 +83,7 @@ impl Service for RedisSentinel {
                  sentinel monitor {SERVICE} 127.0.0.1 {} 2\nsentinel auth-pass {SERVICE} secret\n\
                  sentinel down-after-milliseconds {SERVICE} 1000\nsentinel failover-timeout {SERVICE} 4000\n",
                 this.dir.path().display(),
-                this.ports[0],
+                announced[0],
             );
             let file = this.path(&format!("sentinel-{port}.conf"));
             std::fs::write(&file, config).unwrap();
@@ -80,24 +111,6 @@ impl Service for RedisSentinel {
         this
     }
 
-    async fn up(&self) {
-        for (server, port) in self.servers.iter().zip(self.ports) {
-            if !server.runs() {
-                let file = self.path(&format!("server-{port}.conf"));
-                server.launch(redis_program().arg(file).args(redis_options(self.dir.path(), port)));
-            }
-        }
-        for server in &self.servers {
-            server.listens().await;
-        }
-    }
-
-    fn servers(&self) -> Vec<&Server> {
-        self.servers.iter().collect()
-    }
-}
-
-impl RedisSentinel {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -105,6 +118,11 @@ impl RedisSentinel {
     /// The sentinels.
     pub fn sentinels(&self) -> &[Server] {
         &self.sentinels
+    }
+
+    /// Connections to both servers, past everything that a test put before them.
+    pub async fn admins(&self) -> Vec<MultiplexedConnection> {
+        futures::future::join_all(self.ports.map(|port| admin(port, "secret"))).await
     }
 
     /// Which server says that it is the primary; waits until exactly one does.

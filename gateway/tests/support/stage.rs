@@ -124,7 +124,7 @@ impl<B: BrokerService> Stage<B> {
             limits: Limits {
                 messages_per_second: 5_000,
                 message_burst: 5_000,
-                message_bytes: 8_192,
+                message_bytes: 49_152,
                 rooms_per_connection: 200,
             },
             auth: Auth {
@@ -201,14 +201,6 @@ impl Gateway {
         let (status, body) = self.admin("/stats", Some(ADMIN_TOKEN)).await;
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
-    }
-
-    /// The most memory that it ever had resident, in bytes.
-    pub fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let peak =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        peak.map(|kilobytes: u64| kilobytes * 1024).expect("the kernel tells a process' peak")
     }
 
     /// Everything it logged.

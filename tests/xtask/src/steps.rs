@@ -29,6 +29,9 @@ const LONGEST: &[&[&str]] = &[
 /// Namespaces of the end-to-end tests with an operator of their own.
 const OTHERS: &[&str] = &["e2e-apart"];
 
+/// Tests of one of these programs that run at once, however few processors there are: as many as `broker_outages` has brokers.
+const WAITING: u8 = 5;
+
 /// The test programs that only the long form runs.
 const LONG_ONLY: &[&str] = &["kafka_cluster"];
 
@@ -183,6 +186,7 @@ fn unit(run: &mut Run) -> Result<()> {
         for program in row {
             programs.args(["--test", program]);
         }
+        programs.args(["--", &format!("--test-threads={WAITING}")]);
         run.tell_form(&mut programs);
         beside.push(std::thread::spawn(move || shell::captured(programs)));
     }

@@ -36,6 +36,11 @@ impl Ledger {
         self.lock().members.insert((client, room));
     }
 
+    /// Says that `client` is no member of `room`: whatever it hears of a message there is a leak, also when it was told to follow the room.
+    pub fn expect_stranger(&self, client: ClientId, room: Uuid) {
+        self.lock().strangers.insert((client, room));
+    }
+
     /// Judges everything so far. Call it when nothing is under way any more.
     #[must_use]
     pub fn verify(&self) -> Verdict {

@@ -18,6 +18,8 @@ pub struct Records {
     pub clients: Vec<ClientRecords>,
     /// Members from the first message on.
     pub members: HashSet<(ClientId, Uuid)>,
+    /// Who is in no way to hear of which room.
+    pub strangers: HashSet<(ClientId, Uuid)>,
     clock: u64,
 }
 

@@ -87,7 +87,9 @@ impl fmt::Display for Verdict {
             writeln!(f, "  {what:<44} {count:>20}")?;
         }
         let mut kinds: BTreeMap<FaultKind, usize> =
-            [FaultKind::Lost, FaultKind::Duplicated, FaultKind::Reordered, FaultKind::Gap].map(|kind| (kind, 0)).into();
+            [FaultKind::Lost, FaultKind::Duplicated, FaultKind::Reordered, FaultKind::Gap, FaultKind::Stray]
+                .map(|kind| (kind, 0))
+                .into();
         for fault in &self.faults {
             *kinds.entry(fault.kind).or_default() += 1;
         }

@@ -203,3 +203,16 @@ fn nothing_is_owed_after_leaving() {
     records.clients[1].log.push(received(1, 8));
     assert_eq!(kinds(&records), [FaultKind::Stray]);
 }
+
+#[test]
+fn whatever_a_stranger_hears_of_a_room_is_seen() {
+    let mut records = clean();
+    records.clients.push(ClientRecords::new("stranger", Uuid::from_u64_pair(3, 2)));
+    records.strangers.insert((ClientId(2), room()));
+    assert!(verify(&records).is_clean(), "it hears nothing and is owed nothing");
+    // A client follows a room of which it gets a message unasked.
+    records.clients[2].log.push(Entry::Opened { connection: 0, room: room(), after: 6 });
+    records.clients[2].log.push(received(0, 7));
+    let verdict = verify(&records);
+    assert_eq!((verdict.count(FaultKind::Stray), verdict.faults.len()), (2, 2), "{verdict}");
+}

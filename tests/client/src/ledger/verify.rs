@@ -31,7 +31,7 @@ pub enum FaultKind {
     Unknown,
     /// A message got a lower seq than one that had been acknowledged before it was sent.
     Overtaken,
-    /// A message of a room that the connection does not follow.
+    /// A message of a room that the connection does not follow, or that the client is no member of.
     Stray,
 }
 
@@ -106,6 +106,11 @@ impl Judge<'_> {
         let mut expected: HashMap<(u32, Uuid), u64> = HashMap::new();
         let mut on_connection: HashSet<(u32, Uuid, u64)> = HashSet::new();
         for entry in &about.log {
+            let (Entry::Opened { room, .. } | Entry::Received { room, .. } | Entry::Left { room }) = *entry;
+            if records.strangers.contains(&(client, room)) {
+                self.fault(FaultKind::Stray, format!("client {} is no member of room {room}: {entry:?}", about.name));
+                continue;
+            }
             match *entry {
                 Entry::Opened { connection, room, after } => {
                     expected.insert((connection, room), after + 1);
