@@ -102,7 +102,7 @@ async fn a_hundred_creators_on_four_gateways_make_one_room() {
     let homes: Vec<String> = gateways.iter().map(|gateway| gateway.address.clone()).collect();
     let (alice, bob) = (account(&homes, "alice").await, account(&homes, "bob").await);
     // Both of the pair, on each of the gateways.
-    let pair = |n: usize| if n / homes.len() % 2 == 0 { (&alice, "bob") } else { (&bob, "alice") };
+    let pair = |n: usize| if (n / homes.len()).is_multiple_of(2) { (&alice, "bob") } else { (&bob, "alice") };
     let (rooms, makers) =
         create(&homes, |n| pair(n).0, |n| json!({ "type": "create_room", "kind": "direct", "members": [pair(n).1] }))
             .await;

@@ -69,7 +69,12 @@ fn the_page_has_a_row_for_every_fault_and_no_empty_cell() {
     assert_eq!(head, "| fault | RabbitMQ | Kafka | Redis | Redis with sentinels | Redis Cluster |");
     for fault in Fault::ALL {
         let row = page.lines().find(|line| line.starts_with(&format!("| {} |", fault.name())));
-        let cells: Vec<&str> = row.expect(fault.name()).trim_matches('|').split('|').map(str::trim).collect();
+        let cells: Vec<&str> = row
+            .unwrap_or_else(|| panic!("no row for {}", fault.name()))
+            .trim_matches('|')
+            .split('|')
+            .map(str::trim)
+            .collect();
         assert!(cells.len() == 6 && cells.iter().all(|cell| !cell.is_empty()), "{cells:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chat_gateway::{
-    model::{RequestId, Role, RoomId, RoomKind, User, UserId},
+    model::{RequestId, Role, Room, RoomId, RoomKind, User, UserId},
     store::{NewRoom, Store, StoreError},
 };
 use futures::future::join_all;
@@ -28,6 +28,11 @@ async fn role(store: &dyn Store, room: RoomId, user: &User) -> Option<Role> {
     store.membership(room, user.id).await.unwrap()
 }
 
+/// The answer to a repeat, which says nothing about members: they may have changed since.
+fn repeated((room, created): (Room, bool)) -> (Room, bool) {
+    (Room { member_version: 0, ..room }, created)
+}
+
 pub(crate) async fn a_room_is_answered_as_it_was_made(store: Arc<dyn Store>) {
     let [ann, bob] = &people::<2>(&*store).await;
     let id = RoomId(Uuid::now_v7());
@@ -37,12 +42,13 @@ pub(crate) async fn a_room_is_answered_as_it_was_made(store: Arc<dyn Store>) {
     assert_eq!(store.made_before(&new, once.unwrap()).await.unwrap(), None);
     let made = store.create_room(new.clone(), once).await.unwrap();
     assert!(made.value.1 && made.events.len() == 2);
+    let answer = repeated(made.value);
     say(&*store, id, bob.id, "hello").await.unwrap();
     store.mark(id, ann.id, None, Some(1)).await.unwrap();
     for _ in 0..2 {
         let again = store.create_room(new.clone(), once).await.unwrap();
-        assert_eq!((&again.value, again.events.len()), (&made.value, 0), "as it was before anything was said");
-        assert_eq!(store.made_before(&new, once.unwrap()).await.unwrap().as_ref(), Some(&made.value));
+        assert_eq!((&again.value, again.events.len()), (&answer, 0), "as it was before anything was said");
+        assert_eq!(store.made_before(&new, once.unwrap()).await.unwrap().as_ref(), Some(&answer));
         // The second time she is not in it any more.
         let _ = store.remove_member(id, ann.id, ann.id, None).await;
     }
@@ -56,7 +62,7 @@ pub(crate) async fn a_room_is_answered_as_it_was_made(store: Arc<dyn Store>) {
     let found = store.create_room(theirs.clone(), once).await.unwrap();
     assert_eq!((found.value.1, found.value.0.last_seq, found.events.len()), (false, 1, 0));
     say(&*store, id, bob.id, "and on").await.unwrap();
-    assert_eq!(store.create_room(theirs.clone(), once).await.unwrap().value, found.value);
+    assert_eq!(store.create_room(theirs.clone(), once).await.unwrap().value, repeated(found.value));
     let stranger = NewRoom { creator: people::<1>(&*store).await[0].id, ..theirs };
     assert!(no_room(&store.create_room(stranger.clone(), once).await));
     assert_eq!(store.made_before(&stranger, once.unwrap()).await.unwrap(), None);
@@ -169,7 +175,8 @@ pub(crate) async fn of_many_at_once_one_does_it(store: Arc<dyn Store>) {
     };
     let made = join_all((0..16).map(|_| store.create_room(new.clone(), make))).await;
     let made: Vec<_> = made.into_iter().map(Result::unwrap).collect();
-    assert!(made.iter().all(|outcome| outcome.value == made[0].value && outcome.value.1), "all get the first answer");
+    let answers = || made.iter().map(|outcome| repeated(outcome.value.clone()));
+    assert!(answers().all(|answer| Some(&answer) == answers().next().as_ref() && answer.1), "all get the first answer");
     assert_eq!(made.iter().map(|outcome| outcome.events.len()).sum::<usize>(), 2, "one of them has something to tell");
 }
 

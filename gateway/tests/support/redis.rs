@@ -4,13 +4,15 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use images::{backends::REDIS, servers::Account};
+use redis::AsyncConnectionConfig;
 use tempfile::TempDir;
 
 use super::{
-    free_port,
+    eventually, free_port,
     server::{Server, Service},
     server_root, write_once,
 };
@@ -35,10 +37,19 @@ pub fn redis_options(dir: &Path, port: u16) -> Vec<OsString> {
     options.into_iter().map(OsString::from).chain(kept).collect()
 }
 
-/// A connection as an administrator has it, by its own way.
+/// A connection as an administrator has it, by its own way. Tried again for a while: sentinels close everybody's connections when a server gets
+/// another role, and a busy machine is slow to answer.
 pub async fn admin(port: u16, password: &str) -> redis::aio::MultiplexedConnection {
     let client = redis::Client::open(format!("redis://:{password}@127.0.0.1:{port}")).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    let patience = Some(Duration::from_secs(20));
+    let config = AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+    let mut connection = None;
+    eventually("an administrator is connected", Duration::from_secs(60), async || {
+        connection = client.get_multiplexed_async_connection_with_config(&config).await.ok();
+        connection.is_some()
+    })
+    .await;
+    connection.unwrap()
 }
 
 impl Service for Redis {

@@ -132,10 +132,13 @@ impl RedisSentinel {
             let mut primaries = Vec::new();
             for (server, port) in self.servers.iter().zip(self.ports) {
                 if server.runs() {
-                    let role: Vec<redis::Value> =
-                        redis::cmd("ROLE").query_async(&mut admin(port, "secret").await).await.unwrap();
-                    if role[0] == redis::Value::BulkString(b"master".to_vec()) {
-                        primaries.push(server);
+                    let role: Result<Vec<redis::Value>, _> =
+                        redis::cmd("ROLE").query_async(&mut admin(port, "secret").await).await;
+                    match role {
+                        Ok(role) if role[0] == redis::Value::BulkString(b"master".to_vec()) => primaries.push(server),
+                        Ok(_) => {}
+                        // It gets another role at this moment.
+                        Err(_) => return false,
                     }
                 }
             }

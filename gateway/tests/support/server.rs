@@ -10,7 +10,7 @@ use std::{
 use super::{eventually, process::Process};
 
 /// Time for a server to listen or to end, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A server's process, while there is one.
 pub struct Server {

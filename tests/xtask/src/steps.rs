@@ -103,7 +103,8 @@ pub(crate) const ALL: &[Step] = &[
         compile()?;
         // Here, and not where they are needed: minutes of compilers beside the tests would make servers miss their deadlines.
         Prerequisites::ensure()?;
-        Ok(drop(Binaries::build(&|line| println!("{line}"))?))
+        Binaries::build(&|line| println!("{line}"))?;
+        Ok(())
     }),
     Step::new("unit", "units, properties, and conformance on real servers", unit),
     Step::new("rfc6455", "the transport keeps to RFC 6455", |run| {

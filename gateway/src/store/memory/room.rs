@@ -119,7 +119,12 @@ impl RoomState {
     }
 
     pub(super) fn view(&self, id: RoomId, member: &Member) -> Room {
-        Room { read_seq: member.read_seq, delivered_seq: member.delivered_seq, ..self.seen_by_nobody(id) }
+        Room {
+            read_seq: member.read_seq,
+            delivered_seq: member.delivered_seq,
+            member_version: self.version,
+            ..self.seen_by_nobody(id)
+        }
     }
 
     /// The room without anybody's marks.
@@ -132,7 +137,7 @@ impl RoomState {
             read_seq: 0,
             delivered_seq: 0,
             created_at: self.created_at,
-            member_version: self.version,
+            member_version: 0,
         }
     }
 

@@ -75,6 +75,12 @@ impl PostgresStore {
             .await?;
         let (kind_name, title, last_seq, delivered_seq, read_seq, created_ms, created, repeated) = row;
         let told = created && !repeated;
+        let member_version = match (told, repeated) {
+            (true, _) => i64::try_from(users.len()).unwrap_or(0),
+            (false, true) => 0,
+            // It was there, at a version that this answer does not say.
+            (false, false) => self.find_room(new.id, new.creator).await?.member_version,
+        };
         let room = Room {
             id: new.id,
             kind: kind(&kind_name),
@@ -83,8 +89,7 @@ impl PostgresStore {
             read_seq,
             delivered_seq,
             created_at: timestamp(created_ms),
-            // What was there, or was answered before, is at a version that this answer does not say.
-            member_version: if told { i64::try_from(users.len()).unwrap_or(0) } else { 0 },
+            member_version,
         };
         let joined = |((user, id), version): ((User, Uuid), i64)| OutboxEvent {
             key: OutboxKey { slot, id },
