@@ -130,9 +130,10 @@ fn compile() -> Result<()> {
     shell::run(shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet"]))
 }
 
-/// In a cargo profile, and so a folder, of its own: no other step waits for its lock on the folder.
+/// In a cargo profile, and so a folder, of its own: no other step waits for its lock on the folder. It takes what others leave of the processors,
+/// or servers that tests watch beside it would be late.
 fn clippy() -> Result<()> {
-    shell::run(shell::cargo(&[
+    shell::run(shell::politely(&shell::cargo(&[
         "clippy",
         "--profile",
         "lint",
@@ -143,7 +144,7 @@ fn clippy() -> Result<()> {
         "--",
         "--deny",
         "warnings",
-    ]))
+    ])))
 }
 
 /// Runs a test runner, adds up what it reports, and lets the tests know whether the long forms are wanted.

@@ -27,15 +27,16 @@ async fn b9_a_quickstart_is_ready_within_two_minutes_and_then_nothing_is_written
     tokio::time::sleep(SETTLE).await;
     let writes = || cluster.world.operator_writes(&namespace.name);
     let (versions, before) = (cluster.versions().await?, writes().await?);
-    let generation = cluster.get().await?.metadata.generation;
+    let calm = cluster.get().await?;
     let idle = Duration::from_secs(if is_long() { 600 } else { 120 });
     println!("idle for {} s, {} objects watched, {before} writes so far", idle.as_secs(), versions.len());
     tokio::time::sleep(idle).await;
     let after = cluster.versions().await?;
+    let now = cluster.get().await?;
     // The operator writes neither the status nor the replicas of workloads; their controllers do, and not while idle.
-    assert_eq!(versions, after, "something was written");
+    assert_eq!(versions, after, "something was written: from {:#} to {:#}", calm.data["status"], now.data["status"]);
     // Exact on purpose: a counter is whole.
     assert!((writes().await? - before).abs() < 0.5, "the operator counted a write");
-    assert_eq!(cluster.get().await?.metadata.generation, generation);
+    assert_eq!(now.metadata.generation, calm.metadata.generation);
     namespace.discard().await
 }
