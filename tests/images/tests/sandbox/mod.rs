@@ -40,7 +40,7 @@ pub(crate) fn run(image: &BuiltImage, environment: &[&str], writable: &[&str], s
     fs::write(root.path().join("secrets/user"), "chat\n").unwrap();
     fs::write(root.path().join("secrets/password"), "a-secret\n").unwrap();
     let output = Command::new("timeout")
-        .args(["--signal=KILL", "120", "unshare", "--net", "--pid", "--mount", "--fork", "--kill-child"])
+        .args(["--signal=KILL", "480", "unshare", "--net", "--pid", "--mount", "--fork", "--kill-child"])
         .args(["/bin/sh", "-euc", ENTER, "enter"])
         .arg(root.path())
         .arg(script)
