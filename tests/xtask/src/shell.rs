@@ -81,16 +81,3 @@ fn show(command: &Command) -> String {
     words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
     words.join(" ")
 }
-
-/// The same command with the lowest priority, in the workspace's root.
-pub(crate) fn politely(wanted: &Command) -> Command {
-    let mut polite = command("nice", &["-n", "19"]);
-    polite.arg(wanted.get_program()).args(wanted.get_args());
-    for (name, value) in wanted.get_envs() {
-        match value {
-            Some(value) => polite.env(name, value),
-            None => polite.env_remove(name),
-        };
-    }
-    polite
-}

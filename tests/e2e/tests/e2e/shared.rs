@@ -19,8 +19,8 @@ pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(180);
 /// Held by the test that uses the shared cluster.
 static SHARED: Mutex<()> = Mutex::const_new(());
 
-/// Held by tests with a cluster of their own: more than three starting at once would starve each other on a small machine.
-static OWN: Semaphore = Semaphore::const_new(3);
+/// Held by tests with a cluster of their own: more than two starting at once would starve each other on a small machine.
+static OWN: Semaphore = Semaphore::const_new(2);
 
 /// A ChatCluster and the right to use it, which ends when this is dropped.
 pub(crate) struct Held<T> {
@@ -47,7 +47,7 @@ pub(crate) async fn shared() -> Result<Held<MutexGuard<'static, ()>>> {
     Ok(Held { cluster, _turn: turn })
 }
 
-/// The right to start a cluster; waits until fewer than three tests have one.
+/// The right to start a cluster; waits until fewer than two tests have one.
 pub(crate) async fn turn() -> Result<SemaphorePermit<'static>> {
     Ok(OWN.acquire().await?)
 }

@@ -181,7 +181,7 @@ async fn f_gateways_are_rolled_out() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn g_the_broker_is_changed_and_changed_back() -> Result<()> {
+async fn long_g_the_broker_is_changed_and_changed_back() -> Result<()> {
     let headline = "RabbitMQ replaced by Redis Pub/Sub, by Kafka, which goes and comes, and back";
     let verdict = under_load(headline, LONG, |cluster| async move {
         // Java takes a few seconds to start; meanwhile Redis takes over.

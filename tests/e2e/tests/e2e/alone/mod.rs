@@ -2,9 +2,13 @@
 //! they push as much load as the machine bears. `cargo xtask test` runs them one after the other, when no other test runs.
 
 mod backends_away;
+mod external_backends;
 mod faults;
+mod kafka;
 mod load;
+mod namespaced;
 mod operator_away;
+mod paused;
 mod times;
 mod two_operators;
 
