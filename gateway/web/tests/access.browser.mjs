@@ -88,6 +88,8 @@ browserTest("people see where they are signed in, sign out elsewhere and change 
   await here.keyboard.press("Enter");
   await here.locator("#account-said", { hasText: "signed out" }).waitFor();
   await third.locator("#sign-in-error", { hasText: "session has ended" }).waitFor();
+  // The list is read anew after the word of it.
+  await rows.nth(2).waitFor({ state: "detached" });
   assert.equal(await rows.count(), 2);
   assert.ok(await here.evaluate(() => document.activeElement?.id === "sign-in-list"), "the focus stays in the dialog");
 
@@ -101,6 +103,7 @@ browserTest("people see where they are signed in, sign out elsewhere and change 
   await here.keyboard.press("Enter");
   await here.locator("#account-said", { hasText: "password is changed" }).waitFor();
   await there.locator("#sign-in-error", { hasText: "session has ended" }).waitFor();
+  await rows.nth(1).waitFor({ state: "detached" });
   assert.equal(await rows.count(), 1);
   await here.keyboard.press("Escape");
   await enter(there, "correct horse battery");
