@@ -12,21 +12,14 @@ use anyhow::{Context as _, Result};
 use crate::{shell, steps::Step, summary::Counts};
 
 /// The steps that are under way beside another one, by name.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Guests(BTreeMap<&'static str, Guest>);
 
 /// One of them.
-#[derive(Debug)]
-pub(crate) enum Guest {
-    /// Under way, or waiting for those before it.
-    Running(Receiver<Result<Ended>>),
-    /// At its end, which nobody was told of yet.
-    Ended(Result<Ended>),
-}
+pub(crate) struct Guest(Receiver<Result<Ended>>);
 
 /// What became of it.
-#[derive(Debug)]
-pub(crate) struct Ended {
+struct Ended {
     printed: String,
     outcome: Result<()>,
     took: Duration,
@@ -47,7 +40,7 @@ impl Guests {
             }
             println!("beside this one: {}: {}", step.name, step.what);
             let (ended, outcome) = mpsc::channel();
-            self.0.insert(step.name, Guest::Running(outcome));
+            self.0.insert(step.name, Guest(outcome));
             queue.push((command, ended));
         }
         std::thread::spawn(move || {
@@ -59,24 +52,10 @@ impl Guests {
         Ok(())
     }
 
-    /// Waits until none is under way: for tests that need the machine for themselves.
-    pub(crate) fn wait(&mut self) {
-        for (name, guest) in &mut self.0 {
-            if let Guest::Running(outcome) = guest {
-                println!("waiting for the end of {name}, which runs beside this");
-                *guest = Guest::Ended(ended(outcome));
-            }
-        }
-    }
-
     /// The guest of that name, if it was started.
     pub(crate) fn take(&mut self, name: &str) -> Option<Guest> {
         self.0.remove(name)
     }
-}
-
-fn ended(outcome: &Receiver<Result<Ended>>) -> Result<Ended> {
-    outcome.recv().context("the thread that runs the steps beside others panicked").flatten()
 }
 
 fn run(command: Command) -> Result<Ended> {
@@ -88,11 +67,7 @@ fn run(command: Command) -> Result<Ended> {
 impl Guest {
     /// Waits for its end, prints what it said and counts the tests that it ran; its outcome, and a note on its real duration.
     pub(crate) fn report(self, counts: &mut Counts) -> (Result<()>, String) {
-        let outcome = match self {
-            Self::Running(outcome) => ended(&outcome),
-            Self::Ended(outcome) => outcome,
-        };
-        match outcome {
+        match self.0.recv().context("the thread that runs the steps beside others panicked").flatten() {
             Ok(Ended { printed, outcome, took }) => {
                 for line in printed.lines() {
                     println!("{line}");

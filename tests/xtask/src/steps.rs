@@ -11,9 +11,7 @@ use crate::{
     bench::Instructions,
     cluster, codegen,
     demo::Demo,
-    deny, diagnosis, docs, evolution,
-    guests::Guests,
-    http_api, install, kafka, packages, paths, rfc6455, shell,
+    deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rfc6455, shell,
     summary::Counts,
 };
 
@@ -44,8 +42,6 @@ pub(crate) struct Run {
     pub(crate) e2e: E2e,
     /// What the test runners reported so far.
     pub(crate) counts: Counts,
-    /// The steps that run beside the present one.
-    pub(crate) guests: Guests,
 }
 
 /// What end-to-end tests run, and on which cluster.
@@ -294,9 +290,6 @@ fn e2e(run: &mut Run) -> Result<()> {
             Some(_) => &all[..1],
         };
         for &(threads, choice) in chosen {
-            if threads == 1 {
-                run.guests.wait();
-            }
             let mut command = ignored_tests(&["e2e"], threads);
             command
                 .args(choice)

@@ -5,7 +5,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::steps::{self, E2e, Run, Step};
+use crate::{
+    guests::Guests,
+    steps::{self, E2e, Run, Step},
+};
 
 /// Runs every check and every test.
 #[derive(Debug, Args)]
@@ -41,13 +44,14 @@ impl Test {
             .collect();
         let started = Instant::now();
         let mut run = Run { long: self.long, e2e: self.e2e, ..Run::default() };
+        let mut guests = Guests::default();
         let mut rows = Vec::new();
         let mut failures = 0;
         for (at, step) in chosen.iter().enumerate() {
             println!("\n== {}/{} {}: {}", at + 1, chosen.len(), step.name, step.what);
             let begun = Instant::now();
-            run.guests.invite(step, &chosen, self.long)?;
-            let (outcome, note) = match run.guests.take(step.name) {
+            guests.invite(step, &chosen, self.long)?;
+            let (outcome, note) = match guests.take(step.name) {
                 Some(guest) => guest.report(&mut run.counts),
                 None => ((step.run)(&mut run), String::new()),
             };
