@@ -37,7 +37,7 @@ impl End {
 
     async fn next(&mut self) -> (Key, String) {
         let delivery =
-            timeout(Duration::from_secs(10), self.deliveries.recv()).await.expect("a delivery within 10 s").unwrap();
+            timeout(Duration::from_secs(30), self.deliveries.recv()).await.expect("a delivery within 30 s").unwrap();
         (delivery.key, String::from_utf8(delivery.body.to_vec()).unwrap())
     }
 

@@ -298,7 +298,7 @@ async fn a_reader_that_redis_cuts_off_for_its_slowness_catches_up(server: &Redis
     slow.broker.bind(room(6)).await.unwrap();
     let before = slow.epoch();
     proxy.pace(Way::ToGateway, Some(0));
-    let body = Bytes::from(vec![b'x'; 8_000]);
+    let body = Bytes::from(vec![b'x'; 32_000]);
     let start = Instant::now();
     // The kernel's buffers fill up first.
     while !server.servers()[0].log().contains("output buffer limits") {

@@ -54,7 +54,7 @@ impl Fault {
     pub(crate) fn talk(self) -> Talk {
         match self {
             Self::Frozen | Self::Slow if is_long() => Talk { short: 300, long: 3_000, pace: 100 },
-            Self::Frozen | Self::Slow => Talk { short: 300, long: 1_000, pace: 200 },
+            Self::Frozen | Self::Slow => Talk { short: 300, long: 400, pace: 100 },
             // Redis counts what waits for a reader, and that must be more than one packet.
             Self::Full => Talk { short: 300, long: 100, pace: 50 },
             _ => Talk::short(300),

@@ -13,7 +13,8 @@ use crate::{
     },
 };
 
-/// By how much a gateway may grow, whatever is said: what it passes on at the time, and what it reads from the store for who is behind.
+/// By how much a gateway may grow, whatever is said: what it passes on at the time, and what it reads from the store for who is behind. Only what is
+/// more than this, in the long form, can show that it holds.
 const GROWTH: u64 = 64 * 1024 * 1024;
 
 /// See the module's documentation.
@@ -45,7 +46,9 @@ impl<B: Suffers> Table<B> {
     ) {
         let row = format!("{}, {what}", B::NAME);
         let told = self.scene.talk(&row, talk, async |stage, a, b| trouble(&stage.broker, [&*a, &*b]).await).await;
-        assert!(told.growth.iter().all(|growth| *growth < GROWTH), "{told}");
+        if told.long_bytes > GROWTH {
+            assert!(told.growth.iter().all(|growth| *growth < GROWTH), "{told}");
+        }
         self.rows.push(told);
     }
 

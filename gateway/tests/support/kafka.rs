@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::{
     authority::write_certificates,
     free_port,
-    kafka_program::{COMMON, format, java},
+    kafka_program::{COMMON, format, server},
     server::{Server, Service},
     write_once,
 };
@@ -53,8 +53,7 @@ impl Service for Kafka {
 
     /// On the data that is there.
     async fn up(&self) {
-        let mut command = java(self.dir.path());
-        command.args(["kafka.Kafka", "server.properties"]);
+        let mut command = server(self.dir.path(), "server.properties");
         self.server.launch(&mut command);
         self.server.listens().await;
     }

@@ -1,13 +1,11 @@
 //! Three servers of Apache Kafka 4 that keep every partition three times, each broker and controller.
 
-use std::process::Command;
-
 use chat_gateway_config::{Kafka as Config, SecurityProtocol};
 use tempfile::TempDir;
 
 use super::{
     free_port,
-    kafka_program::{COMMON, format, java},
+    kafka_program::{COMMON, format, server},
     server::Server,
 };
 
@@ -60,8 +58,7 @@ impl KafkaCluster {
     }
 
     fn launch(&self, node: usize) {
-        let mut command: Command = java(self.dir.path());
-        command.args(["kafka.Kafka", &format!("server-{node}.properties")]);
+        let mut command = server(self.dir.path(), &format!("server-{node}.properties"));
         self.servers[node].launch(&mut command);
     }
 

@@ -1,30 +1,43 @@
 //! The program Apache Kafka 4: Java with the cached jars, storage, and what the servers of all tests have in common.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-/// The jars, as a class path.
-fn jars() -> String {
+/// Where the jars are.
+fn folder() -> PathBuf {
     let folder = images::cache_dir().join("kafka");
     let there = std::fs::read_to_string(folder.join("pom.xml")).unwrap_or_default();
     assert!(
         there == include_str!("../../../tests/kafka/pom.xml"),
         "Apache Kafka of the version in tests/kafka/pom.xml is needed: cargo xtask kafka"
     );
-    format!("{}/*", folder.display())
+    folder
 }
 
-/// Java with Kafka's classes, in this folder.
-pub fn java(dir: &Path) -> Command {
+/// Kafka's server with this configuration file, in this folder.
+pub fn server(dir: &Path, config: &str) -> Command {
+    let mut command = java(dir, "server.jsa");
+    command.args(["kafka.Kafka", config]);
+    command
+}
+
+/// Java with Kafka's classes, most of them out of an archive beside the jars.
+fn java(dir: &Path, archive: &str) -> Command {
+    let folder = folder();
     let mut command = Command::new("java");
     // Little memory, one thread for garbage, and the quick compiler only: a server that lives for a minute.
     command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &jars()]).current_dir(dir);
+    command.arg(format!("-XX:SharedArchiveFile={}", folder.join(archive).display()));
+    let jars = format!("{}/*", folder.display());
+    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &jars]).current_dir(dir);
     command
 }
 
 /// Makes the storage of a server with this configuration file.
 pub fn format(dir: &Path, config: &str, more: &[String]) {
-    let mut command = java(dir);
+    let mut command = java(dir, "format.jsa");
     command.args(["kafka.tools.StorageTool", "format", "--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ", "--config", config]);
     command.args(more);
     let formatted =

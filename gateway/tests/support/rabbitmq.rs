@@ -56,7 +56,7 @@ impl Service for RabbitMq {
             .env("RABBITMQ_LOG_BASE", self.path("log"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.path("plugins"))
             .env("RABBITMQ_PID_FILE", self.path("pid"))
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +sbwt none");
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none");
         self.server.launch(&mut command);
         self.server.listens().await;
     }

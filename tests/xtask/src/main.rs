@@ -14,6 +14,7 @@ mod guests;
 mod http_api;
 mod install;
 mod kafka;
+mod kafka_archives;
 mod packages;
 mod paths;
 mod rfc6455;

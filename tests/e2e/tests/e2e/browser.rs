@@ -3,13 +3,21 @@
 use std::{path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::{ChatCluster, Namespace, World, manifest, pods::Part};
 
-use crate::shared::shared;
+use crate::shared::{SETTLE_LIMIT, turn};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn two_tabs_on_two_gateways_chat_from_sign_up_to_read_tick() -> Result<()> {
-    let cluster = shared().await?;
+    // Of its own: it takes minutes, and all tests of the shared one would wait for their turn.
+    let turn = turn().await?;
+    let world = World::connect().await?;
+    let namespace = Namespace::fresh(&world, "e2e-browser").await?;
+    let cluster = ChatCluster::apply(&world, &namespace.name, &manifest::for_load()?).await?;
+    cluster.wait_ready(SETTLE_LIMIT).await?;
+    cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
+    drop(turn);
     let addresses = cluster.gateway_addresses().await?;
     ensure!(addresses.len() >= 2, "two ready gateways are needed, there are {}", addresses.len());
     let urls: Vec<String> = addresses.iter().take(2).map(|address| format!("http://{address}")).collect();
@@ -33,5 +41,5 @@ async fn two_tabs_on_two_gateways_chat_from_sign_up_to_read_tick() -> Result<()>
     let picture = artifacts.join("chat.png");
     ensure!(picture.metadata().is_ok_and(|file| file.len() > 10_000), "no screenshot at {}", picture.display());
     println!("screenshots are in {}", artifacts.display());
-    Ok(())
+    namespace.discard().await
 }

@@ -11,7 +11,7 @@ use e2e::{ChatCluster, Crowd};
 
 use crate::shared::SETTLE_LIMIT;
 
-/// Breaks something when a quarter of the load is acknowledged, and judges when all of it is and the cluster is well again.
+/// Breaks something when a quarter of the load is acknowledged; what breaks it sees how far the load is. Judges when all of it is and the cluster is well again.
 ///
 /// # Errors
 /// A message is not acknowledged or does not arrive, what breaks cannot be broken, or the cluster does not get well.
@@ -23,7 +23,7 @@ pub(crate) async fn under_load<F, R>(
     break_it: F,
 ) -> Result<Verdict>
 where
-    F: FnOnce(ChatCluster) -> R,
+    F: FnOnce(ChatCluster, Progress) -> R,
     R: Future<Output = Result<()>>,
 {
     let crowd = Crowd::gather(cluster, rooms).await?;
@@ -31,7 +31,7 @@ where
     let trouble = async {
         progress.reach(load.messages / 4).await;
         let broken = tokio::time::Instant::now();
-        break_it(cluster.clone()).await?;
+        break_it(cluster.clone(), progress.clone()).await?;
         let acked = progress.acked();
         println!("{headline}: broken and back after {:.1} s, at {acked} messages", broken.elapsed().as_secs_f64());
         Ok::<_, anyhow::Error>(())

@@ -1,9 +1,9 @@
-//! The same load while a part of the system dies: nothing that was acknowledged is lost, duplicated or reordered.
+//! The same load while parts of the system die: nothing that was acknowledged is lost, duplicated or reordered.
 //! Tests named `long_` are variants for `cargo xtask test --long`.
 
 use std::{future::Future, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use chat_test_client::{Verdict, load::Load};
 use e2e::{
     ChatCluster,
@@ -37,7 +37,29 @@ where
     R: Future<Output = Result<()>>,
 {
     let load = Load { messages, in_flight: 64, body_bytes: 200, per_second: PER_SECOND };
-    crate::under_load::under_load(&*shared().await?, 50, load, headline, break_it).await
+    crate::under_load::under_load(&*shared().await?, 50, load, headline, |cluster, _| break_it(cluster)).await
+}
+
+/// The full load while something breaks, and when that is over and six tenths of the load are acknowledged, something else.
+async fn under_two_troubles<A, B>(
+    headline: &str,
+    first: impl FnOnce(ChatCluster) -> A,
+    second: impl FnOnce(ChatCluster) -> B,
+) -> Result<Verdict>
+where
+    A: Future<Output = Result<()>>,
+    B: Future<Output = Result<()>>,
+{
+    let load = Load { messages: FULL, in_flight: 64, body_bytes: 200, per_second: PER_SECOND };
+    crate::under_load::under_load(&*shared().await?, 50, load, headline, |cluster, progress| async move {
+        first(cluster.clone()).await?;
+        progress.reach(FULL / 10 * 6).await;
+        let acked = progress.acked();
+        ensure!(acked < FULL / 10 * 9, "the first trouble lasted through the load: {acked} messages are acknowledged");
+        println!("{headline}: the second at {acked} messages");
+        second(cluster).await
+    })
+    .await
 }
 
 fn assert_everybody_stayed(verdict: &Verdict) {
@@ -50,15 +72,11 @@ fn assert_somebody_moved(verdict: &Verdict) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn a_gateway_is_killed() -> Result<()> {
-    let verdict = under_load("gateway killed", FULL, |cluster| async move {
-        let pod = cluster.ready_pods(Part::Gateway).await?.remove(0);
-        cluster.kill_pod(&pod).await?;
-        cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
-        Ok(())
-    })
-    .await?;
-    assert_somebody_moved(&verdict);
+async fn a_gateway_is_killed_and_then_all_are_rolled_out() -> Result<()> {
+    let headline = "gateway killed, then all gateways replaced by a rollout";
+    let verdict = under_two_troubles(headline, kill_gateway, roll_out).await?;
+    // A drain asks clients to leave; they resume elsewhere before their old sockets close.
+    assert!(verdict.counts.connections >= 2 * DEVICES, "fewer moves than clients\n{verdict}");
     Ok(())
 }
 
@@ -77,8 +95,9 @@ async fn long_a_gateway_crashes() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn b_rabbitmq_is_killed() -> Result<()> {
-    let verdict = under_load("RabbitMQ killed", FULL, |cluster| replace(cluster, Part::Broker)).await?;
+async fn b_rabbitmq_is_killed_and_then_redis() -> Result<()> {
+    let kill = |part| move |cluster| replace(cluster, part);
+    let verdict = under_two_troubles("RabbitMQ killed, then Redis", kill(Part::Broker), kill(Part::Cache)).await?;
     assert_everybody_stayed(&verdict);
     Ok(())
 }
@@ -90,14 +109,6 @@ async fn long_b_rabbitmq_is_frozen() -> Result<()> {
         freeze(&cluster.ready_pods(Part::Broker).await?[0], Duration::from_secs(12)).await
     })
     .await?;
-    assert_everybody_stayed(&verdict);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "runs through cargo xtask test"]
-async fn c_redis_is_killed() -> Result<()> {
-    let verdict = under_load("Redis killed", FULL, |cluster| replace(cluster, Part::Cache)).await?;
     assert_everybody_stayed(&verdict);
     Ok(())
 }
@@ -128,13 +139,9 @@ async fn long_d_postgresql_crashes() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn d_postgresql_is_killed() -> Result<()> {
-    // Crashed first: a pod deleted with grace 0 is forgotten by the API server while its processes may still write.
-    let verdict = under_load("PostgreSQL killed", FULL, |cluster| async move {
-        let pod = cluster.ready_pods(Part::Database).await?.remove(0);
-        crash(&pod)?;
-        cluster.kill_pod(&pod).await?;
-        cluster.wait_replaced(&pod, SETTLE_LIMIT).await
+async fn d_postgresql_is_killed_and_then_the_operator() -> Result<()> {
+    let verdict = under_two_troubles("PostgreSQL killed, then the operator", kill_database, |cluster| async move {
+        cluster.world.kill_operator().await
     })
     .await?;
     assert_everybody_stayed(&verdict);
@@ -149,33 +156,6 @@ async fn long_d_postgresql_is_frozen() -> Result<()> {
     })
     .await?;
     assert_everybody_stayed(&verdict);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "runs through cargo xtask test"]
-async fn e_operator_is_killed() -> Result<()> {
-    let verdict =
-        under_load("operator killed", FULL, |cluster| async move { cluster.world.kill_operator().await }).await?;
-    assert_everybody_stayed(&verdict);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "runs through cargo xtask test"]
-async fn f_gateways_are_rolled_out() -> Result<()> {
-    let verdict = under_load("all gateways replaced by a rollout", FULL, |cluster| async move {
-        let turn = uuid::Uuid::new_v4().to_string();
-        let template = json!({ "annotations": { "example.com/rollout": turn } });
-        cluster.merge(json!({ "spec": { "gateways": { "podTemplate": template } } })).await?;
-        cluster.wait_ready(SETTLE_LIMIT).await?;
-        cluster.merge(json!({ "spec": { "gateways": { "podTemplate": null } } })).await?;
-        cluster.wait_ready(SETTLE_LIMIT).await?;
-        Ok(())
-    })
-    .await?;
-    // A drain asks clients to leave; they resume elsewhere before their old sockets close.
-    assert!(verdict.counts.connections >= 2 * DEVICES, "fewer moves than clients\n{verdict}");
     Ok(())
 }
 
@@ -204,4 +184,32 @@ async fn replace(cluster: ChatCluster, part: Part) -> Result<()> {
     let pod = cluster.ready_pods(part).await?.remove(0);
     cluster.kill_pod(&pod).await?;
     cluster.wait_replaced(&pod, Duration::from_secs(120)).await
+}
+
+/// Kills a gateway and waits until there are two again.
+async fn kill_gateway(cluster: ChatCluster) -> Result<()> {
+    let pod = cluster.ready_pods(Part::Gateway).await?.remove(0);
+    cluster.kill_pod(&pod).await?;
+    cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
+    Ok(())
+}
+
+/// Kills a shard and waits for the next pod. Crashed first: a pod deleted with grace 0 is forgotten by the API server while its processes may
+/// still write.
+async fn kill_database(cluster: ChatCluster) -> Result<()> {
+    let pod = cluster.ready_pods(Part::Database).await?.remove(0);
+    crash(&pod)?;
+    cluster.kill_pod(&pod).await?;
+    cluster.wait_replaced(&pod, SETTLE_LIMIT).await
+}
+
+/// Replaces all gateways, twice.
+async fn roll_out(cluster: ChatCluster) -> Result<()> {
+    let turn = uuid::Uuid::new_v4().to_string();
+    let template = json!({ "annotations": { "example.com/rollout": turn } });
+    for template in [template, serde_json::Value::Null] {
+        cluster.merge(json!({ "spec": { "gateways": { "podTemplate": template } } })).await?;
+        cluster.wait_ready(SETTLE_LIMIT).await?;
+    }
+    Ok(())
 }

@@ -31,7 +31,7 @@ async fn the_documented_gateways_over_kafka_keep_their_promises_while_it_goes_an
     let headline = "Kafka killed, replaced by Redis Pub/Sub, and back";
     // Borrowed: it must outlive the load.
     let server = &kafka;
-    under_load(&cluster, 10, LOAD, headline, |cluster| async move {
+    under_load(&cluster, 10, LOAD, headline, |cluster, _| async move {
         // No time is promised here, where other tests run: `alone` has one.
         brokers::kafka_goes_and_comes(&cluster, server, SETTLE_LIMIT).await?;
         brokers::change(&cluster, json!({ "redisPubSub": {} })).await?;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::{
     authority::write_certificates,
-    kafka_program::{COMMON, format, java},
+    kafka_program::{COMMON, format, server},
     port::free_port,
     process::Process,
 };
@@ -95,8 +95,7 @@ impl Kafka {
     /// It ends instead, or does not listen in time; with what it printed.
     pub(crate) async fn up(&self) -> Result<()> {
         let log = self.folder.path().join("log");
-        let mut command = java(self.folder.path());
-        command.args(["kafka.Kafka", "server.properties"]);
+        let mut command = server(self.folder.path(), "server.properties");
         *self.process() = Some(Process::start(&mut command, &log));
         until("Kafka", START_LIMIT, || async {
             if self.process().as_mut().is_none_or(Process::ended) {
