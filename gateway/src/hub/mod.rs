@@ -4,6 +4,7 @@
 //! send; the store is the truth that gaps are filled from (see [`room`]), and the only one that says who is a member (see
 //! [`membership`]). Room workers own the rooms and never wait for anything.
 
+pub(crate) mod bounds;
 mod dispatch;
 mod drain;
 mod endings;

@@ -29,9 +29,6 @@ const FILL_RETRY: Duration = Duration::from_millis(500);
 /// Empty answers after which the store is believed.
 const EMPTY_FILLS: u32 = 3;
 
-/// Messages that wait ahead of a gap or for a queue to drain; more are dropped and come from the store.
-const AHEAD: usize = 256;
-
 /// Followers here up to which a room tells them of each other's coming and going: with more, a crowd of N would cost N x N events, and nobody
 /// watches so many names.
 const PRESENCE: usize = 500;
@@ -47,6 +44,8 @@ pub(super) struct Room {
     stored: Seq,
     /// Messages that came ahead of what some follower lacks.
     ahead: BTreeMap<Seq, Shared>,
+    /// Of those, at most.
+    most_ahead: usize,
     filling: bool,
     /// The seq before the oldest gap, and since when it is one.
     gap: Option<(Seq, Instant)>,
@@ -89,14 +88,15 @@ pub(super) struct Fill {
 }
 
 impl Room {
-    /// A room that nobody follows yet.
-    pub(super) fn new() -> Self {
+    /// A room that nobody follows yet, and how many messages may wait in it ahead of a gap.
+    pub(super) fn new(most_ahead: usize) -> Self {
         Self {
             followers: Vec::new(),
             head: 0,
             target: 0,
             stored: 0,
             ahead: BTreeMap::new(),
+            most_ahead,
             filling: false,
             gap: None,
             retry_at: None,
@@ -241,7 +241,7 @@ impl Room {
                 lacking |= follower.cursor < seq;
             }
         }
-        if lacking && self.ahead.len() < AHEAD {
+        if lacking && self.ahead.len() < self.most_ahead {
             self.ahead.insert(seq, event);
         }
         if !self.ahead.is_empty() {
@@ -285,7 +285,7 @@ impl Room {
                     lacking = true;
                 }
             }
-            if lacking && self.ahead.len() < AHEAD {
+            if lacking && self.ahead.len() < self.most_ahead {
                 self.ahead.insert(seq, event);
             }
         }

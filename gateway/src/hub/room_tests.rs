@@ -12,6 +12,9 @@ use crate::{
     store::NewMessage,
 };
 
+/// Fewer than come, so that some are dropped and asked for again.
+const AHEAD: usize = 8;
+
 /// Messages in the store at the end.
 const LAST: Seq = 40;
 
@@ -163,7 +166,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let now = Instant::now();
-            let (room, joined, tally) = (Room::new(), Vec::new(), Tally::default());
+            let (room, joined, tally) = (Room::new(AHEAD), Vec::new(), Tally::default());
             let mut bench = Bench { room, joined, fill: None, asked: None, version: 0, now, tally };
             for step in steps {
                 bench.take(step);
@@ -206,7 +209,7 @@ async fn nothing_from_after_a_removal_reaches_the_removed() {
         }),
     ];
     for (way, tell) in ways {
-        let (mut room, removed, other) = (Room::new(), session(0), session(1));
+        let (mut room, removed, other) = (Room::new(AHEAD), session(0), session(1));
         for session in [&removed, &other] {
             room.join(Arc::clone(session), from(1, 4), Place { room: ROOM, last_seq: 1, removal: 0 });
         }
@@ -230,7 +233,7 @@ async fn nothing_from_after_a_removal_reaches_the_removed() {
 /// Their list was read before the removal, they follow after it was told.
 #[tokio::test(start_paused = true)]
 async fn who_follows_by_old_news_is_asked_about() {
-    let mut room = Room::new();
+    let mut room = Room::new(AHEAD);
     room.join(session(1), from(1, 4), Place { room: ROOM, last_seq: 1, removal: 0 });
     let late = session(0);
     room.suspend(Removal { room: ROOM, user: late.user.id, version: 5 });
@@ -246,7 +249,7 @@ async fn who_follows_by_old_news_is_asked_about() {
 
 #[test]
 fn a_crowd_is_not_told_of_each_other() {
-    let mut room = Room::new();
+    let mut room = Room::new(AHEAD);
     let nothing = Place { room: ROOM, last_seq: 0, removal: 0 };
     for nth in 0..PRESENCE {
         room.join(session(nth), from(0, 1), nothing);

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    bounds::Bounds,
     ephemera::Receipt,
     event::Event,
     follow::Following,
@@ -33,9 +34,6 @@ const COMMANDS: usize = 4_096;
 
 /// How often gaps, typing and receipts are looked after, while there are any.
 const TICK: Duration = Duration::from_millis(25);
-
-/// Messages fetched by one fill.
-pub(super) const FILL_PAGE: u32 = 200;
 
 /// Something for a worker to do.
 #[derive(Debug)]
@@ -78,6 +76,7 @@ pub(super) fn start(services: Arc<Services>, fills: Arc<Semaphore>, stop: Cancel
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let handle = WorkerHandle { commands };
     let worker = Worker {
+        bounds: Bounds::of(services.config.limits.message_bytes),
         services,
         fills,
         me: handle.commands.downgrade(),
@@ -91,6 +90,7 @@ pub(super) fn start(services: Arc<Services>, fills: Arc<Semaphore>, stop: Cancel
 
 struct Worker {
     services: Arc<Services>,
+    bounds: Bounds,
     fills: Arc<Semaphore>,
     me: mpsc::WeakSender<Command>,
     rooms: HashMap<RoomId, Room>,
@@ -121,7 +121,8 @@ impl Worker {
                 if !self.rooms.contains_key(&room) {
                     self.services.counters.rooms.fetch_add(1, Ordering::Relaxed);
                 }
-                self.rooms.entry(room).or_insert_with(Room::new).join(session, following, place);
+                let ahead = self.bounds.ahead;
+                self.rooms.entry(room).or_insert_with(|| Room::new(ahead)).join(session, following, place);
                 room
             }
             Command::Leave { room, session } => {
@@ -227,10 +228,11 @@ impl Worker {
 
     fn fill(&self, room: RoomId, Fill { after }: Fill) {
         let (services, fills, me) = (Arc::clone(&self.services), Arc::clone(&self.fills), self.me.clone());
+        let page = self.bounds.fill;
         tokio::spawn(async move {
             let found = {
                 let _permit = fills.acquire().await;
-                services.store.replay(room, after, FILL_PAGE).await
+                services.store.replay(room, after, page).await
             };
             let found = found.map_err(|error| tracing::debug!(%room, %error, "a gap could not be filled yet"));
             if let Some(me) = me.upgrade() {

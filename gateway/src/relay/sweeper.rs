@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Lanes, heard_by};
-use crate::{hub::Dispatch, services::Services};
+use crate::{
+    hub::{Dispatch, bounds::Bounds},
+    services::Services,
+};
 
 /// How often an outbox is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -13,11 +16,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Age from which a row counts as left behind: its own gateway needs milliseconds.
 const MIN_AGE: Duration = Duration::from_secs(2);
 
-/// Rows claimed at once: half of what a lane holds, so that live events find room beside them.
-const BATCH: u32 = 500;
-
 /// Sweeps until it is stopped.
 pub(super) async fn run(services: Arc<Services>, dispatch: Arc<Dispatch>, lanes: Lanes) {
+    let batch = Bounds::of(services.config.limits.message_bytes).sweep;
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -26,7 +27,7 @@ pub(super) async fn run(services: Arc<Services>, dispatch: Arc<Dispatch>, lanes:
         if !services.broker.state().borrow().component.available {
             continue;
         }
-        let claimed = match services.store.claim_outbox(MIN_AGE, BATCH).await {
+        let claimed = match services.store.claim_outbox(MIN_AGE, batch).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::debug!(%error, "the outbox could not be read");
@@ -36,7 +37,7 @@ pub(super) async fn run(services: Arc<Services>, dispatch: Arc<Dispatch>, lanes:
         if !claimed.is_empty() {
             tracing::info!(rows = claimed.len(), "bringing what stayed in the outbox");
         }
-        let full = claimed.len() >= BATCH as usize;
+        let full = claimed.len() >= batch as usize;
         for event in claimed {
             for (key, heard) in heard_by(&event.event) {
                 dispatch.deliver(key, true, vec![heard]).await;

@@ -1,6 +1,8 @@
 //! Generated files: the CRDs and the documents of the protocol out of the Rust types, the page out of its TypeScript, and the lock file of the
 //! workspace that fuzzes.
 
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
+
 use anyhow::{Context as _, Result, bail};
 
 use crate::{fuzz, packages, paths, shell};
@@ -31,16 +33,26 @@ fn fuzz_lock(check: bool) -> Result<()> {
         .context("gateway/fuzz/Cargo.lock may be out of date; cargo xtask codegen writes it anew")
 }
 
+/// Compiles the page beside its place, so that files that stay the same keep their times: the gateway contains them, and would be compiled anew.
 fn page(check: bool) -> Result<()> {
-    let web = paths::root().join("gateway/web");
-    let dist = web.join("dist");
-    let before = files(&dist)?;
     npm_ci()?;
-    let mut build = shell::command("npm", &["run", "--silent", "build"]);
+    let web = paths::root().join("gateway/web");
+    let (dist, made) = (web.join("dist"), web.join("node_modules/.dist"));
+    if made.exists() {
+        fs::remove_dir_all(&made)?;
+    }
+    let mut build = shell::command("npm", &["run", "--silent", "build", "--", "--outDir", "node_modules/.dist"]);
     build.current_dir(&web);
     shell::run(build)?;
-    if check && files(&dist)? != before {
+    let (before, after) = (files(&dist)?, files(&made)?);
+    if check && before != after {
         bail!("gateway/web/dist is out of date; run: cargo xtask codegen");
+    }
+    for (name, _) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
+        fs::remove_file(dist.join(name))?;
+    }
+    for (name, content) in after.iter().filter(|(name, content)| before.get(*name) != Some(content)) {
+        fs::write(dist.join(name), content)?;
     }
     Ok(())
 }
@@ -50,12 +62,11 @@ pub(crate) fn npm_ci() -> Result<()> {
     packages::npm_ci("gateway/web")
 }
 
-fn files(folder: &std::path::Path) -> Result<Vec<(std::ffi::OsString, Vec<u8>)>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
+fn files(folder: &Path) -> Result<BTreeMap<OsString, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("failed to list {}", folder.display()))? {
         let entry = entry?;
-        found.push((entry.file_name(), std::fs::read(entry.path())?));
+        found.insert(entry.file_name(), fs::read(entry.path())?);
     }
-    found.sort();
     Ok(found)
 }
