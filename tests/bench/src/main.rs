@@ -155,7 +155,13 @@ fn measure(args: &Args, workload: Workload, report: &mut Report, failed: &mut Ve
         let size = Size { flame: size.flame.filter(|_| peer.name() == GATEWAY), ..size };
         let started = std::time::Instant::now();
         match workloads::measure(workload, &*peer, size) {
-            Ok(figures) => report.add(name, peer.name(), figures),
+            Ok(figures) => {
+                if workloads::generator_was_busy(&figures) {
+                    report
+                        .note(format!("{name}: latencies of {} are the load generator's, which was busy", peer.name()));
+                }
+                report.add(name, peer.name(), figures);
+            }
             Err(error) => {
                 report.note(format!("{name}: {} failed: {error:#}", peer.name()));
                 failed.push(format!("{name} of {}", peer.name()));

@@ -23,23 +23,25 @@ pub(crate) struct Figure {
     unit: &'static str,
     better: Better,
     target: Option<f64>,
+    /// Whether the target is a multiple of what the first other peer reaches.
+    times: bool,
     value: f64,
 }
 
 impl Figure {
     /// Of which more is better.
     pub(crate) fn more(name: &'static str, unit: &'static str, value: f64) -> Self {
-        Self { name, unit, better: Better::More, target: None, value }
+        Self { name, unit, better: Better::More, target: None, times: false, value }
     }
 
     /// Of which less is better.
     pub(crate) fn less(name: &'static str, unit: &'static str, value: f64) -> Self {
-        Self { name, unit, better: Better::Less, target: None, value }
+        Self { name, unit, better: Better::Less, target: None, times: false, value }
     }
 
     /// That describes the run.
     pub(crate) fn note(name: &'static str, unit: &'static str, value: f64) -> Self {
-        Self { name, unit, better: Better::Neither, target: None, value }
+        Self { name, unit, better: Better::Neither, target: None, times: false, value }
     }
 
     /// What the gateway is to reach.
@@ -48,10 +50,21 @@ impl Figure {
         Self { target: Some(target), ..self }
     }
 
+    /// How many times the figure of the first other peer the gateway is to reach.
+    #[must_use]
+    pub(crate) fn target_times(self, target: f64) -> Self {
+        Self { target: Some(target), times: true, ..self }
+    }
+
     /// The same without what is to be reached.
     #[must_use]
     pub(crate) fn without_target(self) -> Self {
         Self { target: None, ..self }
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The value.
@@ -70,6 +83,8 @@ struct Line {
     /// What the gateway is to reach.
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<f64>,
+    /// Whether the target is a multiple of what the first other peer reaches.
+    times: bool,
     /// By peer, in the order of `Report::peers`; absent where a peer cannot do it or failed.
     values: Vec<Option<f64>>,
 }
@@ -100,11 +115,19 @@ impl Report {
     /// Adds the figures of one peer.
     pub(crate) fn add(&mut self, workload: &'static str, peer: &str, figures: Vec<Figure>) {
         let Some(column) = self.peers.iter().position(|(name, _)| name == peer) else { return };
-        for Figure { name, unit, better, target, value } in figures {
+        for Figure { name, unit, better, target, times, value } in figures {
             let known = self.lines.iter().position(|line| line.workload == workload && line.name == name);
             let at = known.unwrap_or(self.lines.len());
             if known.is_none() {
-                self.lines.push(Line { workload, name, unit, better, target, values: vec![None; self.peers.len()] });
+                self.lines.push(Line {
+                    workload,
+                    name,
+                    unit,
+                    better,
+                    target,
+                    times,
+                    values: vec![None; self.peers.len()],
+                });
             }
             self.lines[at].values[column] = Some(value);
         }
@@ -146,7 +169,9 @@ impl Report {
                 };
                 let _ = write!(text, " {:>15}", shown(ratio));
             }
-            let _ = writeln!(text, " {:>9}", line.target.map(|target| shown(Some(target))).unwrap_or_default());
+            let unit = if line.times { "x" } else { "" };
+            let target = line.target.map(|target| format!("{}{unit}", shown(Some(target)))).unwrap_or_default();
+            let _ = writeln!(text, " {target:>9}");
         }
         for note in &self.notes {
             let _ = writeln!(text, "\n{note}");
@@ -184,5 +209,13 @@ mod tests {
         let table = report.table();
         let line = table.lines().find(|line| line.starts_with("W1")).unwrap();
         assert!(line.contains("300") && line.contains("200") && line.contains("1.50") && line.ends_with('5'), "{line}");
+    }
+
+    #[test]
+    fn a_target_may_be_a_multiple_of_theirs() {
+        let mut report = Report::new(true, vec![("ours".to_owned(), "1".to_owned())]);
+        report.add("W1", "ours", vec![Figure::more("rate", "1/s", 300.0).target_times(2.0)]);
+        let table = report.table();
+        assert!(table.lines().any(|line| line.starts_with("W1") && line.ends_with(" 2x")), "{table}");
     }
 }

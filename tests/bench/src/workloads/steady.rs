@@ -41,7 +41,7 @@ pub(super) fn measure(peer: &dyn Peer, size: Size<'_>) -> Result<Vec<Figure>> {
     let mut figures = vec![
         Figure::note("connections", "", layout.users() as f64),
         Figure::note("deliveries", "1/s", delivered / used.wall),
-        Figure::more("deliveries per CPU-second", "", delivered / used.server),
+        Figure::more("deliveries per CPU-second", "", delivered / used.server).target_times(2.0),
     ];
     figures.extend(latencies(&fleet.latency));
     figures.extend(faults(&fleet, &layout));
