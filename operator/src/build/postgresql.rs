@@ -63,8 +63,9 @@ fn container(cluster: &ValidatedCluster, managed: &ManagedShard) -> Container {
         resources: Some(resources),
         // Recovery after a crash replays the log, which may take minutes: be patient before calling it dead.
         startup_probe: Some(pod::exec_probe(&ready, Pace { period: 2, failures: 300 })),
-        readiness_probe: Some(pod::exec_probe(&ready, Pace { period: 3, failures: 2 })),
-        liveness_probe: Some(pod::exec_probe(&ready, Pace { period: 15, failures: 4 })),
+        // A process for each: gateways tell sooner than these of one that stands still.
+        readiness_probe: Some(pod::exec_probe(&ready, Pace { period: 5, failures: 2 })),
+        liveness_probe: Some(pod::exec_probe(&ready, Pace { period: 30, failures: 2 })),
         volume_mounts: Some(vec![mount("data", DATA), mount("tmp", "/tmp"), mount_read_only("secrets", SECRETS)]),
         ..Container::default()
     }

@@ -41,6 +41,8 @@ pub(crate) fn start(arguments: &[String], entrance: &Path, log: &Path) -> Result
     let mut shell = Command::new("sh");
     shell.args(["-c", START, "localkube"]).arg(log).args(["sh", "-c", JOIN]).arg(entrance).args(arguments);
     shell.env_clear().env("PATH", PATH).stdin(Stdio::null());
+    // Programs in Go that collect garbage more seldom: memory is there on a machine that runs a whole cluster, processors are what tests wait for.
+    shell.env("GOGC", "300").env("GOMEMLIMIT", "600MiB");
     let pid = command::output(&mut shell)?;
     let ended = || CommandError::Failed {
         command: arguments.join(" "),

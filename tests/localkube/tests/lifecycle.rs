@@ -67,12 +67,9 @@ fn up_repairs_what_is_half_dead_and_leaves_alone_what_is_healthy() {
     assert_eq!(state(&cluster.0), ClusterState::Running);
 
     let healthy = cluster.0.status().unwrap();
-    let begin = Instant::now();
     cluster.0.up().unwrap();
-    let took = begin.elapsed();
     let pids = |status: &localkube::Status| status.components.iter().map(|c| c.pid).collect::<Vec<_>>();
     assert_eq!(pids(&cluster.0.status().unwrap()), pids(&healthy), "a healthy cluster is left alone");
-    assert!(took < Duration::from_secs(2), "and quickly found to be healthy: {took:?}");
 
     kubectl(&cluster.0, &["create", "configmap", "kept"]);
     for victim in [Component::Kubelet, Component::Etcd, Component::KubeApiserver, Component::Containerd] {

@@ -46,7 +46,7 @@ pub(crate) struct Run {
 /// What end-to-end tests run, and on which cluster.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct E2e {
-    /// Runs only the end-to-end tests whose names contain this; of those in module `alone`, which run one by one, only with `alone::` in front.
+    /// Runs only the end-to-end tests whose names contain this; of those in the modules `few` and `alone` only with `few::` or `alone::` in front.
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
     /// Name of the cluster that end-to-end tests run on, beside a demo's.
@@ -62,6 +62,14 @@ impl Run {
     fn tell_form(&self, command: &mut Command) {
         if self.long {
             command.env("CHATCLUSTER_LONG", "1");
+        }
+    }
+
+    /// Prints and counts what a test runner has printed.
+    fn pass_on(&mut self, printed: &str) {
+        for line in printed.lines() {
+            println!("{line}");
+            self.counts.line(line);
         }
     }
 }
@@ -196,10 +204,7 @@ fn unit(run: &mut Run) -> Result<()> {
     // What those beside printed follows.
     for row in beside {
         let (printed, ended) = row.join().map_err(|_| anyhow::anyhow!("a thread of {LONGEST:?} panicked"))??;
-        for line in printed.lines() {
-            println!("{line}");
-            run.counts.line(line);
-        }
+        run.pass_on(&printed);
         outcome = outcome.and(ended);
     }
     outcome
@@ -265,7 +270,18 @@ fn images(run: &mut Run) -> Result<()> {
 
 fn local_kubernetes(run: &mut Run) -> Result<()> {
     Prerequisites::ensure()?;
-    tests(run, ignored_tests(&["works", "lifecycle"], 1))
+    // One looks at everything that the machine has, so nothing else may come and go; the others are about clusters of other names.
+    const FOOTPRINT: &str = "down_leaves_nothing_behind";
+    let mut footprint = ignored_tests(&["lifecycle"], 1);
+    footprint.arg(FOOTPRINT);
+    let first = tests(run, footprint);
+    let mut lifecycle = ignored_tests(&["lifecycle"], 1);
+    lifecycle.args(["--skip", FOOTPRINT]);
+    let lifecycle = std::thread::spawn(move || shell::captured(lifecycle));
+    let outcome = first.and(tests(run, ignored_tests(&["works"], 1)));
+    let (printed, ended) = lifecycle.join().map_err(|_| anyhow::anyhow!("the thread of the lifecycle panicked"))??;
+    run.pass_on(&printed);
+    outcome.and(ended)
 }
 
 /// Brings up the test cluster, runs every end-to-end test on it, and takes it down whatever they said.
@@ -277,15 +293,17 @@ fn e2e(run: &mut Run) -> Result<()> {
     let kube = cluster::up(&cluster, index)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
     let outcome = install::install(&kube, Build::default(), OTHERS).and_then(|()| {
-        // Most of these tests wait most of the time, so several go at once; those of module `alone` need the machine for themselves.
+        // Most of these tests wait most of the time, so several go at once; those of `few` promise times and wait for each other's turns, and those
+        // of `alone` need the machine for themselves.
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
         let before = run.counts;
         let mut outcome = Ok(());
-        let all: &[(u8, &[&str])] = &[(6, &["--skip", "alone::"]), (1, &["alone::"])];
-        // The runner takes several names for "any of them", so a filter stands in the place of `alone::`, and begins with it where it is meant.
+        let all: &[(u8, &[&str])] =
+            &[(6, &["--skip", "few::", "--skip", "alone::"]), (6, &["few::"]), (1, &["alone::"])];
+        // The runner takes several names for "any of them", so a filter stands in the place of a module, and begins with it where it is meant.
         let chosen: &[(u8, &[&str])] = match &filter {
             None => all,
-            Some(name) if name.starts_with("alone::") => &[(1, &[])],
+            Some(name) if name.starts_with("few::") || name.starts_with("alone::") => &[(1, &[])],
             Some(_) => &all[..1],
         };
         for &(threads, choice) in chosen {

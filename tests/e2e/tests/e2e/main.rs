@@ -1,5 +1,5 @@
 //! The whole system on a real Kubernetes. `cargo xtask test` starts one, installs the operator and runs these tests, several at
-//! a time, and those of [`alone`] one after the other; `cargo test` alone leaves them out. One ChatCluster, made from the
+//! a time, then those of [`few`], and those of [`alone`] one after the other; `cargo test` alone leaves them out. One ChatCluster, made from the
 //! documented quickstart, serves all tests that do not have to destroy theirs.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "functions of tests")]
@@ -10,6 +10,7 @@ mod browser;
 mod embedded;
 mod examples;
 mod external_sign_in;
+mod few;
 mod idle;
 mod life;
 mod network_policies;

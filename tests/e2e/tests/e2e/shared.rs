@@ -16,6 +16,9 @@ pub(crate) const READY_LIMIT: Duration = Duration::from_secs(120);
 /// Anything that settles by itself.
 pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(180);
 
+/// Within this time a ChatCluster says that a part of it is away.
+pub(crate) const NOTICE_LIMIT: Duration = Duration::from_secs(10);
+
 /// Held by the test that uses the shared cluster.
 static SHARED: Mutex<()> = Mutex::const_new(());
 

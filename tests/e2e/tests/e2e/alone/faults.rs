@@ -12,11 +12,10 @@ use e2e::{
 };
 use serde_json::json;
 
-use super::NOTICE_LIMIT;
 use crate::{
     brokers,
     outside::kafka::Kafka,
-    shared::{SETTLE_LIMIT, shared},
+    shared::{NOTICE_LIMIT, SETTLE_LIMIT, shared},
 };
 
 /// The load of the required scenarios.

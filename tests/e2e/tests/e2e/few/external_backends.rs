@@ -20,13 +20,11 @@ use serde_json::{Value, json};
 
 use crate::{
     life::NAMESPACE_LIMIT,
-    shared::{READY_LIMIT, SETTLE_LIMIT, turn},
+    shared::{NOTICE_LIMIT, READY_LIMIT, SETTLE_LIMIT, turn},
 };
 
 const NAMESPACE: &str = "e2e-external";
 const DENIED: (&str, &str) = ("False", "AuthenticationFailed");
-/// What the documentation promises.
-const NOTICE_LIMIT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]

@@ -32,7 +32,7 @@ async fn the_documented_gateways_over_kafka_keep_their_promises_while_it_goes_an
     // Borrowed: it must outlive the load.
     let server = &kafka;
     under_load(&cluster, 10, LOAD, headline, |cluster, _| async move {
-        // No time is promised here, where other tests run: `alone` has one.
+        // No time is promised here, where other tests run: the long test of `alone` promises one.
         brokers::kafka_goes_and_comes(&cluster, server, SETTLE_LIMIT).await?;
         brokers::change(&cluster, json!({ "redisPubSub": {} })).await?;
         brokers::change(&cluster, server.broker()?).await

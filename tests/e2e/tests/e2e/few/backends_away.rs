@@ -9,8 +9,7 @@ use e2e::{
     pods::Part,
 };
 
-use super::NOTICE_LIMIT;
-use crate::shared::{SETTLE_LIMIT, shared};
+use crate::shared::{NOTICE_LIMIT, SETTLE_LIMIT, shared};
 
 /// What Kubernetes and the operator say about a pod that cannot come back: no node takes it, or, a moment before, that it is away.
 const NO_POD: &[&str] = &["Unschedulable", "PodNotReady"];
