@@ -1,7 +1,7 @@
 //! The documented way to use backends of one's own, word for word: its manifest, its Secrets, its SQL, and what it promises of a
 //! password that is wrong. The backends are the managed ones of another ChatCluster.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::{
