@@ -2,7 +2,11 @@
 
 use anyhow::{Result, ensure};
 use chat_crds::testing::{Attempt, grounds, patched, refusals};
-use e2e::{Namespace, World};
+use e2e::{Namespace, World, chat_cluster::resource};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DynamicObject, PostParams},
+};
 use serde_json::Value;
 
 const NAMESPACE: &str = "e2e-refusals";
@@ -13,28 +17,31 @@ async fn d1_bad_objects_are_refused_with_the_field_and_the_way_out() -> Result<(
     let world = World::connect().await?;
     let namespace = Namespace::fresh(&world, NAMESPACE).await?;
     // Changes need something to change. It is paused, so the operator makes nothing of it.
+    let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), NAMESPACE, &resource());
     for ground in grounds() {
-        let created = world.kubectl_any(&["create", "-n", NAMESPACE, "-f", "-"], Some(&ground.to_string())).await?;
-        ensure!(created.success, "a ground of the table was refused: {}", created.err);
+        api.create(&PostParams::default(), &serde_json::from_value(ground)?).await?;
     }
 
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let mut wrong = Vec::new();
     let all = refusals();
     for refusal in &all {
         let mut object = patched(refusal);
-        let verb = match refusal.kind {
+        let answer = match refusal.kind {
             Attempt::Create => {
                 rename(&mut object);
-                "create"
+                api.create(&dry_run, &serde_json::from_value(object)?).await
             }
-            Attempt::Update => "replace",
+            Attempt::Update => {
+                let mut object: DynamicObject = serde_json::from_value(object)?;
+                object.metadata.resource_version = api.get(&object.name_any()).await?.metadata.resource_version;
+                api.replace(&object.name_any(), &dry_run, &object).await
+            }
         };
-        let args = [verb, "-n", NAMESPACE, "--dry-run=server", "--validate=false", "-f", "-"];
-        let answer = world.kubectl_any(&args, Some(&object.to_string())).await?;
-        if answer.success {
-            wrong.push(format!("{}: was accepted", refusal.name));
-        } else if !answer.err.contains(refusal.message) {
-            wrong.push(format!("{}: expected «{}», got: {}", refusal.name, refusal.message, answer.err.trim()));
+        match answer {
+            Ok(_) => wrong.push(format!("{}: was accepted", refusal.name)),
+            Err(error) if error.to_string().contains(refusal.message) => {}
+            Err(error) => wrong.push(format!("{}: expected «{}», got: {error}", refusal.name, refusal.message)),
         }
     }
     println!("{} of {} bad objects were refused as expected", all.len() - wrong.len(), all.len());
