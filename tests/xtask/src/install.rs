@@ -1,6 +1,6 @@
 //! Brings ChatCluster onto a local Kubernetes: images, CRDs, operator.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use localkube::{Binaries, Cluster};
 
 use crate::{
@@ -14,10 +14,18 @@ pub(crate) const SYSTEM: &str = "chat-system";
 /// Loads the images and installs both charts; what is installed already is upgraded. The operator serves all namespaces
 /// but those `excluded`.
 pub(crate) fn install(cluster: &Cluster, build: Build, excluded: &[&str]) -> Result<()> {
-    for image in backends::images(build, false)? {
-        println!("loading {}", image.reference);
-        cluster.load_image(&image.tar)?;
-    }
+    let images = backends::images(build, false)?;
+    // Side by side: each waits for the disk half of the time.
+    std::thread::scope(|scope| {
+        let loads = images.iter().map(|image| {
+            println!("loading {}", image.reference);
+            scope.spawn(|| cluster.load_image(&image.tar))
+        });
+        let loads: Vec<_> = loads.collect();
+        loads
+            .into_iter()
+            .try_for_each(|load| Ok(load.join().map_err(|_| anyhow!("the loading of an image panicked"))??))
+    })?;
     let charts = paths::root().join("charts");
     helm(
         cluster,

@@ -32,11 +32,7 @@ async fn d1_bad_objects_are_refused_with_the_field_and_the_way_out() -> Result<(
                 rename(&mut object);
                 api.create(&dry_run, &serde_json::from_value(object)?).await
             }
-            Attempt::Update => {
-                let mut object: DynamicObject = serde_json::from_value(object)?;
-                object.metadata.resource_version = api.get(&object.name_any()).await?.metadata.resource_version;
-                api.replace(&object.name_any(), &dry_run, &object).await
-            }
+            Attempt::Update => replace(&api, &dry_run, serde_json::from_value(object)?).await,
         };
         match answer {
             Ok(_) => wrong.push(format!("{}: was accepted", refusal.name)),
@@ -48,6 +44,24 @@ async fn d1_bad_objects_are_refused_with_the_field_and_the_way_out() -> Result<(
     namespace.discard().await?;
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
+}
+
+/// Replaces an object, again when the operator has written its status meanwhile.
+async fn replace(
+    api: &Api<DynamicObject>,
+    params: &PostParams,
+    mut object: DynamicObject,
+) -> kube::Result<DynamicObject> {
+    let name = object.name_any();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        object.metadata.resource_version = api.get(&name).await?.metadata.resource_version;
+        match api.replace(&name, params, &object).await {
+            Err(kube::Error::Api(status)) if status.code == 409 && tries < 10 => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// A create must not fail because the name is taken.
