@@ -22,9 +22,10 @@ pub(crate) fn install(cluster: &Cluster, build: Build, excluded: &[&str]) -> Res
             scope.spawn(|| cluster.load_image(&image.tar))
         });
         let loads: Vec<_> = loads.collect();
-        loads
-            .into_iter()
-            .try_for_each(|load| Ok(load.join().map_err(|_| anyhow!("the loading of an image panicked"))??))
+        for load in loads {
+            load.join().map_err(|_| anyhow!("the loading of an image panicked"))??;
+        }
+        anyhow::Ok(())
     })?;
     let charts = paths::root().join("charts");
     helm(
