@@ -6,7 +6,7 @@ const AHEAD_BYTES: u32 = 1024 * 1024;
 /// Bytes of the messages that one fill brings.
 const FILL_BYTES: u32 = 1024 * 1024;
 
-/// Bytes of the events that one sweep of an outbox brings: twice what a lane holds.
+/// Bytes of the events that one sweep of an outbox brings: the rooms spread them over the lanes.
 const SWEEP_BYTES: u32 = 4 * 1024 * 1024;
 
 /// The numbers for a gateway, by the longest text that it takes.
@@ -16,7 +16,7 @@ pub(crate) struct Bounds {
     pub(crate) ahead: usize,
     /// Messages fetched by one fill.
     pub(crate) fill: u32,
-    /// Rows of an outbox claimed at once: at most half of what a lane holds, so that live events find room beside them.
+    /// Rows of an outbox claimed at once: at most half as many as a lane holds, so that live events find room beside them.
     pub(crate) sweep: u32,
 }
 
