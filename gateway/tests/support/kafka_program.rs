@@ -5,6 +5,9 @@ use std::{
     process::Command,
 };
 
+#[path = "../../../tests/kafka/java.rs"]
+mod java;
+
 /// Where the jars are.
 fn folder() -> PathBuf {
     let folder = images::cache_dir().join("kafka");
@@ -18,26 +21,21 @@ fn folder() -> PathBuf {
 
 /// Kafka's server with this configuration file, in this folder.
 pub fn server(dir: &Path, config: &str) -> Command {
-    let mut command = java(dir, "server.jsa");
+    let mut command = java(dir, java::SERVER);
     command.args(["kafka.Kafka", config]);
     command
 }
 
-/// Java with Kafka's classes, most of them out of an archive beside the jars.
+/// Java with Kafka's classes, most of them out of an archive, in this folder.
 fn java(dir: &Path, archive: &str) -> Command {
-    let folder = folder();
-    let mut command = Command::new("java");
-    // Little memory, one thread for garbage, and the quick compiler only: a server that lives for a minute.
-    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-    command.arg(format!("-XX:SharedArchiveFile={}", folder.join(archive).display()));
-    let jars = format!("{}/*", folder.display());
-    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &jars]).current_dir(dir);
+    let mut command = java::java(&folder(), "SharedArchiveFile", archive);
+    command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").current_dir(dir);
     command
 }
 
 /// Makes the storage of a server with this configuration file.
 pub fn format(dir: &Path, config: &str, more: &[String]) {
-    let mut command = java(dir, "format.jsa");
+    let mut command = java(dir, java::FORMAT);
     command.args(["kafka.tools.StorageTool", "format", "--cluster-id", "AAAAAAAAAAAAAAAAAAAAAQ", "--config", config]);
     command.args(more);
     let formatted =

@@ -69,10 +69,7 @@ impl Guest {
     pub(crate) fn report(self, counts: &mut Counts) -> (Result<()>, String) {
         match self.0.recv().context("the thread that runs the steps beside others panicked").flatten() {
             Ok(Ended { printed, outcome, took }) => {
-                for line in printed.lines() {
-                    println!("{line}");
-                    counts.line(line);
-                }
+                counts.pass_on(&printed);
                 (outcome, format!(" (beside others, {} s)", took.as_secs()))
             }
             Err(error) => (Err(error), String::new()),

@@ -5,16 +5,17 @@ use std::{
     fs,
     net::TcpListener,
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::shell;
+use crate::{
+    kafka_java::{FORMAT, SERVER, java},
+    shell,
+};
 
-/// Of the server, and of the tool that formats its storage.
-const ARCHIVES: [&str; 2] = ["server.jsa", "format.jsa"];
 /// For the start and for the end of a server on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// # Errors
 /// A program of Kafka fails, or Java is absent.
 pub(crate) fn ensure(folder: &Path) -> Result<()> {
-    if ARCHIVES.iter().all(|archive| folder.join(archive).exists()) {
+    if [SERVER, FORMAT].iter().all(|archive| folder.join(archive).exists()) {
         return Ok(());
     }
     println!("writing the class-data archives of Kafka (once, some 15 s)");
@@ -39,14 +40,13 @@ pub(crate) fn ensure(folder: &Path) -> Result<()> {
     );
     let properties = scratch.join("server.properties").display().to_string();
     fs::write(&properties, config)?;
-    let [server, format] = ARCHIVES;
     let cluster = "AAAAAAAAAAAAAAAAAAAAAQ";
-    let made = java(folder, format)
+    let made = recording(folder, FORMAT)
         .args(["kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", &properties])
         .output()
         .context("Java is needed: apt-get install --no-install-recommends default-jre-headless")?;
     ensure!(made.status.success(), "Kafka's storage tool failed: {}", String::from_utf8_lossy(&made.stderr));
-    let mut running = java(folder, server).args(["kafka.Kafka", &properties]).stdout(Stdio::null()).spawn()?;
+    let mut running = recording(folder, SERVER).args(["kafka.Kafka", &properties]).stdout(Stdio::null()).spawn()?;
     let archived = archive(&mut running, plain);
     if archived.is_err() {
         running.kill().ok();
@@ -76,22 +76,11 @@ fn archive(running: &mut Child, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Java with the jars, in the way that the tests start it, but for the archive that it writes.
-fn java(folder: &Path, archive: &str) -> std::process::Command {
-    let archive = format!("-XX:ArchiveClassesAtExit={}", folder.join(archive).display());
-    let jars = format!("{}/*", folder.display());
-    let mut command = shell::command(
-        "java",
-        &[
-            "-Xmx256m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-Xlog:disable",
-            "-Xlog:all=error:stderr",
-            &archive,
-        ],
-    );
-    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", &jars]);
+/// Java that writes the archive at its end, and says nothing but what went wrong.
+fn recording(folder: &Path, archive: &str) -> Command {
+    let mut command = java(folder, "ArchiveClassesAtExit", archive);
+    command.args(["-Xlog:disable", "-Xlog:all=error:stderr", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]);
+    command.stdin(Stdio::null());
     command
 }
 

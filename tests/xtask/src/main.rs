@@ -15,6 +15,8 @@ mod http_api;
 mod install;
 mod kafka;
 mod kafka_archives;
+#[path = "../../kafka/java.rs"]
+mod kafka_java;
 mod packages;
 mod paths;
 mod rfc6455;

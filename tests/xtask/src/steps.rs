@@ -64,14 +64,6 @@ impl Run {
             command.env("CHATCLUSTER_LONG", "1");
         }
     }
-
-    /// Prints and counts what a test runner has printed.
-    fn pass_on(&mut self, printed: &str) {
-        for line in printed.lines() {
-            println!("{line}");
-            self.counts.line(line);
-        }
-    }
 }
 
 /// One step.
@@ -204,7 +196,7 @@ fn unit(run: &mut Run) -> Result<()> {
     // What those beside printed follows.
     for row in beside {
         let (printed, ended) = row.join().map_err(|_| anyhow::anyhow!("a thread of {LONGEST:?} panicked"))??;
-        run.pass_on(&printed);
+        run.counts.pass_on(&printed);
         outcome = outcome.and(ended);
     }
     outcome
@@ -280,7 +272,7 @@ fn local_kubernetes(run: &mut Run) -> Result<()> {
     let lifecycle = std::thread::spawn(move || shell::captured(lifecycle));
     let outcome = first.and(tests(run, ignored_tests(&["works"], 1)));
     let (printed, ended) = lifecycle.join().map_err(|_| anyhow::anyhow!("the thread of the lifecycle panicked"))??;
-    run.pass_on(&printed);
+    run.counts.pass_on(&printed);
     outcome.and(ended)
 }
 

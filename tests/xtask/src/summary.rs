@@ -8,6 +8,14 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Prints what a test runner has printed, and takes its lines in.
+    pub(crate) fn pass_on(&mut self, printed: &str) {
+        for line in printed.lines() {
+            println!("{line}");
+            self.line(line);
+        }
+    }
+
     /// Takes one line in; lines that tell no count change nothing.
     pub(crate) fn line(&mut self, line: &str) {
         if let Some(rest) = line.trim_start().strip_prefix("test result:") {

@@ -143,17 +143,20 @@ fn faults(fleet: &Fleet<'_>, layout: &Layout) -> Vec<Figure> {
         .to_vec()
 }
 
-/// Share of a processor that this program used: from about 70 on, latencies are its own.
+/// Name of the figure that tells how much of a core this program used.
+const OWN_LOAD: &str = "load generator";
+
 /// Share of a core from which on latencies are the load generator's own, in percent.
 const BUSY: f64 = 70.0;
 
+/// Share of a core that this program used.
 fn own_load(used: crate::usage::Used) -> Figure {
-    Figure::note("load generator", "% of a core", used.generator / used.wall * 100.0)
+    Figure::note(OWN_LOAD, "% of a core", used.generator / used.wall * 100.0)
 }
 
 /// Whether the load generator had so much to do that latencies are its own.
 pub(crate) fn generator_was_busy(figures: &[Figure]) -> bool {
-    figures.iter().any(|figure| figure.name() == "load generator" && figure.value() > BUSY)
+    figures.iter().any(|figure| figure.name() == OWN_LOAD && figure.value() > BUSY)
 }
 
 fn mebibytes(bytes: u64) -> f64 {

@@ -3,21 +3,17 @@
 use std::{path::Path, process::Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{ChatCluster, Namespace, World, manifest, pods::Part};
+use e2e::{manifest, pods::Part};
 
-use crate::shared::{SETTLE_LIMIT, turn};
+use crate::shared::{SETTLE_LIMIT, own_from};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
 async fn two_tabs_on_two_gateways_chat_from_sign_up_to_read_tick() -> Result<()> {
     // Of its own: it takes minutes, and all tests of the shared one would wait for their turn.
-    let turn = turn().await?;
-    let world = World::connect().await?;
-    let namespace = Namespace::fresh(&world, "e2e-browser").await?;
-    let cluster = ChatCluster::apply(&world, &namespace.name, &manifest::for_load()?).await?;
-    cluster.wait_ready(SETTLE_LIMIT).await?;
+    let (namespace, cluster) = own_from("e2e-browser", &manifest::for_load()?).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
-    drop(turn);
+    let cluster = cluster.released();
     let addresses = cluster.gateway_addresses().await?;
     ensure!(addresses.len() >= 2, "two ready gateways are needed, there are {}", addresses.len());
     let urls: Vec<String> = addresses.iter().take(2).map(|address| format!("http://{address}")).collect();

@@ -31,6 +31,13 @@ pub(crate) struct Held<T> {
     _turn: T,
 }
 
+impl<T> Held<T> {
+    /// The cluster without the right, which others may have from now on: for who only watches, or does not disturb those who start theirs.
+    pub(crate) fn released(self) -> ChatCluster {
+        self.cluster
+    }
+}
+
 impl<T> Deref for Held<T> {
     type Target = ChatCluster;
 

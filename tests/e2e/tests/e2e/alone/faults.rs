@@ -26,8 +26,15 @@ const LONG: u64 = 20_000;
 const SHORT: u64 = 4_000;
 /// Paced, so that the load lasts longer than any part is away.
 const PER_SECOND: u32 = 500;
+/// Rooms that they are sent to.
+const ROOMS: usize = 50;
 /// Devices of a [`Crowd`], each with one connection unless a gateway left it.
 const DEVICES: u64 = 4;
+
+/// So many messages, at the pace of all of these tests.
+const fn load(messages: u64) -> Load {
+    Load { messages, in_flight: 64, body_bytes: 200, per_second: PER_SECOND }
+}
 
 /// The load on the shared cluster while something of it breaks.
 async fn under_load<F, R>(headline: &str, messages: u64, break_it: F) -> Result<Verdict>
@@ -35,8 +42,8 @@ where
     F: FnOnce(ChatCluster) -> R,
     R: Future<Output = Result<()>>,
 {
-    let load = Load { messages, in_flight: 64, body_bytes: 200, per_second: PER_SECOND };
-    crate::under_load::under_load(&*shared().await?, 50, load, headline, |cluster, _| break_it(cluster)).await
+    crate::under_load::under_load(&*shared().await?, ROOMS, load(messages), headline, |cluster, _| break_it(cluster))
+        .await
 }
 
 /// The full load while something breaks, and when that is over and six tenths of the load are acknowledged, something else.
@@ -49,8 +56,7 @@ where
     A: Future<Output = Result<()>>,
     B: Future<Output = Result<()>>,
 {
-    let load = Load { messages: FULL, in_flight: 64, body_bytes: 200, per_second: PER_SECOND };
-    crate::under_load::under_load(&*shared().await?, 50, load, headline, |cluster, progress| async move {
+    crate::under_load::under_load(&*shared().await?, ROOMS, load(FULL), headline, |cluster, progress| async move {
         first(cluster.clone()).await?;
         progress.reach(FULL / 10 * 6).await;
         let acked = progress.acked();
