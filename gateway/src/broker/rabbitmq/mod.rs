@@ -8,6 +8,7 @@ mod consumer;
 mod reason;
 mod session;
 mod topology;
+mod wire;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lapin::{
-    Channel, Connection, ConnectionProperties,
+    Channel,
     options::{BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions},
     types::FieldTable,
     uri::AMQPUri,
@@ -17,6 +17,7 @@ use super::{
     RabbitSettings, consumer,
     reason::SessionError,
     topology::{self, Queues},
+    wire::Wire,
 };
 use crate::broker::{
     Delivery,
@@ -39,9 +40,8 @@ const PREFETCH: u16 = 500;
 const BATCH: usize = 512;
 
 pub(in crate::broker) struct Session {
-    /// Held for its effect: a connection closes when it is dropped.
-    _consuming: Connection,
-    publishing: Connection,
+    subscribing: Wire,
+    publishing: Wire,
     publisher: Channel,
     /// Declares, binds and probes.
     control: Channel,
@@ -66,12 +66,16 @@ impl link::Session for Session {
         let dropped = consumer::start(&self.consuming, self.queues.dropped.clone()).await?;
         let session = link.stands(self.publisher.clone());
         tracing::info!(queue = %self.queues.main, "connected to RabbitMQ");
-        tokio::select! {
+        let outcome = tokio::select! {
             outcome = consumer::forward(main, &self.consuming, deliveries) => outcome,
             outcome = consumer::watch_dropped(dropped, link) => outcome,
             outcome = self.keep(link, session) => outcome,
             error = self.suspected(link, session) => Err(error),
+        };
+        if outcome.is_err() {
+            [&self.subscribing, &self.publishing].into_iter().for_each(Wire::tear);
         }
+        outcome
     }
 }
 
@@ -86,19 +90,16 @@ impl Session {
             SessionError::Uri(format!("{} holds no amqp:// or amqps:// URI", settings.uri_file.display()))
         })?;
         uri.query.heartbeat = Some(HEARTBEAT);
-        let connect = |purpose: &str| {
-            let name = format!("{} {purpose}", settings.gateway);
-            Connection::connect_uri(uri.clone(), ConnectionProperties::default().with_connection_name(name.into()))
-        };
-        let consuming = Box::pin(connect("consume")).await?;
+        let connect = |purpose: &str| Wire::open(uri.clone(), format!("{} {purpose}", settings.gateway));
+        let subscribing = Box::pin(connect("consume")).await?;
         let publishing = Box::pin(connect("publish")).await?;
-        let publisher = publishing.create_channel().await?;
+        let publisher = publishing.amqp().create_channel().await?;
         publisher.confirm_select(ConfirmSelectOptions::default()).await?;
-        let control = consuming.create_channel().await?;
+        let control = subscribing.amqp().create_channel().await?;
         let queues = topology::declare(&control, settings).await?;
-        let channel = consuming.create_channel().await?;
-        channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
-        Ok(Self { _consuming: consuming, publishing, publisher, control, consuming: channel, queues })
+        let consuming = subscribing.amqp().create_channel().await?;
+        consuming.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+        Ok(Self { subscribing, publishing, publisher, control, consuming, queues })
     }
 
     /// Keeps bindings as wanted, and asks the server for signs of life.
@@ -144,7 +145,7 @@ impl Session {
     }
 
     fn look_at_publishing(&self, link: &Link<RabbitSettings>, session: u64) {
-        match (self.publishing.status().blocked(), link.publisher()) {
+        match (self.publishing.amqp().status().blocked(), link.publisher()) {
             (true, Some(_)) => link.blocked("it is short of memory or disk space"),
             (false, None) => link.unblocked(Publisher { channel: self.publisher.clone(), session }),
             _ => {}
