@@ -9,6 +9,10 @@ use chat_gateway::{
 use chat_gateway_config::{Embedded, Farewell};
 use clap::Parser as _;
 
+/// Figures in docs/reference/benchmarks.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The configuration is wrong: repeating the start will not help.
 const EXIT_CONFIG: u8 = 2;
 

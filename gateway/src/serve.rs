@@ -19,7 +19,10 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use chat_gateway_config::{Embedded, GatewayConfig, Timeouts, stats::Component};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,6 +48,10 @@ use crate::{
     },
     transport::{self, Door},
 };
+
+/// Connections that wait to be accepted; Linux takes `net.core.somaxconn` (4,096) where that is less. A client that finds no place tries again
+/// after a second, then after two more: too late for thousands that come back together.
+const BACKLOG: u32 = 16_384;
 
 /// Connections on the admin port: the operator's, the kubelet's, a scraper's, and a person's.
 const ADMIN_CONNECTIONS: usize = 40;
@@ -151,8 +158,8 @@ impl Gateway {
         let token = load_admin_token(&config.admin_token_file)?;
         let metrics = Metrics::new()?;
         let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
-        let clients = listen("listen", config.listen).await?;
-        let admins = listen("adminListen", config.admin_listen).await?;
+        let clients = listen("listen", config.listen)?;
+        let admins = listen("adminListen", config.admin_listen)?;
 
         let issuers = Issuers::start(&config.auth.oidc, &stop)?;
         let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
@@ -291,8 +298,16 @@ fn load_admin_token(path: &Path) -> Result<String, ServeError> {
     Ok(token)
 }
 
-async fn listen(field: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| listen_error(field, address, source))
+fn listen(field: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    listen_at(address).map_err(|source| listen_error(field, address, source))
+}
+
+/// As `TcpListener::bind`, with a longer queue.
+fn listen_at(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn listen_error(field: &'static str, address: SocketAddr, source: std::io::Error) -> ServeError {

@@ -27,6 +27,7 @@ const FILES: &[(i64, &str, &str)] = &[
     (10, "answers", include_str!("../migrations/0010_answers.sql")),
     (11, "requests", include_str!("../migrations/0011_requests.sql")),
     (12, "removals", include_str!("../migrations/0012_removals.sql")),
+    (13, "store_texts", include_str!("../migrations/0013_store_texts.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer

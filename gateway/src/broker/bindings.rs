@@ -2,7 +2,7 @@
 //! broker, and reports back; so every order of `bind`, `unbind` and reconnects comes down to one table.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -32,6 +32,8 @@ struct Entry {
     references: u32,
     /// When the last reference went, while there is none.
     idle_since: Option<Instant>,
+    /// Whether it is among those that linger.
+    lingers: bool,
     /// Whether the broker was told to bind it on the present connection.
     told: bool,
     /// Whether the broker has confirmed that.
@@ -45,6 +47,9 @@ struct Table {
     entries: HashMap<Key, Entry>,
     /// Keys whose entry may differ from what the broker has.
     due: Vec<Key>,
+    /// Keys that lost their last reference, and when: each once, and nearly in that order, as all linger equally long. Some may have found
+    /// another reference since.
+    lingering: VecDeque<(Instant, Key)>,
     /// Whether a connection stands with all bindings made.
     online: bool,
 }
@@ -101,10 +106,14 @@ impl Bindings {
 
     /// Drops a reference; the binding lingers.
     pub(super) fn remove(&self, key: Key) {
-        if let Some(entry) = self.table().entries.get_mut(&key) {
-            entry.references = entry.references.saturating_sub(1);
-            if entry.references == 0 {
-                entry.idle_since = Some(Instant::now());
+        let mut table = self.table();
+        let Some(entry) = table.entries.get_mut(&key) else { return };
+        entry.references = entry.references.saturating_sub(1);
+        if entry.references == 0 {
+            let now = Instant::now();
+            entry.idle_since = Some(now);
+            if !std::mem::replace(&mut entry.lingers, true) {
+                table.lingering.push_back((now, key));
             }
         }
     }
@@ -117,12 +126,20 @@ impl Bindings {
     /// Makes the bindings due that have lingered long enough. Called every now and then; nothing depends on when.
     pub(super) fn sweep(&self) {
         let mut table = self.table();
-        let linger = self.linger;
-        let idle: Vec<Key> =
-            table.entries.iter().filter(|(_, entry)| entry.is_over(linger)).map(|(key, _)| *key).collect();
-        if !idle.is_empty() {
-            table.due.extend(idle);
-            drop(table);
+        let before = table.due.len();
+        let table = &mut *table;
+        while let Some((_, key)) = table.lingering.pop_front_if(|(since, _)| since.elapsed() >= self.linger) {
+            let Some(entry) = table.entries.get_mut(&key) else { continue };
+            entry.lingers = false;
+            if entry.is_over(self.linger) {
+                table.due.push(key);
+            } else if let Some(since) = entry.idle_since {
+                // It had another reference in between.
+                entry.lingers = true;
+                table.lingering.push_back((since, key));
+            }
+        }
+        if table.due.len() > before {
             self.work.notify_one();
         }
     }
@@ -183,6 +200,7 @@ impl Bindings {
                 return true;
             }
             (entry.told, entry.stands) = (false, false);
+            entry.lingers = false;
             let wanted = entry.references > 0;
             if wanted {
                 due.push(*key);
@@ -208,6 +226,7 @@ impl Bindings {
         let mut due = Vec::with_capacity(table.entries.len());
         table.entries.retain(|key, entry| {
             entry.forget();
+            entry.lingers = false;
             let wanted = entry.references > 0;
             if wanted {
                 due.push(*key);
@@ -215,6 +234,7 @@ impl Bindings {
             wanted
         });
         table.due = due;
+        table.lingering.clear();
     }
 
     /// Whether the broker has the key bound.
@@ -287,6 +307,26 @@ mod tests {
         tokio::time::advance(LINGER).await;
         bindings.sweep();
         assert_eq!(bindings.take(10), vec![Change::Unbind(key(1))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_came_back_and_went_lingers_from_then_on_and_is_noted_once() {
+        let bindings = online();
+        drop(bindings.add(key(1)));
+        bindings.take(10);
+        for _ in 0..3 {
+            bindings.remove(key(1));
+            tokio::time::advance(LINGER / 2).await;
+            drop(bindings.add(key(1)));
+        }
+        bindings.remove(key(1));
+        assert_eq!(bindings.table().lingering.len(), 1);
+        bindings.sweep();
+        assert!(bindings.take(10).is_empty(), "it lingers anew");
+        tokio::time::advance(LINGER).await;
+        bindings.sweep();
+        assert_eq!(bindings.take(10), vec![Change::Unbind(key(1))]);
+        assert!(bindings.table().lingering.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -152,6 +152,7 @@ impl Broker for MemoryBroker {
     async fn bind(&self, key: Key) -> Result<(), BrokerError> {
         drop(self.gateway.bindings.add(key));
         if !self.exchange.is_away() {
+            self.gateway.bindings.sweep();
             self.gateway.settle();
         }
         Ok(())
@@ -163,6 +164,10 @@ impl Broker for MemoryBroker {
 
     fn state(&self) -> watch::Receiver<BrokerState> {
         self.gateway.state.subscribe()
+    }
+
+    fn is_alone(&self) -> bool {
+        self.exchange.lock().iter().filter(|gateway| gateway.strong_count() > 0).count() == 1
     }
 }
 

@@ -112,6 +112,11 @@ pub trait Broker: Send + Sync + 'static {
 
     /// How the connection stands, now and in future.
     fn state(&self) -> watch::Receiver<BrokerState>;
+
+    /// Whether it is certain that no other gateway hears what is published.
+    fn is_alone(&self) -> bool {
+        false
+    }
 }
 
 /// Connects to the broker that the configuration names; deliveries come out of the receiver.

@@ -1,6 +1,6 @@
 //! An event for many connections.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, sync::Arc};
 
 use super::{Codec, Frame};
 use crate::protocol::ClientEvent;
@@ -10,13 +10,19 @@ use crate::protocol::ClientEvent;
 pub struct Shared {
     event: ClientEvent,
     frames: [OnceCell<Frame>; Codec::COUNT],
+    pointers: [OnceCell<Arc<Frame>>; Codec::COUNT],
 }
 
 impl Shared {
     /// An event that nobody has asked for yet.
     #[must_use]
     pub fn new(event: ClientEvent) -> Self {
-        Self { event, frames: Default::default() }
+        Self { event, frames: Default::default(), pointers: Default::default() }
+    }
+
+    /// The same as a pointer, for queues that keep many of them.
+    pub fn pointer(&self, codec: Codec) -> Arc<Frame> {
+        Arc::clone(self.pointers[codec.index()].get_or_init(|| Arc::new(self.frame(codec).clone())))
     }
 
     /// Its frame for connections of a codec.

@@ -13,7 +13,7 @@ use crate::codec::Frame;
 use tokio::io::AsyncWrite;
 
 /// Frames in one system call.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 64;
 
 /// Bytes of pings, pongs and closes that wait; a client that pings and does not read gets no further pongs.
 const CONTROLS: usize = 1024;
@@ -205,7 +205,7 @@ mod tests {
     fn frames() -> Vec<String> {
         let lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 3];
         // More than go together, and of each kind of header.
-        (0..40).map(|nth| "x".repeat(lengths[nth % lengths.len()])).collect()
+        (0..100).map(|nth| "x".repeat(lengths[nth % lengths.len()])).collect()
     }
 
     fn outgoing() -> Outgoing {
@@ -220,7 +220,7 @@ mod tests {
             let (mut near, far) = duplex(pipe);
             let reader = tokio::spawn(async move {
                 let client = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
-                client.take(40).map(|frame| frame.unwrap().into_text().unwrap().to_string()).collect::<Vec<_>>().await
+                client.take(100).map(|frame| frame.unwrap().into_text().unwrap().to_string()).collect::<Vec<_>>().await
             });
             let mut through = Vec::new();
             outgoing().write(&mut near, |bytes| through.push(bytes)).await.unwrap();
@@ -240,7 +240,7 @@ mod tests {
         let context = &mut Context::from_waker(std::task::Waker::noop());
         assert!(outgoing.poll_controls(&mut near, context).is_ready(), "nothing to wait for");
         let client = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
-        let reader = tokio::spawn(client.take(42).map(Result::unwrap).collect::<Vec<_>>());
+        let reader = tokio::spawn(client.take(102).map(Result::unwrap).collect::<Vec<_>>());
         outgoing.write(&mut near, |_| {}).await.unwrap();
         let read = reader.await.unwrap();
         let texts: Vec<_> = read.iter().filter_map(|frame| frame.to_text().ok().filter(|_| frame.is_text())).collect();

@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::Notify;
@@ -70,9 +70,9 @@ struct State {
     bytes: usize,
     ping: bool,
     leaving: Option<CloseCode>,
-    /// Something waits and the writer was not woken for it.
-    quiet: bool,
     closing: Option<CloseCode>,
+    /// Presence changes, for which the writer is not woken while they are few. Pointers, since a crowd's arrival fills all queues at once.
+    quiet: Vec<Arc<Frame>>,
     /// Numbers of presence changes that went through, newest last: a user in five shared rooms is announced once.
     presence: [u64; RECENT_PRESENCE],
 }
@@ -80,59 +80,60 @@ struct State {
 /// Presence changes remembered per connection; repeats of one change come within milliseconds of each other.
 const RECENT_PRESENCE: usize = 8;
 
+/// Presence changes that wait for company.
+const QUIET: usize = 64;
+
+/// So many within a second are a crowd that comes or goes. Nobody looks at each of them, and more will follow.
+const CROWD: usize = 16;
+
 /// Bytes written before the connection is read again: a slow client's pongs are heard between batches.
 const BATCH_BYTES: usize = 64 * 1024;
 
 impl Queue {
     /// Puts a frame at the end, unless it does not fit.
     pub fn push(&self, frame: Frame, class: Class) -> Pushed {
-        self.put(frame, class, false)
-    }
-
-    fn put(&self, frame: Frame, class: Class, quietly: bool) -> Pushed {
         let mut state = self.lock();
-        if state.closing.is_some() {
-            return Pushed::Closed;
-        }
-        let full = state.bytes + frame.len();
-        if class == Class::Ephemeral && full > limits::QUEUE_EPHEMERAL_BYTES {
-            return Pushed::Shed;
-        }
-        if full > limits::QUEUE_BYTES {
-            close(&mut state, CloseCode::TooSlow);
+        let pushed = state.admit(frame.len(), class);
+        if pushed == Pushed::Queued {
+            let wake = state.frames.is_empty();
+            state.frames.push_back(frame);
+            drop(state);
+            if wake {
+                self.wake.notify_one();
+            }
+        } else if pushed == Pushed::Overflowed {
             drop(state);
             self.wake.notify_one();
-            return Pushed::Overflowed;
         }
-        state.bytes = full;
-        let unknown = state.frames.is_empty() || state.quiet;
-        state.frames.push_back(frame);
-        state.quiet = unknown && quietly;
-        drop(state);
-        if unknown && !quietly {
-            self.wake.notify_one();
-        }
-        Pushed::Queued
+        pushed
     }
 
-    /// As [`Queue::push`] for a presence change, which several rooms may bring; `change` is its number. It waits for the next frame of
-    /// another kind or for [`Queue::nudge`]: when a crowd comes, each of its members hears of hundreds of others, and one write for each
-    /// would cost more than everything else about the arrival.
-    pub fn push_presence(&self, frame: Frame, change: u64) -> Pushed {
-        {
-            let mut state = self.lock();
-            if state.presence.contains(&change) {
-                return Pushed::Queued;
+    /// Puts an ephemeral frame of a presence change at the end, which several rooms may bring; `change` is its number. It waits for a frame
+    /// of another kind, for company, or for [`Queue::nudge`]: when a crowd comes, each of its members hears of hundreds of others, and one
+    /// write for each would cost more than everything else about the arrival.
+    pub fn push_presence(&self, frame: Arc<Frame>, change: u64) -> Pushed {
+        let mut state = self.lock();
+        if state.presence.contains(&change) {
+            return Pushed::Queued;
+        }
+        state.presence.rotate_left(1);
+        state.presence[RECENT_PRESENCE - 1] = change;
+        let pushed = state.admit(frame.len(), Class::Ephemeral);
+        if pushed == Pushed::Queued {
+            state.quiet.push(frame);
+            let wake = state.quiet.len() == QUIET && state.frames.is_empty();
+            drop(state);
+            if wake {
+                self.wake.notify_one();
             }
-            state.presence.rotate_left(1);
-            state.presence[RECENT_PRESENCE - 1] = change;
         }
-        self.put(frame, Class::Ephemeral, true)
+        pushed
     }
 
-    /// Has written what waits quietly.
-    pub fn nudge(&self) {
-        if std::mem::take(&mut self.lock().quiet) {
+    /// Has written what waits quietly; a crowd's changes only with patience at its end.
+    pub fn nudge(&self, patient: bool) {
+        let waiting = self.lock().quiet.len();
+        if waiting > 0 && (waiting < CROWD || !patient) {
             self.wake.notify_one();
         }
     }
@@ -207,16 +208,38 @@ impl Queue {
 
     fn take(&self) -> Option<Next> {
         let mut state = self.lock();
-        if !state.frames.is_empty() || state.ping {
+        if !state.frames.is_empty() || !state.quiet.is_empty() || state.ping {
             let ping = std::mem::take(&mut state.ping);
-            state.quiet = false;
-            return Some(Next::Frames(Batch { frames: take_batch(&mut state.frames), ping }));
+            let mut frames = take_batch(&mut state.frames);
+            if state.frames.is_empty() && !state.quiet.is_empty() {
+                frames.extend(std::mem::take(&mut state.quiet).iter().map(|frame| Frame::clone(frame)));
+            }
+            return Some(Next::Frames(Batch { frames, ping }));
         }
         state.closing.map(Next::Close).or_else(|| state.leaving.take().map(Next::Leave))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a frame in, sheds it, or closes the queue.
+    fn admit(&mut self, bytes: usize, class: Class) -> Pushed {
+        if self.closing.is_some() {
+            return Pushed::Closed;
+        }
+        let full = self.bytes + bytes;
+        if class == Class::Ephemeral && full > limits::QUEUE_EPHEMERAL_BYTES {
+            return Pushed::Shed;
+        }
+        if full > limits::QUEUE_BYTES {
+            close(self, CloseCode::TooSlow);
+            return Pushed::Overflowed;
+        }
+        self.bytes = full;
+        Pushed::Queued
     }
 }
 
@@ -238,7 +261,7 @@ fn close(state: &mut State, code: CloseCode) {
     state.closing = Some(code);
     state.ping = false;
     if gives_up(code) {
-        state.frames = VecDeque::new();
+        (state.frames, state.quiet) = Default::default();
         state.bytes = 0;
     }
 }
@@ -303,25 +326,45 @@ mod tests {
             next.await.is_ok()
         };
         let queue = Queue::default();
-        queue.push_presence(frame(1), 7);
-        queue.push_presence(frame(1), 8);
+        let say = |change| queue.push_presence(frame(1).into(), change);
+        say(7);
+        say(8);
         assert!(!woken(&queue).await);
         queue.push(frame(1), Class::Ephemeral);
         assert!(woken(&queue).await);
-        queue.push_presence(frame(1), 9);
-        queue.nudge();
+        say(9);
         assert!(!woken(&queue).await, "the writer knows already");
         assert!(matches!(queue.next().await, Next::Frames(batch) if batch.frames.len() == 4));
-        queue.push_presence(frame(1), 10);
-        queue.nudge();
+        say(10);
+        queue.nudge(true);
         assert!(woken(&queue).await);
+        for change in 0..CROWD as u64 {
+            say(100 + change);
+        }
+        queue.nudge(true);
+        assert!(!woken(&queue).await, "more of a crowd will follow");
+        queue.nudge(false);
+        assert!(woken(&queue).await);
+    }
+
+    #[tokio::test]
+    async fn presence_that_has_company_waits_no_longer() {
+        let queue = Queue::default();
+        let few = (1..QUIET as u64).map(|change| queue.push_presence(frame(1).into(), change));
+        assert!(few.into_iter().all(|pushed| pushed == Pushed::Queued));
+        assert!(futures::poll!(std::pin::pin!(queue.wake.notified())).is_pending());
+        queue.push_presence(frame(1).into(), 0xffff);
+        assert!(futures::poll!(std::pin::pin!(queue.wake.notified())).is_ready());
+        assert!(matches!(queue.next().await, Next::Frames(batch) if batch.frames.len() == QUIET));
+        queue.written(QUIET);
+        assert!(queue.is_low());
     }
 
     #[test]
     fn announces_one_presence_change_once() {
         let queue = Queue::default();
-        queue.push_presence(frame(1), 7);
-        queue.push_presence(frame(1), 7);
+        queue.push_presence(frame(1).into(), 7);
+        queue.push_presence(frame(1).into(), 7);
         assert!(matches!(queue.take(), Some(Next::Frames(batch)) if batch.frames.len() == 1));
     }
 }

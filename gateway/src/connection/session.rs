@@ -139,7 +139,7 @@ impl Session {
     }
 
     /// Queues a presence event unless another room brought the same change.
-    pub fn push_presence(&self, frame: Frame, change: u64) -> Pushed {
+    pub fn push_presence(&self, frame: Arc<Frame>, change: u64) -> Pushed {
         self.count(self.queue.push_presence(frame, change))
     }
 

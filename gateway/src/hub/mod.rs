@@ -117,8 +117,10 @@ impl Hub {
 
     /// Tells everyone under a key something that is worth nothing later. Dropped when there is too much of it or the broker is away.
     pub async fn hint(&self, key: Key, event: Event) {
-        self.dispatch.deliver(key, true, vec![event.clone()]).await;
-        self.relay.hint(key, event);
+        if !self.services.broker.is_alone() {
+            self.relay.hint(key, event.clone());
+        }
+        self.dispatch.deliver(key, true, vec![event]).await;
     }
 }
 

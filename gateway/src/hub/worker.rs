@@ -272,7 +272,7 @@ fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant,
         Event::Presence { user, state: presence, change } => {
             let event = Shared::new(ClientEvent::Presence { user, state: presence });
             for session in state.sessions().filter(|session| session.user.id != user) {
-                session.push_presence(event.frame(session.codec).clone(), change);
+                session.push_presence(event.pointer(session.codec), change);
             }
         }
         Event::MemberAdded { user, name, version } => {

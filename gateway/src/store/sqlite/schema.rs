@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::OpenError;
 use crate::store::StoreError;
@@ -19,6 +19,9 @@ const STEPS: &[&str] = &[
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 64;
+
+/// What a connection keeps of the file, in KiB; SQLite's default is 2,000.
+const CACHE_KIB: i32 = 1_024;
 
 /// Opens a file for writing, with the newest schema.
 pub(super) fn open(file: &Path) -> Result<Connection, OpenError> {
@@ -52,6 +55,10 @@ pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(2))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise a prepared statement is planned anew whenever it is given other values.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // The system keeps the file's pages anyway, and once for all connections.
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // In a container there may be no folder that files could be put into for a moment.
     connection.pragma_update(None, "temp_store", "memory")
 }
