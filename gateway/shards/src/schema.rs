@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// Version of the newest migration; a gateway works with a schema of this version or a newer one.
-pub const SCHEMA_VERSION: i32 = 12;
+pub const SCHEMA_VERSION: i32 = FILES[FILES.len() - 1].0;
 
 /// First key of the advisory lock of a slot, `CHAT`; the second key is the slot. Writers hold it shared, a mover exclusive.
 pub const SLOT_LOCK_CLASS: i32 = 1_128_808_788;
@@ -14,7 +14,7 @@ pub const SLOT_LOCK_CLASS: i32 = 1_128_808_788;
 /// Advisory lock that one `migrate` holds on a shard from before its migrations to its end.
 pub const MIGRATION_LOCK: i64 = 0x4348_4154_4d49_4752;
 
-const FILES: &[(i64, &str, &str)] = &[
+const FILES: &[(i32, &str, &str)] = &[
     (1, "tables", include_str!("../migrations/0001_tables.sql")),
     (2, "guards", include_str!("../migrations/0002_guards.sql")),
     (3, "rooms", include_str!("../migrations/0003_rooms.sql")),
@@ -39,7 +39,7 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> 
     let migrations = FILES
         .iter()
         .map(|&(version, name, sql)| {
-            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+            Migration::new(version.into(), name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         })
         .collect();
     let mut migrator = Migrator::with_migrations(migrations);
