@@ -200,7 +200,6 @@ impl Bindings {
                 return true;
             }
             (entry.told, entry.stands) = (false, false);
-            entry.lingers = false;
             let wanted = entry.references > 0;
             if wanted {
                 due.push(*key);

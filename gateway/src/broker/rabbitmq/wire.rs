@@ -17,7 +17,7 @@ use lapin::{
     uri::{AMQPScheme, AMQPUri},
 };
 
-/// Largest frame, bytes. The library keeps room for 32 of them each way, for every connection; the server would agree to 128 KiB.
+/// Largest frame, bytes, where the URI says nothing. The library keeps room for 32 of them each way, for every connection; the server would agree to 128 KiB.
 const FRAME: FrameSize = 32 * 1024;
 
 /// See the module's documentation. Dropped, it is closed in order.
@@ -30,7 +30,7 @@ pub(super) struct Wire {
 impl Wire {
     /// Connects; `name` is what the server shows.
     pub(super) async fn open(mut uri: AMQPUri, name: String) -> Result<Self> {
-        uri.query.frame_max = Some(FRAME);
+        uri.query.frame_max.get_or_insert(FRAME);
         let socket = Arc::<Mutex<Option<TcpStream>>>::default();
         let handle = Arc::clone(&socket);
         let runtime = default_runtime()?;
