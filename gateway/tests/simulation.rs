@@ -26,6 +26,8 @@ mod schemas;
 #[allow(dead_code, reason = "the simulation builds its gateways one by one")]
 mod world;
 
+#[path = "simulation/board.rs"]
+mod board;
 #[path = "simulation/broker.rs"]
 mod broker;
 #[path = "simulation/chronicle.rs"]
@@ -97,12 +99,17 @@ fn nothing_acknowledged_is_lost_doubled_or_reordered_whatever_happens() {
 fn course(seed: u64) -> Verdict {
     let _told = Told(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(async { timeout(PATIENCE, run(seed)).await.expect("the course ends") })
+    runtime.block_on(async {
+        let mut dice = StdRng::seed_from_u64(seed);
+        let cluster = Arc::new(Cluster::start(&mut dice).await);
+        match timeout(PATIENCE, run(seed, dice, Arc::clone(&cluster))).await {
+            Ok(verdict) => verdict,
+            Err(_) => panic!("after {PATIENCE:?} the course goes on:\n{}", board::who_waits(&cluster).await),
+        }
+    })
 }
 
-async fn run(seed: u64) -> Verdict {
-    let mut dice = StdRng::seed_from_u64(seed);
-    let cluster = Arc::new(Cluster::start(&mut dice).await);
+async fn run(seed: u64, mut dice: StdRng, cluster: Arc<Cluster>) -> Verdict {
     let goal = watch::Sender::new(None);
     let busy = watch::Sender::new(0usize);
     let devices: Vec<_> = cluster

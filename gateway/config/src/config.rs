@@ -113,6 +113,9 @@ pub struct InProcess {}
 pub struct RabbitMq {
     /// File with an `amqp://` or `amqps://` URI, credentials and vhost included.
     pub uri_file: PathBuf,
+    /// For `amqps://`: PEM file of the authorities to trust besides the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Where Redis is.

@@ -125,7 +125,10 @@ pub fn start(config: &GatewayConfig, gateway: &str) -> (Arc<dyn Broker>, mpsc::R
     let cluster = &config.cluster;
     match &config.broker {
         chat_gateway_config::Broker::Rabbitmq(rabbitmq) => {
-            let (broker, deliveries) = on_rabbitmq(RabbitSettings::new(rabbitmq.uri_file.clone(), gateway));
+            let (broker, deliveries) = on_rabbitmq(RabbitSettings {
+                ca_file: rabbitmq.ca_file.clone(),
+                ..RabbitSettings::new(rabbitmq.uri_file.clone(), gateway)
+            });
             (Arc::new(broker), deliveries)
         }
         chat_gateway_config::Broker::RedisPubSub(redis) => {

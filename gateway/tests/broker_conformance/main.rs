@@ -268,9 +268,33 @@ async fn the_memory_broker_conforms() {
 async fn rabbitmq_conforms_and_its_troubles_show() {
     let mut server = RabbitMq::start().await;
     conforms(&mut server).await;
+    it_is_reached_by_tls(&server).await;
     an_overflowing_queue_raises_the_epoch(&server).await;
     a_frozen_broker_is_noticed_and_blocks_nobody(&server).await;
     refused_credentials_show_and_new_ones_are_read(&server).await;
+}
+
+async fn it_is_reached_by_tls(server: &RabbitMq) {
+    let (uri, authority) = server.tls_files();
+    let stranger = rabbit(RabbitSettings::new(uri.clone(), "stranger"));
+    reason(&stranger, "TlsFailed").await;
+    let end = rabbit(RabbitSettings { ca_file: Some(authority), ..RabbitSettings::new(uri, "encrypted") });
+    end.available().await;
+    end.broker.bind(room(9)).await.unwrap();
+    let before = end.epoch();
+    let mut end = end;
+    end.publish(room(9), "secret").await;
+    assert_eq!(end.next().await, (room(9), "secret".into()));
+    // A server that stops answering is noticed, and the session after it works: the socket under TLS was cut off.
+    server.freeze();
+    eventually("the freeze shows", Duration::from_secs(15), async || !end.broker.state().borrow().component.available)
+        .await;
+    server.thaw();
+    let mut state = end.broker.state();
+    let risen = state.wait_for(|state| state.epoch > before);
+    timeout(Duration::from_secs(20), risen).await.expect("the epoch rises").unwrap();
+    end.publish(room(9), "again").await;
+    while end.next().await != (room(9), "again".into()) {}
 }
 
 async fn an_overflowing_queue_raises_the_epoch(server: &RabbitMq) {

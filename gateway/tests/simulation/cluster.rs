@@ -21,6 +21,7 @@ use tokio::io::{DuplexStream, duplex};
 use uuid::Uuid;
 
 use crate::{
+    board::Board,
     broker::SimBroker,
     chronicle::Chronicle,
     device::Plan,
@@ -45,6 +46,7 @@ const SIGN_IN: Duration = Duration::from_secs(1_000_000);
 pub(crate) struct Cluster {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) chronicle: Arc<Chronicle>,
+    pub(crate) board: Board,
     /// The room that everybody stays in, so that everybody always has something to write to.
     pub(crate) home: RoomId,
     exchange: MemoryExchange,
@@ -92,6 +94,7 @@ impl Cluster {
         let cluster = Self {
             store,
             chronicle,
+            board: Board::default(),
             home,
             exchange: MemoryExchange::new(),
             presence: Arc::default(),

@@ -25,7 +25,7 @@ use tokio_tungstenite::{
 };
 use uuid::Uuid;
 
-use crate::{cluster::Cluster, line::Line, story::Story, wishes};
+use crate::{board::Note, cluster::Cluster, line::Line, story::Story, wishes};
 
 /// Requests without an answer at the same time.
 const OPEN: usize = 8;
@@ -63,6 +63,7 @@ pub(crate) struct Device {
     signed_out: Option<Instant>,
     /// Whether this connection's frames are CBOR.
     binary: bool,
+    greeting: String,
     story: Story,
 }
 
@@ -102,6 +103,7 @@ impl Device {
             sign_in: None,
             signed_out: None,
             binary: false,
+            greeting: String::new(),
             story,
             plan,
         };
@@ -120,6 +122,7 @@ impl Device {
     pub(crate) async fn run(mut self, mut goal: Goal) -> Story {
         let mut working = true;
         while !self.reached(&goal) {
+            self.note("is about to connect");
             sleep(Duration::from_millis(self.dice.random_range(5..400))).await;
             self.binary = self.dice.random();
             let codec = if self.binary { Codec::ChatCbor } else { Codec::Chat };
@@ -132,6 +135,14 @@ impl Device {
             }
         }
         self.story
+    }
+
+    /// Says on the board where it stands.
+    fn note(&self, step: &'static str) {
+        let (at, user, greeting) = (Instant::now(), self.plan.user.id, self.greeting.clone());
+        let (entries, open) = (self.plan.entries, self.open.len());
+        let places = self.places.iter().map(|(room, place)| (*room, (place.cursor, place.here))).collect();
+        self.cluster.board.write(&self.plan.name, Note { at, user, step, greeting, entries, open, places });
     }
 
     /// One of the rooms that this connection follows; `but` leaves one out.
@@ -168,6 +179,7 @@ impl Device {
         let hello = json!({ "type": "hello", "id": 0, "token": token, "resume": resume });
         self.put(&mut socket, &hello).await?;
         let welcome = self.get(&mut socket, line).await?;
+        self.greeting = welcome.to_string();
         if welcome["type"] == "error" {
             assert!(["unavailable", "busy"].contains(&welcome["code"].as_str().unwrap()), "{welcome}");
             return Err(Lost);
@@ -190,6 +202,7 @@ impl Device {
             if self.reached(goal) {
                 return Ok(());
             }
+            self.note("is connected");
             let late = self.signed_out.is_some_and(|at| at.elapsed() > SIGNED_OUT);
             assert!(!late, "{} goes on after its session has ended", self.plan.name);
             // Who has nothing more to do looks on, and costs the test less.
@@ -238,8 +251,10 @@ impl Device {
                 self.put(socket, &request).await?;
             }
             45..47 if self.plan.entries > 0 && self.signed_out.is_none() => {
+                self.note("signs out");
                 let (user, session) = (self.plan.user.id, self.sign_in.unwrap());
                 self.cluster.sign_out(user, session, &mut self.dice).await;
+                self.note("has signed out");
                 self.signed_out = Some(Instant::now());
                 self.story.sign_outs += 1;
             }

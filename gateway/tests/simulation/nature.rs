@@ -23,7 +23,10 @@ pub(crate) async fn rage(cluster: Arc<Cluster>, mut dice: StdRng) {
                 let cluster = Arc::clone(&cluster);
                 tokio::spawn(async move {
                     sleep(pause).await;
-                    cluster.restart(nth, seed);
+                    // Unless the end of all faults was faster.
+                    if cluster.running(nth).is_none() {
+                        cluster.restart(nth, seed);
+                    }
                 });
             }
             2 => drain(&cluster, nth, running, seed).await,

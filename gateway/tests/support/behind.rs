@@ -58,7 +58,7 @@ impl Proxied for RabbitMq {
     }
 
     fn config_by(&self, proxies: &[Proxy]) -> Broker {
-        Broker::Rabbitmq(RabbitConfig { uri_file: self.uri_file_at(proxies[0].port()) })
+        Broker::Rabbitmq(RabbitConfig { uri_file: self.uri_file_at(proxies[0].port()), ca_file: None })
     }
 }
 

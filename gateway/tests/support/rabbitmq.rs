@@ -9,6 +9,7 @@ use images::{
 use tempfile::TempDir;
 
 use super::{
+    authority::write_certificates,
     free_port,
     process::Process,
     server::{Server, Service},
@@ -21,6 +22,7 @@ const ACCOUNT: Account = Account::Root;
 pub struct RabbitMq {
     server: Server,
     port: u16,
+    tls: u16,
     epmd_port: u16,
     dist_port: u16,
     root: ServerRoot,
@@ -37,9 +39,10 @@ impl Service for RabbitMq {
         let mut epmd = root.command(ACCOUNT, "epmd");
         epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
         let epmd = Process::start(&mut epmd, &dir.path().join("epmd.log"));
-        let port = free_port();
-        let server = Server::new("RabbitMQ", dir.path().join("server.log"), vec![port]);
-        let rabbit = Self { server, port, dist_port: free_port(), epmd_port, root, dir, epmd };
+        let (port, tls) = (free_port(), free_port());
+        write_certificates(dir.path(), "localhost");
+        let server = Server::new("RabbitMQ", dir.path().join("server.log"), vec![port, tls]);
+        let rabbit = Self { server, port, tls, dist_port: free_port(), epmd_port, root, dir, epmd };
         rabbit.up().await;
         rabbit
     }
@@ -72,9 +75,16 @@ impl RabbitMq {
     }
 
     fn write_config(&self) {
+        let Self { port, tls, dir, .. } = self;
+        let dir = dir.path().display();
         let config = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nvm_memory_high_watermark.absolute = 512MB\ndisk_free_limit.absolute = 50MB\nlog.console = true\n",
-            self.port
+            "listeners.tcp.1 = 127.0.0.1:{port}\n\
+             listeners.ssl.1 = 127.0.0.1:{tls}\n\
+             ssl_options.certfile = {dir}/server.pem\n\
+             ssl_options.keyfile = {dir}/server.pem\n\
+             vm_memory_high_watermark.absolute = 512MB\n\
+             disk_free_limit.absolute = 50MB\n\
+             log.console = true\n"
         );
         std::fs::write(self.path("rabbitmq.conf"), config).unwrap();
         std::fs::write(self.path("plugins"), "[].\n").unwrap();
@@ -83,6 +93,13 @@ impl RabbitMq {
     /// A URI with this password; the right one is `guest`.
     pub fn uri(&self, password: &str) -> String {
         format!("amqp://guest:{password}@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// A file with the right URI by way of TLS, and one with the authority that vouches for the server.
+    pub fn tls_files(&self) -> (PathBuf, PathBuf) {
+        let uri = self.path("uri-tls");
+        write_once(&uri, &format!("amqps://guest:guest@localhost:{}/%2f", self.tls));
+        (uri, self.path("ca.pem"))
     }
 
     /// Its port.

@@ -35,7 +35,7 @@ pub trait BrokerService: Service {
 
 impl BrokerService for RabbitMq {
     fn config(&self) -> Broker {
-        Broker::Rabbitmq(RabbitConfig { uri_file: self.uri_file() })
+        Broker::Rabbitmq(RabbitConfig { uri_file: self.uri_file(), ca_file: None })
     }
 }
 

@@ -112,7 +112,7 @@ fn broker_config(broker: &Broker) -> config::Broker {
     let pubsub = |folder| config::Broker::RedisPubSub(config::RedisPubSub { url_file: secret_file(folder, key::URL) });
     match broker {
         Broker::Managed { .. } | Broker::External(_) => {
-            config::Broker::Rabbitmq(config::RabbitMq { uri_file: secret_file("rabbitmq", key::URI) })
+            config::Broker::Rabbitmq(config::RabbitMq { uri_file: secret_file("rabbitmq", key::URI), ca_file: None })
         }
         Broker::SharedRedis => pubsub("redis"),
         Broker::Redis(_) => pubsub(PUBSUB),

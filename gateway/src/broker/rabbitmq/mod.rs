@@ -27,6 +27,8 @@ use super::{
 pub struct RabbitSettings {
     /// File with the URI; read again for every connection.
     pub uri_file: PathBuf,
+    /// PEM file of the authorities that `amqps://` trusts besides the public ones; read again for every connection.
+    pub ca_file: Option<PathBuf>,
     /// Name of the gateway, for the names of queue and connections.
     pub gateway: String,
     /// How long a binding outlives its last reference.
@@ -41,6 +43,7 @@ impl RabbitSettings {
     pub fn new(uri_file: PathBuf, gateway: &str) -> Self {
         Self {
             uri_file,
+            ca_file: None,
             gateway: gateway.to_owned(),
             linger: LINGER,
             // About 100,000 messages of the usual size: minutes of a busy gateway, and little for a broker with several gateways.

@@ -8,7 +8,7 @@ use crate::broker::{io_reason::io_reason, link::Failure};
 /// Why a session could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::broker) enum SessionError {
-    /// The file with the URI cannot be used.
+    /// The file with the URI, or the one with authorities, cannot be used.
     #[error("the broker's URI cannot be used: {0}")]
     Uri(String),
     /// Something took longer than it may.

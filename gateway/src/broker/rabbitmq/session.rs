@@ -1,6 +1,6 @@
 //! One session: two connections to the broker, from the first byte to the error that ends them.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use lapin::{
     Channel,
@@ -82,15 +82,18 @@ impl link::Session for Session {
 impl Session {
     /// Connects and declares everything.
     async fn open_now(settings: &RabbitSettings) -> Result<Self, SessionError> {
-        let text = tokio::fs::read_to_string(&settings.uri_file)
-            .await
-            .map_err(|error| SessionError::Uri(format!("{}: {error}", settings.uri_file.display())))?;
+        let text = read(&settings.uri_file).await?;
+        let authorities = match &settings.ca_file {
+            Some(file) => Some(read(file).await?),
+            None => None,
+        };
         let mut uri: AMQPUri = text.trim().parse().map_err(|_| {
             // The parser's words may repeat the text, password included.
             SessionError::Uri(format!("{} holds no amqp:// or amqps:// URI", settings.uri_file.display()))
         })?;
         uri.query.heartbeat = Some(HEARTBEAT);
-        let connect = |purpose: &str| Wire::open(uri.clone(), format!("{} {purpose}", settings.gateway));
+        let connect =
+            |purpose: &str| Wire::open(uri.clone(), format!("{} {purpose}", settings.gateway), authorities.clone());
         let subscribing = Box::pin(connect("consume")).await?;
         let publishing = Box::pin(connect("publish")).await?;
         let publisher = publishing.amqp().create_channel().await?;
@@ -162,4 +165,8 @@ impl Session {
         }
         Ok(())
     }
+}
+
+async fn read(file: &Path) -> Result<String, SessionError> {
+    tokio::fs::read_to_string(file).await.map_err(|error| SessionError::Uri(format!("{}: {error}", file.display())))
 }

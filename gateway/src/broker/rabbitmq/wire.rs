@@ -28,8 +28,8 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects; `name` is what the server shows.
-    pub(super) async fn open(mut uri: AMQPUri, name: String) -> Result<Self> {
+    /// Connects; `name` is what the server shows, `authorities` (PEM) whom TLS trusts besides the public ones.
+    pub(super) async fn open(mut uri: AMQPUri, name: String, authorities: Option<String>) -> Result<Self> {
         uri.query.frame_max.get_or_insert(FRAME);
         let socket = Arc::<Mutex<Option<TcpStream>>>::default();
         let handle = Arc::clone(&socket);
@@ -44,7 +44,10 @@ impl Wire {
             }
             match uri.scheme {
                 AMQPScheme::AMQP => Ok(stream),
-                AMQPScheme::AMQPS => Ok(stream.into_tls(&uri.authority.host, TLSConfig::default()).await?),
+                AMQPScheme::AMQPS => {
+                    let tls = TLSConfig { cert_chain: authorities.as_deref(), identity: None };
+                    Ok(stream.into_tls(&uri.authority.host, tls).await?)
+                }
             }
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());

@@ -17,6 +17,7 @@ use std::{
 use async_trait::async_trait;
 use chat_gateway_config::stats::{Component, ShardStats};
 use jiff::Timestamp;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::room::RoomState;
@@ -55,8 +56,9 @@ struct State {
 struct OutboxRow {
     slot: i32,
     event: StoredEvent,
-    created_at: Timestamp,
-    claimed_until: Option<Timestamp>,
+    /// By a clock that a test may stop and move: rows grow old in simulated time too.
+    created_at: Instant,
+    claimed_until: Option<Instant>,
 }
 
 impl State {
@@ -76,7 +78,7 @@ impl State {
 
     fn push(&mut self, room: RoomId, event: StoredEvent) -> OutboxEvent {
         let key = OutboxKey { slot: chat_shards::slot_of(room.0, SLOTS), id: Uuid::now_v7() };
-        let row = OutboxRow { slot: key.slot, event: event.clone(), created_at: now(), claimed_until: None };
+        let row = OutboxRow { slot: key.slot, event: event.clone(), created_at: Instant::now(), claimed_until: None };
         self.outbox.insert(key.id, row);
         OutboxEvent { key, event }
     }
@@ -301,10 +303,9 @@ impl Store for MemoryStore {
 
     async fn claim_outbox(&self, min_age: Duration, limit: u32) -> Result<Vec<OutboxEvent>, StoreError> {
         let mut state = self.lock()?;
-        let present = Timestamp::now();
+        let present = Instant::now();
         let free = |row: &OutboxRow| {
-            row.claimed_until.is_none_or(|until| until < present)
-                && Duration::try_from(present.duration_since(row.created_at)).is_ok_and(|age| age >= min_age)
+            row.claimed_until.is_none_or(|until| until < present) && present.duration_since(row.created_at) >= min_age
         };
         let due = state.outbox.iter_mut().filter(|(_, row)| free(row)).take(limit as usize);
         let claim = |(id, row): (&Uuid, &mut OutboxRow)| {
