@@ -9,6 +9,9 @@ use serde::Deserialize;
 /// Bytes of the smallest RSA modulus: 2048 bits (RFC 7518, section 3.3).
 const RSA_BYTES: usize = 256;
 
+/// Bytes of an Ed25519 public key (RFC 8037, section 2).
+const ED25519_BYTES: usize = 32;
+
 /// One key and the algorithms that it is for. A token's own word about its algorithm counts only when the key is for it: this is what
 /// keeps an HMAC with the public key as its secret out.
 pub(super) struct Key {
@@ -63,6 +66,10 @@ fn key(jwk: Jwk) -> Option<Key> {
         algorithms.retain(|algorithm| format!("{algorithm:?}") == named);
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
+    // The library takes the first bytes of a longer key, and panics at a shorter one.
+    if algorithms == [Algorithm::EdDSA] && key.try_get_as_bytes().ok()?.len() != ED25519_BYTES {
+        return None;
+    }
     (!algorithms.is_empty()).then_some(Key { id: jwk.common.key_id, algorithms, key })
 }
 
@@ -97,6 +104,17 @@ mod tests {
         assert!(find(&keys, Some("z"), Algorithm::ES256).is_none());
         assert!(find(&keys, None, Algorithm::ES256).is_some(), "there is only one that it can be");
         assert!(read(b"{}").is_err());
+    }
+
+    #[test]
+    fn an_ed25519_key_has_32_bytes() {
+        let set =
+            |x: &str| read(format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}]}}"#).as_bytes()).unwrap();
+        // RFC 8037, appendix A.2.
+        assert_eq!(set("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").len(), 1);
+        for wrong in ["", "1S_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURoAAAAA"] {
+            assert!(set(wrong).is_empty(), "{wrong}");
+        }
     }
 
     #[test]
