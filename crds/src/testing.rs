@@ -1,5 +1,6 @@
 //! Fixtures for tests: what the API server must refuse, and in which words. Behind the feature `testing`.
 
+mod autoscaling;
 mod embedded;
 mod kafka;
 
@@ -106,6 +107,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(changes());
     all.extend(embedded::refusals());
     all.extend(kafka::refusals());
+    all.extend(autoscaling::refusals());
     all
 }
 

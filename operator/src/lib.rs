@@ -6,6 +6,7 @@ pub mod admin;
 pub mod api;
 pub mod api_error;
 pub mod args;
+pub mod autoscale;
 pub mod backoff;
 pub mod build;
 pub mod context;

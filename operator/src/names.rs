@@ -31,6 +31,9 @@ pub mod annotation {
     pub const APPLIED_HASH: &str = "chatcluster.dev/applied-hash";
     /// On the gateway's pod template: hash of what a running gateway does not re-read.
     pub const CONFIG_HASH: &str = "chatcluster.dev/config-hash";
+    /// On the gateway's pod template, and so on its pods: hash of the rest of the template. It tells pods of an older template from those of
+    /// the present one before the Deployment's controller does.
+    pub const TEMPLATE_HASH: &str = "chatcluster.dev/template-hash";
 }
 
 /// Ports of containers and Services.

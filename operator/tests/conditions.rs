@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use chat_gateway_config::stats::{Component as Seen, GatewayStats, MessageCounters, ShardStats};
 use chat_operator::{
+    autoscale::{Decision, Reason},
     names::Component,
     poll::ClusterView,
     reconcile::{
@@ -57,6 +58,7 @@ fn shape() -> Shape {
         shards: vec![("a".to_owned(), Some("demo-shard-a".to_owned()))],
         slots: 1_024,
         replicas: 2,
+        enough: 2,
         migration: Some(JOB.to_owned()),
     }
 }
@@ -72,7 +74,7 @@ fn alone(edit: impl FnOnce(&mut GatewayStats)) -> World {
     edit(&mut gateway);
     World {
         verdict: Verdict::Applied,
-        shape: Shape::of(&support::cluster("embedded"), None),
+        shape: Shape::of(&support::cluster("embedded"), None, None),
         observed: Observed {
             gateways: Some(GatewaysObserved { desired: 1, replicas: 1, ..gateways(1, true) }),
             ..Observed::default()
@@ -81,6 +83,7 @@ fn alone(edit: impl FnOnce(&mut GatewayStats)) -> World {
             gateways: [("g1".to_owned(), gateway)].into(),
             silent: BTreeMap::new(),
             connections: 3,
+            scaling: None,
             asked: true,
         },
     }
@@ -107,11 +110,19 @@ fn stats(name: &str) -> GatewayStats {
 
 fn view() -> ClusterView {
     let gateways = ["g1", "g2"].map(|name| (name.to_owned(), stats(name))).into();
-    ClusterView { gateways, silent: BTreeMap::new(), connections: 6, asked: true }
+    ClusterView { gateways, silent: BTreeMap::new(), connections: 6, scaling: None, asked: true }
 }
 
 fn gateways(ready: i32, complete: bool) -> GatewaysObserved {
-    GatewaysObserved { desired: 2, replicas: 2, ready, complete, stuck: false, revision: "r".to_owned() }
+    GatewaysObserved {
+        desired: 2,
+        replicas: 2,
+        ready,
+        complete,
+        one_revision: complete,
+        stuck: false,
+        revision: "r".to_owned(),
+    }
 }
 
 fn backends() -> BTreeMap<String, BackendObserved> {
@@ -137,6 +148,25 @@ fn fine() -> World {
         },
         view: view(),
     }
+}
+
+/// The operator wants three gateways, of which two are ready; the spec asks for two at least.
+fn scaled_up() -> World {
+    let decision = Decision {
+        desired: 3,
+        reason: Reason::DemandRose,
+        message: "more people".to_owned(),
+        connections: 6,
+        messages_per_second: 0,
+        stale: 0,
+        changed: None,
+    };
+    change(|world| {
+        world.shape.replicas = 3;
+        let gateways = gateways(2, false);
+        world.observed.gateways = Some(GatewaysObserved { desired: 3, replicas: 3, one_revision: true, ..gateways });
+        world.view.scaling = Some(decision);
+    })
 }
 
 fn problem(reason: &'static str) -> Problem {
@@ -220,6 +250,40 @@ fn on_the_way() -> Vec<Row> {
             InProgress,
             ("False", "WaitingForMigration"),
             &[("RolloutHealthy", "True", "Migrating")],
+        ),
+        ready_row(
+            "the operator adds a gateway",
+            scaled_up(),
+            Current,
+            ("True", "Ready"),
+            &[
+                ("GatewaysAvailable", "True", "ScalingUp"),
+                ("RolloutHealthy", "True", "Complete"),
+                ("Reconciling", "False", "Settled"),
+            ],
+        ),
+        ready_row(
+            "the gateway that the operator adds does not start",
+            {
+                let mut world = scaled_up();
+                world.observed.troubles = [(Component::Gateway, trouble("Unschedulable"))].into();
+                world
+            },
+            InProgress,
+            ("False", "Unschedulable"),
+            &[("GatewaysAvailable", "False", "Unschedulable")],
+        ),
+        ready_row(
+            "the operator adds a gateway, and one of the fewest is lost",
+            {
+                let mut world = scaled_up();
+                world.observed.gateways =
+                    world.observed.gateways.map(|gateways| GatewaysObserved { ready: 1, ..gateways });
+                world
+            },
+            InProgress,
+            ("False", "GatewaysNotReady"),
+            &[],
         ),
         ready_row(
             "the migration is refused",
@@ -585,19 +649,20 @@ fn every_row() -> Vec<Row> {
 
 #[test]
 fn shapes_of_a_gateway_that_is_alone() {
-    let nothing = Shape { replicas: 1, slots: 1_024, broker_kind: BrokerKind::InProcess, ..Shape::default() };
+    let nothing =
+        Shape { replicas: 1, enough: 1, slots: 1_024, broker_kind: BrokerKind::InProcess, ..Shape::default() };
     let embedded = Shape {
         database_kind: DatabaseKind::Embedded,
         shards: vec![(chat_gateway_config::Embedded::SHARD.to_owned(), None)],
         ..nothing.clone()
     };
-    assert_eq!(Shape::of(&support::cluster("embedded"), None), embedded);
+    assert_eq!(Shape::of(&support::cluster("embedded"), None, None), embedded);
     let over_shards = Shape {
         shards: vec![("a".to_owned(), Some("demo-shard-a".to_owned()))],
         migration: Some(JOB.to_owned()),
         ..nothing
     };
-    assert_eq!(Shape::of(&support::cluster("in-process"), Some(JOB.to_owned())), over_shards);
+    assert_eq!(Shape::of(&support::cluster("in-process"), Some(JOB.to_owned()), None), over_shards);
 }
 
 #[test]

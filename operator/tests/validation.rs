@@ -54,6 +54,34 @@ fn a_missing_key_and_a_wrong_scheme_are_named_without_the_value() {
     assert!(!message.contains("hunter2"), "{message}");
 }
 
+/// The schema cannot know what a cron pattern or a time zone is, or that a day never comes.
+#[test]
+fn schedules_that_cannot_be_used_are_named_with_the_way_out() {
+    let with = |cron: &str, zone: &str| {
+        let mut fetched = support::fetched(support::cluster("minimal"));
+        let autoscaling = json!({
+            "mode": "Native",
+            "maxReplicas": 5,
+            "schedules": [
+                { "name": "show", "cron": cron, "timeZone": zone, "durationMinutes": 60, "minReplicas": 4 },
+            ],
+        });
+        fetched.cluster.spec.gateways.get_or_insert_default().autoscaling =
+            Some(serde_json::from_value(autoscaling).unwrap());
+        fetched
+    };
+    let settings = support::validated(&with("45 19 * * 6", "Europe/Berlin")).unwrap().gateways.autoscaling.unwrap();
+    assert_eq!((settings.min, settings.max, settings.target, settings.floors.len()), (2, 5, 70, 1));
+    for (cron, zone, way_out) in [
+        ("0 0 30 2 *", "UTC", "schedules[show].cron: never comes"),
+        ("every saturday", "UTC", "schedules[show].cron"),
+        ("45 19 * * 6", "Mars/Olympus", "schedules[show].timeZone"),
+    ] {
+        let (terminal, reason, message) = problem(&with(cron, zone));
+        assert!(terminal && reason == "InvalidSpec" && message.contains(way_out), "{message}");
+    }
+}
+
 #[test]
 fn every_kind_of_redis_is_taken_where_it_works_and_refused_with_the_way_out_elsewhere() {
     let with = |name: &str, url: &str| {

@@ -2,7 +2,7 @@
 //! subresource reads: a default written into the spec would be a field that nobody set, and a difference for ever in GitOps.
 //! The operator publishes the values in force in `status.effective`.
 
-use super::{ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords};
+use super::{Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords};
 
 /// `spec.gateways.replicas`.
 pub const DEFAULT_REPLICAS: i32 = 2;
@@ -12,6 +12,12 @@ pub const DEFAULT_CONNECTIONS_PER_GATEWAY: i32 = 10_000;
 pub const DEFAULT_DRAIN_SECONDS: i32 = 30;
 /// `spec.gateways.drainSeconds` of a gateway that is alone: its clients have nowhere to go until it has ended.
 pub const DEFAULT_DRAIN_SECONDS_ALONE: i32 = 5;
+/// `spec.gateways.autoscaling.minReplicas`: one gateway may be lost.
+pub const DEFAULT_MIN_REPLICAS: i32 = 2;
+/// `spec.gateways.autoscaling.targetUtilization`, percent.
+pub const DEFAULT_TARGET_UTILIZATION: i32 = 70;
+/// `spec.gateways.autoscaling.scaleDown.windowSeconds`: the daily wave takes hours, and between two waves of an hour nothing should go.
+pub const DEFAULT_SCALE_DOWN_WINDOW_SECONDS: i32 = 1_800;
 /// `spec.database.slots`: at 32 shards a slot is a step of 3 %.
 pub const DEFAULT_SLOTS: i32 = 1_024;
 /// `spec.gateways.limits`.
@@ -36,7 +42,13 @@ impl ChatClusterSpec {
         self.gateways.as_ref()
     }
 
-    /// Gateways wanted.
+    /// The autoscaling that is the operator's own.
+    #[must_use]
+    pub fn native_autoscaling(&self) -> Option<&Autoscaling> {
+        self.gateways()?.autoscaling.as_ref().filter(|autoscaling| autoscaling.mode == AutoscalingMode::Native)
+    }
+
+    /// Gateways wanted by whoever writes the spec.
     #[must_use]
     pub fn effective_replicas(&self) -> i32 {
         self.gateways().and_then(|gateways| gateways.replicas).unwrap_or(DEFAULT_REPLICAS)

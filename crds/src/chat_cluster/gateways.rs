@@ -7,14 +7,20 @@ use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::Autoscaling;
+
 /// The gateways: how many, their limits, their pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gateways {
-    /// How many gateways; 2 if absent. `kubectl scale` and autoscalers write this field, the operator never does.
+    /// How many gateways; 2 if absent. `kubectl scale` and autoscalers write this field, the operator never does. Without effect while `autoscaling.mode` is Native.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 500))]
     pub replicas: Option<i32>,
+
+    /// How the number of gateways follows the people who are connected; `replicas` holds if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
 
     /// Connections that one gateway accepts; more are refused. 10000 if absent. A process has at most about 19000 on many systems.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! The ChatCluster resource, version v1alpha1.
 
 mod auth;
+mod autoscaling;
 mod database;
 mod defaults;
 mod gateways;
@@ -10,10 +11,12 @@ mod spec;
 mod status;
 
 pub use auth::Oidc;
+pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, Schedule};
 pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Storage};
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS,
-    DEFAULT_REPLICAS, DEFAULT_SLOTS, EffectiveLimits,
+    DEFAULT_MIN_REPLICAS, DEFAULT_REPLICAS, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS,
+    DEFAULT_TARGET_UTILIZATION, EffectiveLimits,
 };
 pub use gateways::{Gateways, Limits, PodTemplate};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
@@ -23,4 +26,4 @@ pub use references::{
 pub use spec::{
     Auth, Broker, ChatCluster, ChatClusterSpec, InProcess, Managed, Passwords, RabbitMq, Redis, RedisPubSub,
 };
-pub use status::{ChatClusterStatus, ConditionType, Effective, ShardStatus};
+pub use status::{AutoscalingStatus, ChatClusterStatus, ConditionType, Effective, ShardStatus};

@@ -57,6 +57,11 @@ use super::{
 ).message(
     "spec.gateways.replicas: spec.broker.inProcess reaches one gateway only, and the default is 2; set replicas to 1, or choose another broker"
 ))]
+#[x_kube(validation = Rule::new(
+    "!has(self.broker.inProcess) || !has(self.gateways) || !has(self.gateways.autoscaling)"
+).message(
+    "spec.gateways.autoscaling: spec.broker.inProcess reaches one gateway only; remove autoscaling, or choose another broker"
+))]
 #[serde(rename_all = "camelCase")]
 pub struct ChatClusterSpec {
     /// Image of the gateway; the one this operator was released with if absent. Changing it rolls the gateways.

@@ -1,6 +1,6 @@
 //! What the operator tells.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,10 @@ pub struct ChatClusterStatus {
     #[schemars(length(max = 64))]
     pub revision: Option<String>,
 
+    /// The operator's last decision on how many gateways there are, and why; absent unless `spec.gateways.autoscaling.mode` is Native.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<AutoscalingStatus>,
+
     /// Each shard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -51,6 +55,29 @@ pub struct ChatClusterStatus {
     /// The values in force, defaults included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective: Option<Effective>,
+}
+
+/// A decision of the operator's autoscaler, with what it was made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoscalingStatus {
+    /// Gateways wanted.
+    pub desired_replicas: i32,
+    /// Why, in a word: `Settled`, `DemandRose`, `DemandFell`, `ScheduleBegan`, `GatewayBusy`, `LimitsChanged`, `AtMaximum`, `Stabilizing`, `GatewaysNotReady`, `RollingOut`, `MetricsStale`, `Paused` or `Starting`.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Why, in a sentence.
+    #[schemars(length(max = 1_024))]
+    pub message: String,
+    /// Open connections over all gateways, those that are leaving included. Of a gateway that does not answer, what it said last.
+    pub connections: i64,
+    /// Messages a second that gateways took from clients.
+    pub messages_per_second: i64,
+    /// Gateways whose word is older than ten seconds, or that have not said anything yet.
+    pub stale_gateways: i32,
+    /// When the number was changed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_scale_time: Option<Time>,
 }
 
 /// One shard as the gateways see it.

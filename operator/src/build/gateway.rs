@@ -16,6 +16,7 @@ use super::{
     secret_mounts::Mounts,
 };
 use crate::{
+    hash::Hasher,
     names::{Component, annotation, path, port},
     reconcile::ValidatedCluster,
 };
@@ -84,7 +85,16 @@ fn pod_template(cluster: &ValidatedCluster, config_hash: &str, drain: i32) -> Po
         topology_spread_constraints: Some(spread).filter(|list| !list.is_empty()),
         ..pod::restricted_pod(vec![container(cluster, mounts)], volumes)
     };
-    PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) }
+    stamped(PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) })
+}
+
+/// The template with the hash of itself.
+fn stamped(mut template: PodTemplateSpec) -> PodTemplateSpec {
+    // A type of Kubernetes' own always becomes JSON.
+    let text = serde_json::to_string(&template).unwrap_or_default();
+    let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();
+    annotations.insert(annotation::TEMPLATE_HASH.to_owned(), Hasher::new().text(&text).finish());
+    template
 }
 
 fn container(cluster: &ValidatedCluster, mounts: Vec<k8s_openapi::api::core::v1::VolumeMount>) -> Container {

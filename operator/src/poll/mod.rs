@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, runtime::reflector::Store};
 use tokio::{sync::mpsc, time::Instant};
@@ -22,13 +23,15 @@ pub(crate) use self::view::camel_case;
 pub(crate) use self::view::tests as testing;
 pub use self::view::{ClusterView, Opinion};
 use crate::{
+    autoscale::{Answer, Hold, Report, Scaler, Settings},
     metrics::Metrics,
     names::{ClusterKey, Component, label},
     sensitive::Sensitive,
 };
 
-/// Pause between two rounds. With the gateways' own detection this keeps "within ten seconds" with room to spare.
-const PERIOD: Duration = Duration::from_secs(3);
+/// Pause between two rounds. With the gateways' own detection this keeps "within ten seconds" with room to spare, and an autoscaler decides
+/// within five seconds of what it decides on.
+const PERIOD: Duration = Duration::from_secs(2);
 /// The number of connections changes all the time; status follows at most this often.
 const CONNECTIONS_EVERY: Duration = Duration::from_secs(10);
 /// Rounds that the last answer of a ready gateway stands for when it gives none: a busy machine is no broken gateway.
@@ -44,6 +47,19 @@ struct Target {
     published: Instant,
     /// Rounds in a row that a ready pod has not answered.
     missed: HashMap<String, u32>,
+    /// Where the operator decides how many gateways there are.
+    scaler: Option<Scaler>,
+}
+
+/// What an autoscaler is told by the ChatCluster and its Deployment.
+#[derive(Clone, Debug)]
+pub struct Scaling {
+    /// Bounds and targets.
+    pub settings: Settings,
+    /// What keeps the number from changing.
+    pub hold: Hold,
+    /// Gateways that the Deployment wants now; `None` while there is none.
+    pub replicas: Option<i32>,
 }
 
 impl Target {
@@ -65,6 +81,25 @@ impl Target {
         });
         view.gateways.extend(stand_ins);
     }
+
+    /// Takes what a spec says of its autoscaling.
+    fn scale(&mut self, scaling: Option<Scaling>, now: Instant, wall: Timestamp) {
+        let Some(Scaling { settings, hold, replicas }) = scaling else {
+            (self.scaler, self.view.scaling) = (None, None);
+            return;
+        };
+        let scaler = match &mut self.scaler {
+            Some(scaler) => {
+                scaler.adjust(settings, hold, now, wall);
+                scaler
+            }
+            None => self.scaler.insert(Scaler::new(settings, hold, replicas, now)),
+        };
+        let published = self.view.scaling.as_ref().map(|decision| decision.desired);
+        if published != Some(scaler.decision().desired) {
+            self.view.scaling = Some(scaler.decision().clone());
+        }
+    }
 }
 
 /// Keeps the views of all clusters.
@@ -83,21 +118,19 @@ impl Poller {
         Self { targets: Mutex::default(), changed, metrics }
     }
 
-    /// Asks the gateways of `key` with `token` from the next round on.
-    pub fn watch(&self, key: &ClusterKey, token: &Sensitive) {
+    /// Asks the gateways of `key` with `token` from the next round on. Where the operator decides how many there are, tells how many.
+    pub fn watch(&self, key: &ClusterKey, token: &Sensitive, scaling: Option<Scaling>) -> Option<i32> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        match targets.get_mut(key) {
-            Some(target) => target.token.clone_from(token),
-            None => {
-                let target = Target {
-                    token: token.clone(),
-                    view: ClusterView::default(),
-                    published: Instant::now(),
-                    missed: HashMap::new(),
-                };
-                targets.insert(key.clone(), target);
-            }
-        }
+        let target = targets.entry(key.clone()).or_insert_with(|| Target {
+            token: token.clone(),
+            view: ClusterView::default(),
+            published: Instant::now(),
+            missed: HashMap::new(),
+            scaler: None,
+        });
+        target.token.clone_from(token);
+        target.scale(scaling, Instant::now(), Timestamp::now());
+        target.view.scaling.as_ref().map(|decision| decision.desired)
     }
 
     /// Asks no more.
@@ -135,7 +168,13 @@ impl Poller {
     }
 
     async fn round(&self, pods: &Store<Pod>) {
-        let questions: Vec<Question> = pods.state().iter().filter_map(|pod| self.question(pod)).collect();
+        let pods = pods.state();
+        let mut reports: HashMap<ClusterKey, Vec<Report>> = HashMap::new();
+        for (cluster, report) in pods.iter().filter_map(|pod| report(pod)) {
+            reports.entry(cluster).or_default().push(report);
+        }
+        let questions: Vec<Question> = pods.iter().filter_map(|pod| self.question(pod)).collect();
+        drop(pods);
         let mut views: HashMap<ClusterKey, ClusterView> = HashMap::new();
         let mut answers = stream::iter(questions)
             .map(|question| async move {
@@ -144,9 +183,14 @@ impl Poller {
             })
             .buffer_unordered(CONCURRENCY);
         while let Some((question, answer)) = answers.next().await {
-            let view = views.entry(question.cluster).or_default();
+            let view = views.entry(question.cluster.clone()).or_default();
             let result = match answer {
                 Ok(stats) => {
+                    let asked = reports.get_mut(&question.cluster).into_iter().flatten();
+                    if let Some(report) = asked.into_iter().find(|report| report.pod == question.pod) {
+                        let (connections, accepted) = (i64::from(stats.connections), stats.messages.accepted);
+                        report.answer = Some(Answer { connections, accepted });
+                    }
                     view.gateways.insert(question.pod, stats);
                     "answered"
                 }
@@ -160,7 +204,7 @@ impl Poller {
             };
             self.metrics.polls.with_label_values(&[result]).inc();
         }
-        for key in self.store(views) {
+        for key in self.store(views, &reports) {
             // A full channel means that the controller is behind; the change is seen when it gets to the cluster.
             if let Err(error) = self.changed.try_send(key) {
                 tracing::debug!(%error, "the controller is behind");
@@ -169,8 +213,12 @@ impl Poller {
     }
 
     /// Keeps the views of a round and tells which clusters have news.
-    fn store(&self, mut views: HashMap<ClusterKey, ClusterView>) -> Vec<ClusterKey> {
-        let now = Instant::now();
+    fn store(
+        &self,
+        mut views: HashMap<ClusterKey, ClusterView>,
+        reports: &HashMap<ClusterKey, Vec<Report>>,
+    ) -> Vec<ClusterKey> {
+        let (now, wall) = (Instant::now(), Timestamp::now());
         let mut news = Vec::new();
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, target) in targets.iter_mut() {
@@ -178,10 +226,20 @@ impl Poller {
             view.asked = true;
             target.bear_with(&mut view);
             let open = view.open_connections();
-            let due = open != target.view.connections && now.duration_since(target.published) >= CONNECTIONS_EVERY;
-            let changed = view.says_something_else(&target.view);
+            let decision = target
+                .scaler
+                .as_mut()
+                .map(|scaler| scaler.round(reports.get(key).map_or(&[][..], Vec::as_slice), now, wall).clone());
+            let (moved, other) = match (&decision, &target.view.scaling) {
+                (Some(now), Some(then)) => (now.desired != then.desired, now.reason != then.reason),
+                (now, then) => (now.is_some() != then.is_some(), false),
+            };
+            let may = now.duration_since(target.published) >= CONNECTIONS_EVERY;
+            let due = may && (open != target.view.connections || other);
+            let changed = moved || view.says_something_else(&target.view);
             view.connections = if due || changed { open } else { target.view.connections };
-            if view.connections != target.view.connections {
+            view.scaling = if due || changed { decision } else { target.view.scaling.clone() };
+            if view.connections != target.view.connections || due {
                 target.published = now;
             }
             target.view = view;
@@ -200,15 +258,32 @@ impl Poller {
         let cluster = ClusterKey::new(pod.namespace()?, labels.get(label::CLUSTER)?);
         let status = pod.status.as_ref()?;
         let address = status.pod_ip.clone().filter(|_| status.phase.as_deref() == Some("Running"))?;
-        let ready = pod.metadata.deletion_timestamp.is_none()
-            && status
-                .conditions
-                .iter()
-                .flatten()
-                .any(|condition| condition.type_ == "Ready" && condition.status == "True");
         let token = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(&cluster)?.token.clone();
-        Some(Question { cluster, pod: pod.name_any(), address, token, ready })
+        Some(Question { cluster, pod: pod.name_any(), address, token, ready: is_ready(pod) })
     }
+}
+
+/// A gateway's pod as an autoscaler sees it, its answer left out.
+fn report(pod: &Pod) -> Option<(ClusterKey, Report)> {
+    let labels = pod.labels();
+    if labels.get(label::COMPONENT)? != Component::Gateway.label() {
+        return None;
+    }
+    // What has ended, such as an evicted pod, is no gateway.
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    if matches!(phase, "Failed" | "Succeeded") {
+        return None;
+    }
+    let leaving = pod.metadata.deletion_timestamp.is_some();
+    let report = Report { pod: pod.name_any(), ready: is_ready(pod), leaving, answer: None };
+    Some((ClusterKey::new(pod.namespace()?, labels.get(label::CLUSTER)?), report))
+}
+
+/// Ready, and not about to go.
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let ready = conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    ready && pod.metadata.deletion_timestamp.is_none()
 }
 
 struct Question {
@@ -233,18 +308,18 @@ mod tests {
         let (sender, _receiver) = mpsc::channel(8);
         let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));
         let key = ClusterKey::new("ns", "demo");
-        poller.watch(&key, &Sensitive::new("t"));
+        poller.watch(&key, &Sensitive::new("t"), None);
         let silence = || {
             let silent = [("g1".to_owned(), "no answer".to_owned())].into();
             HashMap::from([(key.clone(), ClusterView { silent, ..ClusterView::default() })])
         };
-        poller.store(one(&key, 1));
+        poller.store(one(&key, 1), &HashMap::new());
         for _ in 1..PATIENCE {
-            assert_eq!(poller.store(silence()), Vec::new(), "the last answer stands");
+            assert_eq!(poller.store(silence(), &HashMap::new()), Vec::new(), "the last answer stands");
         }
-        assert_eq!(poller.store(silence()), vec![key.clone()]);
+        assert_eq!(poller.store(silence(), &HashMap::new()), vec![key.clone()]);
         assert_eq!(poller.view(&key).silent.len(), 1);
-        assert_eq!(poller.store(one(&key, 1)), vec![key.clone()], "and it is back by itself");
+        assert_eq!(poller.store(one(&key, 1), &HashMap::new()), vec![key.clone()], "and it is back by itself");
     }
 
     #[tokio::test(start_paused = true)]
@@ -252,18 +327,18 @@ mod tests {
         let (sender, _receiver) = mpsc::channel(8);
         let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));
         let key = ClusterKey::new("ns", "demo");
-        poller.watch(&key, &Sensitive::new("t"));
-        assert_eq!(poller.store(one(&key, 1)), vec![key.clone()], "the first answer is news");
+        poller.watch(&key, &Sensitive::new("t"), None);
+        assert_eq!(poller.store(one(&key, 1), &HashMap::new()), vec![key.clone()], "the first answer is news");
         assert_eq!(poller.view(&key).connections, 1);
-        for connections in 2..5 {
+        for connections in 2..6 {
             tokio::time::advance(PERIOD).await;
-            assert_eq!(poller.store(one(&key, connections)), Vec::new());
+            assert_eq!(poller.store(one(&key, connections), &HashMap::new()), Vec::new());
             assert_eq!(poller.view(&key).connections, 1, "published only when it is news");
         }
         tokio::time::advance(PERIOD).await;
-        assert_eq!(poller.store(one(&key, 9)), vec![key.clone()]);
+        assert_eq!(poller.store(one(&key, 9), &HashMap::new()), vec![key.clone()]);
         assert_eq!(poller.view(&key).connections, 9);
         tokio::time::advance(CONNECTIONS_EVERY * 3).await;
-        assert_eq!(poller.store(one(&key, 9)), Vec::new(), "an idle cluster has no news");
+        assert_eq!(poller.store(one(&key, 9), &HashMap::new()), Vec::new(), "an idle cluster has no news");
     }
 }

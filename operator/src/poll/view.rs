@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use chat_gateway_config::stats::{Component, GatewayStats};
 
+use crate::autoscale::Decision;
+
 /// The answers of one round of questions to the gateways of one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterView {
@@ -13,6 +15,9 @@ pub struct ClusterView {
     pub silent: BTreeMap<String, String>,
     /// Open connections as published: they follow the sum of the answers at most every few seconds.
     pub connections: i64,
+    /// How many gateways the operator wants, and why, as published: with the connections, and when the number changes. `None` where somebody
+    /// else decides.
+    pub scaling: Option<Decision>,
     /// A round of questions has been made since the operator started; until then nothing is known.
     pub asked: bool,
 }

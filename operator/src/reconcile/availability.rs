@@ -68,6 +68,13 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
     if let Some((reason, message)) = trouble_of(inputs, Component::Gateway) {
         return Part::new(State::False, &reason, &format!("{ready} of {wanted} gateways are ready; {message}"));
     }
+    if inputs.only_scales() {
+        return Part::new(
+            State::True,
+            "ScalingUp",
+            &format!("{ready} of {wanted} gateways are ready; the others start"),
+        );
+    }
     let (reason, message) = match (&inputs.observed.gateways, inputs.migration()) {
         (None, Some(MigrationObserved::Refused(Trouble { reason, message }))) => {
             (reason.as_str(), format!("gateways start when the migration of the shards has completed; {message}"))
@@ -238,7 +245,7 @@ pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
                        and the pods' logs, then correct the spec";
         return failed("RolloutStuck", message);
     }
-    if gateways.complete {
+    if gateways.complete || inputs.only_scales() {
         return Part::new(State::True, "Complete", "all gateways are of the newest revision");
     }
     Part::new(State::True, "RollingOut", "gateways of the newest revision are starting")

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
     availability::{self, Part, State},
-    observed::{MigrationObserved, Observed},
+    observed::{GatewaysObserved, MigrationObserved, Observed},
     validate::Problem,
 };
 use crate::{names::Component, poll::ClusterView};
@@ -70,6 +70,9 @@ pub struct Shape {
     pub slots: i32,
     /// Gateways wanted.
     pub replicas: i32,
+    /// Gateways that are enough for now: where the operator decides how many there are, the fewest that the spec allows, so that every
+    /// gateway it adds does not make the cluster unready until it has started.
+    pub enough: i32,
     /// Name of the migration that the gateways need; `None` while the cluster could not be built, and with an embedded
     /// database.
     pub migration: Option<String>,
@@ -98,6 +101,13 @@ impl Inputs<'_> {
     /// The migration that the gateways need, as far as it has come.
     pub(super) fn migration(&self) -> Option<&MigrationObserved> {
         self.observed.migrations.get(self.shape.migration.as_ref()?)
+    }
+
+    /// Whether all that the gateways are on their way to is a number that the operator has decided on: that is what the spec asks for, and no
+    /// way towards it.
+    pub(super) fn only_scales(&self) -> bool {
+        let is_enough = |gateways: &GatewaysObserved| gateways.one_revision && gateways.ready >= self.shape.enough;
+        self.view.scaling.is_some() && self.observed.gateways.as_ref().is_some_and(is_enough)
     }
 
     /// Whether the gateways cannot be of the newest revision yet, because the shards are not.
@@ -195,6 +205,7 @@ fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
     }
     match &inputs.observed.gateways {
         None => return Some(("RollingOut", "the gateways' Deployment is being made".to_owned())),
+        Some(_) if inputs.only_scales() => {}
         Some(gateways) if !gateways.complete || gateways.desired != inputs.shape.replicas => {
             return Some(("RollingOut", "not every gateway is of the newest revision and ready".to_owned()));
         }

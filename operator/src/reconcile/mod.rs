@@ -37,9 +37,11 @@ pub use self::{
     },
 };
 use crate::{
+    autoscale::{Hold, Settings},
     build::{Resources, build, migration_name},
     context::Context,
     names::{ClusterKey, Names},
+    poll::Scaling,
     sensitive::SystemEntropy,
 };
 
@@ -101,8 +103,11 @@ struct Advanced {
 async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) -> Advanced {
     let mut migration = None;
     let stages = async {
-        let validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
-        context.poller.watch(key, &validated.admin_token);
+        let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
+        let scaling = validated.gateways.autoscaling.clone().map(|settings| scaling(settings, &validated, fetched));
+        if let Some(desired) = context.poller.watch(key, &validated.admin_token, scaling) {
+            validated.gateways.replicas = desired;
+        }
         migration = migration_name(&validated)?;
         let prepared = build(&validated)?;
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
@@ -112,6 +117,17 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     };
     let stages = Box::pin(stages).await;
     Advanced { stages, migration }
+}
+
+/// What the autoscaler is told.
+fn scaling(settings: Settings, validated: &ValidatedCluster, fetched: &Dereferenced) -> Scaling {
+    let gateways = observe(&validated.names, &fetched.live).gateways;
+    let hold = match &gateways {
+        _ if fetched.cluster.spec.is_paused() => Hold::All,
+        Some(gateways) if !gateways.one_revision => Hold::Down,
+        Some(_) | None => Hold::None,
+    };
+    Scaling { settings, hold, replicas: gateways.map(|gateways| gateways.desired) }
 }
 
 /// Gives a new ChatCluster all its conditions before the first child is written, which may take seconds.
@@ -133,13 +149,14 @@ fn report(
     verdict: &Verdict,
     (migration, live): (Option<String>, &Live),
 ) -> ChatClusterStatus {
+    let view = context.poller.view(key);
     status(&Report {
         cluster,
         default_image: &context.environment.images.gateway,
         verdict,
-        shape: &Shape::of(cluster, migration),
+        shape: &Shape::of(cluster, migration, view.scaling.as_ref()),
         observed: &observe(&Names::new(key.name.as_str()), live),
-        view: &context.poller.view(key),
+        view: &view,
         now: Timestamp::now(),
     })
 }

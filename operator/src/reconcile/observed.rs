@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ContainerStatus, Pod, PodTemplateSpec},
 };
-use kube::ResourceExt;
+use kube::{ResourceExt, api::ObjectMeta};
 
 use super::{diff, live::Live};
 use crate::{
@@ -42,6 +42,8 @@ pub struct GatewaysObserved {
     pub ready: i32,
     /// The controller has seen the newest spec, every pod is of it, and as many as wanted are available.
     pub complete: bool,
+    /// There is no pod of an older template, those that are going left out. Known before the controller has seen a new number.
+    pub one_revision: bool,
     /// The Deployment made no progress within its deadline.
     pub stuck: bool,
     /// Names the image and the configuration of the pod template.
@@ -83,7 +85,9 @@ pub struct Trouble {
 #[must_use]
 pub fn observe(names: &Names, live: &Live) -> Observed {
     Observed {
-        gateways: live.typed::<Deployment>(Kind::Deployment, &names.gateway()).as_ref().map(gateways),
+        gateways: live
+            .typed::<Deployment>(Kind::Deployment, &names.gateway())
+            .map(|deployment| gateways(&deployment, &live.pods)),
         backends: live
             .all_typed::<StatefulSet>(Kind::StatefulSet)
             .iter()
@@ -103,7 +107,7 @@ pub(super) fn has_completed(job: &Job) -> bool {
     migration(job, &[]) == MigrationObserved::Completed
 }
 
-fn gateways(deployment: &Deployment) -> GatewaysObserved {
+fn gateways(deployment: &Deployment, pods: &[Pod]) -> GatewaysObserved {
     let spec = deployment.spec.clone().unwrap_or_default();
     let status = deployment.status.clone().unwrap_or_default();
     let desired = spec.replicas.unwrap_or(1);
@@ -118,11 +122,21 @@ fn gateways(deployment: &Deployment) -> GatewaysObserved {
         ready: status.ready_replicas.unwrap_or_default(),
         // An old pod that is still counted in `replicas` means that the rollout is not over.
         complete: seen && replicas == desired && all(status.updated_replicas) && all(status.available_replicas),
+        one_revision: is_one_revision(&spec.template, pods),
         stuck: seen
             && condition("Progressing")
                 .is_some_and(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded")),
         revision: revision(&spec.template),
     }
+}
+
+fn is_one_revision(template: &PodTemplateSpec, pods: &[Pod]) -> bool {
+    let hash = |metadata: Option<&ObjectMeta>| metadata?.annotations.as_ref()?.get(annotation::TEMPLATE_HASH).cloned();
+    let wanted = hash(template.metadata.as_ref());
+    let is_gateway =
+        |pod: &&Pod| pod.labels().get(label::COMPONENT).is_some_and(|value| value == Component::Gateway.label());
+    let mut staying = pods.iter().filter(is_gateway).filter(|pod| !diff::is_leaving(pod));
+    wanted.is_some() && staying.all(|pod| hash(Some(&pod.metadata)) == wanted)
 }
 
 fn revision(template: &PodTemplateSpec) -> String {

@@ -2,7 +2,7 @@
 
 use chat_crds::{
     ChatCluster, ChatClusterStatus,
-    chat_cluster::{self as crd, ConditionType, Effective, ShardStatus},
+    chat_cluster::{self as crd, AutoscalingStatus, ConditionType, Effective, ShardStatus},
 };
 use chat_gateway_config::Embedded;
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     api,
     api_error::ApiError,
+    autoscale::Decision,
     build::gateway_selector,
     metrics::Metrics,
     names::{ClusterKey, FIELD_MANAGER, Names},
@@ -43,9 +44,10 @@ impl StatusError {
 }
 
 impl Shape {
-    /// The shape of `cluster`; `migration` is the Job that its gateways need, when that is known.
+    /// The shape of `cluster`; `migration` is the Job that its gateways need, when that is known, `scaling` what the operator has decided
+    /// where it does.
     #[must_use]
-    pub fn of(cluster: &ChatCluster, migration: Option<String>) -> Self {
+    pub fn of(cluster: &ChatCluster, migration: Option<String>, scaling: Option<&Decision>) -> Self {
         let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
         let managed_broker = spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some());
         let cache = spec.redis.as_ref().and_then(|redis| redis.managed.as_ref()).map(|_| names.redis());
@@ -69,7 +71,11 @@ impl Shape {
                 spec.database.shards().iter().map(|shard| (shard.name.clone(), set(shard))).collect()
             },
             slots: spec.effective_slots(),
-            replicas: spec.effective_replicas(),
+            replicas: wanted(cluster, scaling),
+            enough: match spec.native_autoscaling() {
+                Some(autoscaling) => autoscaling.min_replicas.unwrap_or(crd::DEFAULT_MIN_REPLICAS),
+                None => spec.effective_replicas(),
+            },
             migration,
         }
     }
@@ -111,8 +117,9 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
         connections: if view.asked { Some(view.connections) } else { Some(before.connections.unwrap_or_default()) },
         // Until a rollout is over, the revision before it is the one that all gateways ran last.
         revision: if gateways.complete { Some(gateways.revision) } else { before.revision },
+        autoscaling: autoscaling(cluster, view.scaling.as_ref(), before.autoscaling),
         shards: shards(&inputs, &before.shards),
-        effective: Some(effective(cluster, default_image)),
+        effective: Some(effective(cluster, default_image, view.scaling.as_ref())),
     }
 }
 
@@ -185,11 +192,38 @@ fn shards(inputs: &Inputs<'_>, before: &[ShardStatus]) -> Vec<ShardStatus> {
     inputs.shape.shards.iter().map(one).collect()
 }
 
-fn effective(cluster: &ChatCluster, default_image: &str) -> Effective {
+/// Gateways wanted: by the operator where it decides, else by whoever writes the spec. Until it has decided, the number before stands.
+fn wanted(cluster: &ChatCluster, scaling: Option<&Decision>) -> i32 {
+    let Some(autoscaling) = cluster.spec.native_autoscaling() else { return cluster.spec.effective_replicas() };
+    let before = cluster.status.as_ref().and_then(|status| status.autoscaling.as_ref());
+    let least = autoscaling.min_replicas.unwrap_or(crd::DEFAULT_MIN_REPLICAS);
+    scaling.map(|decision| decision.desired).or(before.map(|before| before.desired_replicas)).unwrap_or(least)
+}
+
+fn autoscaling(
+    cluster: &ChatCluster,
+    scaling: Option<&Decision>,
+    before: Option<AutoscalingStatus>,
+) -> Option<AutoscalingStatus> {
+    cluster.spec.native_autoscaling()?;
+    let Some(decision) = scaling else { return before };
+    let changed = decision.changed.map(Time).or(before.and_then(|before| before.last_scale_time));
+    Some(AutoscalingStatus {
+        desired_replicas: decision.desired,
+        reason: decision.reason.as_str().to_owned(),
+        message: decision.message.clone(),
+        connections: decision.connections,
+        messages_per_second: decision.messages_per_second,
+        stale_gateways: decision.stale,
+        last_scale_time: changed,
+    })
+}
+
+fn effective(cluster: &ChatCluster, default_image: &str, scaling: Option<&Decision>) -> Effective {
     let (spec, limits) = (&cluster.spec, cluster.spec.effective_limits());
     Effective {
         image: spec.image.clone().unwrap_or_else(|| default_image.to_owned()),
-        replicas: spec.effective_replicas(),
+        replicas: wanted(cluster, scaling),
         connections_per_gateway: spec.effective_connections_per_gateway(),
         drain_seconds: spec.effective_drain_seconds(),
         messages_per_second: limits.messages_per_second,

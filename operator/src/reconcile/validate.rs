@@ -6,6 +6,7 @@ mod kafka;
 
 use chat_crds::chat_cluster as crd;
 use chat_gateway_config::RedisUrl;
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::{
     args::Images,
+    autoscale::Settings,
     build::Kind,
     names::{ClusterKey, Names},
     sensitive::{Entropy, EntropyError, Sensitive},
@@ -130,6 +132,7 @@ fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
     let limits = spec.effective_limits();
     Ok(Gateways {
         replicas: spec.effective_replicas(),
+        autoscaling: Settings::of(spec, Timestamp::now()).map_err(|error| invalid(&error.to_string()))?,
         connections: unsigned("spec.gateways.connectionsPerGateway", spec.effective_connections_per_gateway())?,
         limits: chat_gateway_config::Limits {
             messages_per_second: unsigned("spec.gateways.limits.messagesPerSecond", limits.messages_per_second)?,

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, Top
 
 use crate::{
     args::Images,
+    autoscale::Settings,
     names::{ClusterKey, Names},
     sensitive::Sensitive,
 };
@@ -60,8 +61,10 @@ pub enum DeletionPolicy {
 /// The gateways.
 #[derive(Clone, Debug)]
 pub struct Gateways {
-    /// How many.
+    /// How many. With autoscaling of the operator's own it is what that says, once it has been asked.
     pub replicas: i32,
+    /// How the operator decides how many; `None` where somebody else does.
+    pub autoscaling: Option<Settings>,
     /// Connections each one accepts.
     pub connections: u32,
     /// Limits on users and connections.

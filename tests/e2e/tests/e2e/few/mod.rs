@@ -1,6 +1,7 @@
 //! Tests that promise a time, or hold up others for a moment, and wait most of the time: `cargo xtask test` runs them when no other test runs, and
 //! each takes its turn on the shared cluster, or among those with one of their own.
 
+mod autoscaling;
 mod backends_away;
 mod external_backends;
 mod kafka;
