@@ -178,6 +178,7 @@ impl Gateway {
             issuers,
             counters: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
+            cordoned: AtomicBool::new(false),
         });
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
         let gateway = Self {
@@ -189,13 +190,15 @@ impl Gateway {
             hub: Arc::clone(&hub),
             stop: stop.clone(),
         };
+        let admins_hub = Arc::clone(&hub);
         let http = Http::new(Arc::clone(&services), passwords, Arc::new(refresh), accounts, hub);
         let doors = Doors { chat: websocket(Door::Chat), centrifuge: websocket(Door::Centrifuge) };
         let router = http::router(http, &doors);
         let places = Places::of_this_process(services.config.database.shards.len());
         warn_of_few_places(&places, services.config.max_connections);
         tokio::spawn(http::serve(clients, router, services.config.http.timeouts, places, stop.clone()));
-        let admin = Admin { services, metrics, redis: shared.state, shards, token, was_ready: AtomicBool::new(false) };
+        let was_ready = AtomicBool::new(false);
+        let admin = Admin { services, hub: admins_hub, metrics, redis: shared.state, shards, token, was_ready };
         let (admins_places, times) = (Places::new(ADMIN_CONNECTIONS), Timeouts::default());
         tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), times, admins_places, stop));
         tracing::info!(address = %gateway.address, admin = %gateway.admin_address, gateway = gateway.services.gateway, "serving");

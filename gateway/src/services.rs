@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use chat_gateway_config::GatewayConfig;
@@ -38,6 +38,16 @@ pub struct Services {
     pub counters: Arc<Counters>,
     /// True once the gateway is asking its clients to leave.
     pub draining: AtomicBool,
+    /// True while the operator wants nobody new here.
+    pub cordoned: AtomicBool,
+}
+
+impl Services {
+    /// Whether new clients should go elsewhere.
+    #[must_use]
+    pub fn turns_away(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) || self.cordoned.load(Ordering::Relaxed)
+    }
 }
 
 /// Counters since the start of the process; see `chat_gateway_config::stats::MessageCounters` for each one's meaning.

@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "hardening/admin_port.rs"]
+mod admin_port;
 #[path = "hardening/bodies.rs"]
 mod bodies;
 #[path = "hardening/crowd.rs"]

@@ -32,7 +32,7 @@ use crate::{
     args::Scope,
     context::Context,
     metrics::Metrics,
-    names::{ClusterKey, label},
+    names::{ClusterKey, annotation, label},
     observe,
     reconcile::referenced_secrets,
 };
@@ -198,7 +198,9 @@ fn tokio_stream(mut receiver: mpsc::Receiver<ClusterKey>) -> impl Stream<Item = 
 /// Keeps of a pod what the poller needs: where it is, whose it is, whether it is ready.
 fn prune_pod(pod: &mut Pod) {
     pod.managed_fields_mut().clear();
-    pod.metadata.annotations = None;
+    if let Some(annotations) = &mut pod.metadata.annotations {
+        annotations.retain(|key, _| key == annotation::DRAINING);
+    }
     pod.spec = None;
     pod.status = pod.status.take().map(|status| PodStatus {
         phase: status.phase,

@@ -12,6 +12,7 @@ pub mod build;
 pub mod context;
 pub mod controller;
 pub mod crd;
+pub mod drain;
 pub mod events;
 pub mod hash;
 pub mod lease;

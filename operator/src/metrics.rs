@@ -21,6 +21,8 @@ pub struct Metrics {
     pub status_writes: IntCounterVec,
     /// Questions to gateways by `result` (`answered`, `failed`).
     pub polls: IntCounterVec,
+    /// Clients that were asked to connect to another gateway, by `namespace`.
+    pub moves: IntCounterVec,
     /// Events published, by `type` (`Normal`, `Warning`).
     pub events: IntCounterVec,
     /// ChatClusters by the status of their Ready condition.
@@ -52,6 +54,7 @@ impl Metrics {
         let reconcile_errors = counters("reconcile_errors_total", "Failed passes", &["reason"])?;
         let writes = counters("writes_total", "Writes to children", &["namespace", "kind", "verb"])?;
         let polls = counters("polls_total", "Questions to gateways", &["result"])?;
+        let moves = counters("moves_total", "Clients asked to connect to another gateway", &["namespace"])?;
         let events = counters("events_total", "Events published", &["type"])?;
         let status_writes = counters("status_writes_total", "Writes of a ChatCluster's status", &["namespace"])?;
         let watch_errors = counter("watch_errors_total", "Watches that ended with an error")?;
@@ -72,6 +75,7 @@ impl Metrics {
             writes,
             status_writes,
             polls,
+            moves,
             events,
             clusters,
             leader,

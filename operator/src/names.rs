@@ -4,6 +4,8 @@ use std::fmt;
 
 /// The field manager of everything the operator writes.
 pub const FIELD_MANAGER: &str = "chat-operator";
+/// The field manager of what the operator writes on pods, whose other fields belong to their controllers.
+pub const DRAIN_MANAGER: &str = "chat-operator-drain";
 
 /// Label keys.
 pub mod label {
@@ -29,6 +31,10 @@ pub mod label {
 pub mod annotation {
     /// Hash of the object as the operator rendered it; equal hash and no drift means no write.
     pub const APPLIED_HASH: &str = "chatcluster.dev/applied-hash";
+    /// On a gateway's pod that is being emptied: since when.
+    pub const DRAINING: &str = "chatcluster.dev/draining-since";
+    /// Kubernetes': of pods that are equal otherwise, a ReplicaSet deletes the one with the lowest first.
+    pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
     /// On the gateway's pod template: hash of what a running gateway does not re-read.
     pub const CONFIG_HASH: &str = "chatcluster.dev/config-hash";
     /// On the gateway's pod template, and so on its pods: hash of the rest of the template. It tells pods of an older template from those of

@@ -100,6 +100,7 @@ fn stats(name: &str) -> GatewayStats {
         connections: 3,
         rooms: 1,
         draining: false,
+        cordoned: false,
         messages: MessageCounters::default(),
         broker: seen(true),
         redis: seen(true),
@@ -142,6 +143,7 @@ fn fine() -> World {
         shape: shape(),
         observed: Observed {
             gateways: Some(gateways(2, true)),
+            draining: Vec::new(),
             backends: backends(),
             migrations: [(JOB.to_owned(), MigrationObserved::Completed)].into(),
             troubles: BTreeMap::new(),
@@ -166,6 +168,15 @@ fn scaled_up() -> World {
         let gateways = gateways(2, false);
         world.observed.gateways = Some(GatewaysObserved { desired: 3, replicas: 3, one_revision: true, ..gateways });
         world.view.scaling = Some(decision);
+    })
+}
+
+/// Somebody wants two gateways, and the third is being emptied.
+fn emptying() -> World {
+    change(|world| {
+        let gateways = gateways(2, false);
+        world.observed.gateways = Some(GatewaysObserved { desired: 3, replicas: 3, one_revision: true, ..gateways });
+        world.observed.draining = vec![("g3".to_owned(), Timestamp::UNIX_EPOCH)];
     })
 }
 
@@ -260,6 +271,17 @@ fn on_the_way() -> Vec<Row> {
                 ("GatewaysAvailable", "True", "ScalingUp"),
                 ("RolloutHealthy", "True", "Complete"),
                 ("Reconciling", "False", "Settled"),
+            ],
+        ),
+        ready_row(
+            "a gateway that is one too many is emptied",
+            emptying(),
+            Current,
+            ("True", "Ready"),
+            &[
+                ("GatewaysAvailable", "True", "GatewaysReady"),
+                ("RolloutHealthy", "True", "Complete"),
+                ("Reconciling", "False", "Draining"),
             ],
         ),
         ready_row(

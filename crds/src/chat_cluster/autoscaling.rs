@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
     "spec.gateways.autoscaling.minReplicas: must not be over maxReplicas, and is 2 if absent; lower it or raise maxReplicas"
 ))]
 #[x_kube(validation = Rule::new(
-    "self.mode == 'Native' || !(has(self.minReplicas) || has(self.maxReplicas) || has(self.targetUtilization) || has(self.messagesPerGateway) || has(self.scaleDown) || has(self.schedules))"
+    "self.mode == 'Native' || !(has(self.minReplicas) || has(self.maxReplicas) || has(self.targetUtilization) || has(self.messagesPerGateway) || has(self.schedules) || (has(self.scaleDown) && has(self.scaleDown.windowSeconds)))"
 ).message(
-    "spec.gateways.autoscaling: with mode External the autoscaler that writes the scale subresource decides; remove everything but mode, or set mode to Native"
+    "spec.gateways.autoscaling: with mode External the autoscaler that writes the scale subresource decides; remove everything but mode and scaleDown.policy, or set mode to Native"
 ))]
 #[x_kube(validation = Rule::new(
     "!has(self.schedules) || !has(self.maxReplicas) || self.schedules.all(s, s.minReplicas <= self.maxReplicas)"
@@ -49,7 +49,7 @@ pub struct Autoscaling {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub messages_per_gateway: Option<i32>,
 
-    /// When fewer gateways are enough.
+    /// When fewer gateways are enough, and how the others go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down: Option<ScaleDown>,
 
@@ -69,7 +69,7 @@ pub enum AutoscalingMode {
     External,
 }
 
-/// When fewer gateways are enough.
+/// When fewer gateways are enough, and how the others go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleDown {
@@ -77,6 +77,21 @@ pub struct ScaleDown {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 10, max = 86_400))]
     pub window_seconds: Option<i32>,
+
+    /// How a gateway goes that is one too many; Drain if absent. The emptiest goes first, and takes nobody new from then on. WhenEmpty: it goes when its last client has left. Drain: its clients are asked to connect elsewhere, within `spec.gateways.drain.movesPerSecond`. Deadline: the same, but it goes `spec.gateways.drain.deadlineSeconds` later whoever is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ScaleDownPolicy>,
+}
+
+/// How a gateway goes that is one too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScaleDownPolicy {
+    /// When its last client has left.
+    WhenEmpty,
+    /// When its clients have moved.
+    Drain,
+    /// When its clients have moved, or after a time.
+    Deadline,
 }
 
 /// A floor for a known time.

@@ -2,7 +2,9 @@
 //! subresource reads: a default written into the spec would be a field that nobody set, and a difference for ever in GitOps.
 //! The operator publishes the values in force in `status.effective`.
 
-use super::{Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords};
+use super::{
+    Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords, ScaleDownPolicy,
+};
 
 /// `spec.gateways.replicas`.
 pub const DEFAULT_REPLICAS: i32 = 2;
@@ -18,6 +20,8 @@ pub const DEFAULT_MIN_REPLICAS: i32 = 2;
 pub const DEFAULT_TARGET_UTILIZATION: i32 = 70;
 /// `spec.gateways.autoscaling.scaleDown.windowSeconds`: the daily wave takes hours, and between two waves of an hour nothing should go.
 pub const DEFAULT_SCALE_DOWN_WINDOW_SECONDS: i32 = 1_800;
+/// `spec.gateways.drain.deadlineSeconds`: what autoscalers of nodes wait for a pod.
+pub const DEFAULT_DRAIN_DEADLINE_SECONDS: i32 = 600;
 /// `spec.database.slots`: at 32 shards a slot is a step of 3 %.
 pub const DEFAULT_SLOTS: i32 = 1_024;
 /// `spec.gateways.limits`.
@@ -46,6 +50,13 @@ impl ChatClusterSpec {
     #[must_use]
     pub fn native_autoscaling(&self) -> Option<&Autoscaling> {
         self.gateways()?.autoscaling.as_ref().filter(|autoscaling| autoscaling.mode == AutoscalingMode::Native)
+    }
+
+    /// How a gateway goes that is one too many.
+    #[must_use]
+    pub fn effective_scale_down_policy(&self) -> ScaleDownPolicy {
+        let autoscaling = self.gateways().and_then(|gateways| gateways.autoscaling.as_ref());
+        autoscaling.and_then(|autoscaling| autoscaling.scale_down?.policy).unwrap_or(ScaleDownPolicy::Drain)
     }
 
     /// Gateways wanted by whoever writes the spec.

@@ -54,9 +54,28 @@ pub struct Gateways {
     #[schemars(range(min = 1, max = 3_600))]
     pub drain_seconds: Option<i32>,
 
+    /// How gateways are emptied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Drain>,
+
     /// What to add to the gateways' pods. The operator's own labels, probes, ports and security settings stay as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
+}
+
+/// How gateways are emptied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Drain {
+    /// Clients a second that are asked to connect elsewhere, over all gateways; if absent, as many as move everybody within ten minutes, at least 20 and at most 250 for each gateway that takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub moves_per_second: Option<i32>,
+
+    /// Seconds after which a gateway goes although somebody is left, where the policy is Deadline; 600 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 30, max = 86_400))]
+    pub deadline_seconds: Option<i32>,
 }
 
 /// Limits on each user and connection.

@@ -11,14 +11,14 @@ mod spec;
 mod status;
 
 pub use auth::Oidc;
-pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, Schedule};
+pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, Schedule};
 pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Storage};
 pub use defaults::{
-    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_SECONDS, DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS,
-    DEFAULT_MIN_REPLICAS, DEFAULT_REPLICAS, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS,
-    DEFAULT_TARGET_UTILIZATION, EffectiveLimits,
+    DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_DEADLINE_SECONDS, DEFAULT_DRAIN_SECONDS,
+    DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS, DEFAULT_MIN_REPLICAS, DEFAULT_REPLICAS,
+    DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS, DEFAULT_TARGET_UTILIZATION, EffectiveLimits,
 };
-pub use gateways::{Gateways, Limits, PodTemplate};
+pub use gateways::{Drain, Gateways, Limits, PodTemplate};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
 pub use references::{
     CaSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef,
@@ -26,4 +26,4 @@ pub use references::{
 pub use spec::{
     Auth, Broker, ChatCluster, ChatClusterSpec, InProcess, Managed, Passwords, RabbitMq, Redis, RedisPubSub,
 };
-pub use status::{AutoscalingStatus, ChatClusterStatus, ConditionType, Effective, ShardStatus};
+pub use status::{AutoscalingStatus, ChatClusterStatus, ConditionType, DrainingGateway, Effective, ShardStatus};

@@ -46,6 +46,12 @@ pub struct ChatClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<AutoscalingStatus>,
 
+    /// Gateways that are one too many and are being emptied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub draining: Vec<DrainingGateway>,
+
     /// Each shard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -78,6 +84,17 @@ pub struct AutoscalingStatus {
     /// When the number was changed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_scale_time: Option<Time>,
+}
+
+/// A gateway that is being emptied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DrainingGateway {
+    /// Name of its pod.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Since when.
+    pub since: Time,
 }
 
 /// One shard as the gateways see it.

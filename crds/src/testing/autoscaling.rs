@@ -52,6 +52,21 @@ pub(super) fn refusals() -> Vec<Refusal> {
         ),
         create("a maximum for somebody else", on(json!({ "mode": "External", "maxReplicas": 5 })), EXTERNAL),
         create("a target for somebody else", on(json!({ "mode": "External", "targetUtilization": 50 })), EXTERNAL),
+        create(
+            "a window for somebody else",
+            on(json!({ "mode": "External", "scaleDown": { "windowSeconds": 60 } })),
+            EXTERNAL,
+        ),
+        create(
+            "a way to go that there is not",
+            on(json!({ "mode": "External", "scaleDown": { "policy": "Kill" } })),
+            "spec.gateways.autoscaling.scaleDown.policy",
+        ),
+        create(
+            "nobody may move",
+            json!({ "gateways": { "drain": { "movesPerSecond": 0 } } }),
+            "spec.gateways.drain.movesPerSecond",
+        ),
         create("a floor over the maximum", schedule(json!({ "minReplicas": 6 })), SCHEDULES),
         create("a floor of no time", schedule(json!({ "durationMinutes": 0 })), SCHEDULES),
         create("a floor without a name", schedule(json!({ "name": "" })), SCHEDULES),

@@ -14,6 +14,9 @@ pub struct GatewayStats {
     pub rooms: u32,
     /// Whether the gateway is asking its clients to leave.
     pub draining: bool,
+    /// Whether the operator has told it to take nobody new.
+    #[serde(default)]
+    pub cordoned: bool,
     /// Counters since the start of the process.
     pub messages: MessageCounters,
     /// The broker as this gateway sees it.
@@ -25,6 +28,24 @@ pub struct GatewayStats {
     /// Every configured issuer of tokens as this gateway sees it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issuers: Vec<IssuerStats>,
+}
+
+/// What the operator asks of `POST /moves`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Moves {
+    /// Clients to ask, at most.
+    pub count: u32,
+    /// Milliseconds over which they spread themselves.
+    pub within_ms: u32,
+}
+
+/// What `POST /moves` came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Moved {
+    /// Clients that were asked to connect elsewhere.
+    pub asked: u32,
 }
 
 /// Counters since the start of the process.

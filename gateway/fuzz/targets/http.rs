@@ -81,6 +81,7 @@ fn gateway() -> Router {
         issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
         draining: AtomicBool::new(false),
+        cordoned: AtomicBool::new(false),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, &CancellationToken::new());
     let passwords = Arc::new(PasswordPool::new(1).expect("argon2 runs"));

@@ -15,10 +15,13 @@ use crate::store::{Store, sqlite};
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Decides readiness. The first time everything must answer: a gateway that never saw its broker is no use yet. Later a lost broker or
-/// Redis leaves it ready, since chat goes on without; only draining, or the loss of every shard, takes it out of the Service.
+/// Redis leaves it ready, since chat goes on without; only draining, a cordon, or the loss of every shard takes it out of the Service.
 pub(super) fn ready(stats: &GatewayStats, was_ready: bool) -> Result<(), String> {
     if stats.draining {
         return Err("draining".into());
+    }
+    if stats.cordoned {
+        return Err("cordoned".into());
     }
     let away = |name: &str, component: &Component| format!("{name} is not reachable: {}", component.message);
     if was_ready {
@@ -79,6 +82,7 @@ mod tests {
             connections: 0,
             rooms: 0,
             draining,
+            cordoned: false,
             messages: Default::default(),
             broker: component(broker),
             redis: component(redis),

@@ -2,27 +2,36 @@
 
 mod health;
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post, put},
 };
-use chat_gateway_config::stats::{Component, GatewayStats, MessageCounters, ShardStats};
+use chat_gateway_config::stats::{Component, GatewayStats, MessageCounters, Moved, Moves, ShardStats};
 use ring::digest::{SHA256, digest};
 use tokio::sync::watch;
 
 pub use health::watch_shards;
 
-use crate::{metrics::Metrics, services::Services};
+use crate::{hub::Hub, metrics::Metrics, services::Services};
+
+/// Longest time over which clients may be asked to spread themselves.
+const LONGEST_SPREAD: Duration = Duration::from_secs(60);
 
 /// What the admin port answers from.
 pub struct Admin {
     /// The gateway's parts.
     pub services: Arc<Services>,
+    /// The connections.
+    pub hub: Arc<Hub>,
     /// Metrics.
     pub metrics: Metrics,
     /// Redis as the limiter and presence see it.
@@ -44,6 +53,7 @@ impl Admin {
             connections: small(counters.connections.load(Relaxed)),
             rooms: small(counters.rooms.load(Relaxed)),
             draining: self.services.draining.load(Relaxed),
+            cordoned: self.services.cordoned.load(Relaxed),
             messages: MessageCounters {
                 accepted: counters.accepted.load(Relaxed),
                 delivered: counters.delivered.load(Relaxed),
@@ -77,6 +87,8 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/readyz", get(readyz))
         .route("/stats", get(stats))
         .route("/metrics", get(metrics))
+        .route("/cordon", put(cordon).delete(uncordon))
+        .route("/moves", post(moves))
         .with_state(admin)
 }
 
@@ -88,6 +100,43 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn stats(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    for_the_operator(&admin, &headers, || Json(admin.stats()).into_response())
+}
+
+/// Takes nobody new, and says so on `/readyz`, until it is told otherwise. Who is connected stays.
+async fn cordon(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    for_the_operator(&admin, &headers, || {
+        if !admin.services.cordoned.swap(true, Relaxed) {
+            tracing::info!("cordoned");
+        }
+        StatusCode::NO_CONTENT.into_response()
+    })
+}
+
+async fn uncordon(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    for_the_operator(&admin, &headers, || {
+        if admin.services.cordoned.swap(false, Relaxed) {
+            tracing::info!("uncordoned");
+        }
+        StatusCode::NO_CONTENT.into_response()
+    })
+}
+
+/// Asks some clients to connect elsewhere.
+async fn moves(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> Response {
+    for_the_operator(&admin, &headers, || {
+        let Moves { count, within_ms } = match serde_json::from_slice(&body) {
+            Ok(moves) => moves,
+            Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        };
+        let within = Duration::from_millis(within_ms.into()).min(LONGEST_SPREAD);
+        let asked = admin.hub.move_clients(usize::try_from(count).unwrap_or(usize::MAX), within);
+        Json(Moved { asked: u32::try_from(asked).unwrap_or(u32::MAX) }).into_response()
+    })
+}
+
+/// What only who has the token may have.
+fn for_the_operator(admin: &Admin, headers: &HeaderMap, answer: impl FnOnce() -> Response) -> Response {
     let given = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -96,11 +145,7 @@ async fn stats(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response 
     let fits = given.is_some_and(|given| {
         digest(&SHA256, given.as_bytes()).as_ref() == digest(&SHA256, admin.token.as_bytes()).as_ref()
     });
-    if fits {
-        Json(admin.stats()).into_response()
-    } else {
-        (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response()
-    }
+    if fits { answer() } else { (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response() }
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

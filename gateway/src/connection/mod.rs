@@ -87,7 +87,7 @@ pub async fn serve<S>(
     let greeted = Box::pin(greet(&pipeline, &mut socket, address)).await;
     match greeted {
         Ok((session, early)) => {
-            if pipeline.services.draining.load(Ordering::Relaxed) {
+            if pipeline.services.turns_away() {
                 pipeline.hub.ask_to_leave(&session);
             }
             tokio::spawn(Actor { socket, session, pipeline, early, permit }.run());

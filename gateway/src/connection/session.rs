@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -53,6 +53,8 @@ pub struct Session {
     /// What waits to be sent.
     pub queue: Arc<Queue>,
     counters: Arc<Counters>,
+    /// Whether it was asked to connect elsewhere.
+    asked: AtomicBool,
     /// Second of the hub's clock when the client last gave a sign of life.
     seen: AtomicU32,
     /// When sending would be within ten times the rate again, microseconds of the Unix epoch; see `pipeline::rate_limit`.
@@ -80,6 +82,7 @@ impl Session {
             expires_at: AtomicI64::new(expires_at),
             queue,
             counters,
+            asked: AtomicBool::new(false),
             seen: AtomicU32::new(0),
             flood: AtomicU64::new(0),
             hints: AtomicU64::new(0),
@@ -117,6 +120,16 @@ impl Session {
     /// Goes on under another token of the same user, which ends at this second of the Unix epoch.
     pub(crate) fn renew(&self, expires_at: i64) {
         self.expires_at.store(expires_at, Ordering::Relaxed);
+    }
+
+    /// Whether its client was asked to connect elsewhere.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its client is asked to connect elsewhere.
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     /// Queues an event for this connection alone.

@@ -1,9 +1,6 @@
 //! Checks an upgrade request, answers it, and hands the socket to a connection.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     body::Body,
@@ -68,8 +65,8 @@ pub fn upgrade(
     door: Door,
     request: Request,
 ) -> Response {
-    if services.draining.load(Ordering::Relaxed) {
-        return refuse("this gateway stops");
+    if services.turns_away() {
+        return refuse("this gateway takes no new connections");
     }
     let chosen = door.sub_protocols().iter().find(|(name, _)| offers(request.headers(), name));
     let (mut response, upgrade) = match handshake(request) {

@@ -38,6 +38,51 @@ async fn clients_move_and_resume_while_people_chat() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn some_are_asked_to_move_nobody_twice_and_who_stays_is_closed() {
+    let world = World::new(1);
+    let mut clients = Vec::new();
+    for nth in 0..5 {
+        let name = format!("user{nth}");
+        world.user(&name).await;
+        clients.push(world.client(0, &name).await);
+    }
+    let hub = &world.gateways[0].hub;
+    let begin = Instant::now();
+    assert_eq!(hub.move_clients(2, Duration::from_secs(4)), 2);
+    assert_eq!(hub.move_clients(2, Duration::from_secs(4)), 2);
+    assert_eq!(hub.move_clients(9, Duration::from_secs(4)), 1, "the last one");
+    assert_eq!(hub.move_clients(9, Duration::from_secs(4)), 0, "all were asked");
+    for client in &mut clients {
+        let reconnect = client.event("reconnect").await;
+        assert!(reconnect["after_ms"].as_u64().unwrap() <= 4_000, "{reconnect}");
+    }
+    for client in &mut clients {
+        let end = async { while client.frame_within(Duration::from_secs(60)).await.is_ok() {} };
+        end.await;
+    }
+    assert_eq!(begin.elapsed().as_secs(), 34, "four seconds for the turns, thirty to move");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cordoned_gateway_keeps_its_clients_and_takes_no_new_ones() {
+    let world = World::new(1);
+    for name in ["ada", "bob"] {
+        world.user(name).await;
+    }
+    let mut ada = world.client(0, "ada").await;
+    let room = ada.group(&["bob"]).await;
+    let services = &world.gateways[0].services;
+    services.cordoned.store(true, Ordering::Relaxed);
+    assert!(services.turns_away());
+    ada.send(&room, "goes on").await;
+    // Who came through the door before it was shut is asked to go on at once.
+    let mut late = world.client(0, "bob").await;
+    assert_eq!(late.event("reconnect").await["reason"], "drain");
+    services.cordoned.store(false, Ordering::Relaxed);
+    assert!(!services.turns_away());
+}
+
+#[tokio::test(start_paused = true)]
 async fn reconnects_are_paced_and_the_rest_is_closed_with_1012() {
     let world = World::new(1);
     let mut clients = Vec::new();

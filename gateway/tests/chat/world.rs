@@ -150,6 +150,7 @@ impl Gateway {
             issuers: Issuers::default(),
             counters: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
+            cordoned: AtomicBool::new(false),
         });
         let stop = CancellationToken::new();
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);

@@ -1,10 +1,10 @@
-//! One small HTTP request to a gateway's admin port, straight to the pod.
+//! Small HTTP requests to a gateway's admin port, straight to the pod.
 
 use std::time::Duration;
 
-use chat_gateway_config::stats::GatewayStats;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, StatusCode, body::Bytes, header};
+use chat_gateway_config::stats::{GatewayStats, Moved, Moves};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -34,27 +34,55 @@ pub(super) enum AskError {
     Request(#[from] hyper::http::Error),
 }
 
-/// Asks the gateway at `address` for its statistics.
-pub(super) async fn ask(address: &str, token: &Sensitive) -> Result<GatewayStats, AskError> {
-    // On the heap: a thousand questions wait at the same time, and the future of a request is large.
-    tokio::time::timeout(TIMEOUT, Box::pin(request(address, token))).await.map_err(|_| AskError::Timeout)?
+/// Where a gateway's admin port is, and the token for it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) address: String,
+    pub(super) token: Sensitive,
 }
 
-async fn request(address: &str, token: &Sensitive) -> Result<GatewayStats, AskError> {
-    let port = u16::try_from(port::GATEWAY_ADMIN).unwrap_or_default();
-    let socket = TcpStream::connect((address, port)).await.map_err(AskError::Connect)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
-    // Ends by itself when the sender is dropped.
-    tokio::spawn(connection);
-    let request = Request::get("/stats")
-        .header(header::HOST, address)
-        .header(header::CONNECTION, "close")
-        .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
-        .body(Empty::<Bytes>::new())?;
-    let answer = sender.send_request(request).await?;
-    if answer.status() != StatusCode::OK {
-        return Err(AskError::Status(answer.status()));
+impl Place {
+    /// Asks the gateway for its statistics.
+    pub(super) async fn stats(&self) -> Result<GatewayStats, AskError> {
+        Ok(serde_json::from_slice(&self.call(Method::GET, "/stats", Bytes::new()).await?)?)
     }
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|_| AskError::Body)?;
-    Ok(serde_json::from_slice(&body.to_bytes())?)
+
+    /// Tells the gateway to take nobody new, or to take people again.
+    pub(super) async fn cordon(&self, on: bool) -> Result<(), AskError> {
+        self.call(if on { Method::PUT } else { Method::DELETE }, "/cordon", Bytes::new()).await.map(drop)
+    }
+
+    /// Has the gateway ask clients to connect elsewhere; returns how many it asked.
+    pub(super) async fn moves(&self, moves: Moves) -> Result<u32, AskError> {
+        let answer = self.call(Method::POST, "/moves", serde_json::to_vec(&moves)?.into()).await?;
+        let Moved { asked } = serde_json::from_slice(&answer)?;
+        Ok(asked)
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, AskError> {
+        // On the heap: a thousand questions wait at the same time, and the future of a request is large.
+        let call = Box::pin(self.request(method, path, body));
+        tokio::time::timeout(TIMEOUT, call).await.map_err(|_| AskError::Timeout)?
+    }
+
+    async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, AskError> {
+        let port = u16::try_from(port::GATEWAY_ADMIN).unwrap_or_default();
+        let socket = TcpStream::connect((self.address.as_str(), port)).await.map_err(AskError::Connect)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+        // Ends by itself when the sender is dropped.
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, &self.address)
+            .header(header::CONNECTION, "close")
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()))
+            .body(Full::new(body))?;
+        let answer = sender.send_request(request).await?;
+        if !answer.status().is_success() {
+            return Err(AskError::Status(answer.status()));
+        }
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|_| AskError::Body)?;
+        Ok(body.to_bytes())
+    }
 }

@@ -3,6 +3,7 @@
 //! A cluster is reconciled when the answers say something else than before; nothing here writes to the API server.
 
 mod client;
+mod orders;
 mod view;
 
 use std::{
@@ -21,11 +22,16 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::view::camel_case;
 #[cfg(test)]
 pub(crate) use self::view::tests as testing;
-pub use self::view::{ClusterView, Opinion};
+use self::{client::Place, orders::Order};
+pub use self::{
+    orders::Drains,
+    view::{ClusterView, Opinion},
+};
 use crate::{
     autoscale::{Answer, Hold, Report, Scaler, Settings},
+    drain::Budget,
     metrics::Metrics,
-    names::{ClusterKey, Component, label},
+    names::{ClusterKey, Component, annotation, label},
     sensitive::Sensitive,
 };
 
@@ -49,6 +55,8 @@ struct Target {
     missed: HashMap<String, u32>,
     /// Where the operator decides how many gateways there are.
     scaler: Option<Scaler>,
+    drains: Drains,
+    budget: Budget,
 }
 
 /// What an autoscaler is told by the ChatCluster and its Deployment.
@@ -127,10 +135,19 @@ impl Poller {
             published: Instant::now(),
             missed: HashMap::new(),
             scaler: None,
+            drains: Drains::default(),
+            budget: Budget::new(Instant::now()),
         });
         target.token.clone_from(token);
         target.scale(scaling, Instant::now(), Timestamp::now());
         target.view.scaling.as_ref().map(|decision| decision.desired)
+    }
+
+    /// From the next round on empties these gateways, and no others.
+    pub fn drain(&self, key: &ClusterKey, drains: Drains) {
+        if let Some(target) = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+            target.drains = drains;
+        }
     }
 
     /// Asks no more.
@@ -176,9 +193,11 @@ impl Poller {
         let questions: Vec<Question> = pods.iter().filter_map(|pod| self.question(pod)).collect();
         drop(pods);
         let mut views: HashMap<ClusterKey, ClusterView> = HashMap::new();
+        let places: HashMap<String, Place> =
+            questions.iter().map(|question| (question.whole_name(), question.place.clone())).collect();
         let mut answers = stream::iter(questions)
             .map(|question| async move {
-                let answer = client::ask(&question.address, &question.token).await;
+                let answer = question.place.stats().await;
                 (question, answer)
             })
             .buffer_unordered(CONCURRENCY);
@@ -204,10 +223,41 @@ impl Poller {
             };
             self.metrics.polls.with_label_values(&[result]).inc();
         }
+        drop(answers);
+        self.order(&views, &places).await;
         for key in self.store(views, &reports) {
             // A full channel means that the controller is behind; the change is seen when it gets to the cluster.
             if let Err(error) = self.changed.try_send(key) {
                 tracing::debug!(%error, "the controller is behind");
+            }
+        }
+    }
+
+    /// Tells gateways what follows from a round.
+    async fn order(&self, views: &HashMap<ClusterKey, ClusterView>, places: &HashMap<String, Place>) {
+        let now = Instant::now();
+        let orders: Vec<(ClusterKey, Order)> = {
+            let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+            let all = views.iter().filter_map(|(key, view)| {
+                let Target { drains, budget, .. } = targets.get_mut(key)?;
+                let orders = orders::orders(drains, &view.gateways, budget, now);
+                Some(orders.into_iter().map(|order| (key.clone(), order)))
+            });
+            all.flatten().collect()
+        };
+        let given = stream::iter(orders).map(|(key, order)| async move {
+            let asked = match places.get(&format!("{}/{}", key.namespace, order.pod())) {
+                Some(place) => order.give(place).await,
+                None => 0,
+            };
+            (key, asked)
+        });
+        let given: Vec<(ClusterKey, u32)> = given.buffer_unordered(CONCURRENCY).collect().await;
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, asked) in given.into_iter().filter(|(_, asked)| *asked > 0) {
+            self.metrics.moves.with_label_values(&[&key.namespace]).inc_by(asked.into());
+            if let Some(target) = targets.get_mut(&key) {
+                target.budget.spend(asked);
             }
         }
     }
@@ -259,7 +309,7 @@ impl Poller {
         let status = pod.status.as_ref()?;
         let address = status.pod_ip.clone().filter(|_| status.phase.as_deref() == Some("Running"))?;
         let token = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(&cluster)?.token.clone();
-        Some(Question { cluster, pod: pod.name_any(), address, token, ready: is_ready(pod) })
+        Some(Question { cluster, pod: pod.name_any(), place: Place { address, token }, ready: is_ready(pod) })
     }
 }
 
@@ -274,7 +324,8 @@ fn report(pod: &Pod) -> Option<(ClusterKey, Report)> {
     if matches!(phase, "Failed" | "Succeeded") {
         return None;
     }
-    let leaving = pod.metadata.deletion_timestamp.is_some();
+    // Who is being emptied is on the way out, too.
+    let leaving = pod.metadata.deletion_timestamp.is_some() || pod.annotations().contains_key(annotation::DRAINING);
     let report = Report { pod: pod.name_any(), ready: is_ready(pod), leaving, answer: None };
     Some((ClusterKey::new(pod.namespace()?, labels.get(label::CLUSTER)?), report))
 }
@@ -289,9 +340,15 @@ fn is_ready(pod: &Pod) -> bool {
 struct Question {
     cluster: ClusterKey,
     pod: String,
-    address: String,
-    token: Sensitive,
+    place: Place,
     ready: bool,
+}
+
+impl Question {
+    /// Names of pods are unique in their namespace only.
+    fn whole_name(&self) -> String {
+        format!("{}/{}", self.cluster.namespace, self.pod)
+    }
 }
 
 #[cfg(test)]

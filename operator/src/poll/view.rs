@@ -74,9 +74,18 @@ impl ClusterView {
             || self.silent.keys().ne(before.silent.keys())
             || self.gateways.len() != before.gateways.len()
             || self.gateways.iter().zip(&before.gateways).any(|((pod, now), (pod_before, then))| {
-                pod != pod_before || now.broker != then.broker || now.redis != then.redis || now.shards != then.shards
+                pod != pod_before
+                    || now.broker != then.broker
+                    || now.redis != then.redis
+                    || now.shards != then.shards
+                    || emptiness(now) != emptiness(then)
             })
     }
+}
+
+/// How far a gateway that is being emptied has come.
+fn emptiness(stats: &GatewayStats) -> (bool, bool) {
+    (stats.cordoned, stats.cordoned && stats.connections == 0)
 }
 
 /// A condition's reason is one CamelCase word whatever a gateway says.
@@ -107,6 +116,7 @@ pub(crate) mod tests {
             connections,
             rooms: 0,
             draining: false,
+            cordoned: false,
             messages: MessageCounters::default(),
             broker: component(true),
             redis: component(true),

@@ -43,6 +43,14 @@ pub enum ApplyError {
     /// A child could not be rendered.
     #[error("failed to render a child")]
     Render(#[source] serde_json::Error),
+    /// A gateway's pod could not be marked.
+    #[error("failed to mark Pod {pod}: {source}")]
+    Mark {
+        /// The pod.
+        pod: String,
+        /// The API server's answer.
+        source: ApiError,
+    },
     /// The API server refused or did not answer.
     #[error("failed to {verb} {id}: {source}")]
     Api {

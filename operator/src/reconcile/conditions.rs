@@ -103,11 +103,15 @@ impl Inputs<'_> {
         self.observed.migrations.get(self.shape.migration.as_ref()?)
     }
 
-    /// Whether all that the gateways are on their way to is a number that the operator has decided on: that is what the spec asks for, and no
-    /// way towards it.
+    /// Whether all that the gateways are on their way to is a number: one that the operator has decided on, which is what the spec asks for and
+    /// no way towards it, or a smaller one, for which some are being emptied.
     pub(super) fn only_scales(&self) -> bool {
-        let is_enough = |gateways: &GatewaysObserved| gateways.one_revision && gateways.ready >= self.shape.enough;
-        self.view.scaling.is_some() && self.observed.gateways.as_ref().is_some_and(is_enough)
+        let scales = |gateways: &GatewaysObserved| {
+            (self.view.scaling.is_some() || !self.observed.draining.is_empty())
+                && gateways.one_revision
+                && gateways.ready >= self.shape.enough
+        };
+        self.observed.gateways.as_ref().is_some_and(scales)
     }
 
     /// Whether the gateways cannot be of the newest revision yet, because the shards are not.
@@ -230,6 +234,13 @@ fn reconciling(inputs: &Inputs<'_>, stalled: &Part, ready: &Part) -> Part {
             // For instance an external broker that is away: there is nothing that the operator could do about it.
             None if ready.state != State::True => {
                 Part::new(State::False, "Applied", "all objects are as the spec asks; see Ready for what is wrong")
+            }
+            // A gateway too many harms nobody, and may stay for as long as somebody is connected to it: nothing to wait for.
+            None if !inputs.observed.draining.is_empty() => {
+                let going = inputs.observed.draining.len();
+                let message =
+                    format!("gateways that are one too many go when their clients have: {going}; see status.draining");
+                Part::new(State::False, "Draining", &message)
             }
             None => Part::new(State::False, "Settled", "everything is as the spec asks"),
         },

@@ -7,6 +7,7 @@ mod conditions;
 mod credentials;
 mod dereference;
 mod diff;
+mod drains;
 mod expected;
 mod live;
 mod observed;
@@ -19,6 +20,7 @@ mod validated;
 use chat_crds::{ChatCluster, ChatClusterStatus};
 use jiff::Timestamp;
 
+use self::drains::Marker;
 pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
@@ -31,7 +33,7 @@ pub use self::{
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
-        Authorities, Broker, BrokerCredentials, Database, DeletionPolicy, Gateways, Issuer, Kafka, ManagedShard,
+        Authorities, Broker, BrokerCredentials, Database, DeletionPolicy, Drain, Gateways, Issuer, Kafka, ManagedShard,
         PodOverlay, Redis, RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey,
         ValidatedCluster, Volume,
     },
@@ -108,15 +110,35 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         if let Some(desired) = context.poller.watch(key, &validated.admin_token, scaling) {
             validated.gateways.replicas = desired;
         }
+        let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
+        let live = drain(context, key, &mut validated, fetched, hands).await?;
         migration = migration_name(&validated)?;
         let prepared = build(&validated)?;
-        let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let whose = (key, validated.uid.as_str());
-        let live = fetched.live.clone();
         Ok(apply::apply(&context.client, &context.metrics, whose, prepared, live, hands).await?)
     };
     let stages = Box::pin(stages).await;
     Advanced { stages, migration }
+}
+
+/// Empties gateways that are one too many; the Deployment has them until they are.
+async fn drain(
+    context: &Context,
+    key: &ClusterKey,
+    validated: &mut ValidatedCluster,
+    fetched: &Dereferenced,
+    hands: Hands,
+) -> Result<Live, ApplyError> {
+    let (now, mut live) = (Timestamp::now(), fetched.live.clone());
+    if hands == Hands::On {
+        let observed = observe(&validated.names, &live).gateways;
+        let plan = drains::plan(&validated.gateways, observed.as_ref(), &live, &context.poller.view(key), now);
+        let (client, metrics, namespace) = (&context.client, &*context.metrics, key.namespace.as_str());
+        Marker { client, metrics, namespace }.write(&plan, &mut live, now).await?;
+        validated.gateways.replicas = plan.replicas;
+    }
+    context.poller.drain(key, drains::orders(&validated.gateways, &live, hands));
+    Ok(live)
 }
 
 /// What the autoscaler is told.
@@ -127,7 +149,9 @@ fn scaling(settings: Settings, validated: &ValidatedCluster, fetched: &Dereferen
         Some(gateways) if !gateways.one_revision => Hold::Down,
         Some(_) | None => Hold::None,
     };
-    Scaling { settings, hold, replicas: gateways.map(|gateways| gateways.desired) }
+    // Those that are being emptied were one too many already.
+    let marked = i32::try_from(drains::marked(&fetched.live).count()).unwrap_or(i32::MAX);
+    Scaling { settings, hold, replicas: gateways.map(|gateways| gateways.desired.saturating_sub(marked)) }
 }
 
 /// Gives a new ChatCluster all its conditions before the first child is written, which may take seconds.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chat_gateway_config::Farewell;
+use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
@@ -10,7 +11,7 @@ use k8s_openapi::api::{
 };
 use kube::{ResourceExt, api::ObjectMeta};
 
-use super::{diff, live::Live};
+use super::{diff, drains, live::Live};
 use crate::{
     build::Kind,
     hash::Hasher,
@@ -23,6 +24,8 @@ use crate::{
 pub struct Observed {
     /// The gateways; `None` while there is no Deployment.
     pub gateways: Option<GatewaysObserved>,
+    /// Gateways that are being emptied, and since when.
+    pub draining: Vec<(String, Timestamp)>,
     /// Managed backends by the name of their StatefulSet: whether they are ready and current.
     pub backends: BTreeMap<String, BackendObserved>,
     /// Migration Jobs by name.
@@ -88,6 +91,7 @@ pub fn observe(names: &Names, live: &Live) -> Observed {
         gateways: live
             .typed::<Deployment>(Kind::Deployment, &names.gateway())
             .map(|deployment| gateways(&deployment, &live.pods)),
+        draining: drains::marked(live).map(|(pod, since)| (pod.name_any(), since)).collect(),
         backends: live
             .all_typed::<StatefulSet>(Kind::StatefulSet)
             .iter()
@@ -130,12 +134,15 @@ fn gateways(deployment: &Deployment, pods: &[Pod]) -> GatewaysObserved {
     }
 }
 
+/// Whether it is a gateway's.
+pub(super) fn is_gateway(pod: &Pod) -> bool {
+    pod.labels().get(label::COMPONENT).is_some_and(|value| value == Component::Gateway.label())
+}
+
 fn is_one_revision(template: &PodTemplateSpec, pods: &[Pod]) -> bool {
     let hash = |metadata: Option<&ObjectMeta>| metadata?.annotations.as_ref()?.get(annotation::TEMPLATE_HASH).cloned();
     let wanted = hash(template.metadata.as_ref());
-    let is_gateway =
-        |pod: &&Pod| pod.labels().get(label::COMPONENT).is_some_and(|value| value == Component::Gateway.label());
-    let mut staying = pods.iter().filter(is_gateway).filter(|pod| !diff::is_leaving(pod));
+    let mut staying = pods.iter().filter(|pod| is_gateway(pod) && !diff::is_leaving(pod));
     wanted.is_some() && staying.all(|pod| hash(Some(&pod.metadata)) == wanted)
 }
 

@@ -75,7 +75,9 @@ impl PassError {
     /// Whether it only says that the cluster, or its namespace, is going.
     pub(super) fn is_farewell(&self) -> bool {
         match self {
-            Self::Apply(ApplyError::Api { source, .. }) => source.is_namespace_leaving(),
+            Self::Apply(ApplyError::Api { source, .. } | ApplyError::Mark { source, .. }) => {
+                source.is_namespace_leaving()
+            }
             Self::Status(error) => error.is_gone(),
             _ => false,
         }

@@ -2,7 +2,7 @@
 
 use chat_crds::{
     ChatCluster, ChatClusterStatus,
-    chat_cluster::{self as crd, AutoscalingStatus, ConditionType, Effective, ShardStatus},
+    chat_cluster::{self as crd, AutoscalingStatus, ConditionType, DrainingGateway, Effective, ShardStatus},
 };
 use chat_gateway_config::Embedded;
 use jiff::Timestamp;
@@ -118,6 +118,11 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
         // Until a rollout is over, the revision before it is the one that all gateways ran last.
         revision: if gateways.complete { Some(gateways.revision) } else { before.revision },
         autoscaling: autoscaling(cluster, view.scaling.as_ref(), before.autoscaling),
+        draining: observed
+            .draining
+            .iter()
+            .map(|(name, since)| DrainingGateway { name: name.clone(), since: Time(*since) })
+            .collect(),
         shards: shards(&inputs, &before.shards),
         effective: Some(effective(cluster, default_image, view.scaling.as_ref())),
     }

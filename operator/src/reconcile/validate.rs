@@ -4,6 +4,8 @@ mod certificates;
 mod issuers;
 mod kafka;
 
+use std::time::Duration;
+
 use chat_crds::chat_cluster as crd;
 use chat_gateway_config::RedisUrl;
 use jiff::Timestamp;
@@ -15,8 +17,8 @@ use super::{
     dereference::Dereferenced,
     observed,
     validated::{
-        Broker, Database, DeletionPolicy, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard, ShardBackend,
-        SigningKey, ValidatedCluster, Volume,
+        Broker, Database, DeletionPolicy, Drain, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard,
+        ShardBackend, SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{
@@ -143,7 +145,18 @@ fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
         trusted_proxies: proxies(spec)?,
         allowed_origins: origins(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
+        drain: drain(spec)?,
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
+    })
+}
+
+fn drain(spec: &crd::ChatClusterSpec) -> Result<Drain, ValidateError> {
+    let drain = spec.gateways.as_ref().and_then(|gateways| gateways.drain).unwrap_or_default();
+    let deadline = drain.deadline_seconds.unwrap_or(crd::DEFAULT_DRAIN_DEADLINE_SECONDS);
+    Ok(Drain {
+        policy: spec.effective_scale_down_policy(),
+        deadline: Duration::from_secs(unsigned("spec.gateways.drain.deadlineSeconds", deadline)?.into()),
+        moves_per_second: drain.moves_per_second,
     })
 }
 

@@ -2,8 +2,12 @@
 //!
 //! Only [`super::validate`] makes these values. Builders read nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use chat_crds::chat_cluster::ScaleDownPolicy;
 use chat_gateway_config::{AllowedOrigin, Cidr, Limits, Oidc, Passwords, SaslMechanism, SecurityProtocol};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
@@ -75,8 +79,21 @@ pub struct Gateways {
     pub allowed_origins: Vec<AllowedOrigin>,
     /// Seconds that a draining gateway gives its clients.
     pub drain_seconds: u32,
+    /// How those go that are one too many.
+    pub drain: Drain,
     /// What the user lays over the pod template.
     pub overlay: PodOverlay,
+}
+
+/// How gateways go that are one too many.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// What is waited for.
+    pub policy: ScaleDownPolicy,
+    /// Time after which nothing is waited for, where the policy has one.
+    pub deadline: Duration,
+    /// Moves a second, where the spec says how many.
+    pub moves_per_second: Option<i32>,
 }
 
 /// What the user lays over the gateways' pod template.

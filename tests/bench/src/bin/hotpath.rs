@@ -193,6 +193,7 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
         issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
         draining: AtomicBool::new(false),
+        cordoned: AtomicBool::new(false),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, stop);
     Ok((Pipeline::new(services, Arc::clone(&hub)), hub))

@@ -3,6 +3,7 @@
 
 mod autoscaling;
 mod backends_away;
+mod draining;
 mod external_backends;
 mod kafka;
 mod namespaced;

@@ -1,0 +1,197 @@
+//! Which gateways go, and when. Pure.
+
+use std::{cmp::Reverse, time::Duration};
+
+use chat_crds::chat_cluster::ScaleDownPolicy;
+use jiff::Timestamp;
+
+/// A gateway's pod that is not being deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Name of the pod.
+    pub pod: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Whether its process runs.
+    pub running: bool,
+    /// Since when it is being emptied.
+    pub marked: Option<Timestamp>,
+    /// What it said last: its open connections, and whether it takes nobody new. `None` when it does not answer.
+    pub said: Option<(i64, bool)>,
+}
+
+/// How gateways go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// What is waited for.
+    pub policy: ScaleDownPolicy,
+    /// Time after which nothing is waited for, where the policy has one.
+    pub deadline: Duration,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Gateways that the Deployment should have.
+    pub replicas: i32,
+    /// Pods that are to be emptied from now on.
+    pub mark: Vec<String>,
+    /// Pods that stay after all.
+    pub unmark: Vec<String>,
+    /// Pods that are done: the ReplicaSet is told to take these when the number is lowered.
+    pub done: Vec<String>,
+}
+
+/// Compares what is wanted with what there is. `current` is what the Deployment has; `one_revision` is false while pods of an older template
+/// exist, and then the Deployment's own rollout decides who goes.
+#[must_use]
+pub fn plan(
+    (desired, current): (i32, Option<i32>),
+    one_revision: bool,
+    gateways: &[Gateway],
+    rules: Rules,
+    now: Timestamp,
+) -> Plan {
+    let excess = current.map_or(0, |current| current.saturating_sub(desired));
+    let at_once = Plan { replicas: desired, ..Plan::default() };
+    if excess <= 0 || desired == 0 || !one_revision {
+        // Where nobody is left to take the clients, or the pods change anyway, the number holds at once.
+        return Plan { unmark: names(gateways.iter().filter(|gateway| gateway.marked.is_some())), ..at_once };
+    }
+    let mut order: Vec<&Gateway> = gateways.iter().collect();
+    order.sort_by_key(|gateway| {
+        let is_broken = !gateway.ready && gateway.marked.is_none();
+        let connections = gateway.said.map_or(if is_broken { 0 } else { i64::MAX }, |(connections, _)| connections);
+        // Who is being emptied already goes on with it, so that nobody is moved in vain.
+        (!is_broken, gateway.marked.is_none(), connections, Reverse(gateway.created))
+    });
+    // Pods that the ReplicaSet has not made yet are the first that it does not make.
+    let missing = current.unwrap_or_default().saturating_sub(i32::try_from(order.len()).unwrap_or(i32::MAX)).max(0);
+    let victims = usize::try_from(excess.saturating_sub(missing)).unwrap_or_default();
+    let (going, staying) = order.split_at(victims.min(order.len()));
+    let done = names(going.iter().copied().filter(|gateway| is_done(gateway, rules, now)));
+    let gone = missing.min(excess).saturating_add(i32::try_from(done.len()).unwrap_or(i32::MAX));
+    Plan {
+        replicas: current.unwrap_or(desired).saturating_sub(gone).max(desired),
+        mark: names(going.iter().copied().filter(|gateway| gateway.marked.is_none())),
+        unmark: names(staying.iter().copied().filter(|gateway| gateway.marked.is_some())),
+        done,
+    }
+}
+
+fn is_done(gateway: &Gateway, Rules { policy, deadline }: Rules, now: Timestamp) -> bool {
+    let Some(since) = gateway.marked else { return false };
+    let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    match gateway.said {
+        Some((0, true)) => true,
+        // It does not run: nobody can be connected to it.
+        None if !gateway.running => true,
+        _ => policy == ScaleDownPolicy::Deadline && age >= deadline,
+    }
+}
+
+fn names<'a>(gateways: impl Iterator<Item = &'a Gateway>) -> Vec<String> {
+    gateways.map(|gateway| gateway.pod.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRAIN: Rules = Rules { policy: ScaleDownPolicy::Drain, deadline: Duration::from_secs(600) };
+    const NOW: Timestamp = Timestamp::constant(10_000, 0);
+
+    fn gateway(pod: &str, connections: i64) -> Gateway {
+        Gateway {
+            pod: pod.to_owned(),
+            created: None,
+            ready: true,
+            running: true,
+            marked: None,
+            said: Some((connections, false)),
+        }
+    }
+
+    /// Being emptied since so many seconds, and cordoned.
+    fn marked(pod: &str, connections: i64, seconds: i64) -> Gateway {
+        let since = Timestamp::from_second(NOW.as_second() - seconds).unwrap();
+        Gateway { ready: false, marked: Some(since), said: Some((connections, true)), ..gateway(pod, 0) }
+    }
+
+    fn planned(desired: i32, current: i32, gateways: &[Gateway]) -> Plan {
+        plan((desired, Some(current)), true, gateways, DRAIN, NOW)
+    }
+
+    #[test]
+    fn the_emptiest_is_marked_and_the_number_stays_until_it_is_empty() {
+        let three = [gateway("a", 30), gateway("b", 10), gateway("c", 20)];
+        let first = planned(2, 3, &three);
+        assert_eq!(first, Plan { replicas: 3, mark: vec!["b".into()], ..Plan::default() });
+        let under_way = [gateway("a", 30), marked("b", 4, 10), gateway("c", 2)];
+        assert_eq!(
+            planned(2, 3, &under_way),
+            Plan { replicas: 3, ..Plan::default() },
+            "b goes on, though c is emptier now"
+        );
+        let empty = [gateway("a", 30), marked("b", 0, 20), gateway("c", 24)];
+        assert_eq!(planned(2, 3, &empty), Plan { replicas: 2, done: vec!["b".into()], ..Plan::default() });
+    }
+
+    #[test]
+    fn who_is_broken_goes_before_all_others_and_the_youngest_among_equals() {
+        let broken = Gateway { ready: false, said: None, ..gateway("broken", 0) };
+        let swapped = planned(2, 3, &[gateway("a", 0), marked("b", 5, 10), broken]);
+        assert_eq!((swapped.mark, swapped.unmark), (vec!["broken".to_owned()], vec!["b".to_owned()]));
+        let aged = |pod: &str, second| Gateway { created: Timestamp::from_second(second).ok(), ..gateway(pod, 7) };
+        assert_eq!(planned(1, 2, &[aged("old", 10), aged("young", 20)]).mark, ["young"]);
+        let silent = Gateway { said: None, ..gateway("silent", 0) };
+        assert_eq!(planned(1, 2, &[silent, gateway("a", 50)]).mark, ["a"], "nobody knows how many the silent one has");
+    }
+
+    #[test]
+    fn more_wanted_again_means_that_the_fullest_stay() {
+        let draining = [gateway("a", 30), marked("b", 1, 10), marked("c", 9, 10)];
+        assert_eq!(planned(2, 3, &draining), Plan { replicas: 3, unmark: vec!["c".into()], ..Plan::default() });
+        let back = planned(3, 3, &draining);
+        assert_eq!((back.replicas, back.unmark), (3, vec!["b".to_owned(), "c".to_owned()]));
+        assert_eq!(planned(5, 3, &draining).replicas, 5);
+    }
+
+    #[test]
+    fn nobody_to_take_them_or_a_rollout_means_at_once() {
+        let two = [gateway("a", 3), marked("b", 4, 10)];
+        assert_eq!(planned(0, 2, &two).replicas, 0);
+        assert_eq!(plan((1, Some(2)), false, &two, DRAIN, NOW).replicas, 1);
+        assert_eq!(plan((2, None), true, &[], DRAIN, NOW), Plan { replicas: 2, ..Plan::default() });
+    }
+
+    #[test]
+    fn pods_that_do_not_exist_yet_are_the_first_that_are_not_made() {
+        assert_eq!(planned(2, 5, &[gateway("a", 3), gateway("b", 4)]), Plan { replicas: 2, ..Plan::default() });
+        let three = planned(1, 4, &[gateway("a", 3), gateway("b", 4), gateway("c", 5)]);
+        assert_eq!((three.replicas, three.mark), (3, vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn a_deadline_counts_only_where_the_policy_has_one() {
+        let late = [gateway("a", 30), marked("b", 4, 700)];
+        for (policy, replicas) in
+            [(ScaleDownPolicy::WhenEmpty, 2), (ScaleDownPolicy::Drain, 2), (ScaleDownPolicy::Deadline, 1)]
+        {
+            assert_eq!(
+                plan((1, Some(2)), true, &late, Rules { policy, ..DRAIN }, NOW).replicas,
+                replicas,
+                "{policy:?}"
+            );
+        }
+        let soon = [gateway("a", 30), marked("b", 4, 500)];
+        let deadline = Rules { policy: ScaleDownPolicy::Deadline, ..DRAIN };
+        assert_eq!(plan((1, Some(2)), true, &soon, deadline, NOW).replicas, 2);
+        let silent = Gateway { said: None, ..marked("b", 0, 5) };
+        assert_eq!(planned(1, 2, &[gateway("a", 30), silent.clone()]).replicas, 2, "who knows who is still there");
+        let dead = Gateway { running: false, ..silent };
+        assert_eq!(planned(1, 2, &[gateway("a", 30), dead]).replicas, 1);
+    }
+}

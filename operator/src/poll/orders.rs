@@ -1,0 +1,134 @@
+//! Orders to gateways: to take nobody new, and to have clients connect elsewhere within the ChatCluster's budget.
+
+use std::collections::BTreeMap;
+
+use chat_gateway_config::stats::{GatewayStats, Moves};
+use tokio::time::Instant;
+
+use super::{PERIOD, client::Place};
+use crate::drain::Budget;
+
+/// What the reconciler has decided about draining.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drains {
+    /// Pods that are being emptied.
+    pub pods: Vec<String>,
+    /// Whether their clients are asked to move, or are waited for.
+    pub moves: bool,
+    /// Moves a second that the spec allows; `None` when it says nothing.
+    pub per_second: Option<i32>,
+}
+
+/// One order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Take nobody new.
+    Cordon(String),
+    /// Take people again.
+    Uncordon(String),
+    /// Ask so many clients at most.
+    Move(String, u32),
+}
+
+/// What to tell the gateways after a round. Who has just been told to take nobody new is not emptied yet: balancers and clients need a moment to see it.
+pub(super) fn orders(
+    drains: &Drains,
+    gateways: &BTreeMap<String, GatewayStats>,
+    budget: &mut Budget,
+    now: Instant,
+) -> Vec<Order> {
+    let is_marked = |pod: &String| drains.pods.contains(pod);
+    let mut orders = Vec::new();
+    for (pod, stats) in gateways.iter().filter(|(_, stats)| !stats.draining) {
+        match (is_marked(pod), stats.cordoned) {
+            (true, false) => orders.push(Order::Cordon(pod.clone())),
+            (false, true) => orders.push(Order::Uncordon(pod.clone())),
+            (true, true) | (false, false) => {}
+        }
+    }
+    let leaving = || gateways.iter().filter(|(pod, stats)| is_marked(pod) && stats.cordoned && stats.connections > 0);
+    let takers = gateways.iter().filter(|(pod, stats)| !is_marked(pod) && !stats.cordoned && !stats.draining).count();
+    let open = gateways.values().map(|stats| i64::from(stats.connections)).sum();
+    let mut allowed = budget.fill(now, open, takers, drains.per_second);
+    if drains.moves && takers > 0 {
+        let mut count = u32::try_from(leaving().count()).unwrap_or(u32::MAX);
+        for (pod, stats) in leaving() {
+            // An even share of what is left; the last takes the rest.
+            let share = allowed.div_ceil(count.max(1)).min(stats.connections);
+            count -= 1;
+            if share > 0 {
+                allowed -= share;
+                orders.push(Order::Move(pod.clone(), share));
+            }
+        }
+    }
+    orders
+}
+
+impl Order {
+    pub(super) fn pod(&self) -> &str {
+        match self {
+            Self::Cordon(pod) | Self::Uncordon(pod) | Self::Move(pod, _) => pod,
+        }
+    }
+
+    /// Carries it out; returns how many clients were asked to move. What fails is ordered again with the next round.
+    pub(super) async fn give(&self, place: &Place) -> u32 {
+        let within_ms = u32::try_from(PERIOD.as_millis()).unwrap_or(u32::MAX);
+        let given = match self {
+            Self::Cordon(_) => place.cordon(true).await.map(|()| 0),
+            Self::Uncordon(_) => place.cordon(false).await.map(|()| 0),
+            Self::Move(_, count) => place.moves(Moves { count: *count, within_ms }).await,
+        };
+        given.unwrap_or_else(|error| {
+            tracing::debug!(order = ?self, %error, "a gateway could not be told");
+            0
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing::stats, *};
+
+    fn round(drains: &Drains, gateways: &[GatewayStats]) -> Vec<Order> {
+        let start = Instant::now();
+        let gateways = gateways.iter().map(|stats| (stats.gateway.clone(), stats.clone())).collect();
+        orders(drains, &gateways, &mut Budget::new(start), start + PERIOD)
+    }
+
+    fn cordoned(name: &str, connections: u32) -> GatewayStats {
+        GatewayStats { cordoned: true, ..stats(name, connections, &[]) }
+    }
+
+    fn empty(pods: &[&str]) -> Drains {
+        Drains { pods: pods.iter().map(|pod| (*pod).to_owned()).collect(), moves: true, per_second: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_to_go_takes_nobody_new_and_is_emptied_then() {
+        let (a, b) = (stats("a", 100, &[]), stats("b", 50, &[]));
+        assert_eq!(round(&empty(&[]), &[a.clone(), b.clone()]), []);
+        assert_eq!(round(&empty(&["b"]), &[a.clone(), b]), [Order::Cordon("b".into())]);
+        assert_eq!(
+            round(&empty(&["b"]), &[a.clone(), cordoned("b", 50)]),
+            [Order::Move("b".into(), 40)],
+            "20 a second"
+        );
+        assert_eq!(round(&empty(&["b"]), &[a.clone(), cordoned("b", 0)]), []);
+        assert_eq!(round(&empty(&[]), &[a.clone(), cordoned("b", 50)]), [Order::Uncordon("b".into())]);
+        let patient = Drains { moves: false, ..empty(&["b"]) };
+        assert_eq!(round(&patient, &[a, cordoned("b", 50)]), [], "waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_share_one_budget_and_nobody_moves_to_nowhere() {
+        let three = [stats("a", 100, &[]), cordoned("b", 50), cordoned("c", 5)];
+        let shared = round(&empty(&["b", "c"]), &three);
+        assert_eq!(shared, [Order::Move("b".into(), 20), Order::Move("c".into(), 5)]);
+        assert_eq!(round(&empty(&["b", "c"]), &three[1..]), []);
+        let ending = GatewayStats { draining: true, ..cordoned("b", 50) };
+        let told = round(&empty(&[]), &[stats("a", 100, &[]), ending]);
+        assert_eq!(told, [], "it ends by itself");
+    }
+}

@@ -1,0 +1,132 @@
+//! Empties gateways that are one too many before the Deployment has fewer.
+
+use chat_crds::chat_cluster::ScaleDownPolicy;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use super::{
+    apply::{ApplyError, Hands},
+    diff,
+    live::Live,
+    observed::{GatewaysObserved, is_gateway},
+    validated::Gateways,
+};
+use crate::{
+    drain::{self, Gateway, Plan, Rules},
+    metrics::Metrics,
+    names::{DRAIN_MANAGER, annotation},
+    poll::{ClusterView, Drains},
+};
+
+/// Lowest cost: before all others.
+const CHEAPEST: &str = "-2147483648";
+
+/// Since when a gateway's pod is being emptied.
+pub(super) fn since(pod: &Pod) -> Option<Timestamp> {
+    let since = pod.annotations().get(annotation::DRAINING)?;
+    // A mark that somebody has garbled is a mark, as old as can be.
+    Some(since.parse().unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+/// Gateways' pods that are being emptied, and stay until they are.
+pub(super) fn marked(live: &Live) -> impl Iterator<Item = (&Pod, Timestamp)> {
+    let staying = live.pods.iter().filter(|pod| is_gateway(pod) && !diff::is_leaving(pod));
+    staying.filter_map(|pod| Some((pod, since(pod)?)))
+}
+
+/// What to do about gateways that are one too many.
+pub(super) fn plan(
+    gateways: &Gateways,
+    observed: Option<&GatewaysObserved>,
+    live: &Live,
+    view: &ClusterView,
+    now: Timestamp,
+) -> Plan {
+    let rules = Rules { policy: gateways.drain.policy, deadline: gateways.drain.deadline };
+    let pods: Vec<Gateway> = live
+        .pods
+        .iter()
+        .filter(|pod| is_gateway(pod) && !diff::is_leaving(pod))
+        .map(|pod| gateway(pod, view))
+        .collect();
+    let numbers = (gateways.replicas, observed.map(|observed| observed.desired));
+    drain::plan(numbers, observed.is_some_and(|observed| observed.one_revision), &pods, rules, now)
+}
+
+/// What the poller is to do about it.
+pub(super) fn orders(gateways: &Gateways, live: &Live, hands: Hands) -> Drains {
+    Drains {
+        pods: marked(live).map(|(pod, _)| pod.name_any()).collect(),
+        moves: hands == Hands::On && gateways.drain.policy != ScaleDownPolicy::WhenEmpty,
+        per_second: gateways.drain.moves_per_second,
+    }
+}
+
+fn gateway(pod: &Pod, view: &ClusterView) -> Gateway {
+    let status = pod.status.as_ref();
+    let conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let containers = status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let is_running = |state: &k8s_openapi::api::core::v1::ContainerState| state.running.is_some();
+    Gateway {
+        pod: pod.name_any(),
+        created: pod.metadata.creation_timestamp.as_ref().map(|created| created.0),
+        ready: conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+        running: containers.into_iter().any(|container| container.state.as_ref().is_some_and(is_running)),
+        marked: since(pod),
+        said: view.gateways.get(&pod.name_any()).map(|stats| (i64::from(stats.connections), stats.cordoned)),
+    }
+}
+
+/// Marks on pods, and takes marks back. They come before the Deployment's number, so that the ReplicaSet knows whom to take.
+pub(super) struct Marker<'a> {
+    pub(super) client: &'a Client,
+    pub(super) metrics: &'a Metrics,
+    pub(super) namespace: &'a str,
+}
+
+impl Marker<'_> {
+    /// Writes what the plan says and is not there yet.
+    pub(super) async fn write(&self, plan: &Plan, live: &mut Live, now: Timestamp) -> Result<(), ApplyError> {
+        for pod in &mut live.pods {
+            let name = pod.name_any();
+            let has_cost = pod.annotations().contains_key(annotation::DELETION_COST);
+            let annotations = if plan.mark.contains(&name) {
+                json!({ annotation::DRAINING: now.to_string() })
+            } else if plan.unmark.contains(&name) {
+                json!({})
+            } else if let Some(since) = since(pod).filter(|_| plan.done.contains(&name) && !has_cost) {
+                json!({ annotation::DRAINING: since.to_string(), annotation::DELETION_COST: CHEAPEST })
+            } else {
+                continue;
+            };
+            if let Some(written) = self.annotate(&name, &annotations).await? {
+                *pod = written;
+            }
+        }
+        Ok(())
+    }
+
+    /// The pod's annotations of ours; `None` when it is gone.
+    async fn annotate(&self, name: &str, annotations: &Value) -> Result<Option<Pod>, ApplyError> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace);
+        let patch = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "annotations": annotations },
+        });
+        let params = PatchParams::apply(DRAIN_MANAGER).force();
+        self.metrics.writes.with_label_values(&[self.namespace, "Pod", "apply"]).inc();
+        match pods.patch(name, &params, &Patch::Apply(&patch)).await {
+            Ok(pod) => {
+                tracing::info!(pod = name, %annotations, "marked a gateway");
+                Ok(Some(pod))
+            }
+            // An apply would make a pod that is gone anew, if it could: without containers it is refused.
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 422 => Ok(None),
+            Err(source) => Err(ApplyError::Mark { pod: name.to_owned(), source: source.into() }),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A gateway that is one too many is emptied before it goes, while people chat.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use chat_test_client::load::{Load, Progress};
+use e2e::{
+    ChatCluster, Crowd, Namespace, World,
+    chat_cluster::condition,
+    manifest,
+    pods::{Part, is_ready},
+    wait::{Seen, until},
+};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+
+use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
+
+const LOAD: Load = Load { messages: 6_000, in_flight: 32, body_bytes: 200, per_second: 200 };
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn a_gateway_too_many_is_emptied_first_and_each_client_moves_once() -> Result<()> {
+    let _turn = turn().await?;
+    let world = World::connect().await?;
+    let namespace = Namespace::fresh(&world, "e2e-draining").await?;
+    let mut wanted = manifest::smallest("empties");
+    wanted["spec"]["gateways"] =
+        json!({ "replicas": 2, "limits": { "messagesPerSecond": 10_000, "messageBurst": 10_000 } });
+    let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
+    cluster.wait_ready(READY_LIMIT).await?;
+    cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
+    let ready = cluster.wait_ready(SETTLE_LIMIT).await?;
+    let crowd = Crowd::gather(&cluster, 4).await?;
+    let progress = Progress::default();
+    let trouble = async {
+        progress.reach(LOAD.messages / 6).await;
+        shrink(&cluster).await
+    };
+    let (report, shrunk) = tokio::join!(crowd.chat(LOAD, &progress), trouble);
+    shrunk?;
+    crowd.judge("two gateways become one", &report?).assert_clean(LOAD.messages);
+    let mut made: Vec<u32> = crowd.devices().iter().map(|device| device.standing().connections).collect();
+    made.sort_unstable();
+    ensure!(made == [1, 1, 2, 2], "connections that the devices made: {made:?}");
+    let now = cluster.wait_ready(SETTLE_LIMIT).await?;
+    let since = |object| condition(object, "Ready").map(|ready| ready["lastTransitionTime"].clone());
+    ensure!(since(&now) == since(&ready), "it was not ready for a while: {}", now.data["status"]);
+    ensure!(now.data["status"]["draining"].is_null(), "{}", now.data["status"]);
+    drop(crowd);
+    namespace.discard().await
+}
+
+/// Scales to one gateway; the Deployment has two until one of them has no clients.
+async fn shrink(cluster: &ChatCluster) -> Result<()> {
+    let started = Instant::now();
+    cluster.kubectl_scale(1).await?;
+    let leaving = until("a gateway to be emptied", Duration::from_secs(10), || async {
+        let told = cluster.get().await?.data["status"]["draining"].clone();
+        Ok(match told[0]["name"].as_str() {
+            Some(name) => Seen::Yes(name.to_owned()),
+            None => Seen::NotYet(told.to_string()),
+        })
+    })
+    .await?;
+    let pods = cluster.pods(Part::Gateway).await?;
+    ensure!(pods.len() == 2, "a pod went before it was empty: {} left", pods.len());
+    let deployments: Api<Deployment> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+    until("the other gateway alone", SETTLE_LIMIT, || async {
+        let number = deployments.get(&format!("{}-gateway", cluster.name)).await?.spec.and_then(|spec| spec.replicas);
+        let pods = cluster.pods(Part::Gateway).await?;
+        let stays = pods.iter().all(|pod| pod.name_any() == leaving || is_ready(pod));
+        ensure!(stays, "the gateway that stays is not ready");
+        let names: Vec<String> = pods.iter().map(|pod| pod.name_any()).collect();
+        let done = number == Some(1) && !names.contains(&leaving) && names.len() == 1;
+        Ok(if done { Seen::Yes(()) } else { Seen::NotYet(format!("{number:?} wanted, {names:?}, {leaving} goes")) })
+    })
+    .await?;
+    println!("{leaving} was emptied and gone after {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
