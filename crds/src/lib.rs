@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "the schema derive repeats each struct, visibility included, inside a function")]
 
 pub mod chat_cluster;
+pub mod keys;
 mod reference;
 pub mod render;
 #[cfg(any(test, feature = "testing"))]

@@ -103,7 +103,8 @@ fn announcement(condition: &Condition) -> Option<Announcement> {
         _ => condition.status == "False",
     };
     // The way to Ready is not a warning; that something stands in the way is.
-    let on_the_way = ["Starting", "Migrating", "RollingOut", "WaitingForMigration", "NotCreated", "GatewaysNotReady"];
+    let on_the_way =
+        ["Starting", "Migrating", "RollingOut", "WaitingForMigration", "NotCreated", "GatewaysNotReady", "Draining"];
     let warning = bad && !on_the_way.contains(&condition.reason.as_str());
     let mut note = format!("{} is {}: {}", condition.type_, condition.status, condition.message);
     let mut end = note.len().min(NOTE_BYTES);

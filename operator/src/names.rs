@@ -9,30 +9,28 @@ pub const DRAIN_MANAGER: &str = "chat-operator-drain";
 
 /// Label keys.
 pub mod label {
+    pub use chat_crds::keys::label::{CLUSTER, COMPONENT};
+
     /// Program of the object.
     pub const NAME: &str = "app.kubernetes.io/name";
     /// The ChatCluster.
     pub const INSTANCE: &str = "app.kubernetes.io/instance";
     /// Version of the operator that rendered the object.
     pub const VERSION: &str = "app.kubernetes.io/version";
-    /// Role of the object in the cluster.
-    pub const COMPONENT: &str = "app.kubernetes.io/component";
     /// Always `chatcluster`.
     pub const PART_OF: &str = "app.kubernetes.io/part-of";
     /// Always `chat-operator`.
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-    /// The ChatCluster; the operator lists its children by it.
-    pub const CLUSTER: &str = "chatcluster.dev/cluster";
     /// The shard that the object belongs to.
     pub const SHARD: &str = "chatcluster.dev/shard";
 }
 
 /// Annotation keys.
 pub mod annotation {
+    pub use chat_crds::keys::annotation::{DRAIN_REQUESTED, DRAINING};
+
     /// Hash of the object as the operator rendered it; equal hash and no drift means no write.
     pub const APPLIED_HASH: &str = "chatcluster.dev/applied-hash";
-    /// On a gateway's pod that is being emptied: since when.
-    pub const DRAINING: &str = "chatcluster.dev/draining-since";
     /// Kubernetes': of pods that are equal otherwise, a ReplicaSet deletes the one with the lowest first.
     pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
     /// On the gateway's pod template: hash of what a running gateway does not re-read.

@@ -13,8 +13,8 @@ use chat_operator::{
     names::Component,
     poll::ClusterView,
     reconcile::{
-        BackendObserved, BrokerKind, DatabaseKind, GatewaysObserved, Inputs, MigrationObserved, Observed, Problem,
-        Shape, Trouble, Verdict, conditions,
+        BackendObserved, BrokerKind, DatabaseKind, GatewaysObserved, Going, Inputs, MigrationObserved, Observed,
+        Problem, Shape, Trouble, Verdict, conditions,
     },
 };
 use jiff::Timestamp;
@@ -171,12 +171,12 @@ fn scaled_up() -> World {
     })
 }
 
-/// Somebody wants two gateways, and the third is being emptied.
-fn emptying() -> World {
+/// Somebody wants two gateways, and the third is being emptied: it is one too many, or somebody wants it replaced.
+fn emptying(requested: bool) -> World {
     change(|world| {
         let gateways = gateways(2, false);
         world.observed.gateways = Some(GatewaysObserved { desired: 3, replicas: 3, one_revision: true, ..gateways });
-        world.observed.draining = vec![("g3".to_owned(), Timestamp::UNIX_EPOCH)];
+        world.observed.draining = vec![Going { pod: "g3".to_owned(), since: Timestamp::UNIX_EPOCH, requested }];
     })
 }
 
@@ -275,13 +275,24 @@ fn on_the_way() -> Vec<Row> {
         ),
         ready_row(
             "a gateway that is one too many is emptied",
-            emptying(),
+            emptying(false),
+            InProgress,
+            ("False", "Draining"),
+            &[
+                ("GatewaysAvailable", "True", "GatewaysReady"),
+                ("RolloutHealthy", "True", "Complete"),
+                ("Reconciling", "True", "Draining"),
+            ],
+        ),
+        ready_row(
+            "somebody has a gateway replaced",
+            emptying(true),
             Current,
             ("True", "Ready"),
             &[
                 ("GatewaysAvailable", "True", "GatewaysReady"),
                 ("RolloutHealthy", "True", "Complete"),
-                ("Reconciling", "False", "Draining"),
+                ("Reconciling", "False", "Settled"),
             ],
         ),
         ready_row(

@@ -16,6 +16,8 @@ pub struct Gateway {
     pub ready: bool,
     /// Whether its process runs.
     pub running: bool,
+    /// Whether somebody wants it replaced.
+    pub requested: bool,
     /// Since when it is being emptied.
     pub marked: Option<Timestamp>,
     /// What it said last: its open connections, and whether it takes nobody new. `None` when it does not answer.
@@ -54,6 +56,14 @@ pub fn plan(
     rules: Rules,
     now: Timestamp,
 ) -> Plan {
+    let requested = gateways.iter().filter(|gateway| gateway.requested).count();
+    let ready_otherwise = gateways.iter().filter(|gateway| !gateway.requested && gateway.ready).count();
+    let short = ready_otherwise < usize::try_from(desired).unwrap_or_default();
+    if let Some(current) = current.filter(|_| requested > 0 && short && one_revision && desired > 0) {
+        // Those who take the clients come first.
+        let with_successors = desired.saturating_add(i32::try_from(requested).unwrap_or(i32::MAX));
+        return Plan { replicas: current.max(with_successors), ..Plan::default() };
+    }
     let excess = current.map_or(0, |current| current.saturating_sub(desired));
     let at_once = Plan { replicas: desired, ..Plan::default() };
     if excess <= 0 || desired == 0 || !one_revision {
@@ -65,7 +75,7 @@ pub fn plan(
         let is_broken = !gateway.ready && gateway.marked.is_none();
         let connections = gateway.said.map_or(if is_broken { 0 } else { i64::MAX }, |(connections, _)| connections);
         // Who is being emptied already goes on with it, so that nobody is moved in vain.
-        (!is_broken, gateway.marked.is_none(), connections, Reverse(gateway.created))
+        (!is_broken, !gateway.requested, gateway.marked.is_none(), connections, Reverse(gateway.created))
     });
     // Pods that the ReplicaSet has not made yet are the first that it does not make.
     let missing = current.unwrap_or_default().saturating_sub(i32::try_from(order.len()).unwrap_or(i32::MAX)).max(0);
@@ -109,6 +119,7 @@ mod tests {
             created: None,
             ready: true,
             running: true,
+            requested: false,
             marked: None,
             said: Some((connections, false)),
         }
@@ -172,6 +183,23 @@ mod tests {
         assert_eq!(planned(2, 5, &[gateway("a", 3), gateway("b", 4)]), Plan { replicas: 2, ..Plan::default() });
         let three = planned(1, 4, &[gateway("a", 3), gateway("b", 4), gateway("c", 5)]);
         assert_eq!((three.replicas, three.mark), (3, vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn a_gateway_that_is_to_be_replaced_gets_a_successor_first() {
+        let wanted = Gateway { requested: true, ..gateway("a", 90) };
+        let both = [wanted.clone(), gateway("b", 10)];
+        assert_eq!(planned(2, 2, &both), Plan { replicas: 3, ..Plan::default() }, "nobody is moved yet");
+        let starting = Gateway { ready: false, said: None, ..gateway("c", 0) };
+        let three = [wanted.clone(), gateway("b", 10), starting];
+        assert_eq!(planned(2, 3, &three), Plan { replicas: 3, ..Plan::default() });
+        let three = [wanted.clone(), gateway("b", 10), gateway("c", 0)];
+        assert_eq!(planned(2, 3, &three), Plan { replicas: 3, mark: vec!["a".into()], ..Plan::default() });
+        let empty = [Gateway { requested: true, ..marked("a", 0, 30) }, gateway("b", 60), gateway("c", 40)];
+        assert_eq!(planned(2, 3, &empty), Plan { replicas: 2, done: vec!["a".into()], ..Plan::default() });
+        let taken_back = [marked("a", 40, 30), gateway("b", 40), gateway("c", 20)];
+        assert_eq!(planned(2, 3, &taken_back).replicas, 3, "it is the one too many all the same");
+        assert_eq!(planned(1, 2, &both).mark, ["a"], "of two, the one that is to go anyway");
     }
 
     #[test]

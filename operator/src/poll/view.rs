@@ -41,7 +41,11 @@ pub enum Opinion {
 impl ClusterView {
     /// The gateways' opinion of what `part` picks out of their answers.
     pub fn opinion<'a>(&'a self, part: impl Fn(&'a GatewayStats) -> Option<&'a Component>) -> Opinion {
-        let said: Vec<&Component> = self.gateways.values().filter_map(part).collect();
+        let mut said: Vec<&Component> = self.gateways.values().filter_map(part).collect();
+        // A gateway that has just started has not found out yet, and must not make a cluster unready that the others are well in.
+        if said.iter().any(|component| !is_starting(component)) {
+            said.retain(|component| !is_starting(component));
+        }
         let bad: Vec<&&Component> = said.iter().filter(|component| !component.available).collect();
         match (bad.first(), said.is_empty()) {
             (None, true) => Opinion::None,
@@ -81,6 +85,11 @@ impl ClusterView {
                     || emptiness(now) != emptiness(then)
             })
     }
+}
+
+/// Whether a gateway is still connecting for the first time.
+fn is_starting(component: &Component) -> bool {
+    !component.available && ["Connecting", "Starting"].contains(&component.reason.as_str())
 }
 
 /// How far a gateway that is being emptied has come.
@@ -147,6 +156,15 @@ pub(crate) mod tests {
         assert_eq!(ClusterView::default().opinion(|stats| Some(&stats.redis)), Opinion::None);
         assert!(both.says_something_else(&view(&[good, stats("g2", 4, &[])])));
         assert_eq!(both.open_connections(), 7);
+    }
+
+    #[test]
+    fn who_has_just_started_has_no_opinion_where_others_have_one() {
+        let (good, mut new) = (stats("g1", 3, &[]), stats("g2", 0, &[]));
+        new.broker = Component { reason: "Connecting".to_owned(), ..component(false) };
+        let opinion = |gateways: &[GatewayStats]| view(gateways).opinion(|stats| Some(&stats.broker));
+        assert_eq!(opinion(&[good, new.clone()]), Opinion::Good);
+        assert!(matches!(opinion(&[new]), Opinion::Bad { .. }), "nobody else says anything");
     }
 
     #[test]

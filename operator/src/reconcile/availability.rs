@@ -245,7 +245,8 @@ pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
                        and the pods' logs, then correct the spec";
         return failed("RolloutStuck", message);
     }
-    if gateways.complete || inputs.only_scales() {
+    let drains = gateways.one_revision && !inputs.observed.draining.is_empty();
+    if gateways.complete || drains || inputs.only_scales() {
         return Part::new(State::True, "Complete", "all gateways are of the newest revision");
     }
     Part::new(State::True, "RollingOut", "gateways of the newest revision are starting")

@@ -103,15 +103,13 @@ impl Inputs<'_> {
         self.observed.migrations.get(self.shape.migration.as_ref()?)
     }
 
-    /// Whether all that the gateways are on their way to is a number: one that the operator has decided on, which is what the spec asks for and
-    /// no way towards it, or a smaller one, for which some are being emptied.
+    /// Whether all that the gateways are on their way to is another number that no spec asks for: one that the operator has decided on, or one
+    /// more while somebody has a gateway replaced.
     pub(super) fn only_scales(&self) -> bool {
-        let scales = |gateways: &GatewaysObserved| {
-            (self.view.scaling.is_some() || !self.observed.draining.is_empty())
-                && gateways.one_revision
-                && gateways.ready >= self.shape.enough
-        };
-        self.observed.gateways.as_ref().is_some_and(scales)
+        let going = &self.observed.draining;
+        let replaces = !going.is_empty() && going.iter().all(|going| going.requested);
+        let is_enough = |gateways: &GatewaysObserved| gateways.one_revision && gateways.ready >= self.shape.enough;
+        (self.view.scaling.is_some() || replaces) && self.observed.gateways.as_ref().is_some_and(is_enough)
     }
 
     /// Whether the gateways cannot be of the newest revision yet, because the shards are not.
@@ -210,6 +208,12 @@ fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
     match &inputs.observed.gateways {
         None => return Some(("RollingOut", "the gateways' Deployment is being made".to_owned())),
         Some(_) if inputs.only_scales() => {}
+        Some(gateways) if gateways.one_revision && !inputs.observed.draining.is_empty() => {
+            let going = inputs.observed.draining.len();
+            let message =
+                format!("gateways that are one too many go when their clients have: {going}; see status.draining");
+            return Some(("Draining", message));
+        }
         Some(gateways) if !gateways.complete || gateways.desired != inputs.shape.replicas => {
             return Some(("RollingOut", "not every gateway is of the newest revision and ready".to_owned()));
         }
@@ -234,13 +238,6 @@ fn reconciling(inputs: &Inputs<'_>, stalled: &Part, ready: &Part) -> Part {
             // For instance an external broker that is away: there is nothing that the operator could do about it.
             None if ready.state != State::True => {
                 Part::new(State::False, "Applied", "all objects are as the spec asks; see Ready for what is wrong")
-            }
-            // A gateway too many harms nobody, and may stay for as long as somebody is connected to it: nothing to wait for.
-            None if !inputs.observed.draining.is_empty() => {
-                let going = inputs.observed.draining.len();
-                let message =
-                    format!("gateways that are one too many go when their clients have: {going}; see status.draining");
-                Part::new(State::False, "Draining", &message)
             }
             None => Part::new(State::False, "Settled", "everything is as the spec asks"),
         },

@@ -13,7 +13,7 @@ use super::{
     apply::{ApplyError, Hands},
     diff,
     live::Live,
-    observed::{GatewaysObserved, is_gateway},
+    observed::{GatewaysObserved, Going, is_gateway},
     validated::Gateways,
 };
 use crate::{
@@ -37,6 +37,16 @@ pub(super) fn since(pod: &Pod) -> Option<Timestamp> {
 pub(super) fn marked(live: &Live) -> impl Iterator<Item = (&Pod, Timestamp)> {
     let staying = live.pods.iter().filter(|pod| is_gateway(pod) && !diff::is_leaving(pod));
     staying.filter_map(|pod| Some((pod, since(pod)?)))
+}
+
+/// Gateways that are being emptied, or are to be once their successors are there; those that end already included, until they are gone.
+pub(super) fn going(live: &Live) -> Vec<Going> {
+    let going = |pod: &Pod| {
+        let requested = pod.annotations().get(annotation::DRAIN_REQUESTED);
+        let asked = requested.map(|asked| asked.parse().unwrap_or(Timestamp::UNIX_EPOCH));
+        Some(Going { pod: pod.name_any(), since: since(pod).or(asked)?, requested: requested.is_some() })
+    };
+    live.pods.iter().filter(|pod| is_gateway(pod)).filter_map(going).collect()
 }
 
 /// What to do about gateways that are one too many.
@@ -77,6 +87,7 @@ fn gateway(pod: &Pod, view: &ClusterView) -> Gateway {
         created: pod.metadata.creation_timestamp.as_ref().map(|created| created.0),
         ready: conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
         running: containers.into_iter().any(|container| container.state.as_ref().is_some_and(is_running)),
+        requested: pod.annotations().contains_key(annotation::DRAIN_REQUESTED),
         marked: since(pod),
         said: view.gateways.get(&pod.name_any()).map(|stats| (i64::from(stats.connections), stats.cordoned)),
     }

@@ -27,7 +27,7 @@ pub use self::{
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
     expected::expected_children,
     live::Live,
-    observed::{BackendObserved, GatewaysObserved, MigrationObserved, Observed, Trouble, observe},
+    observed::{BackendObserved, GatewaysObserved, Going, MigrationObserved, Observed, Trouble, observe},
     outcome::{Outcome, Pass, PassError},
     plan::Obstacle,
     status::{Report, StatusError, status},
@@ -130,7 +130,8 @@ async fn drain(
     hands: Hands,
 ) -> Result<Live, ApplyError> {
     let (now, mut live) = (Timestamp::now(), fetched.live.clone());
-    if hands == Hands::On {
+    // A gateway that is alone has nobody to move its clients to.
+    if hands == Hands::On && !validated.is_alone() {
         let observed = observe(&validated.names, &live).gateways;
         let plan = drains::plan(&validated.gateways, observed.as_ref(), &live, &context.poller.view(key), now);
         let (client, metrics, namespace) = (&context.client, &*context.metrics, key.namespace.as_str());

@@ -24,14 +24,25 @@ use crate::{
 pub struct Observed {
     /// The gateways; `None` while there is no Deployment.
     pub gateways: Option<GatewaysObserved>,
-    /// Gateways that are being emptied, and since when.
-    pub draining: Vec<(String, Timestamp)>,
+    /// Gateways that are being emptied, or are to be once their successors are there.
+    pub draining: Vec<Going>,
     /// Managed backends by the name of their StatefulSet: whether they are ready and current.
     pub backends: BTreeMap<String, BackendObserved>,
     /// Migration Jobs by name.
     pub migrations: BTreeMap<String, MigrationObserved>,
     /// What keeps pods from running, by component: the first trouble of each.
     pub troubles: BTreeMap<Component, Trouble>,
+}
+
+/// A gateway that is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Going {
+    /// Name of its pod.
+    pub pod: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Somebody wants it replaced; else it is one too many.
+    pub requested: bool,
 }
 
 /// The gateways' Deployment.
@@ -91,7 +102,7 @@ pub fn observe(names: &Names, live: &Live) -> Observed {
         gateways: live
             .typed::<Deployment>(Kind::Deployment, &names.gateway())
             .map(|deployment| gateways(&deployment, &live.pods)),
-        draining: drains::marked(live).map(|(pod, since)| (pod.name_any(), since)).collect(),
+        draining: drains::going(live),
         backends: live
             .all_typed::<StatefulSet>(Kind::StatefulSet)
             .iter()

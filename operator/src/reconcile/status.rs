@@ -121,7 +121,7 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
         draining: observed
             .draining
             .iter()
-            .map(|(name, since)| DrainingGateway { name: name.clone(), since: Time(*since) })
+            .map(|going| DrainingGateway { name: going.pod.clone(), since: Time(going.since) })
             .collect(),
         shards: shards(&inputs, &before.shards),
         effective: Some(effective(cluster, default_image, view.scaling.as_ref())),

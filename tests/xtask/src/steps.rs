@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use localkube::{Binaries, Prerequisites};
 
@@ -288,6 +288,7 @@ fn e2e(run: &mut Run) -> Result<()> {
         // Most of these tests wait most of the time, so several go at once; those of `few` promise times and wait for each other's turns, and those
         // of `alone` need the machine for themselves.
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
+        let path = with_plugin()?;
         let before = run.counts;
         let mut outcome = Ok(());
         let all: &[(u8, &[&str])] =
@@ -306,6 +307,7 @@ fn e2e(run: &mut Run) -> Result<()> {
                 .env("CHATCLUSTER_KUBECONFIG", kube.kubeconfig())
                 .env("CHATCLUSTER_HELM", &helm)
                 .env("CHATCLUSTER_KUBECTL", &kubectl)
+                .env("PATH", &path)
                 .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
             leave_out_long(run, &mut command);
             outcome = outcome.and(tests(run, command));
@@ -323,6 +325,17 @@ fn e2e(run: &mut Run) -> Result<()> {
         kube.down()?;
     }
     outcome
+}
+
+/// Builds `kubectl chat`, and returns a search path on which kubectl finds it.
+fn with_plugin() -> Result<std::ffi::OsString> {
+    // Of the whole workspace, so that its dependencies are the ones that are compiled already.
+    shell::run(shell::cargo(&["build", "--workspace", "--locked", "--bin", "kubectl-chat"]))?;
+    // Beside this program, which was built in the same way.
+    let own = std::env::current_exe()?;
+    let built = own.parent().context("this program lies nowhere")?.to_owned();
+    let before = std::env::var_os("PATH").unwrap_or_default();
+    Ok(std::env::join_paths(std::iter::once(built).chain(std::env::split_paths(&before)))?)
 }
 
 fn demo(run: &mut Run) -> Result<()> {

@@ -1,0 +1,32 @@
+//! `kubectl chat`: what a platform engineer does with ChatClusters by hand. kubectl finds this program by its name in the search path.
+
+mod args;
+mod drain;
+mod gateway;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    // The library is built with one provider only; telling it so fails when it knows already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(Args { place, command }: Args) -> anyhow::Result<()> {
+    let gateways = gateway::Gateways::connect(place).await?;
+    match command {
+        Command::Drain(drain) => drain::drain(&gateways, &drain).await,
+        Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await,
+    }
+}
