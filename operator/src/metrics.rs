@@ -15,7 +15,7 @@ pub struct Metrics {
     pub reconcile_errors: IntCounterVec,
     /// Seconds of a pass.
     pub reconcile_seconds: Histogram,
-    /// Writes to children by `namespace`, `kind` and `verb` (`apply`, `delete`).
+    /// Writes to children by `namespace`, `kind` and `verb` (`apply`, `delete`), and marks on gateways' pods (`patch`).
     pub writes: IntCounterVec,
     /// Writes of a ChatCluster's status by `namespace`.
     pub status_writes: IntCounterVec,

@@ -5,6 +5,9 @@ use std::{cmp::Reverse, time::Duration};
 use chat_crds::chat_cluster::ScaleDownPolicy;
 use jiff::Timestamp;
 
+/// Time within which a gateway that is to be emptied takes nobody new any more.
+const UNHEEDED: Duration = Duration::from_secs(60);
+
 /// A gateway's pod that is not being deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
@@ -96,6 +99,8 @@ fn is_done(gateway: &Gateway, Rules { policy, deadline }: Rules, now: Timestamp)
     let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     match gateway.said {
         Some((0, true)) => true,
+        // A gateway of a version that knows no cordon asks its clients when it is told to end.
+        Some((_, false)) if age >= UNHEEDED => true,
         // It does not run: nobody can be connected to it.
         None if !gateway.running => true,
         _ => policy == ScaleDownPolicy::Deadline && age >= deadline,
@@ -217,6 +222,8 @@ mod tests {
         let soon = [gateway("a", 30), marked("b", 4, 500)];
         let deadline = Rules { policy: ScaleDownPolicy::Deadline, ..DRAIN };
         assert_eq!(plan((1, Some(2)), true, &soon, deadline, NOW).replicas, 2);
+        let deaf = |seconds| [gateway("a", 30), Gateway { said: Some((4, false)), ..marked("b", 4, seconds) }];
+        assert_eq!((planned(1, 2, &deaf(50)).replicas, planned(1, 2, &deaf(70)).replicas), (2, 1), "an older version");
         let silent = Gateway { said: None, ..marked("b", 0, 5) };
         assert_eq!(planned(1, 2, &[gateway("a", 30), silent.clone()]).replicas, 2, "who knows who is still there");
         let dead = Gateway { running: false, ..silent };

@@ -380,6 +380,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_decision_is_news_at_once_and_what_it_was_made_of_with_the_connections() {
+        let (sender, _receiver) = mpsc::channel(8);
+        let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));
+        let key = ClusterKey::new("ns", "demo");
+        let scaling = || {
+            let (window, floors) = (Duration::from_secs(1_800), Vec::new());
+            let settings = Settings { min: 1, max: 5, connections: 10, messages: None, target: 70, window, floors };
+            Some(Scaling { settings, hold: Hold::None, replicas: Some(1) })
+        };
+        let watch = |scaling: Option<Scaling>| poller.watch(&key, &Sensitive::new("t"), scaling);
+        assert_eq!(watch(scaling()), Some(1), "what there is, until somebody was asked");
+        let round = |connections: u32| {
+            let answer = Some(Answer { connections: connections.into(), accepted: 0 });
+            let report = Report { pod: "g1".to_owned(), ready: true, leaving: false, answer };
+            poller.store(one(&key, connections), &HashMap::from([(key.clone(), vec![report])]))
+        };
+        let published = || poller.view(&key).scaling.map(|decision| (decision.desired, decision.connections));
+        assert_eq!((round(2), published()), (vec![key.clone()], Some((1, 2))));
+        tokio::time::advance(PERIOD).await;
+        assert_eq!((round(3), published()), (vec![], Some((1, 2))), "another number of connections can wait");
+        tokio::time::advance(PERIOD).await;
+        assert_eq!((round(9), published()), (vec![key.clone()], Some((2, 9))), "another number of gateways cannot");
+        assert_eq!(watch(scaling()), Some(2));
+        assert_eq!((watch(None), published()), (None, None), "somebody else decides now");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn connections_are_news_at_most_every_ten_seconds() {
         let (sender, _receiver) = mpsc::channel(8);
         let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));

@@ -109,9 +109,9 @@ impl Marker<'_> {
             let annotations = if plan.mark.contains(&name) {
                 json!({ annotation::DRAINING: now.to_string() })
             } else if plan.unmark.contains(&name) {
-                json!({})
-            } else if let Some(since) = since(pod).filter(|_| plan.done.contains(&name) && !has_cost) {
-                json!({ annotation::DRAINING: since.to_string(), annotation::DELETION_COST: CHEAPEST })
+                json!({ annotation::DRAINING: null, annotation::DELETION_COST: null })
+            } else if plan.done.contains(&name) && !has_cost {
+                json!({ annotation::DELETION_COST: CHEAPEST })
             } else {
                 continue;
             };
@@ -122,21 +122,19 @@ impl Marker<'_> {
         Ok(())
     }
 
-    /// The pod's annotations of ours; `None` when it is gone.
+    /// Sets annotations, and removes those that are null; `None` when the pod is gone.
     async fn annotate(&self, name: &str, annotations: &Value) -> Result<Option<Pod>, ApplyError> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace);
-        let patch = json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "annotations": annotations },
-        });
-        let params = PatchParams::apply(DRAIN_MANAGER).force();
-        self.metrics.writes.with_label_values(&[self.namespace, "Pod", "apply"]).inc();
-        match pods.patch(name, &params, &Patch::Apply(&patch)).await {
+        // No apply: of a pod that is gone it would ask for the right to make one.
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
+        let params = PatchParams { field_manager: Some(DRAIN_MANAGER.to_owned()), ..PatchParams::default() };
+        self.metrics.writes.with_label_values(&[self.namespace, "Pod", "patch"]).inc();
+        match pods.patch(name, &params, &patch).await {
             Ok(pod) => {
                 tracing::info!(pod = name, %annotations, "marked a gateway");
                 Ok(Some(pod))
             }
-            // An apply would make a pod that is gone anew, if it could: without containers it is refused.
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 422 => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(source) => Err(ApplyError::Mark { pod: name.to_owned(), source: source.into() }),
         }
     }
