@@ -77,17 +77,16 @@ pub(crate) async fn drain(gateways: &Gateways, Drain { pod, no_wait, timeout }: 
 
 /// Whether the operator would carry it out.
 fn check(cluster: &ChatCluster, pod: &Pod) -> Result<()> {
-    let (name, pod) = (cluster.name_any(), (pod.name_any(), pod.metadata.deletion_timestamp.is_some()));
-    if pod.1 {
-        bail!("{} is being deleted already", pod.0);
+    let (name, gateway) = (cluster.name_any(), pod.name_any());
+    if pod.metadata.deletion_timestamp.is_some() {
+        bail!("{gateway} is being deleted already");
     }
     if cluster.spec.is_paused() {
         bail!("ChatCluster {name} is paused, so that the operator moves nobody; set spec.paused to false");
     }
     if cluster.spec.broker.in_process.is_some() {
         bail!(
-            "{} is the only gateway that ChatCluster {name} can have: there is no other to move its clients to",
-            pod.0
+            "{gateway} is the only gateway that ChatCluster {name} can have: there is no other to move its clients to"
         );
     }
     Ok(())
@@ -105,13 +104,13 @@ pub(crate) async fn uncordon(gateways: &Gateways, pod: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn pod(metadata: serde_json::Value) -> Pod {
+    fn pod(metadata: &serde_json::Value) -> Pod {
         serde_json::from_value(json!({ "metadata": metadata })).unwrap()
     }
 
     #[test]
     fn stages_follow_the_pod() {
-        let stage = |metadata| Stage::of(Some(&pod(metadata)), Some("u1"));
+        let stage = |metadata: serde_json::Value| Stage::of(Some(&pod(&metadata)), Some("u1"));
         assert_eq!(stage(json!({ "uid": "u1" })), Stage::Asked);
         assert_eq!(stage(json!({ "uid": "u1", "annotations": { annotation::DRAINING: "x" } })), Stage::Emptied);
         assert_eq!(stage(json!({ "uid": "u1", "deletionTimestamp": "2026-01-01T00:00:00Z" })), Stage::Leaving);
@@ -121,20 +120,20 @@ mod tests {
 
     #[test]
     fn what_the_operator_would_not_do_is_refused_with_the_way_out() {
-        let cluster = |spec: serde_json::Value| -> ChatCluster {
-            let mut whole = chat_crds_minimal();
-            whole["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let cluster = |field: &str, value: serde_json::Value| -> ChatCluster {
+            let mut whole = minimal();
+            whole["spec"][field] = value;
             serde_json::from_value(whole).unwrap()
         };
-        let gateway = pod(json!({ "name": "demo-gateway-1" }));
-        check(&cluster(json!({})), &gateway).unwrap();
-        let paused = check(&cluster(json!({ "paused": true })), &gateway).unwrap_err().to_string();
+        let gateway = pod(&json!({ "name": "demo-gateway-1" }));
+        check(&cluster("paused", json!(false)), &gateway).unwrap();
+        let paused = check(&cluster("paused", json!(true)), &gateway).unwrap_err().to_string();
         assert!(paused.contains("set spec.paused to false"), "{paused}");
-        let alone = check(&cluster(json!({ "broker": { "inProcess": {} } })), &gateway).unwrap_err().to_string();
+        let alone = check(&cluster("broker", json!({ "inProcess": {} })), &gateway).unwrap_err().to_string();
         assert!(alone.contains("no other to move its clients to"), "{alone}");
     }
 
-    fn chat_crds_minimal() -> serde_json::Value {
+    fn minimal() -> serde_json::Value {
         json!({
             "apiVersion": "chatcluster.dev/v1alpha1",
             "kind": "ChatCluster",

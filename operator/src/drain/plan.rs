@@ -198,7 +198,7 @@ mod tests {
         let starting = Gateway { ready: false, said: None, ..gateway("c", 0) };
         let three = [wanted.clone(), gateway("b", 10), starting];
         assert_eq!(planned(2, 3, &three), Plan { replicas: 3, ..Plan::default() });
-        let three = [wanted.clone(), gateway("b", 10), gateway("c", 0)];
+        let three = [wanted, gateway("b", 10), gateway("c", 0)];
         assert_eq!(planned(2, 3, &three), Plan { replicas: 3, mark: vec!["a".into()], ..Plan::default() });
         let empty = [Gateway { requested: true, ..marked("a", 0, 30) }, gateway("b", 60), gateway("c", 40)];
         assert_eq!(planned(2, 3, &empty), Plan { replicas: 2, done: vec!["a".into()], ..Plan::default() });
