@@ -38,8 +38,6 @@ const FAILOVER: i64 = 90;
 /// Percent of its connections from which a single gateway is busy, and rounds in a row for which it must be.
 const BUSY: i64 = 85;
 const BUSY_ROUNDS: u32 = 2;
-/// Pause after another gateway was added for one that is busy: it must be able to take something over first.
-const BUSY_PAUSE: Duration = Duration::from_secs(60);
 /// Within this time the number at most doubles, or rises by [`STEP`].
 const STEP_TIME: Duration = Duration::from_secs(15);
 const STEP: i32 = 4;
@@ -61,7 +59,7 @@ pub enum Reason {
     DemandFell,
     /// A schedule asks for more.
     ScheduleBegan,
-    /// One gateway is nearly full.
+    /// One gateway is nearly full, so the number is raised early, or not lowered.
     GatewayBusy,
     /// `minReplicas` or `maxReplicas` were changed.
     LimitsChanged,
@@ -267,10 +265,8 @@ impl Scaler {
         } else if needs.over || needs.failover > present {
             let needed = needs.demand.max(needs.failover);
             (wanted, Reason::DemandRose, format!("{needed} are needed"))
-        } else if self.busy_rounds >= BUSY_ROUNDS
-            && self.acted.is_none_or(|acted| now.duration_since(acted) >= BUSY_PAUSE)
-        {
-            (self.bounded(present + 1), Reason::GatewayBusy, "one of them is nearly full".to_owned())
+        } else if self.is_busy() && needs.demand > present {
+            (wanted, Reason::GatewayBusy, format!("one of them is nearly full, and {} are needed", needs.demand))
         } else {
             return false;
         };
@@ -304,6 +300,8 @@ impl Scaler {
             Some((Reason::RollingOut, "a rollout is under way".to_owned()))
         } else if round.not_ready > 0 || round.ready < present {
             Some((Reason::GatewaysNotReady, format!("{} of {present} are ready", round.ready)))
+        } else if self.is_busy() {
+            Some((Reason::GatewayBusy, "one of them is nearly full".to_owned()))
         } else if highest >= present {
             let needed = format!("{highest} were needed within the last {}", span(window));
             Some((Reason::Stabilizing, needed))
@@ -330,6 +328,12 @@ impl Scaler {
             self.decision.changed = Some(wall);
         }
         self.decision = Decision { desired, reason, message, ..self.decision.clone() };
+    }
+
+    /// Whether one gateway is nearly full. More gateways do not take anything off it, so that alone is no reason for one; but it is no time to wait
+    /// until the band is left, or to have fewer.
+    fn is_busy(&self) -> bool {
+        self.busy_rounds >= BUSY_ROUNDS
     }
 
     fn bounded(&self, replicas: i32) -> i32 {

@@ -238,25 +238,28 @@ async fn messages_count_where_somebody_says_so() {
     assert_eq!((decision.desired, decision.reason), (4, Reason::Settled), "{}", decision.message);
 }
 
+/// More gateways take nothing off one that is full, so it is no reason for ever more of them.
 #[tokio::test(start_paused = true)]
-async fn a_full_gateway_gets_company() {
-    let (now, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
-    let mut scaler = Scaler::new(settings(2, 50), Hold::None, Some(3), now);
-    let report = |nth: u32, connections| {
-        let answer = Some(Answer { connections, accepted: 0 });
-        Report { pod: format!("g{nth}"), ready: true, leaving: false, answer }
-    };
-    let reports = [report(0, 900), report(1, 100), report(2, 100)];
-    let desired = |second| {
-        let mut scaler = scaler.clone();
-        (0..=second).step_by(2).for_each(|second| drop(scaler.round(&reports, now + ROUND / 2 * second, wall).clone()));
+async fn a_full_gateway_raises_the_number_early_and_keeps_it_from_falling() {
+    let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
+    let after = |replicas, seconds: u64, connections: &[i64]| {
+        let mut scaler = Scaler::new(settings(2, 50), Hold::None, Some(replicas), start);
+        let report = |(nth, connections): (usize, &i64)| {
+            let answer = Some(Answer { connections: *connections, accepted: 0 });
+            Report { pod: format!("g{nth}"), ready: true, leaving: false, answer }
+        };
+        let reports: Vec<Report> = connections.iter().enumerate().map(report).collect();
+        for second in (0..=seconds).step_by(2) {
+            scaler.round(&reports, start + Duration::from_secs(second), wall);
+        }
         (scaler.decision().desired, scaler.decision().reason)
     };
-    assert_eq!(desired(0), (3, Reason::Settled), "once is not enough");
-    assert_eq!(desired(2), (4, Reason::GatewayBusy));
-    assert_eq!(desired(40).0, 4, "the new one must be able to take over first");
-    assert_eq!(desired(70).0, 5);
-    scaler.round(&reports, now, wall);
+    let uneven: Vec<i64> = std::iter::once(900).chain([711; 9]).collect();
+    assert_eq!(after(10, 100, &[730; 10]), (10, Reason::Settled), "within the band");
+    assert_eq!(after(10, 0, &uneven), (10, Reason::Settled), "once is not enough");
+    assert_eq!(after(10, 2, &uneven), (11, Reason::GatewayBusy));
+    assert_eq!(after(3, 7_200, &[900, 100, 100]), (3, Reason::Settled), "all of them are enough");
+    assert_eq!(after(5, 7_200, &[900, 50, 50, 50, 50]), (5, Reason::GatewayBusy), "and none goes");
 }
 
 /// What an operator forgets when it starts anew makes it careful.
