@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 
 use super::{
     apply::{ApplyError, Hands},
-    diff,
     live::Live,
-    observed::{GatewaysObserved, Going, is_gateway},
+    observed::{GatewaysObserved, Going, is_gateway, stays},
     validated::Gateways,
 };
 use crate::{
@@ -35,8 +34,7 @@ pub(super) fn since(pod: &Pod) -> Option<Timestamp> {
 
 /// Gateways' pods that are being emptied, and stay until they are.
 pub(super) fn marked(live: &Live) -> impl Iterator<Item = (&Pod, Timestamp)> {
-    let staying = live.pods.iter().filter(|pod| is_gateway(pod) && !diff::is_leaving(pod));
-    staying.filter_map(|pod| Some((pod, since(pod)?)))
+    live.pods.iter().filter(|pod| stays(pod)).filter_map(|pod| Some((pod, since(pod)?)))
 }
 
 /// Gateways that are being emptied, or are to be once their successors are there; those that end already included, until they are gone.
@@ -58,12 +56,7 @@ pub(super) fn plan(
     now: Timestamp,
 ) -> Plan {
     let rules = Rules { policy: gateways.drain.policy, deadline: gateways.drain.deadline };
-    let pods: Vec<Gateway> = live
-        .pods
-        .iter()
-        .filter(|pod| is_gateway(pod) && !diff::is_leaving(pod))
-        .map(|pod| gateway(pod, view))
-        .collect();
+    let pods: Vec<Gateway> = live.pods.iter().filter(|pod| stays(pod)).map(|pod| gateway(pod, view)).collect();
     let numbers = (gateways.replicas, observed.map(|observed| observed.desired));
     drain::plan(numbers, observed.is_some_and(|observed| observed.one_revision), &pods, rules, now)
 }

@@ -150,10 +150,16 @@ pub(super) fn is_gateway(pod: &Pod) -> bool {
     pod.labels().get(label::COMPONENT).is_some_and(|value| value == Component::Gateway.label())
 }
 
+/// Whether it is a gateway's and counts for its ReplicaSet. A pod that has ended, such as one that was evicted, may lie around for long.
+pub(super) fn stays(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    is_gateway(pod) && !diff::is_leaving(pod) && !matches!(phase, "Failed" | "Succeeded")
+}
+
 fn is_one_revision(template: &PodTemplateSpec, pods: &[Pod]) -> bool {
     let hash = |metadata: Option<&ObjectMeta>| metadata?.annotations.as_ref()?.get(annotation::TEMPLATE_HASH).cloned();
     let wanted = hash(template.metadata.as_ref());
-    let mut staying = pods.iter().filter(|pod| is_gateway(pod) && !diff::is_leaving(pod));
+    let mut staying = pods.iter().filter(|pod| stays(pod));
     wanted.is_some() && staying.all(|pod| hash(Some(&pod.metadata)) == wanted)
 }
 
@@ -282,6 +288,25 @@ mod tests {
             }] },
         });
         serde_json::from_value(pod).unwrap()
+    }
+
+    #[test]
+    fn pods_that_ended_or_are_ending_are_no_gateways_any_more() {
+        let pod = |metadata: serde_json::Value, phase: &str, hash: &str| -> Pod {
+            let mut pod = json!({ "metadata": metadata, "status": { "phase": phase } });
+            pod["metadata"]["labels"] = json!({ label::COMPONENT: "gateway" });
+            pod["metadata"]["annotations"] = json!({ annotation::TEMPLATE_HASH: hash });
+            serde_json::from_value(pod).unwrap()
+        };
+        let serving = pod(json!({ "name": "a" }), "Running", "new");
+        let evicted = pod(json!({ "name": "b" }), "Failed", "old");
+        let ending = pod(json!({ "name": "c", "deletionTimestamp": "2026-01-01T00:00:00Z" }), "Running", "old");
+        assert_eq!([&serving, &evicted, &ending].map(stays), [true, false, false]);
+        let template: PodTemplateSpec =
+            serde_json::from_value(json!({ "metadata": { "annotations": { annotation::TEMPLATE_HASH: "new" } } }))
+                .unwrap();
+        assert!(is_one_revision(&template, &[serving, evicted, ending]));
+        assert!(!is_one_revision(&template, &[pod(json!({ "name": "d" }), "Pending", "old")]));
     }
 
     #[test]
