@@ -19,7 +19,7 @@ use crate::{
     drain::{self, Gateway, Plan, Rules},
     metrics::Metrics,
     names::{DRAIN_MANAGER, annotation},
-    poll::{ClusterView, Drains},
+    poll::{self, ClusterView, Drains},
 };
 
 /// Lowest cost: before all others.
@@ -72,13 +72,12 @@ pub(super) fn orders(gateways: &Gateways, live: &Live, hands: Hands) -> Drains {
 
 fn gateway(pod: &Pod, view: &ClusterView) -> Gateway {
     let status = pod.status.as_ref();
-    let conditions = status.iter().flat_map(|status| status.conditions.iter().flatten());
     let containers = status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     let is_running = |state: &k8s_openapi::api::core::v1::ContainerState| state.running.is_some();
     Gateway {
         pod: pod.name_any(),
         created: pod.metadata.creation_timestamp.as_ref().map(|created| created.0),
-        ready: conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+        ready: poll::is_ready(pod),
         running: containers.into_iter().any(|container| container.state.as_ref().is_some_and(is_running)),
         requested: pod.annotations().contains_key(annotation::DRAIN_REQUESTED),
         marked: since(pod),
