@@ -8,6 +8,8 @@ pub mod label {
     pub const GATEWAY: &str = "gateway";
     /// The ChatCluster that an object belongs to.
     pub const CLUSTER: &str = "chatcluster.dev/cluster";
+    /// Revision of a gateway, on its Deployment and its pods.
+    pub const REVISION: &str = "chatcluster.dev/revision";
 }
 
 /// Annotations.

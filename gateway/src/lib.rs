@@ -9,6 +9,7 @@ pub mod codec;
 pub mod connection;
 pub mod contract;
 pub mod embedded;
+pub mod entrance;
 pub mod http;
 pub mod hub;
 pub mod limiter;

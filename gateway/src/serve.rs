@@ -32,6 +32,7 @@ use crate::{
         oidc::{Issuers, RootsError},
     },
     broker,
+    entrance::Entrance,
     http::{self, ClientAddress, Doors, Http, Places},
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
@@ -177,8 +178,7 @@ impl Gateway {
             tokens: Arc::new(tokens),
             issuers,
             counters: Arc::new(Counters::default()),
-            draining: AtomicBool::new(false),
-            cordoned: AtomicBool::new(false),
+            entrance: Entrance::default(),
         });
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
         let gateway = Self {
@@ -211,7 +211,7 @@ impl Gateway {
         let time = Duration::from_secs(self.services.config.drain_seconds.into());
         let connections = self.services.counters.connections.load(Relaxed);
         tracing::info!(connections, seconds = time.as_secs(), "draining");
-        self.services.draining.store(true, Relaxed);
+        self.services.entrance.drain();
         self.hub.drain(time).await;
         let left = self.services.counters.connections.load(Relaxed);
         tracing::info!(left, "drained");

@@ -1,15 +1,13 @@
 //! What the parts of a gateway share: one value, made once at start.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 use chat_gateway_config::GatewayConfig;
 
 use crate::{
     auth::{Tokens, oidc::Issuers},
     broker::Broker,
+    entrance::Entrance,
     limiter::Limiter,
     presence::Presence,
     store::Store,
@@ -36,18 +34,8 @@ pub struct Services {
     pub issuers: Issuers,
     /// Counters of `/stats` and `/metrics`.
     pub counters: Arc<Counters>,
-    /// True once the gateway is asking its clients to leave.
-    pub draining: AtomicBool,
-    /// True while the operator wants nobody new here.
-    pub cordoned: AtomicBool,
-}
-
-impl Services {
-    /// Whether new clients should go elsewhere.
-    #[must_use]
-    pub fn turns_away(&self) -> bool {
-        self.draining.load(Ordering::Relaxed) || self.cordoned.load(Ordering::Relaxed)
-    }
+    /// Whether new clients may come in.
+    pub entrance: Entrance,
 }
 
 /// Counters since the start of the process; see `chat_gateway_config::stats::MessageCounters` for each one's meaning.
@@ -73,6 +61,18 @@ pub struct Counters {
     pub closed: Tally,
     /// Requests over WebSockets that were refused, by error code.
     pub refused: Tally,
+    /// Clients that signed in over a WebSocket.
+    pub signed_in: AtomicU64,
+    /// Clients that did not, however they were refused.
+    pub sign_ins_refused: AtomicU64,
+    /// Requests over WebSockets that were carried out.
+    pub carried_out: AtomicU64,
+    /// Requests over WebSockets that failed for reasons of the gateway or of what it needs.
+    pub failed: AtomicU64,
+    /// Envelopes whose messages' way was timed.
+    pub timed: AtomicU64,
+    /// Milliseconds that they took from their commit, in sum.
+    pub timed_ms: AtomicU64,
     /// Sessions ended because a used refresh token came back.
     pub reused: AtomicU64,
     /// Answers over HTTP, by status.

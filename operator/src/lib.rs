@@ -22,6 +22,7 @@ pub mod observe;
 pub mod poll;
 pub mod quantity;
 pub mod reconcile;
+pub mod rollout;
 pub mod run;
 pub mod sensitive;
 pub mod telemetry;

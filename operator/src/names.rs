@@ -9,7 +9,7 @@ pub const DRAIN_MANAGER: &str = "chat-operator-drain";
 
 /// Label keys.
 pub mod label {
-    pub use chat_crds::keys::label::{CLUSTER, COMPONENT};
+    pub use chat_crds::keys::label::{CLUSTER, COMPONENT, REVISION};
 
     /// Program of the object.
     pub const NAME: &str = "app.kubernetes.io/name";
@@ -38,6 +38,12 @@ pub mod annotation {
     /// On the gateway's pod template, and so on its pods: hash of the rest of the template. It tells pods of an older template from those of
     /// the present one before the Deployment's controller does.
     pub const TEMPLATE_HASH: &str = "chatcluster.dev/template-hash";
+    /// On the Deployment of a revision of the gateways: when all gateways were of it for the first time.
+    pub const ROLLED_OUT: &str = "chatcluster.dev/rolled-out";
+    /// On the Deployment of a revision that is being rolled out: its wave, from 0.
+    pub const WAVE: &str = "chatcluster.dev/rollout-wave";
+    /// On the Deployment of a revision that is not to be tried again: why, as `Reason: sentence`.
+    pub const FAILED: &str = "chatcluster.dev/rollout-failed";
 }
 
 /// Ports of containers and Services.
@@ -152,10 +158,17 @@ impl Names {
         &self.0
     }
 
-    /// Deployment, Service, ServiceAccount, PodDisruptionBudget, ConfigMap and NetworkPolicy of the gateways.
+    /// Service, ServiceAccount, PodDisruptionBudget and NetworkPolicy of the gateways; their Deployment and ConfigMap, too, where there is one
+    /// gateway only.
     #[must_use]
     pub fn gateway(&self) -> String {
         format!("{}-gateway", self.0)
+    }
+
+    /// Deployment and ConfigMap of one revision of the gateways.
+    #[must_use]
+    pub fn gateway_revision(&self, revision: &str) -> String {
+        format!("{}-gateway-{revision}", self.0)
     }
 
     /// Objects of managed RabbitMQ, its Secret included.

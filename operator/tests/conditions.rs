@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use chat_gateway_config::stats::{Component as Seen, GatewayStats, MessageCounters, ShardStats};
+use chat_gateway_config::stats::{Component as Seen, GatewayStats, HealthCounters, MessageCounters, ShardStats};
 use chat_operator::{
     autoscale::{Decision, Reason},
     names::Component,
@@ -58,6 +58,8 @@ fn shape() -> Shape {
         shards: vec![("a".to_owned(), Some("demo-shard-a".to_owned()))],
         slots: 1_024,
         replicas: 2,
+        waves: vec![5, 25, 50, 100],
+        rollout_paused: false,
         enough: 2,
         migration: Some(JOB.to_owned()),
     }
@@ -81,10 +83,9 @@ fn alone(edit: impl FnOnce(&mut GatewayStats)) -> World {
         },
         view: ClusterView {
             gateways: [("g1".to_owned(), gateway)].into(),
-            silent: BTreeMap::new(),
             connections: 3,
-            scaling: None,
             asked: true,
+            ..ClusterView::default()
         },
     }
 }
@@ -102,6 +103,7 @@ fn stats(name: &str) -> GatewayStats {
         draining: false,
         cordoned: false,
         messages: MessageCounters::default(),
+        health: HealthCounters::default(),
         broker: seen(true),
         redis: seen(true),
         issuers: Vec::new(),
@@ -111,7 +113,7 @@ fn stats(name: &str) -> GatewayStats {
 
 fn view() -> ClusterView {
     let gateways = ["g1", "g2"].map(|name| (name.to_owned(), stats(name))).into();
-    ClusterView { gateways, silent: BTreeMap::new(), connections: 6, scaling: None, asked: true }
+    ClusterView { gateways, connections: 6, asked: true, ..ClusterView::default() }
 }
 
 fn gateways(ready: i32, complete: bool) -> GatewaysObserved {
@@ -123,6 +125,8 @@ fn gateways(ready: i32, complete: bool) -> GatewaysObserved {
         one_revision: complete,
         stuck: false,
         revision: "r".to_owned(),
+        turned_away: std::collections::BTreeSet::new(),
+        rollout: None,
     }
 }
 
@@ -682,8 +686,14 @@ fn every_row() -> Vec<Row> {
 
 #[test]
 fn shapes_of_a_gateway_that_is_alone() {
-    let nothing =
-        Shape { replicas: 1, enough: 1, slots: 1_024, broker_kind: BrokerKind::InProcess, ..Shape::default() };
+    let nothing = Shape {
+        replicas: 1,
+        enough: 1,
+        slots: 1_024,
+        waves: vec![5, 25, 50, 100],
+        broker_kind: BrokerKind::InProcess,
+        ..Shape::default()
+    };
     let embedded = Shape {
         database_kind: DatabaseKind::Embedded,
         shards: vec![(chat_gateway_config::Embedded::SHARD.to_owned(), None)],

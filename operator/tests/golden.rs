@@ -117,7 +117,10 @@ fn gateway_pods_never_see_the_credentials_of_the_migration() {
         }
         let config = objects(&cluster)
             .into_iter()
-            .find(|object| object["kind"] == "ConfigMap" && object["metadata"]["name"] == cluster.names.gateway())
+            .find(|object| {
+                let component = &object["metadata"]["labels"]["app.kubernetes.io/component"];
+                object["kind"] == "ConfigMap" && component == "gateway"
+            })
             .unwrap();
         assert!(!config.to_string().contains("migrationUri"), "{name}: {config}");
     }
@@ -161,12 +164,16 @@ fn a_gateway_that_is_alone_ends_before_its_successor_starts() {
         let cluster = support::migrated(name);
         let all = objects(&cluster);
         let find = |kind: &str| {
-            all.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == cluster.names.gateway())
+            all.iter().find(|object| {
+                let component = &object["metadata"]["labels"]["app.kubernetes.io/component"];
+                object["kind"] == kind && component == "gateway"
+            })
         };
         let strategy = find("Deployment").unwrap()["spec"]["strategy"].clone();
         let alone = ["embedded", "in-process"].contains(&name);
-        assert_eq!(strategy["type"], if alone { "Recreate" } else { "RollingUpdate" }, "{name}");
-        assert_eq!(strategy["rollingUpdate"].is_null(), alone, "{name}: the API server refuses it with Recreate");
+        assert_eq!(strategy["type"] == "Recreate", alone, "{name}");
+        let named = find("Deployment").unwrap()["metadata"]["name"] == cluster.names.gateway();
+        assert_eq!(named, alone, "{name}: else each revision has one of its own");
         // A node with the only gateway can be drained all the same.
         let budget = find("PodDisruptionBudget").unwrap()["spec"].clone();
         assert_eq!(
@@ -174,6 +181,31 @@ fn a_gateway_that_is_alone_ends_before_its_successor_starts() {
             (&1.into(), &"AlwaysAllow".into())
         );
     }
+}
+
+/// A Deployment's selector cannot change, and gateways of an old revision read what they were made for.
+#[test]
+fn every_revision_has_a_deployment_and_a_config_map_of_its_own() {
+    let names = |change: &dyn Fn(&mut ValidatedCluster)| {
+        let mut cluster = support::migrated("minimal");
+        change(&mut cluster);
+        let all = children(&cluster);
+        let of = |kind| {
+            let mut ours = all.iter().filter(|child| child.id.kind == kind);
+            ours.find(|child| child.id.name.starts_with("demo-gateway")).unwrap().id.name.clone()
+        };
+        assert_eq!(of(Kind::Deployment), of(Kind::ConfigMap));
+        assert_eq!(of(Kind::Deployment), build::deployment_name(&cluster).unwrap());
+        of(Kind::Deployment)
+    };
+    let first = names(&|_| {});
+    assert_eq!(names(&|cluster| cluster.gateways.replicas = 9), first);
+    assert_ne!(names(&|cluster| cluster.images.gateway = "other:1".to_owned()), first);
+    assert_ne!(names(&|cluster| cluster.gateways.connections += 1), first);
+    let mut kept = support::migrated("minimal");
+    kept.gateways.kept.insert("demo-gateway-old".to_owned());
+    let held = build::build(&kept).unwrap().held;
+    assert_eq!(held.len(), 2, "{held:?}");
 }
 
 #[test]

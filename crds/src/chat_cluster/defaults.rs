@@ -3,7 +3,8 @@
 //! The operator publishes the values in force in `status.effective`.
 
 use super::{
-    Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords, ScaleDownPolicy,
+    Analysis, Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords, Rollback,
+    Rollout, ScaleDownPolicy,
 };
 
 /// `spec.gateways.replicas`.
@@ -15,13 +16,27 @@ pub const DEFAULT_DRAIN_SECONDS: i32 = 30;
 /// `spec.gateways.drainSeconds` of a gateway that is alone: its clients have nowhere to go until it has ended.
 pub const DEFAULT_DRAIN_SECONDS_ALONE: i32 = 5;
 /// `spec.gateways.autoscaling.minReplicas`: one gateway may be lost.
-pub const DEFAULT_MIN_REPLICAS: i32 = 2;
+const DEFAULT_MIN_REPLICAS: i32 = 2;
 /// `spec.gateways.autoscaling.targetUtilization`, percent.
 pub const DEFAULT_TARGET_UTILIZATION: i32 = 70;
 /// `spec.gateways.autoscaling.scaleDown.windowSeconds`: the daily wave takes hours, and between two waves of an hour nothing should go.
 pub const DEFAULT_SCALE_DOWN_WINDOW_SECONDS: i32 = 1_800;
 /// `spec.gateways.drain.deadlineSeconds`: what autoscalers of nodes wait for a pod.
 pub const DEFAULT_DRAIN_DEADLINE_SECONDS: i32 = 600;
+/// `spec.gateways.rollout.waves`, percent.
+const DEFAULT_WAVES: [i32; 4] = [5, 25, 50, 100];
+/// `spec.gateways.rollout.analysisSeconds`.
+const DEFAULT_ANALYSIS_SECONDS: i32 = 60;
+/// `spec.gateways.rollout.progressDeadlineSeconds`.
+const DEFAULT_PROGRESS_DEADLINE_SECONDS: i32 = 180;
+/// `spec.gateways.rollout.analysis`.
+const DEFAULT_ANALYSIS: EffectiveAnalysis = EffectiveAnalysis {
+    max_refused_sign_ins: 5,
+    max_failed_requests: 1,
+    max_added_latency_ms: 250,
+    max_missed_messages: 5,
+    max_restarts: 1,
+};
 /// `spec.database.slots`: at 32 shards a slot is a step of 3 %.
 pub const DEFAULT_SLOTS: i32 = 1_024;
 /// `spec.gateways.limits`.
@@ -41,7 +56,91 @@ pub struct EffectiveLimits {
     pub rooms_per_connection: i32,
 }
 
+/// Limits of a rollout's analysis with nothing absent; see [`Analysis`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EffectiveAnalysis {
+    /// Percent of sign-ins.
+    pub max_refused_sign_ins: i32,
+    /// Percent of requests.
+    pub max_failed_requests: i32,
+    /// Milliseconds.
+    pub max_added_latency_ms: i32,
+    /// Percent of messages.
+    pub max_missed_messages: i32,
+    /// Restarts.
+    pub max_restarts: i32,
+}
+
+impl Autoscaling {
+    /// Fewest gateways.
+    #[must_use]
+    pub fn effective_min_replicas(&self) -> i32 {
+        self.min_replicas.unwrap_or(DEFAULT_MIN_REPLICAS)
+    }
+}
+
 impl ChatClusterSpec {
+    fn rollout(&self) -> Option<&Rollout> {
+        self.gateways()?.rollout.as_ref()
+    }
+
+    /// Waves of a rollout, percent; the last is 100.
+    #[must_use]
+    pub fn effective_waves(&self) -> Vec<i32> {
+        let given = self.rollout().and_then(|rollout| rollout.waves.clone());
+        let mut waves = given.unwrap_or_else(|| DEFAULT_WAVES.to_vec());
+        waves.sort_unstable();
+        if waves.last() != Some(&100) {
+            waves.push(100);
+        }
+        waves
+    }
+
+    /// Seconds that new gateways are watched after each wave but the last.
+    #[must_use]
+    pub fn effective_analysis_seconds(&self) -> i32 {
+        self.rollout().and_then(|rollout| rollout.analysis_seconds).unwrap_or(DEFAULT_ANALYSIS_SECONDS)
+    }
+
+    /// Seconds within which a new gateway has to become ready.
+    #[must_use]
+    pub fn effective_progress_deadline_seconds(&self) -> i32 {
+        let given = self.rollout().and_then(|rollout| rollout.progress_deadline_seconds);
+        given.unwrap_or(DEFAULT_PROGRESS_DEADLINE_SECONDS)
+    }
+
+    /// What follows when new gateways fail.
+    #[must_use]
+    pub fn effective_rollback(&self) -> Rollback {
+        self.rollout().and_then(|rollout| rollout.rollback).unwrap_or(Rollback::Automatic)
+    }
+
+    /// Whether a rollout stops where it is.
+    #[must_use]
+    pub fn is_rollout_paused(&self) -> bool {
+        self.rollout().and_then(|rollout| rollout.paused).unwrap_or(false)
+    }
+
+    /// Limits of a rollout's analysis.
+    #[must_use]
+    pub fn effective_analysis(&self) -> EffectiveAnalysis {
+        let given = self.rollout().and_then(|rollout| rollout.analysis).unwrap_or_default();
+        let Analysis {
+            max_refused_sign_ins,
+            max_failed_requests,
+            max_added_latency_ms,
+            max_missed_messages,
+            max_restarts,
+        } = given;
+        EffectiveAnalysis {
+            max_refused_sign_ins: max_refused_sign_ins.unwrap_or(DEFAULT_ANALYSIS.max_refused_sign_ins),
+            max_failed_requests: max_failed_requests.unwrap_or(DEFAULT_ANALYSIS.max_failed_requests),
+            max_added_latency_ms: max_added_latency_ms.unwrap_or(DEFAULT_ANALYSIS.max_added_latency_ms),
+            max_missed_messages: max_missed_messages.unwrap_or(DEFAULT_ANALYSIS.max_missed_messages),
+            max_restarts: max_restarts.unwrap_or(DEFAULT_ANALYSIS.max_restarts),
+        }
+    }
+
     fn gateways(&self) -> Option<&Gateways> {
         self.gateways.as_ref()
     }

@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::Autoscaling;
+use super::{Autoscaling, Rollout};
 
 /// The gateways: how many, their limits, their pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -57,6 +57,10 @@ pub struct Gateways {
     /// How gateways are emptied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
+
+    /// How gateways of a new revision take the place of the old ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
 
     /// What to add to the gateways' pods. The operator's own labels, probes, ports and security settings stay as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]

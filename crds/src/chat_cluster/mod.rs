@@ -7,6 +7,7 @@ mod defaults;
 mod gateways;
 mod kafka;
 mod references;
+mod rollout;
 mod spec;
 mod status;
 
@@ -15,14 +16,15 @@ pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, 
 pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Storage};
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_DEADLINE_SECONDS, DEFAULT_DRAIN_SECONDS,
-    DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS, DEFAULT_MIN_REPLICAS, DEFAULT_REPLICAS,
-    DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS, DEFAULT_TARGET_UTILIZATION, EffectiveLimits,
+    DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS, DEFAULT_REPLICAS, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS,
+    DEFAULT_TARGET_UTILIZATION, EffectiveAnalysis, EffectiveLimits,
 };
 pub use gateways::{Drain, Gateways, Limits, PodTemplate};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
 pub use references::{
     CaSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef,
 };
+pub use rollout::{Analysis, Rollback, Rollout, RolloutStatus};
 pub use spec::{
     Auth, Broker, ChatCluster, ChatClusterSpec, InProcess, Managed, Passwords, RabbitMq, Redis, RedisPubSub,
 };

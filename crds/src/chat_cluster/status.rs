@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, Passwords};
+use super::{DeletionPolicy, Passwords, RolloutStatus};
 
 /// What the operator observed. Everything in it is observed or computed; nothing is taken from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -51,6 +51,10 @@ pub struct ChatClusterStatus {
     #[schemars(length(max = 500))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub draining: Vec<DrainingGateway>,
+
+    /// The rollout that is under way or has failed; absent when all gateways are of the newest revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
 
     /// Each shard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

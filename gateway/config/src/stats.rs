@@ -19,6 +19,9 @@ pub struct GatewayStats {
     pub cordoned: bool,
     /// Counters since the start of the process.
     pub messages: MessageCounters,
+    /// Counters by which new gateways are compared with old ones; all 0 from a gateway of the version before.
+    #[serde(default)]
+    pub health: HealthCounters,
     /// The broker as this gateway sees it.
     pub broker: Component,
     /// Redis as this gateway sees it.
@@ -64,6 +67,24 @@ pub struct MessageCounters {
     pub shed: u64,
     /// Connections closed because their queue was full.
     pub slow_closed: u64,
+}
+
+/// Counters since the start of the process by which new gateways are compared with old ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HealthCounters {
+    /// Clients that signed in over a WebSocket.
+    pub signed_in: u64,
+    /// Clients that did not, however they were refused.
+    pub sign_ins_refused: u64,
+    /// Requests over WebSockets that were carried out.
+    pub carried_out: u64,
+    /// Requests over WebSockets that failed for reasons of the gateway or of what it needs.
+    pub failed: u64,
+    /// Messages of the broker, one of each envelope, whose way from their commit to the hub was timed.
+    pub timed: u64,
+    /// Milliseconds that they took, in sum.
+    pub timed_ms: u64,
 }
 
 /// Whether something the gateway needs answers.

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, LazyLock, atomic::AtomicBool},
+    sync::{Arc, LazyLock},
 };
 
 use axum::{
@@ -16,6 +16,7 @@ use chat_gateway::{
     auth::{Accounts, Authenticator, Ed25519Tokens, PasswordPool, RefreshTokens, oidc::Issuers},
     broker::MemoryExchange,
     embedded,
+    entrance::Entrance,
     http::{Doors, Http, router},
     hub::Hub,
     limiter::LocalLimiter,
@@ -80,8 +81,7 @@ fn gateway() -> Router {
         tokens: Arc::new(Authenticator::new(own, Issuers::default(), Arc::clone(&accounts))),
         issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
-        draining: AtomicBool::new(false),
-        cordoned: AtomicBool::new(false),
+        entrance: Entrance::default(),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, &CancellationToken::new());
     let passwords = Arc::new(PasswordPool::new(1).expect("argon2 runs"));

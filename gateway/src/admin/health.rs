@@ -83,6 +83,7 @@ mod tests {
             rooms: 0,
             draining,
             cordoned: false,
+            health: Default::default(),
             messages: Default::default(),
             broker: component(broker),
             redis: component(redis),

@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use chat_gateway_config::stats::{Component, GatewayStats, MessageCounters, Moved, Moves, ShardStats};
+use chat_gateway_config::stats::{Component, GatewayStats, HealthCounters, MessageCounters, Moved, Moves, ShardStats};
 use ring::digest::{SHA256, digest};
 use tokio::sync::watch;
 
@@ -52,8 +52,8 @@ impl Admin {
             gateway: self.services.gateway.clone(),
             connections: small(counters.connections.load(Relaxed)),
             rooms: small(counters.rooms.load(Relaxed)),
-            draining: self.services.draining.load(Relaxed),
-            cordoned: self.services.cordoned.load(Relaxed),
+            draining: self.services.entrance.is_draining(),
+            cordoned: self.services.entrance.is_cordoned(),
             messages: MessageCounters {
                 accepted: counters.accepted.load(Relaxed),
                 delivered: counters.delivered.load(Relaxed),
@@ -61,6 +61,14 @@ impl Admin {
                 duplicates: counters.duplicates.load(Relaxed),
                 shed: counters.shed.load(Relaxed),
                 slow_closed: counters.slow_closed.load(Relaxed),
+            },
+            health: HealthCounters {
+                signed_in: counters.signed_in.load(Relaxed),
+                sign_ins_refused: counters.sign_ins_refused.load(Relaxed),
+                carried_out: counters.carried_out.load(Relaxed),
+                failed: counters.failed.load(Relaxed),
+                timed: counters.timed.load(Relaxed),
+                timed_ms: counters.timed_ms.load(Relaxed),
             },
             broker: self.services.broker.state().borrow().component.clone(),
             redis: self.redis.borrow().clone(),
@@ -103,10 +111,10 @@ async fn stats(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response 
     for_the_operator(&admin, &headers, || Json(admin.stats()).into_response())
 }
 
-/// Takes nobody new, and says so on `/readyz`, until it is told otherwise. Who is connected stays.
+/// Takes nobody new, and says so on `/readyz`, until it is told otherwise or the operator is away. Who is connected stays.
 async fn cordon(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
     for_the_operator(&admin, &headers, || {
-        if !admin.services.cordoned.swap(true, Relaxed) {
+        if admin.services.entrance.cordon(true) {
             tracing::info!("cordoned");
         }
         StatusCode::NO_CONTENT.into_response()
@@ -115,7 +123,7 @@ async fn cordon(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response
 
 async fn uncordon(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
     for_the_operator(&admin, &headers, || {
-        if admin.services.cordoned.swap(false, Relaxed) {
+        if admin.services.entrance.cordon(false) {
             tracing::info!("uncordoned");
         }
         StatusCode::NO_CONTENT.into_response()
@@ -145,7 +153,12 @@ fn for_the_operator(admin: &Admin, headers: &HeaderMap, answer: impl FnOnce() ->
     let fits = given.is_some_and(|given| {
         digest(&SHA256, given.as_bytes()).as_ref() == digest(&SHA256, admin.token.as_bytes()).as_ref()
     });
-    if fits { answer() } else { (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response() }
+    if fits {
+        admin.services.entrance.hear();
+        answer()
+    } else {
+        (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response()
+    }
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -87,7 +87,7 @@ pub async fn serve<S>(
     let greeted = Box::pin(greet(&pipeline, &mut socket, address)).await;
     match greeted {
         Ok((session, early)) => {
-            if pipeline.services.turns_away() {
+            if pipeline.services.entrance.turns_away() {
                 pipeline.hub.ask_to_leave(&session);
             }
             tokio::spawn(Actor { socket, session, pipeline, early, permit }.run());
@@ -127,8 +127,14 @@ where
         let (frame, code) = match first {
             Read::Request { tag, request } => {
                 match handshake::hello(pipeline, &queue, (socket.codec, address), (tag, request)).await {
-                    Ok(session) => return Ok((session, reads.collect())),
-                    Err(refused) => (refused.frame, Some(refused.code)),
+                    Ok(session) => {
+                        pipeline.services.counters.signed_in.fetch_add(1, Ordering::Relaxed);
+                        return Ok((session, reads.collect()));
+                    }
+                    Err(refused) => {
+                        pipeline.services.counters.sign_ins_refused.fetch_add(1, Ordering::Relaxed);
+                        (refused.frame, Some(refused.code))
+                    }
                 }
             }
             Read::Refused { tag, error } => (Some(socket.codec.answer(tag, &Answer::Error(error))), None),

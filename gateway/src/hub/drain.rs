@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, interval, sleep};
 
 use super::Hub;
 use crate::{
@@ -14,7 +14,13 @@ use crate::{
 };
 
 /// Longest wait that one `reconnect` asks for: breaks up those who got it in the same moment.
-const JITTER_MS: u64 = 1_000;
+const JITTER: Duration = Duration::from_secs(1);
+
+/// Clients a second that a gateway that ends asks in any case: what the others take without noticing.
+const LEAST: f64 = 20.0;
+
+/// Time since the operator's last word within which it is there: it asks every 2 s.
+const ATTENDED: Duration = Duration::from_secs(6);
 
 /// Time from a client's turn to its new connection, after which the old one is closed.
 const MOVE_TIME: Duration = Duration::from_secs(30);
@@ -26,20 +32,25 @@ const POLL: Duration = Duration::from_millis(100);
 const GOODBYE: Duration = Duration::from_secs(2);
 
 impl Hub {
-    /// Asks every client to reconnect, evenly over the first half of `total`; waits until they are gone or `total` has passed; closes
-    /// the rest with 1012. The caller has set `Services::draining` and accepts nobody new.
+    /// Has every client connect elsewhere within `total`, and closes who is left then with 1012. The caller has closed the entrance.
+    ///
+    /// While the operator asks and orders, it has the first half of the time: it knows what all gateways move. Without it, or after that, clients are
+    /// asked evenly over what is left of the first half, or up to four fifths, and [`LEAST`] a second in any case.
     pub async fn drain(&self, total: Duration) {
-        let deadline = Instant::now() + total;
-        let sessions = self.dispatch.registry.all();
-        let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
-        let step = total / 2 / count;
         let begin = Instant::now();
-        for (nth, session) in (0..).zip(&sessions) {
-            sleep_until(begin + step * nth).await;
-            self.ask_to_leave(session);
-        }
-        while self.services.counters.connections.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
-            sleep(POLL).await;
+        let mut due = 0.0;
+        let mut ticks = interval(POLL);
+        while self.services.counters.connections.load(Ordering::Relaxed) > 0 && begin.elapsed() < total {
+            ticks.tick().await;
+            let elapsed = begin.elapsed();
+            if elapsed < total / 2 && self.services.entrance.has_heard_within(ATTENDED) {
+                continue;
+            }
+            let end = if elapsed < total / 2 { total / 2 } else { total * 4 / 5 };
+            let left = end.saturating_sub(elapsed).max(POLL);
+            due += (self.unasked() as f64 / left.as_secs_f64()).max(LEAST) * POLL.as_secs_f64();
+            let asked = self.move_clients(due as usize, JITTER);
+            due = (due - asked as f64).min(LEAST);
         }
         self.dispatch.registry.for_each(|session| session.close(CloseCode::Stopping));
         let end = Instant::now() + GOODBYE;
@@ -48,9 +59,16 @@ impl Hub {
         }
     }
 
+    fn unasked(&self) -> usize {
+        self.dispatch.registry.all().iter().filter(|session| !session.is_asked()).count()
+    }
+
     /// Asks up to `count` clients to connect elsewhere, spread over `within`: those that have been quiet for longest, and nobody twice. Who
     /// is still here [`MOVE_TIME`] after its turn is closed with 1012. Returns how many were asked.
     pub fn move_clients(&self, count: usize, within: Duration) -> usize {
+        if count == 0 {
+            return 0;
+        }
         let mut sessions = self.dispatch.registry.all();
         sessions.retain(|session| !session.is_asked());
         sessions.sort_by_key(|session| session.seen());
@@ -69,7 +87,7 @@ impl Hub {
 
     /// Asks one client to reconnect within the next second.
     pub(crate) fn ask_to_leave(&self, session: &Arc<Session>) {
-        self.ask_within(session, JITTER_MS);
+        self.ask_within(session, JITTER.as_millis() as u64);
     }
 
     /// Asks one client to reconnect within so many milliseconds. In the Centrifuge protocol closing is the way to ask, so it waits for

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval},
@@ -138,6 +139,7 @@ impl Worker {
                 removal.room
             }
             Command::Events { room, own, events } => {
+                self.time(&events);
                 self.with(room, |state, tally| {
                     for event in events {
                         happen(state, room, event, own, now, tally);
@@ -178,6 +180,16 @@ impl Worker {
         let counters = &self.services.counters;
         counters.duplicates.fetch_add(duplicates, Ordering::Relaxed);
         counters.backfilled.fetch_add(backfilled, Ordering::Relaxed);
+    }
+
+    /// Notes how long the first message of an envelope took from its commit: with the clocks of two machines, so it tells gateways from each other
+    /// and nothing more.
+    fn time(&self, events: &[Event]) {
+        let Some(Event::Message { message, .. }) = events.first() else { return };
+        let took = Timestamp::now().as_millisecond().saturating_sub(message.at.as_millisecond());
+        let counters = &self.services.counters;
+        counters.timed.fetch_add(1, Ordering::Relaxed);
+        counters.timed_ms.fetch_add(u64::try_from(took).unwrap_or_default(), Ordering::Relaxed);
     }
 
     fn leave(&mut self, room: RoomId, session: Uuid) {

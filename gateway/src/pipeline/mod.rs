@@ -22,7 +22,7 @@ mod rooms;
 mod subscribe;
 mod typing;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use crate::{
     codec::Tag,
@@ -68,6 +68,7 @@ impl Pipeline {
     pub async fn process(&self, session: &Arc<Session>, tags: &[Tag], request: Request) {
         match self.carry_out(session, request).await {
             Ok(Outcome { answer, events, entry }) => {
+                self.services.counters.carried_out.fetch_add(1, Ordering::Relaxed);
                 ack::answer(session, tags, &answer);
                 publish::announce(&self.hub, events).await;
                 if let Some(entry) = entry {
@@ -76,6 +77,9 @@ impl Pipeline {
             }
             Err(error) => {
                 self.services.counters.refused.add(error.code.name());
+                if error.code.is_the_gateways() {
+                    self.services.counters.failed.fetch_add(1, Ordering::Relaxed);
+                }
                 ack::answer(session, tags, &Answer::Error(error));
             }
         }

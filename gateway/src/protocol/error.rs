@@ -42,6 +42,12 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Whether the fault is with the gateway or with what it needs, and not with what was asked.
+    #[must_use]
+    pub fn is_the_gateways(self) -> bool {
+        matches!(self, Self::Busy | Self::Unavailable | Self::Internal)
+    }
+
     /// All of them, in the order of the page.
     pub const ALL: [Self; 14] = [
         Self::BadJson,

@@ -65,7 +65,7 @@ pub fn upgrade(
     door: Door,
     request: Request,
 ) -> Response {
-    if services.turns_away() {
+    if services.entrance.turns_away() {
         return refuse("this gateway takes no new connections");
     }
     let chosen = door.sub_protocols().iter().find(|(name, _)| offers(request.headers(), name));

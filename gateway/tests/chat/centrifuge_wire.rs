@@ -1,6 +1,6 @@
 //! The Centrifuge door as a connection: who gets in, what a frame may hold, and how it ends.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
@@ -126,7 +126,7 @@ async fn a_drain_closes_with_the_code_to_connect_again() {
     people(&world, &["ada"]).await;
     let mut ada = door(&world, 0, "ada").await;
     let gateway = &world.gateways[0];
-    gateway.services.draining.store(true, Ordering::Relaxed);
+    gateway.services.entrance.drain();
     gateway.hub.drain(Duration::from_millis(200)).await;
     assert_eq!(ada.closed().await, (3001, "shutdown".into()));
 }
@@ -149,7 +149,7 @@ async fn a_drain_answers_what_it_carried_out() {
     ada.raw(Message::text(lines.join("\n"))).await;
     assert_eq!(ada.reply(100).await["publish"], json!({}));
     let gateway = &world.gateways[0];
-    gateway.services.draining.store(true, Ordering::Relaxed);
+    gateway.services.entrance.drain();
     let drain = gateway.hub.drain(Duration::from_secs(60));
     let mut answered = 1;
     let read = async {

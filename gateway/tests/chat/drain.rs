@@ -21,7 +21,7 @@ async fn clients_move_and_resume_while_people_chat() {
     ada.send(&room, "before").await;
     bob.messages(&room, 0, 1).await;
     let hub = Arc::clone(&world.gateways[0].hub);
-    world.gateways[0].services.draining.store(true, Ordering::Relaxed);
+    world.gateways[0].services.entrance.drain();
     let draining = tokio::spawn(async move { hub.drain(Duration::from_secs(10)).await });
     let reconnect = bob.event("reconnect").await;
     assert!(reconnect["after_ms"].as_u64().unwrap() <= 1_000);
@@ -72,21 +72,21 @@ async fn a_cordoned_gateway_keeps_its_clients_and_takes_no_new_ones() {
     let mut ada = world.client(0, "ada").await;
     let room = ada.group(&["bob"]).await;
     let services = &world.gateways[0].services;
-    services.cordoned.store(true, Ordering::Relaxed);
-    assert!(services.turns_away());
+    services.entrance.cordon(true);
+    assert!(services.entrance.turns_away());
     ada.send(&room, "goes on").await;
     // Who came through the door before it was shut is asked to go on at once.
     let mut late = world.client(0, "bob").await;
     assert_eq!(late.event("reconnect").await["reason"], "drain");
-    services.cordoned.store(false, Ordering::Relaxed);
-    assert!(!services.turns_away());
+    services.entrance.cordon(false);
+    assert!(!services.entrance.turns_away());
 }
 
 #[tokio::test(start_paused = true)]
 async fn reconnects_are_paced_and_the_rest_is_closed_with_1012() {
     let world = World::new(1);
     let mut clients = Vec::new();
-    for nth in 0..10 {
+    for nth in 0..200 {
         let name = format!("user{nth}");
         world.user(&name).await;
         clients.push(world.client(0, &name).await);
@@ -103,6 +103,34 @@ async fn reconnects_are_paced_and_the_rest_is_closed_with_1012() {
     let mut asked: Vec<_> = ends.into_iter().map(|end| end.unwrap()).collect();
     asked.sort();
     assert!(asked.iter().all(|(_, code)| *code == 1012), "{asked:?}");
-    assert!(asked[9].0 >= Duration::from_secs(4) && asked[9].0 < Duration::from_secs(6), "{asked:?}");
+    assert!(asked[199].0 >= Duration::from_secs(4) && asked[199].0 < Duration::from_secs(6), "{asked:?}");
     assert_eq!(world.gateways[0].services.counters.connections.load(Ordering::Relaxed), 0);
+}
+
+/// Two gateways that end at the same time know nothing of each other; the operator knows what all of them move.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_ends_leaves_the_first_half_of_its_time_to_an_operator_that_is_there() {
+    let world = World::new(1);
+    for name in ["ada", "bob"] {
+        world.user(name).await;
+    }
+    let (mut ada, mut bob) = (world.client(0, "ada").await, world.client(0, "bob").await);
+    let (hub, services) = (Arc::clone(&world.gateways[0].hub), &world.gateways[0].services);
+    services.entrance.drain();
+    let begin = Instant::now();
+    let draining = tokio::spawn(async move { hub.drain(Duration::from_secs(100)).await });
+    for second in 0..80 {
+        services.entrance.hear();
+        if second == 10 {
+            assert_eq!(world.gateways[0].hub.move_clients(1, Duration::ZERO), 1);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let mut asked = Vec::new();
+    for client in [&mut ada, &mut bob] {
+        client.event("reconnect").await;
+    }
+    draining.await.unwrap();
+    asked.push(begin.elapsed());
+    assert!(asked[0] >= Duration::from_secs(80), "{asked:?}");
 }

@@ -73,7 +73,7 @@ async fn echoes_the_sub_protocol_and_refuses_when_full_or_draining() {
     while counters.connections.load(Ordering::Relaxed) > 1 {
         tokio::task::yield_now().await;
     }
-    world.gateways[0].services.draining.store(true, Ordering::Relaxed);
+    world.gateways[0].services.entrance.drain();
     let draining = status(connect_async(&url).await.unwrap_err());
     assert_eq!(draining.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -1,9 +1,6 @@
 //! Several gateways, one store, one exchange.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use chat_gateway::{
@@ -11,6 +8,7 @@ use chat_gateway::{
     broker::{Broker, Delivery, MemoryExchange},
     codec::Codec,
     connection::{self, Accepted, Permit},
+    entrance::Entrance,
     http::ClientAddress,
     hub::Hub,
     limiter::LocalLimiter,
@@ -149,8 +147,7 @@ impl Gateway {
             tokens: Arc::new(NameTokens),
             issuers: Issuers::default(),
             counters: Arc::new(Counters::default()),
-            draining: AtomicBool::new(false),
-            cordoned: AtomicBool::new(false),
+            entrance: Entrance::default(),
         });
         let stop = CancellationToken::new();
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);

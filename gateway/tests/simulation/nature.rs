@@ -52,7 +52,7 @@ pub(crate) async fn rage(cluster: Arc<Cluster>, mut dice: StdRng) {
 
 /// Replaces a gateway as a rollout does.
 async fn drain(cluster: &Cluster, nth: usize, running: Running, seed: u64) {
-    running.gateway.services.draining.store(true, SeqCst);
+    running.gateway.services.entrance.drain();
     running.gateway.hub.drain(Duration::from_secs(5)).await;
     cluster.crash(nth);
     cluster.restart(nth, seed);

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use chat_crds::chat_cluster::{
-    ChatClusterSpec, DEFAULT_MIN_REPLICAS, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_TARGET_UTILIZATION,
-};
+use chat_crds::chat_cluster::{ChatClusterSpec, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_TARGET_UTILIZATION};
 use jiff::Timestamp;
 
 use super::schedule::{Floor, ScheduleError};
@@ -35,7 +33,7 @@ impl Settings {
     /// When a schedule cannot be read, or never comes.
     pub fn of(spec: &ChatClusterSpec, now: Timestamp) -> Result<Option<Self>, ScheduleError> {
         let Some(autoscaling) = spec.native_autoscaling() else { return Ok(None) };
-        let min = autoscaling.min_replicas.unwrap_or(DEFAULT_MIN_REPLICAS);
+        let min = autoscaling.effective_min_replicas();
         let window =
             autoscaling.scale_down.and_then(|down| down.window_seconds).unwrap_or(DEFAULT_SCALE_DOWN_WINDOW_SECONDS);
         Ok(Some(Self {

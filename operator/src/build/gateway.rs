@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    api::{
-        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
-        core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec, TopologySpreadConstraint},
-    },
-    apimachinery::pkg::util::intstr::IntOrString,
+use k8s_openapi::api::{
+    apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy},
+    core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec, TopologySpreadConstraint},
 };
 
 use super::{
@@ -17,44 +14,59 @@ use super::{
 };
 use crate::{
     hash::Hasher,
-    names::{Component, annotation, path, port},
+    names::{Component, annotation, label, path, port},
     reconcile::ValidatedCluster,
 };
 
 /// Seconds beyond the drain that a gateway has to close what is left and to end.
 pub(super) const GRACE_AFTER_DRAIN: i32 = 15;
-/// Seconds without progress after which a rollout counts as stuck, the drain of an old gateway not counted.
-const PROGRESS_DEADLINE: i32 = 180;
-
 const ROLE: Role<'_> = Role::of(Component::Gateway);
 
+/// Letters of a revision: enough to tell the revisions of one ChatCluster apart, and few enough for the names of pods.
+const REVISION_LENGTH: usize = 10;
+
 /// The Deployment; `config_hash` names what a running gateway does not re-read.
+///
+/// Each revision has one of its own, named after it: the operator decides how many gateways there are of which. A gateway that is alone has one
+/// Deployment for good, which ends the old gateway before it starts the new one.
 pub(super) fn build_deployment(cluster: &ValidatedCluster, config_hash: &str) -> Deployment {
-    let drain = i32::try_from(cluster.gateways.drain_seconds).unwrap_or(i32::MAX - PROGRESS_DEADLINE);
+    let drain = i32::try_from(cluster.gateways.drain_seconds).unwrap_or(i32::MAX - GRACE_AFTER_DRAIN);
+    let mut template = stamped(pod_template(cluster, config_hash, drain));
+    let mut metadata = meta::owned(cluster, ROLE, cluster.names.gateway());
+    let mut selector = meta::selector(&cluster.key.name, ROLE);
+    if !cluster.is_alone() {
+        let mut revision = annotation_of(&template, annotation::TEMPLATE_HASH);
+        revision.truncate(REVISION_LENGTH);
+        let name = cluster.names.gateway_revision(&revision);
+        for volume in template.spec.iter_mut().flat_map(|spec| spec.volumes.iter_mut().flatten()) {
+            if let Some(config) = &mut volume.config_map {
+                config.name.clone_from(&name);
+            }
+        }
+        let label = (label::REVISION.to_owned(), revision);
+        template.metadata.get_or_insert_default().labels.get_or_insert_default().extend([label.clone()]);
+        metadata.labels.get_or_insert_default().extend([label.clone()]);
+        selector.match_labels.get_or_insert_default().extend([label]);
+        metadata.name = Some(name);
+    }
     Deployment {
-        metadata: meta::owned(cluster, ROLE, cluster.names.gateway()),
+        metadata,
         spec: Some(DeploymentSpec {
             replicas: Some(cluster.gateways.replicas),
-            selector: meta::selector(&cluster.key.name, ROLE),
+            selector,
             revision_history_limit: Some(3),
-            progress_deadline_seconds: Some(drain.saturating_add(PROGRESS_DEADLINE)),
-            strategy: Some(if cluster.is_alone() { one_less_then_one_more() } else { one_more_then_one_less() }),
-            template: pod_template(cluster, config_hash, drain),
+            progress_deadline_seconds: Some(cluster.gateways.rollout.progress_deadline),
+            strategy: cluster.is_alone().then(one_less_then_one_more),
+            template,
             ..DeploymentSpec::default()
         }),
         status: None,
     }
 }
 
-/// A new gateway is ready before an old one leaves, so that clients always have somewhere to go.
-fn one_more_then_one_less() -> DeploymentStrategy {
-    DeploymentStrategy {
-        type_: Some("RollingUpdate".to_owned()),
-        rolling_update: Some(RollingUpdateDeployment {
-            max_surge: Some(IntOrString::Int(1)),
-            max_unavailable: Some(IntOrString::Int(0)),
-        }),
-    }
+fn annotation_of(template: &PodTemplateSpec, key: &str) -> String {
+    let annotations = template.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
+    annotations.and_then(|annotations| annotations.get(key)).cloned().unwrap_or_default()
 }
 
 /// The old gateway ends before the new one starts. Two gateways that do not know of each other would each bring messages
@@ -85,7 +97,7 @@ fn pod_template(cluster: &ValidatedCluster, config_hash: &str, drain: i32) -> Po
         topology_spread_constraints: Some(spread).filter(|list| !list.is_empty()),
         ..pod::restricted_pod(vec![container(cluster, mounts)], volumes)
     };
-    stamped(PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) })
+    PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) }
 }
 
 /// The template with the hash of itself.

@@ -36,9 +36,10 @@ pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(Config
     let hash = Hasher::new().text(&json).text(signing_key.expose()).text(cluster.admin_token.expose());
     let authorities = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
     let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose())).finish();
-    let name = cluster.names.gateway();
-    let config_map = build_config_map(cluster, Role::of(Component::Gateway), name, json);
-    Ok((config_map, gateway::build_deployment(cluster, &hash)))
+    let deployment = gateway::build_deployment(cluster, &hash);
+    // A gateway of an old revision that starts anew reads what it was made for.
+    let name = deployment.metadata.name.clone().unwrap_or_default();
+    Ok((build_config_map(cluster, Role::of(Component::Gateway), name, json), deployment))
 }
 
 /// A ConfigMap that holds one configuration file.

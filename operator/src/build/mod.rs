@@ -63,16 +63,34 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
         resources.config_maps.push(gateway_config);
         resources.deployments.push(deployment);
     } else {
-        let gateway = cluster.names.gateway();
-        resources.held.insert(ChildId::new(Kind::ConfigMap, &gateway));
-        resources.held.insert(ChildId::new(Kind::Deployment, &gateway));
         // The way back must stay open: when the spec returns to what ran before, its migration is known to be done.
         for name in &cluster.completed_migrations {
             resources.held.insert(ChildId::new(Kind::Job, name));
             resources.held.insert(ChildId::new(Kind::ConfigMap, name));
         }
     }
+    for name in &cluster.gateways.kept {
+        resources.held.extend([Kind::ConfigMap, Kind::Deployment].map(|kind| ChildId::new(kind, name)));
+    }
     Ok(resources)
+}
+
+/// Name of the Deployment that the gateways of `cluster` lead to.
+///
+/// # Errors
+/// When the configuration cannot be serialised, which no valid cluster leads to.
+pub fn deployment_name(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    let (_, deployment) = gateway_config::build_gateway_config(cluster)?;
+    Ok(deployment.metadata.name.unwrap_or_default())
+}
+
+/// Whether the migration that the gateways of `cluster` need has completed.
+///
+/// # Errors
+/// When the configuration cannot be serialised, which no valid cluster leads to.
+pub fn is_migrated(cluster: &ValidatedCluster) -> Result<bool, BuildError> {
+    let needed = migration_name(cluster)?;
+    Ok(needed.is_none_or(|name| cluster.completed_migrations.contains(&name)))
 }
 
 /// Name of the migration Job that the gateways of `cluster` wait for; `None` with an embedded database.

@@ -8,5 +8,5 @@ mod plan;
 
 pub use self::{
     budget::Budget,
-    plan::{Gateway, Plan, Rules, plan},
+    plan::{Gateway, Plan, Rules, Successors, plan},
 };

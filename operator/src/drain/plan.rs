@@ -34,6 +34,17 @@ pub struct Rules {
     pub policy: ScaleDownPolicy,
     /// Time after which nothing is waited for, where the policy has one.
     pub deadline: Duration,
+    /// Nobody is connected to any gateway: who is empty need not turn people away before it goes.
+    pub deserted: bool,
+}
+
+/// Where the clients of a gateway go that is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Successors {
+    /// To the other gateways of its Deployment.
+    Here,
+    /// To those of another revision, which takes the place of this one.
+    Elsewhere,
 }
 
 /// What to do now.
@@ -49,28 +60,28 @@ pub struct Plan {
     pub done: Vec<String>,
 }
 
-/// Compares what is wanted with what there is. `current` is what the Deployment has; `one_revision` is false while pods of an older template
-/// exist, and then the Deployment's own rollout decides who goes.
+/// Compares what is wanted of one Deployment with what there is. `current` is what the Deployment has, `None` while there is none.
 #[must_use]
 pub fn plan(
     (desired, current): (i32, Option<i32>),
-    one_revision: bool,
+    successors: Successors,
     gateways: &[Gateway],
     rules: Rules,
     now: Timestamp,
 ) -> Plan {
+    let alone = successors == Successors::Here;
     let requested = gateways.iter().filter(|gateway| gateway.requested).count();
     let ready_otherwise = gateways.iter().filter(|gateway| !gateway.requested && gateway.ready).count();
     let short = ready_otherwise < usize::try_from(desired).unwrap_or_default();
-    if let Some(current) = current.filter(|_| requested > 0 && short && one_revision && desired > 0) {
+    if let Some(current) = current.filter(|_| requested > 0 && short && alone && desired > 0) {
         // Those who take the clients come first.
         let with_successors = desired.saturating_add(i32::try_from(requested).unwrap_or(i32::MAX));
         return Plan { replicas: current.max(with_successors), ..Plan::default() };
     }
     let excess = current.map_or(0, |current| current.saturating_sub(desired));
     let at_once = Plan { replicas: desired, ..Plan::default() };
-    if excess <= 0 || desired == 0 || !one_revision {
-        // Where nobody is left to take the clients, or the pods change anyway, the number holds at once.
+    if excess <= 0 || (desired == 0 && alone) {
+        // Where nobody is left to take the clients, the number holds at once.
         return Plan { unmark: names(gateways.iter().filter(|gateway| gateway.marked.is_some())), ..at_once };
     }
     let mut order: Vec<&Gateway> = gateways.iter().collect();
@@ -94,11 +105,11 @@ pub fn plan(
     }
 }
 
-fn is_done(gateway: &Gateway, Rules { policy, deadline }: Rules, now: Timestamp) -> bool {
+fn is_done(gateway: &Gateway, Rules { policy, deadline, deserted }: Rules, now: Timestamp) -> bool {
     let Some(since) = gateway.marked else { return false };
     let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     match gateway.said {
-        Some((0, true)) => true,
+        Some((0, cordoned)) if cordoned || deserted => true,
         // A gateway of a version that knows no cordon asks its clients when it is told to end.
         Some((_, false)) if age >= UNHEEDED => true,
         // It does not run: nobody can be connected to it.
@@ -115,7 +126,7 @@ fn names<'a>(gateways: impl Iterator<Item = &'a Gateway>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const DRAIN: Rules = Rules { policy: ScaleDownPolicy::Drain, deadline: Duration::from_secs(600) };
+    const DRAIN: Rules = Rules { policy: ScaleDownPolicy::Drain, deadline: Duration::from_secs(600), deserted: false };
     const NOW: Timestamp = Timestamp::constant(10_000, 0);
 
     fn gateway(pod: &str, connections: i64) -> Gateway {
@@ -137,7 +148,7 @@ mod tests {
     }
 
     fn planned(desired: i32, current: i32, gateways: &[Gateway]) -> Plan {
-        plan((desired, Some(current)), true, gateways, DRAIN, NOW)
+        plan((desired, Some(current)), Successors::Here, gateways, DRAIN, NOW)
     }
 
     #[test]
@@ -176,11 +187,21 @@ mod tests {
     }
 
     #[test]
-    fn nobody_to_take_them_or_a_rollout_means_at_once() {
+    fn nobody_to_take_them_means_at_once_unless_another_revision_does() {
         let two = [gateway("a", 3), marked("b", 4, 10)];
         assert_eq!(planned(0, 2, &two).replicas, 0);
-        assert_eq!(plan((1, Some(2)), false, &two, DRAIN, NOW).replicas, 1);
-        assert_eq!(plan((2, None), true, &[], DRAIN, NOW), Plan { replicas: 2, ..Plan::default() });
+        let elsewhere = plan((0, Some(2)), Successors::Elsewhere, &two, DRAIN, NOW);
+        assert_eq!((elsewhere.replicas, elsewhere.mark), (2, vec!["a".to_owned()]));
+        let new = plan((2, None), Successors::Here, &[], DRAIN, NOW);
+        assert_eq!(new, Plan { replicas: 2, ..Plan::default() });
+    }
+
+    #[test]
+    fn who_is_empty_waits_for_its_cordon_only_while_people_are_about() {
+        let empty = [gateway("a", 0), Gateway { said: Some((0, false)), ..marked("b", 0, 1) }];
+        assert_eq!(planned(1, 2, &empty).replicas, 2);
+        let deserted = Rules { deserted: true, ..DRAIN };
+        assert_eq!(plan((1, Some(2)), Successors::Here, &empty, deserted, NOW).replicas, 1);
     }
 
     #[test]
@@ -214,14 +235,14 @@ mod tests {
             [(ScaleDownPolicy::WhenEmpty, 2), (ScaleDownPolicy::Drain, 2), (ScaleDownPolicy::Deadline, 1)]
         {
             assert_eq!(
-                plan((1, Some(2)), true, &late, Rules { policy, ..DRAIN }, NOW).replicas,
+                plan((1, Some(2)), Successors::Here, &late, Rules { policy, ..DRAIN }, NOW).replicas,
                 replicas,
                 "{policy:?}"
             );
         }
         let soon = [gateway("a", 30), marked("b", 4, 500)];
         let deadline = Rules { policy: ScaleDownPolicy::Deadline, ..DRAIN };
-        assert_eq!(plan((1, Some(2)), true, &soon, deadline, NOW).replicas, 2);
+        assert_eq!(plan((1, Some(2)), Successors::Here, &soon, deadline, NOW).replicas, 2);
         let deaf = |seconds| [gateway("a", 30), Gateway { said: Some((4, false)), ..marked("b", 4, seconds) }];
         assert_eq!((planned(1, 2, &deaf(50)).replicas, planned(1, 2, &deaf(70)).replicas), (2, 1), "an older version");
         let silent = Gateway { said: None, ..marked("b", 0, 5) };

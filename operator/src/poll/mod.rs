@@ -22,7 +22,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::view::camel_case;
 #[cfg(test)]
 pub(crate) use self::view::tests as testing;
-use self::{client::Place, orders::Order};
+use self::{
+    client::Place,
+    orders::{Order, Pace},
+};
 pub use self::{
     orders::Drains,
     view::{ClusterView, Opinion},
@@ -32,6 +35,7 @@ use crate::{
     drain::Budget,
     metrics::Metrics,
     names::{ClusterKey, Component, annotation, label},
+    rollout::{Analyst, Limits, Steering},
     sensitive::Sensitive,
 };
 
@@ -56,7 +60,9 @@ struct Target {
     /// Where the operator decides how many gateways there are.
     scaler: Option<Scaler>,
     drains: Drains,
-    budget: Budget,
+    pace: Pace,
+    analyst: Analyst,
+    limits: Option<Limits>,
 }
 
 /// What an autoscaler is told by the ChatCluster and its Deployment.
@@ -136,7 +142,9 @@ impl Poller {
             missed: HashMap::new(),
             scaler: None,
             drains: Drains::default(),
-            budget: Budget::new(Instant::now()),
+            pace: Pace { budget: Budget::new(Instant::now()), steering: Steering::default() },
+            analyst: Analyst::default(),
+            limits: None,
         });
         target.token.clone_from(token);
         target.scale(scaling, Instant::now(), Timestamp::now());
@@ -144,9 +152,10 @@ impl Poller {
     }
 
     /// From the next round on empties these gateways, and no others.
-    pub fn drain(&self, key: &ClusterKey, drains: Drains) {
+    pub fn drain(&self, key: &ClusterKey, drains: Drains, limits: Limits) {
         if let Some(target) = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
             target.drains = drains;
+            target.limits = Some(limits);
         }
     }
 
@@ -239,8 +248,8 @@ impl Poller {
         let orders: Vec<(ClusterKey, Order)> = {
             let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
             let all = views.iter().filter_map(|(key, view)| {
-                let Target { drains, budget, .. } = targets.get_mut(key)?;
-                let orders = orders::orders(drains, &view.gateways, budget, now);
+                let Target { drains, pace, .. } = targets.get_mut(key)?;
+                let orders = orders::orders(drains, &view.gateways, pace, now);
                 Some(orders.into_iter().map(|order| (key.clone(), order)))
             });
             all.flatten().collect()
@@ -257,7 +266,8 @@ impl Poller {
         for (key, asked) in given.into_iter().filter(|(_, asked)| *asked > 0) {
             self.metrics.moves.with_label_values(&[&key.namespace]).inc_by(asked.into());
             if let Some(target) = targets.get_mut(&key) {
-                target.budget.spend(asked);
+                target.pace.budget.spend(asked);
+                target.pace.steering.moved(asked, now);
             }
         }
     }
@@ -275,6 +285,12 @@ impl Poller {
             let mut view = views.remove(key).unwrap_or_default();
             view.asked = true;
             target.bear_with(&mut view);
+            if let Some(limits) = &target.limits {
+                let (course, steering) = (target.drains.course.as_ref(), &target.pace.steering);
+                target.analyst.round(course, &view.gateways, steering, limits, now);
+            }
+            view.watched = target.analyst.watched();
+            view.budget = target.pace.budget.rate().round() as i64;
             let open = view.open_connections();
             let decision = target
                 .scaler

@@ -1,22 +1,29 @@
 //! Orders to gateways: to take nobody new, and to have clients connect elsewhere within the ChatCluster's budget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_gateway_config::stats::{GatewayStats, Moves};
 use tokio::time::Instant;
 
 use super::{PERIOD, client::Place};
-use crate::drain::Budget;
+use crate::{
+    drain::Budget,
+    rollout::{Course, Steering},
+};
 
 /// What the reconciler has decided about draining.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drains {
     /// Pods that are being emptied.
-    pub pods: Vec<String>,
+    pub pods: BTreeSet<String>,
     /// Whether their clients are asked to move, or are waited for.
     pub moves: bool,
     /// Moves a second that the spec allows; `None` when it says nothing.
     pub per_second: Option<i32>,
+    /// Where clients go while there are gateways of two revisions.
+    pub course: Option<Course>,
+    /// Connections that one gateway takes.
+    pub limit: u64,
 }
 
 /// One order.
@@ -30,39 +37,70 @@ pub(super) enum Order {
     Move(String, u32),
 }
 
-/// What to tell the gateways after a round. Who has just been told to take nobody new is not emptied yet: balancers and clients need a moment to see it.
+/// What orders depend on beside the answers, and what is remembered for the next round.
+#[derive(Debug)]
+pub(super) struct Pace {
+    pub(super) budget: Budget,
+    pub(super) steering: Steering,
+}
+
+/// What to tell the gateways after a round. Who has just been told to take nobody new is not emptied yet: balancers and clients need a moment to
+/// see it. Those that end because somebody deleted or evicted their pods come first: their time is bounded.
 pub(super) fn orders(
     drains: &Drains,
     gateways: &BTreeMap<String, GatewayStats>,
-    budget: &mut Budget,
+    Pace { budget, steering }: &mut Pace,
     now: Instant,
 ) -> Vec<Order> {
     let is_marked = |pod: &String| drains.pods.contains(pod);
+    let is_new = |pod: &String| drains.course.as_ref().is_some_and(|course| course.to.contains(pod));
+    let direction = steering.direct(drains.course.as_ref(), gateways, drains.limit, now);
+    let closed = |pod: &String| {
+        let steered = if is_new(pod) { direction.close_new } else { direction.close_old };
+        is_marked(pod) || steered
+    };
     let mut orders = Vec::new();
     for (pod, stats) in gateways.iter().filter(|(_, stats)| !stats.draining) {
-        match (is_marked(pod), stats.cordoned) {
+        match (closed(pod), stats.cordoned) {
             (true, false) => orders.push(Order::Cordon(pod.clone())),
             (false, true) => orders.push(Order::Uncordon(pod.clone())),
             (true, true) | (false, false) => {}
         }
     }
-    let leaving = || gateways.iter().filter(|(pod, stats)| is_marked(pod) && stats.cordoned && stats.connections > 0);
-    let takers = gateways.iter().filter(|(pod, stats)| !is_marked(pod) && !stats.cordoned && !stats.draining).count();
+    let takers = gateways.iter().filter(|(pod, stats)| !closed(pod) && !stats.cordoned && !stats.draining).count();
     let open = gateways.values().map(|stats| i64::from(stats.connections)).sum();
     let mut allowed = budget.fill(now, open, takers, drains.per_second);
-    if drains.moves && takers > 0 {
-        let mut count = u32::try_from(leaving().count()).unwrap_or(u32::MAX);
-        for (pod, stats) in leaving() {
-            // An even share of what is left; the last takes the rest.
-            let share = allowed.div_ceil(count.max(1)).min(stats.connections);
-            count -= 1;
-            if share > 0 {
-                allowed -= share;
-                orders.push(Order::Move(pod.clone(), share));
-            }
+    if takers == 0 {
+        return orders;
+    }
+    let busy = || gateways.iter().filter(|(_, stats)| stats.connections > 0);
+    let ending = busy().filter(|(_, stats)| stats.draining).collect();
+    share(&mut orders, &mut allowed, ending, u32::MAX);
+    let leaving: Vec<_> =
+        busy().filter(|(pod, stats)| drains.moves && is_marked(pod) && stats.cordoned && !stats.draining).collect();
+    // Those that are being emptied fill the new ones; the others help only where that is not enough.
+    let help = if leaving.is_empty() { direction.shed } else { 0 };
+    share(&mut orders, &mut allowed, leaving, u32::MAX);
+    let mut old: Vec<_> =
+        busy().filter(|(pod, stats)| !is_new(pod) && !is_marked(pod) && stats.cordoned && !stats.draining).collect();
+    old.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.connections));
+    share(&mut orders, &mut allowed, old, help);
+    orders
+}
+
+/// An even share of what is left for each; the last takes the rest.
+fn share(orders: &mut Vec<Order>, allowed: &mut u32, from: Vec<(&String, &GatewayStats)>, most: u32) {
+    let mut left = (*allowed).min(most);
+    let mut count = u32::try_from(from.len()).unwrap_or(u32::MAX);
+    for (pod, stats) in from {
+        let share = left.div_ceil(count.max(1)).min(stats.connections).min(left);
+        count -= 1;
+        if share > 0 {
+            left -= share;
+            *allowed -= share;
+            orders.push(Order::Move(pod.clone(), share));
         }
     }
-    orders
 }
 
 impl Order {
@@ -94,7 +132,8 @@ mod tests {
     fn round(drains: &Drains, gateways: &[GatewayStats]) -> Vec<Order> {
         let start = Instant::now();
         let gateways = gateways.iter().map(|stats| (stats.gateway.clone(), stats.clone())).collect();
-        orders(drains, &gateways, &mut Budget::new(start), start + PERIOD)
+        let mut pace = Pace { budget: Budget::new(start), steering: Steering::default() };
+        orders(drains, &gateways, &mut pace, start + PERIOD)
     }
 
     fn cordoned(name: &str, connections: u32) -> GatewayStats {
@@ -102,7 +141,8 @@ mod tests {
     }
 
     fn empty(pods: &[&str]) -> Drains {
-        Drains { pods: pods.iter().map(|pod| (*pod).to_owned()).collect(), moves: true, per_second: None }
+        let pods = pods.iter().map(|pod| (*pod).to_owned()).collect();
+        Drains { pods, moves: true, per_second: None, course: None, limit: 10_000 }
     }
 
     #[tokio::test(start_paused = true)]
@@ -127,8 +167,9 @@ mod tests {
         let shared = round(&empty(&["b", "c"]), &three);
         assert_eq!(shared, [Order::Move("b".into(), 20), Order::Move("c".into(), 5)]);
         assert_eq!(round(&empty(&["b", "c"]), &three[1..]), []);
-        let ending = GatewayStats { draining: true, ..cordoned("b", 50) };
-        let told = round(&empty(&[]), &[stats("a", 100, &[]), ending]);
-        assert_eq!(told, [], "it ends by itself");
+        let ending = GatewayStats { draining: true, ..stats("b", 50, &[]) };
+        let told = round(&empty(&["c"]), &[stats("a", 100, &[]), ending.clone(), cordoned("c", 5)]);
+        assert_eq!(told, [Order::Move("b".into(), 40)], "somebody deleted it: its time is bounded");
+        assert_eq!(round(&empty(&[]), &[ending]), [], "nobody to take them");
     }
 }

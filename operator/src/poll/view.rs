@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chat_gateway_config::stats::{Component, GatewayStats};
 
-use crate::autoscale::Decision;
+use crate::{autoscale::Decision, rollout::Watched};
 
 /// The answers of one round of questions to the gateways of one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct ClusterView {
     /// How many gateways the operator wants, and why, as published: with the connections, and when the number changes. `None` where somebody
     /// else decides.
     pub scaling: Option<Decision>,
+    /// How the new gateways of a rollout do.
+    pub watched: Watched,
+    /// Moves a second that are allowed now.
+    pub budget: i64,
     /// A round of questions has been made since the operator started; until then nothing is known.
     pub asked: bool,
 }
@@ -75,6 +79,7 @@ impl ClusterView {
     #[must_use]
     pub fn says_something_else(&self, before: &Self) -> bool {
         self.asked != before.asked
+            || self.watched != before.watched
             || self.silent.keys().ne(before.silent.keys())
             || self.gateways.len() != before.gateways.len()
             || self.gateways.iter().zip(&before.gateways).any(|((pod, now), (pod_before, then))| {
@@ -109,7 +114,7 @@ fn bounded(message: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use chat_gateway_config::stats::{MessageCounters, ShardStats};
+    use chat_gateway_config::stats::{HealthCounters, MessageCounters, ShardStats};
 
     use super::*;
 
@@ -127,6 +132,7 @@ pub(crate) mod tests {
             draining: false,
             cordoned: false,
             messages: MessageCounters::default(),
+            health: HealthCounters::default(),
             broker: component(true),
             redis: component(true),
             issuers: Vec::new(),

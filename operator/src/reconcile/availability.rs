@@ -6,7 +6,7 @@ use super::{
     conditions::{BrokerKind, DatabaseKind, Inputs, Verdict, trouble_of},
     observed::{BackendObserved, MigrationObserved, Trouble},
 };
-use crate::{names::Component, poll::Opinion};
+use crate::{names::Component, poll::Opinion, rollout::Failure};
 
 /// Reason of `ShardsBalanced` when rooms cannot be used.
 pub(super) const SLOTS_UNASSIGNED: &str = "SlotsUnassigned";
@@ -54,7 +54,7 @@ impl Part {
 /// `GatewaysAvailable`: as many gateways are ready as are wanted.
 pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
     let wanted = inputs.shape.replicas;
-    let ready = inputs.observed.gateways.as_ref().map_or(0, |gateways| gateways.ready);
+    let ready = inputs.serving();
     if ready >= wanted {
         let message = format!("{ready} of {wanted} gateways are ready");
         // People chat through it all the same, so this is no reason for False: only the operator sees less.
@@ -237,6 +237,14 @@ pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
     let Some(gateways) = &inputs.observed.gateways else {
         return Part::new(State::Unknown, "NotStarted", "there are no gateways yet");
     };
+    if let Some(Failure { reason, message }) = inputs.failure() {
+        let what = if gateways.rollout.as_ref().is_some_and(|rollout| rollout.is_back) {
+            "all clients are with the gateways of the revision before; correct the spec"
+        } else {
+            "no client is moved to it any more; correct the spec"
+        };
+        return failed(reason, &format!("the newest revision failed and is not tried again: {message}; {what}"));
+    }
     if let Some((reason, message)) = trouble_of(inputs, Component::Gateway) {
         return failed(&reason, &format!("new gateways do not run: {message}"));
     }
@@ -249,5 +257,19 @@ pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
     if gateways.complete || drains || inputs.only_scales() {
         return Part::new(State::True, "Complete", "all gateways are of the newest revision");
     }
-    Part::new(State::True, "RollingOut", "gateways of the newest revision are starting")
+    if inputs.shape.rollout_paused && gateways.rollout.is_some() {
+        let message = "spec.gateways.rollout.paused is true: both revisions serve, and nobody is moved";
+        return Part::new(State::True, "Paused", message);
+    }
+    match &gateways.rollout {
+        Some(rollout) => {
+            let (wave, waves) = (rollout.wave.saturating_add(1), inputs.shape.waves.len());
+            Part::new(
+                State::True,
+                "RollingOut",
+                &format!("gateways of the newest revision take over: wave {wave} of {waves}"),
+            )
+        }
+        None => Part::new(State::True, "RollingOut", "gateways of the newest revision are starting"),
+    }
 }

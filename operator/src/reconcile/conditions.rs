@@ -12,7 +12,7 @@ use super::{
     observed::{GatewaysObserved, MigrationObserved, Observed},
     validate::Problem,
 };
-use crate::{names::Component, poll::ClusterView};
+use crate::{names::Component, poll::ClusterView, rollout::Failure};
 
 /// What a pass came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,10 @@ pub struct Shape {
     pub slots: i32,
     /// Gateways wanted.
     pub replicas: i32,
+    /// Waves of a rollout, percent of the connections.
+    pub waves: Vec<i32>,
+    /// A rollout stays where it is.
+    pub rollout_paused: bool,
     /// Gateways that are enough for now: where the operator decides how many there are, the fewest that the spec allows, so that every
     /// gateway it adds does not make the cluster unready until it has started.
     pub enough: i32,
@@ -110,6 +114,19 @@ impl Inputs<'_> {
         let replaces = !going.is_empty() && going.iter().all(|going| going.requested);
         let is_enough = |gateways: &GatewaysObserved| gateways.one_revision && gateways.ready >= self.shape.enough;
         (self.view.scaling.is_some() || replaces) && self.observed.gateways.as_ref().is_some_and(is_enough)
+    }
+
+    /// Gateways that serve: those that are ready, and those that turn new clients away since these are to go to another revision.
+    pub(super) fn serving(&self) -> i32 {
+        let Some(gateways) = &self.observed.gateways else { return 0 };
+        let says = |pod: &&String| self.view.gateways.get(*pod).is_some_and(|stats| stats.cordoned && !stats.draining);
+        let closed = gateways.turned_away.iter().filter(says).count();
+        gateways.ready.saturating_add(i32::try_from(closed).unwrap_or(i32::MAX))
+    }
+
+    /// Why the newest revision failed, if it did.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.observed.gateways.as_ref()?.rollout.as_ref()?.failure.as_ref()
     }
 
     /// Whether the gateways cannot be of the newest revision yet, because the shards are not.
@@ -159,7 +176,8 @@ fn stalled(inputs: &Inputs<'_>) -> Part {
         let part = availability::rollout(inputs);
         return Part { state: State::True, ..part };
     }
-    if inputs.observed.gateways.as_ref().is_some_and(|gateways| gateways.stuck) {
+    let is_stuck = |gateways: &GatewaysObserved| gateways.stuck && gateways.rollout.is_none();
+    if inputs.failure().is_some() || inputs.observed.gateways.as_ref().is_some_and(is_stuck) {
         let part = availability::rollout(inputs);
         return Part { state: State::True, ..part };
     }
@@ -213,6 +231,12 @@ fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
             let message =
                 format!("gateways that are one too many go when their clients have: {going}; see status.draining");
             return Some(("Draining", message));
+        }
+        Some(_)
+            if inputs.shape.rollout_paused
+                && inputs.observed.gateways.as_ref().is_some_and(|all| all.rollout.is_some()) =>
+        {
+            return Some(("RolloutPaused", "spec.gateways.rollout.paused is true: both revisions serve".to_owned()));
         }
         Some(gateways) if !gateways.complete || gateways.desired != inputs.shape.replicas => {
             return Some(("RollingOut", "not every gateway is of the newest revision and ready".to_owned()));

@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 use super::{
     apply::{ApplyError, Hands},
     live::Live,
-    observed::{GatewaysObserved, Going, is_gateway, stays},
+    observed::{Going, is_gateway, stays},
     validated::Gateways,
 };
 use crate::{
-    drain::{self, Gateway, Plan, Rules},
+    drain::Gateway,
     metrics::Metrics,
     names::{DRAIN_MANAGER, annotation},
     poll::{self, ClusterView, Drains},
+    rollout::{Course, Plan},
 };
 
 /// Lowest cost: before all others.
@@ -47,30 +48,19 @@ pub(super) fn going(live: &Live) -> Vec<Going> {
     live.pods.iter().filter(|pod| is_gateway(pod)).filter_map(going).collect()
 }
 
-/// What to do about gateways that are one too many.
-pub(super) fn plan(
-    gateways: &Gateways,
-    observed: Option<&GatewaysObserved>,
-    live: &Live,
-    view: &ClusterView,
-    now: Timestamp,
-) -> Plan {
-    let rules = Rules { policy: gateways.drain.policy, deadline: gateways.drain.deadline };
-    let pods: Vec<Gateway> = live.pods.iter().filter(|pod| stays(pod)).map(|pod| gateway(pod, view)).collect();
-    let numbers = (gateways.replicas, observed.map(|observed| observed.desired));
-    drain::plan(numbers, observed.is_some_and(|observed| observed.one_revision), &pods, rules, now)
-}
-
-/// What the poller is to do about it.
-pub(super) fn orders(gateways: &Gateways, live: &Live, hands: Hands) -> Drains {
+/// What the poller is to do about it. Clients of an old revision are asked to move whatever the policy.
+pub(super) fn orders(gateways: &Gateways, live: &Live, course: Option<Course>, hands: Hands) -> Drains {
     Drains {
         pods: marked(live).map(|(pod, _)| pod.name_any()).collect(),
-        moves: hands == Hands::On && gateways.drain.policy != ScaleDownPolicy::WhenEmpty,
+        moves: hands == Hands::On && (gateways.drain.policy != ScaleDownPolicy::WhenEmpty || course.is_some()),
         per_second: gateways.drain.moves_per_second,
+        course: course.filter(|_| hands == Hands::On),
+        limit: gateways.connections.into(),
     }
 }
 
-fn gateway(pod: &Pod, view: &ClusterView) -> Gateway {
+/// A gateway's pod as plans see it.
+pub(super) fn gateway(pod: &Pod, view: &ClusterView) -> Gateway {
     let status = pod.status.as_ref();
     let containers = status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     let is_running = |state: &k8s_openapi::api::core::v1::ContainerState| state.running.is_some();

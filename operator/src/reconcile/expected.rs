@@ -1,4 +1,4 @@
-//! Names of the children that a spec leads to, known before it is validated. The migration's Job and ConfigMap are not
+//! Names of the children that a spec leads to, known before it is validated. Those of the migration and of the gateways' revisions are not
 //! among them: their names are hashes.
 
 use chat_crds::ChatCluster;
@@ -12,21 +12,19 @@ use crate::{
 /// Kinds that every managed backend has.
 const BACKEND: [Kind; 5] =
     [Kind::Secret, Kind::Service, Kind::NetworkPolicy, Kind::PodDisruptionBudget, Kind::StatefulSet];
-/// Kinds that the gateways have.
-const GATEWAY: [Kind; 6] = [
-    Kind::ServiceAccount,
-    Kind::ConfigMap,
-    Kind::Service,
-    Kind::NetworkPolicy,
-    Kind::PodDisruptionBudget,
-    Kind::Deployment,
-];
+/// Kinds that the gateways have, whatever their revision.
+const GATEWAY: [Kind; 4] = [Kind::ServiceAccount, Kind::Service, Kind::NetworkPolicy, Kind::PodDisruptionBudget];
+/// Kinds that a gateway has that is alone; else each revision has one of each, and its name is a hash.
+const ALONE: [Kind; 2] = [Kind::ConfigMap, Kind::Deployment];
 
 /// Children by kind and name.
 #[must_use]
 pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
     let mut children: Vec<ChildId> = GATEWAY.map(|kind| ChildId::new(kind, &names.gateway())).into();
+    if spec.broker.in_process.is_some() {
+        children.extend(ALONE.map(|kind| ChildId::new(kind, &names.gateway())));
+    }
     match &spec.database.embedded {
         Some(_) => children.push(ChildId::new(Kind::PersistentVolumeClaim, &names.data_claim())),
         None => children.push(ChildId::new(Kind::NetworkPolicy, &names.migration_policy())),
@@ -68,6 +66,6 @@ mod tests {
         .unwrap();
         let expected = expected_children(&cluster);
         assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), expected.len(), "no name twice");
-        assert_eq!(expected.len(), 6 + 3 + 3 * 5);
+        assert_eq!(expected.len(), 4 + 3 + 3 * 5);
     }
 }

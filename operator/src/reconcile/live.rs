@@ -17,6 +17,8 @@ pub struct Live {
     objects: BTreeMap<ChildId, DynamicObject>,
     /// Pods of the cluster.
     pub pods: Vec<Pod>,
+    /// Name of the gateways' Deployment that the spec leads to, once that is known.
+    pub target: Option<String>,
 }
 
 impl fmt::Debug for Live {
@@ -30,7 +32,7 @@ impl Live {
     /// No children, these pods.
     #[must_use]
     pub fn with_pods(pods: Vec<Pod>) -> Self {
-        Self { objects: BTreeMap::new(), pods }
+        Self { objects: BTreeMap::new(), pods, target: None }
     }
 
     /// The child, if it exists.

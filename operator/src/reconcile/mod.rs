@@ -13,21 +13,24 @@ mod live;
 mod observed;
 mod outcome;
 mod plan;
+mod rollout;
 mod status;
 mod validate;
 mod validated;
 
 use chat_crds::{ChatCluster, ChatClusterStatus};
 use jiff::Timestamp;
+use kube::ResourceExt;
 
-use self::drains::Marker;
 pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
     expected::expected_children,
     live::Live,
-    observed::{BackendObserved, GatewaysObserved, Going, MigrationObserved, Observed, Trouble, observe},
+    observed::{
+        BackendObserved, GatewaysObserved, Going, MigrationObserved, Observed, RolloutObserved, Trouble, observe,
+    },
     outcome::{Outcome, Pass, PassError},
     plan::Obstacle,
     status::{Report, StatusError, status},
@@ -38,9 +41,10 @@ pub use self::{
         ValidatedCluster, Volume,
     },
 };
+use self::{drains::Marker, rollout::Registrar};
 use crate::{
     autoscale::{Hold, Settings},
-    build::{Resources, build, migration_name},
+    build::{Resources, build, deployment_name, is_migrated, migration_name},
     context::Context,
     names::{ClusterKey, Names},
     poll::Scaling,
@@ -106,12 +110,13 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     let mut migration = None;
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
-        let scaling = validated.gateways.autoscaling.clone().map(|settings| scaling(settings, &validated, fetched));
+        let target = deployment_name(&validated)?;
+        let scaling = validated.gateways.autoscaling.clone().map(|settings| scaling(settings, &target, fetched));
         if let Some(desired) = context.poller.watch(key, &validated.admin_token, scaling) {
             validated.gateways.replicas = desired;
         }
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
-        let live = drain(context, key, &mut validated, fetched, hands).await?;
+        let live = roll(context, key, &mut validated, (target, fetched), hands).await?;
         migration = migration_name(&validated)?;
         let prepared = build(&validated)?;
         let whose = (key, validated.uid.as_str());
@@ -121,30 +126,55 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     Advanced { stages, migration }
 }
 
-/// Empties gateways that are one too many; the Deployment has them until they are.
-async fn drain(
+/// Decides how many gateways there are of which revision, and empties those that are to go; their Deployments have them until they are.
+async fn roll(
     context: &Context,
     key: &ClusterKey,
     validated: &mut ValidatedCluster,
-    fetched: &Dereferenced,
+    (target, fetched): (String, &Dereferenced),
     hands: Hands,
-) -> Result<Live, ApplyError> {
+) -> Result<Live, PassError> {
     let (now, mut live) = (Timestamp::now(), fetched.live.clone());
+    let migrated = is_migrated(validated)?;
     // A gateway that is alone has nobody to move its clients to.
-    if hands == Hands::On && !validated.is_alone() {
-        let observed = observe(&validated.names, &live).gateways;
-        let plan = drains::plan(&validated.gateways, observed.as_ref(), &live, &context.poller.view(key), now);
-        let (client, metrics, namespace) = (&context.client, &*context.metrics, key.namespace.as_str());
-        Marker { client, metrics, namespace }.write(&plan, &mut live, now).await?;
-        validated.gateways.replicas = plan.replicas;
+    let mut course = None;
+    if validated.is_alone() {
+        if !migrated {
+            validated.gateways.kept.insert(validated.names.gateway());
+        }
+    } else {
+        let wanted = migrated.then_some(target.as_str());
+        let plan = rollout::plan(validated, wanted, &live, &context.poller.view(key), now);
+        if hands == Hands::On {
+            let (client, metrics, namespace) = (&context.client, &*context.metrics, key.namespace.as_str());
+            Marker { client, metrics, namespace }.write(&plan, &mut live, now).await?;
+            Registrar { client, metrics, namespace }.write(&plan, wanted, &mut live, now).await?;
+            validated.gateways.replicas = plan.wanted;
+            validated.gateways.kept.extend(plan.others.into_keys());
+            course = plan.course;
+        } else {
+            // What is paused is as the spec says when nothing would be written.
+            validated.gateways.kept.extend(rollout::deployments(&live).iter().map(ResourceExt::name_any));
+            validated.gateways.kept.remove(&target);
+        }
+        if !migrated {
+            validated.gateways.kept.extend(rollout::deployments(&live).iter().map(ResourceExt::name_any));
+        }
     }
-    context.poller.drain(key, drains::orders(&validated.gateways, &live, hands));
+    live.target = Some(target);
+    context.poller.drain(
+        key,
+        drains::orders(&validated.gateways, &live, course, hands),
+        validated.gateways.rollout.limits,
+    );
     Ok(live)
 }
 
 /// What the autoscaler is told.
-fn scaling(settings: Settings, validated: &ValidatedCluster, fetched: &Dereferenced) -> Scaling {
-    let gateways = observe(&validated.names, &fetched.live).gateways;
+fn scaling(settings: Settings, target: &str, fetched: &Dereferenced) -> Scaling {
+    let mut live = fetched.live.clone();
+    live.target = Some(target.to_owned());
+    let gateways = observe(&Names::new(fetched.cluster.name_any()), &live).gateways;
     let hold = match &gateways {
         _ if fetched.cluster.spec.is_paused() => Hold::All,
         Some(gateways) if !gateways.one_revision => Hold::Down,

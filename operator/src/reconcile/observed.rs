@@ -1,6 +1,6 @@
 //! What the children say about themselves, taken from their status. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_gateway_config::Farewell;
 use jiff::Timestamp;
@@ -11,12 +11,13 @@ use k8s_openapi::api::{
 };
 use kube::{ResourceExt, api::ObjectMeta};
 
-use super::{diff, drains, live::Live};
+use super::{diff, drains, live::Live, rollout};
 use crate::{
     build::Kind,
     hash::Hasher,
     names::{Component, Names, annotation, label},
     poll,
+    rollout::Failure,
 };
 
 /// The children's own status.
@@ -45,15 +46,17 @@ pub struct Going {
     pub requested: bool,
 }
 
-/// The gateways' Deployment.
+/// The gateways' Deployments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatewaysObserved {
-    /// Wanted by the Deployment's spec.
+    /// Wanted by the Deployments' specs, over all revisions.
     pub desired: i32,
     /// Pods that exist.
     pub replicas: i32,
     /// Pods that are ready.
     pub ready: i32,
+    /// Pods that are not ready and not being emptied. They serve all the same where they only turn new clients away.
+    pub turned_away: BTreeSet<String>,
     /// The controller has seen the newest spec, every pod is of it, and as many as wanted are available.
     pub complete: bool,
     /// There is no pod of an older template, those that are going left out. Known before the controller has seen a new number.
@@ -62,6 +65,21 @@ pub struct GatewaysObserved {
     pub stuck: bool,
     /// Names the image and the configuration of the pod template.
     pub revision: String,
+    /// The rollout that is under way or has failed.
+    pub rollout: Option<RolloutObserved>,
+}
+
+/// A rollout, as the Deployment of the wanted revision tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolloutObserved {
+    /// Which wave, from 0.
+    pub wave: i32,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// When the Deployment was made.
+    pub started: Option<Timestamp>,
+    /// All gateways are of the revision before again.
+    pub is_back: bool,
 }
 
 /// The StatefulSet of a managed backend.
@@ -99,9 +117,7 @@ pub struct Trouble {
 #[must_use]
 pub fn observe(names: &Names, live: &Live) -> Observed {
     Observed {
-        gateways: live
-            .typed::<Deployment>(Kind::Deployment, &names.gateway())
-            .map(|deployment| gateways(&deployment, &live.pods)),
+        gateways: gateways(live, &names.gateway()),
         draining: drains::going(live),
         backends: live
             .all_typed::<StatefulSet>(Kind::StatefulSet)
@@ -122,27 +138,61 @@ pub(super) fn has_completed(job: &Job) -> bool {
     migration(job, &[]) == MigrationObserved::Completed
 }
 
-fn gateways(deployment: &Deployment, pods: &[Pod]) -> GatewaysObserved {
-    let spec = deployment.spec.clone().unwrap_or_default();
-    let status = deployment.status.clone().unwrap_or_default();
-    let desired = spec.replicas.unwrap_or(1);
-    let replicas = status.replicas.unwrap_or_default();
-    let seen = status.observed_generation.unwrap_or_default() >= deployment.metadata.generation.unwrap_or_default();
-    let all = |count: Option<i32>| count.unwrap_or_default() == desired;
-    let condition =
-        |type_: &str| status.conditions.iter().flatten().find(|condition| condition.type_ == type_).cloned();
-    GatewaysObserved {
-        desired,
-        replicas,
-        ready: status.ready_replicas.unwrap_or_default(),
-        // An old pod that is still counted in `replicas` means that the rollout is not over.
-        complete: seen && replicas == desired && all(status.updated_replicas) && all(status.available_replicas),
-        one_revision: is_one_revision(&spec.template, pods),
-        stuck: seen
-            && condition("Progressing")
-                .is_some_and(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded")),
-        revision: revision(&spec.template),
-    }
+/// All gateways, of whatever revision. `alone` is the name of the Deployment of a gateway that is alone.
+fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
+    let all = match live.typed::<Deployment>(Kind::Deployment, alone) {
+        Some(alone) if rollout::deployments(live).is_empty() => vec![alone],
+        _ => rollout::deployments(live),
+    };
+    let status = |deployment: &Deployment| deployment.status.clone().unwrap_or_default();
+    let wanted = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let target = match &live.target {
+        Some(target) => all.iter().find(|deployment| deployment.name_any() == *target),
+        // The spec could not be understood: what there is most of.
+        None => all.iter().max_by_key(|deployment| wanted(deployment)),
+    };
+    let first = target.or(all.first())?;
+    let spec = first.spec.clone().unwrap_or_default();
+    let (desired, now) = (wanted(first), status(first));
+    let is_all = |count: Option<i32>| count.unwrap_or_default() == desired;
+    let has_all = is_all(now.replicas) && is_all(now.updated_replicas) && is_all(now.available_replicas);
+    let failure = first.annotations().get(annotation::FAILED);
+    let name = first.name_any();
+    Some(GatewaysObserved {
+        desired: all.iter().map(wanted).sum(),
+        replicas: all.iter().filter_map(|deployment| status(deployment).replicas).sum(),
+        ready: all.iter().filter_map(|deployment| status(deployment).ready_replicas).sum(),
+        turned_away: live
+            .pods
+            .iter()
+            .filter(|pod| stays(pod) && !poll::is_ready(pod) && drains::since(pod).is_none())
+            .map(ResourceExt::name_any)
+            .collect(),
+        // A Deployment of an old revision goes when it has no pods any more: until then the rollout is not over.
+        complete: target.is_some() && all.len() == 1 && is_seen(first) && has_all && failure.is_none(),
+        one_revision: target.is_some() && is_one_revision(&spec.template, &live.pods),
+        stuck: is_stuck(first),
+        revision: revision(first),
+        rollout: (target.is_some() && (all.len() > 1 || failure.is_some())).then(|| RolloutObserved {
+            wave: first.annotations().get(annotation::WAVE).and_then(|text| text.parse().ok()).unwrap_or_default(),
+            failure: failure.map(|text| rollout::read_failure(text)),
+            started: first.metadata.creation_timestamp.as_ref().map(|created| created.0),
+            is_back: all.iter().filter(|other| other.name_any() != name).all(|other| wanted(other) > 0) && desired == 0,
+        }),
+    })
+}
+
+fn is_seen(deployment: &Deployment) -> bool {
+    let seen = deployment.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default();
+    seen >= deployment.metadata.generation.unwrap_or_default()
+}
+
+/// Whether the Deployment made no progress within its deadline.
+pub(super) fn is_stuck(deployment: &Deployment) -> bool {
+    let conditions = deployment.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut progressing = conditions.filter(|condition| condition.type_ == "Progressing");
+    let is_late = |reason: Option<&str>| reason == Some("ProgressDeadlineExceeded");
+    is_seen(deployment) && progressing.any(|condition| is_late(condition.reason.as_deref()))
 }
 
 /// Whether it is a gateway's.
@@ -163,10 +213,15 @@ fn is_one_revision(template: &PodTemplateSpec, pods: &[Pod]) -> bool {
     wanted.is_some() && staying.all(|pod| hash(Some(&pod.metadata)) == wanted)
 }
 
-fn revision(template: &PodTemplateSpec) -> String {
-    let config =
-        template.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref()?.get(annotation::CONFIG_HASH));
-    let image = template.spec.as_ref().and_then(|spec| spec.containers.first()?.image.as_deref());
+/// Names the image and the configuration that its gateways run.
+fn revision(deployment: &Deployment) -> String {
+    if let Some(revision) = deployment.labels().get(label::REVISION) {
+        return revision.clone();
+    }
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    let metadata = template.and_then(|template| template.metadata.as_ref());
+    let config = metadata.and_then(|metadata| metadata.annotations.as_ref()?.get(annotation::CONFIG_HASH));
+    let image = template.and_then(|template| template.spec.as_ref()?.containers.first()?.image.as_deref());
     let mut hash = Hasher::new().text(image.unwrap_or_default()).text(config.map_or("", String::as_str)).finish();
     hash.truncate(10);
     hash
@@ -220,7 +275,8 @@ fn troubles(pods: &[Pod]) -> BTreeMap<Component, Trouble> {
     all.into_iter().filter_map(|component| Some((component, of(component)?))).collect()
 }
 
-fn trouble(pod: &Pod) -> Option<Trouble> {
+/// What keeps the pod from running.
+pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let unschedulable = status.conditions.iter().flatten().find(|condition| {
         condition.type_ == "PodScheduled"

@@ -2,7 +2,9 @@
 
 use chat_crds::{
     ChatCluster, ChatClusterStatus,
-    chat_cluster::{self as crd, AutoscalingStatus, ConditionType, DrainingGateway, Effective, ShardStatus},
+    chat_cluster::{
+        self as crd, AutoscalingStatus, ConditionType, DrainingGateway, Effective, RolloutStatus, ShardStatus,
+    },
 };
 use chat_gateway_config::Embedded;
 use jiff::Timestamp;
@@ -72,8 +74,10 @@ impl Shape {
             },
             slots: spec.effective_slots(),
             replicas: wanted(cluster, scaling),
+            waves: spec.effective_waves(),
+            rollout_paused: spec.is_rollout_paused(),
             enough: match spec.native_autoscaling() {
-                Some(autoscaling) => autoscaling.min_replicas.unwrap_or(crd::DEFAULT_MIN_REPLICAS),
+                Some(autoscaling) => autoscaling.effective_min_replicas(),
                 None => spec.effective_replicas(),
             },
             migration,
@@ -123,6 +127,7 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
             .iter()
             .map(|going| DrainingGateway { name: going.pod.clone(), since: Time(going.since) })
             .collect(),
+        rollout: rollout(&inputs),
         shards: shards(&inputs, &before.shards),
         effective: Some(effective(cluster, default_image, view.scaling.as_ref())),
     }
@@ -201,7 +206,7 @@ fn shards(inputs: &Inputs<'_>, before: &[ShardStatus]) -> Vec<ShardStatus> {
 fn wanted(cluster: &ChatCluster, scaling: Option<&Decision>) -> i32 {
     let Some(autoscaling) = cluster.spec.native_autoscaling() else { return cluster.spec.effective_replicas() };
     let before = cluster.status.as_ref().and_then(|status| status.autoscaling.as_ref());
-    let least = autoscaling.min_replicas.unwrap_or(crd::DEFAULT_MIN_REPLICAS);
+    let least = autoscaling.effective_min_replicas();
     scaling.map(|decision| decision.desired).or(before.map(|before| before.desired_replicas)).unwrap_or(least)
 }
 
@@ -221,6 +226,29 @@ fn autoscaling(
         messages_per_second: decision.messages_per_second,
         stale_gateways: decision.stale,
         last_scale_time: changed,
+    })
+}
+
+fn rollout(inputs: &Inputs<'_>) -> Option<RolloutStatus> {
+    let gateways = inputs.observed.gateways.as_ref()?;
+    let rollout = gateways.rollout.as_ref()?;
+    let waves = &inputs.shape.waves;
+    let nth = usize::try_from(rollout.wave).unwrap_or_default().min(waves.len().saturating_sub(1));
+    let phase = match &rollout.failure {
+        Some(_) if rollout.is_back => "Failed",
+        Some(_) => "RollingBack",
+        None if inputs.shape.rollout_paused => "Paused",
+        None => "Progressing",
+    };
+    Some(RolloutStatus {
+        revision: gateways.revision.clone(),
+        wave: i32::try_from(nth).unwrap_or_default().saturating_add(1),
+        waves: i32::try_from(waves.len()).unwrap_or(i32::MAX),
+        percent: waves.get(nth).copied().unwrap_or(100),
+        phase: phase.to_owned(),
+        reason: rollout.failure.as_ref().map(|failure| failure.reason.clone()),
+        message: rollout.failure.as_ref().map(|failure| failure.message.clone()),
+        started: rollout.started.map(Time),
     })
 }
 

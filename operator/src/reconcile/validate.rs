@@ -4,7 +4,7 @@ mod certificates;
 mod issuers;
 mod kafka;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chat_crds::chat_cluster as crd;
 use chat_gateway_config::RedisUrl;
@@ -17,7 +17,7 @@ use super::{
     dereference::Dereferenced,
     observed,
     validated::{
-        Broker, Database, DeletionPolicy, Drain, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard,
+        Broker, Database, DeletionPolicy, Drain, Gateways, ManagedShard, PodOverlay, Redis, Rollout, SecretKey, Shard,
         ShardBackend, SigningKey, ValidatedCluster, Volume,
     },
 };
@@ -26,6 +26,7 @@ use crate::{
     autoscale::Settings,
     build::Kind,
     names::{ClusterKey, Names},
+    rollout,
     sensitive::{Entropy, EntropyError, Sensitive},
 };
 
@@ -146,7 +147,20 @@ fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
         allowed_origins: origins(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
         drain: drain(spec)?,
+        rollout: rollout_of(spec)?,
+        kept: BTreeSet::new(),
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
+    })
+}
+
+fn rollout_of(spec: &crd::ChatClusterSpec) -> Result<Rollout, ValidateError> {
+    let watch = unsigned("spec.gateways.rollout.analysisSeconds", spec.effective_analysis_seconds())?;
+    Ok(Rollout {
+        waves: spec.effective_waves(),
+        rollback: spec.effective_rollback() == crd::Rollback::Automatic,
+        paused: spec.is_rollout_paused(),
+        progress_deadline: spec.effective_progress_deadline_seconds(),
+        limits: rollout::Limits { most: spec.effective_analysis(), watch: Duration::from_secs(watch.into()) },
     })
 }
 

@@ -8,13 +8,14 @@ use std::{
 };
 
 use chat_crds::chat_cluster::ScaleDownPolicy;
-use chat_gateway_config::{AllowedOrigin, Cidr, Limits, Oidc, Passwords, SaslMechanism, SecurityProtocol};
+use chat_gateway_config::{AllowedOrigin, Cidr, Oidc, Passwords, SaslMechanism, SecurityProtocol};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
 use crate::{
     args::Images,
     autoscale::Settings,
     names::{ClusterKey, Names},
+    rollout::Limits,
     sensitive::Sensitive,
 };
 
@@ -72,7 +73,7 @@ pub struct Gateways {
     /// Connections each one accepts.
     pub connections: u32,
     /// Limits on users and connections.
-    pub limits: Limits,
+    pub limits: chat_gateway_config::Limits,
     /// Proxies whose word about addresses counts.
     pub trusted_proxies: Vec<Cidr>,
     /// Pages on other hosts that may connect from a browser.
@@ -81,6 +82,10 @@ pub struct Gateways {
     pub drain_seconds: u32,
     /// How those go that are one too many.
     pub drain: Drain,
+    /// How those of a new revision take the place of the old ones.
+    pub rollout: Rollout,
+    /// Names of Deployments and ConfigMaps of other revisions that stay as they are.
+    pub kept: BTreeSet<String>,
     /// What the user lays over the pod template.
     pub overlay: PodOverlay,
 }
@@ -94,6 +99,21 @@ pub struct Drain {
     pub deadline: Duration,
     /// Moves a second, where the spec says how many.
     pub moves_per_second: Option<i32>,
+}
+
+/// How gateways of a new revision take the place of the old ones.
+#[derive(Clone, Debug)]
+pub struct Rollout {
+    /// Percents of the connections; ascending, the last is 100.
+    pub waves: Vec<i32>,
+    /// Whether a revision that fails is taken back.
+    pub rollback: bool,
+    /// Stay where it is.
+    pub paused: bool,
+    /// Seconds within which a new gateway has to become ready.
+    pub progress_deadline: i32,
+    /// When new gateways are worse, and how long they are watched.
+    pub limits: Limits,
 }
 
 /// What the user lays over the gateways' pod template.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
@@ -51,6 +51,26 @@ impl ChatCluster {
             children.extend(self.labelled(&kind).await?);
         }
         Ok(children)
+    }
+
+    /// The gateways' Deployments: one, but for rollouts.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn gateway_deployments(&self) -> Result<Vec<Deployment>> {
+        let api: Api<Deployment> = Api::namespaced(self.world.client.clone(), &self.namespace);
+        let labels = format!("{CLUSTER_LABEL}={},app.kubernetes.io/component=gateway", self.name);
+        Ok(api.list(&ListParams::default().labels(&labels)).await?.items)
+    }
+
+    /// The gateways' only Deployment.
+    ///
+    /// # Errors
+    /// The API server does not answer, or there is none, or a rollout is under way.
+    pub async fn gateway_deployment(&self) -> Result<Deployment> {
+        let mut all = self.gateway_deployments().await?;
+        ensure!(all.len() == 1, "{} Deployments of gateways", all.len());
+        all.pop().context("no Deployment of gateways")
     }
 
     /// Claims of the cluster's shards, or of its embedded database.

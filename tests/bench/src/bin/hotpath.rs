@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     hint::black_box,
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -20,6 +20,7 @@ use chat_gateway::{
         session::Session,
     },
     embedded,
+    entrance::Entrance,
     hub::{Following, Hub},
     limiter::LocalLimiter,
     model::{EntryKind, Message, MessageId, RoomId, RoomKind, SessionId, User},
@@ -192,8 +193,7 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
         tokens: Arc::new(NoTokens),
         issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
-        draining: AtomicBool::new(false),
-        cordoned: AtomicBool::new(false),
+        entrance: Entrance::default(),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, stop);
     Ok((Pipeline::new(services, Arc::clone(&hub)), hub))

@@ -15,9 +15,8 @@ use e2e::{
     pods::Part,
     wait::{Seen, until},
 };
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    Api, ResourceExt as _,
+    ResourceExt as _,
     api::{DeleteParams, DynamicObject},
 };
 use serde_json::json;
@@ -129,8 +128,7 @@ async fn one_gateway_over_a_shard_takes_up_a_broker_and_gives_it_back() -> Resul
 
 /// How the gateways' Deployment replaces pods.
 async fn strategy(cluster: &ChatCluster) -> Result<String> {
-    let deployments: Api<Deployment> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
-    let spec = deployments.get(&format!("{}-gateway", cluster.name)).await?.spec;
+    let spec = cluster.gateway_deployment().await?.spec;
     spec.and_then(|spec| spec.strategy?.type_).context("a Deployment without a strategy")
 }
 

@@ -54,7 +54,7 @@ async fn b2_no_stale_ready() -> Result<()> {
         ensure!(after == generation + 1, "generation went from {generation} to {after} by one patch");
         generation = after;
         cluster.kubectl_wait("Ready", SETTLE_LIMIT).await.with_context(|| format!("patch {number}"))?;
-        let deployment = deployment(&cluster).await?;
+        let deployment = cluster.gateway_deployment().await?;
         check_rolled_out(&deployment, replicas, number).with_context(|| format!("patch {number}"))?;
     }
     // Null takes the annotation out of the shared cluster again.
@@ -74,11 +74,6 @@ fn check_rolled_out(deployment: &Deployment, replicas: i32, patch: i32) -> Resul
     let wanted = (patch / 5 * 5).to_string();
     ensure!(patch < 5 || turn == Some(&wanted), "Ready with turn {turn:?} of {wanted}");
     Ok(())
-}
-
-async fn deployment(cluster: &ChatCluster) -> Result<Deployment> {
-    let api: Api<Deployment> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
-    Ok(api.get(&format!("{}-gateway", cluster.name)).await?)
 }
 
 /// Everything that a watch shows of the cluster while `work` runs.

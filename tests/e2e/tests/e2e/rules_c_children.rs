@@ -47,11 +47,11 @@ async fn c1_every_child_has_one_controller() -> Result<()> {
 #[ignore = "runs through cargo xtask test"]
 async fn c3_no_child_is_made_while_the_cluster_is_being_deleted() -> Result<()> {
     let (namespace, cluster) = own("e2e-c3", "held").await?;
+    let name = cluster.gateway_deployment().await?.name_any();
     cluster.merge(json!({ "metadata": { "finalizers": ["e2e.chatcluster.dev/hold"] } })).await?;
     cluster.api().delete(&cluster.name, &DeleteParams::foreground()).await?;
     let hold = Duration::from_secs(if is_long() { 60 } else { 20 });
     let config: Api<ConfigMap> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
-    let name = format!("{}-gateway", cluster.name);
     // Foreground deletion may have taken it already.
     if let Err(error) = config.delete(&name, &DeleteParams::default()).await {
         ensure!(error.to_string().contains("not found"), "{error}");

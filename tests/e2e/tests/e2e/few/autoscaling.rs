@@ -15,8 +15,6 @@ use e2e::{
     pods::Part,
     wait::{Seen, until},
 };
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::Api;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -112,11 +110,10 @@ async fn wait_desired(cluster: &ChatCluster, count: i32, limit: Duration) -> Res
 /// The numbers that the Deployment is told, one for each change.
 fn watch_replicas(cluster: &ChatCluster) -> (Arc<Mutex<Vec<i32>>>, JoinHandle<()>) {
     let numbers = Arc::<Mutex<Vec<i32>>>::default();
-    let (seen, name) = (Arc::clone(&numbers), format!("{}-gateway", cluster.name));
-    let deployments: Api<Deployment> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+    let (seen, cluster) = (Arc::clone(&numbers), cluster.clone());
     let task = tokio::spawn(async move {
         loop {
-            let replicas = deployments.get(&name).await.ok().and_then(|deployment| deployment.spec?.replicas);
+            let replicas = cluster.gateway_deployment().await.ok().and_then(|deployment| deployment.spec?.replicas);
             if let Some(replicas) = replicas {
                 let mut seen = seen.lock().unwrap();
                 if seen.last() != Some(&replicas) {

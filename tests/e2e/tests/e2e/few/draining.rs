@@ -11,8 +11,7 @@ use e2e::{
     pods::{Part, is_ready},
     wait::{Seen, until},
 };
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
@@ -88,9 +87,8 @@ async fn shrink(cluster: &ChatCluster) -> Result<()> {
     .await?;
     let pods = cluster.pods(Part::Gateway).await?;
     ensure!(pods.len() == 2, "a pod went before it was empty: {} left", pods.len());
-    let deployments: Api<Deployment> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
     until("the other gateway alone", SETTLE_LIMIT, || async {
-        let number = deployments.get(&format!("{}-gateway", cluster.name)).await?.spec.and_then(|spec| spec.replicas);
+        let number = cluster.gateway_deployment().await?.spec.and_then(|spec| spec.replicas);
         let pods = cluster.pods(Part::Gateway).await?;
         let stays = pods.iter().all(|pod| pod.name_any() == leaving || is_ready(pod));
         ensure!(stays, "the gateway that stays is not ready");

@@ -7,3 +7,4 @@ mod draining;
 mod external_backends;
 mod kafka;
 mod namespaced;
+mod rollouts;

@@ -1,0 +1,206 @@
+//! New gateways take the place of old ones in waves of the connections, while people chat; those that are worse are taken back.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use chat_test_client::{
+    Addresses, Client, ClientConfig, Ledger,
+    load::{self, Load, Progress},
+};
+use e2e::{
+    ChatCluster, Namespace, World,
+    crowd::sign_up,
+    manifest,
+    pods::Part,
+    wait::{Seen, until},
+};
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::{Api, api::PostParams};
+use serde_json::{Value, json};
+
+use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
+
+/// Devices that are connected, each of the same person.
+const DEVICES: usize = 40;
+/// Percent of them that a canary gets.
+const CANARY: usize = 10;
+const LOAD: Load = Load { messages: 15_000, in_flight: 16, body_bytes: 100, per_second: 125 };
+/// A rollout of three waves that are watched for five seconds each.
+const ROLLOUT_LIMIT: Duration = Duration::from_secs(150);
+
+struct People {
+    ledger: Ledger,
+    devices: Vec<Client>,
+    room: uuid::Uuid,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn good_gateways_take_over_and_bad_ones_are_taken_back() -> Result<()> {
+    let _turn = turn().await?;
+    let world = World::connect().await?;
+    let namespace = Namespace::fresh(&world, "e2e-rollouts").await?;
+    let mut wanted = manifest::smallest("rolls");
+    wanted["spec"]["gateways"] = json!({
+        "replicas": 2,
+        "limits": { "messagesPerSecond": 10_000, "messageBurst": 10_000 },
+        "rollout": { "waves": [CANARY, 50, 100], "analysisSeconds": 5 },
+    });
+    let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
+    cluster.wait_ready(READY_LIMIT).await?;
+    cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
+    let people = gather(&cluster).await?;
+    let (progress, rooms) = (Progress::default(), [people.room]);
+    let senders: Vec<&Client> = people.devices.iter().collect();
+    let story = async {
+        progress.reach(LOAD.messages / 20).await;
+        let first = succeed(&cluster, &people).await?;
+        crash(&cluster, &first).await?;
+        refuse(&cluster, &people, &first).await
+    };
+    let (report, told) = tokio::join!(load::run(&senders[..2], &rooms, LOAD, &progress), story);
+    told?;
+    let report = report?;
+    let behind = load::settle(&senders, &report, SETTLE_LIMIT).await;
+    ensure!(behind.is_empty(), "{} positions are behind: {:?}", behind.len(), behind.first());
+    let verdict = people.ledger.verify();
+    print!("a good rollout and two bad ones\n{verdict}");
+    verdict.assert_clean(LOAD.messages);
+    cluster.check_spec_is_the_users().await?;
+    namespace.discard().await
+}
+
+/// Devices that come through the Service, as people do.
+async fn gather(cluster: &ChatCluster) -> Result<People> {
+    let services: Api<Service> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+    let service = services.get(&format!("{}-gateway", cluster.name)).await?;
+    let address = service.spec.and_then(|spec| spec.cluster_ip).context("a Service without an address")?;
+    let addresses = Addresses::new(vec![format!("{address}:80")]);
+    let account = sign_up(&addresses, "ann").await?;
+    let ledger = Ledger::new();
+    let mut devices = Vec::new();
+    for number in 0..DEVICES {
+        let mut config = ClientConfig::new(account.clone(), addresses.clone(), ledger.clone());
+        config.name = format!("device-{number}");
+        devices.push(Client::start(config).await?);
+    }
+    let room = devices[0].create_room("group", "all devices", &[]).await?.id;
+    for device in &devices {
+        ledger.expect_member(device.id(), room);
+        ensure!(device.wait_position(room, 0, SETTLE_LIMIT).await, "a device does not know the room");
+    }
+    Ok(People { ledger, devices, room })
+}
+
+impl People {
+    fn connections(&self) -> Vec<u32> {
+        self.devices.iter().map(|device| device.standing().connections).collect()
+    }
+}
+
+/// Another annotation is another revision: everybody moves to it, once.
+async fn succeed(cluster: &ChatCluster, people: &People) -> Result<String> {
+    let (started, before) = (Instant::now(), people.connections());
+    let old = revision(cluster).await?;
+    change(cluster, Value::Null).await?;
+    let waves = Mutex::new(Vec::new());
+    until("the rollout to end", ROLLOUT_LIMIT, || async {
+        let status = cluster.get().await?.data["status"].clone();
+        if let Some(wave) = status["rollout"]["wave"].as_i64() {
+            let mut waves = waves.lock().unwrap();
+            if waves.last() != Some(&wave) {
+                waves.push(wave);
+            }
+        }
+        let available = condition(&status, "GatewaysAvailable");
+        ensure!(available["status"] == "True", "gateways were missing: {available}");
+        ensure!(status["rollout"]["reason"].is_null(), "it failed: {}", status["rollout"]);
+        let done = status["rollout"].is_null() && status["revision"] != old.as_str();
+        Ok(if done { Seen::Yes(()) } else { Seen::NotYet(status["rollout"].to_string()) })
+    })
+    .await?;
+    cluster.wait_ready(SETTLE_LIMIT).await?;
+    let waves = waves.into_inner().unwrap();
+    let moved: Vec<u32> = people.connections().iter().zip(&before).map(|(now, then)| now - then).collect();
+    println!("rolled out in {:.1} s, waves {waves:?}", started.elapsed().as_secs_f64());
+    let total: u32 = moved.iter().sum();
+    ensure!(waves == [1, 2, 3], "waves {waves:?}");
+    ensure!(moved.iter().all(|moves| *moves >= 1), "somebody is still with an old gateway: {moved:?}");
+    ensure!(f64::from(total) <= 1.02 * DEVICES as f64, "{total} moves of {DEVICES} devices: {moved:?}");
+    revision(cluster).await
+}
+
+/// Gateways with no memory to live in: nobody ever comes to them.
+async fn crash(cluster: &ChatCluster, good: &str) -> Result<()> {
+    let started = Instant::now();
+    change(cluster, json!({ "requests": { "memory": "6Mi" }, "limits": { "memory": "6Mi" } })).await?;
+    let told = failed(cluster, good).await?;
+    println!("taken back after {:.1} s: {told}", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Gateways with another key refuse every token: a canary's share of the people finds out, and comes back.
+async fn refuse(cluster: &ChatCluster, people: &People, good: &str) -> Result<()> {
+    let started = Instant::now();
+    change(cluster, Value::Null).await?;
+    until("the good revision to be wanted again", SETTLE_LIMIT, || async {
+        let rollout = cluster.get().await?.data["status"]["rollout"].clone();
+        Ok(if rollout.is_null() { Seen::Yes(()) } else { Seen::NotYet(rollout.to_string()) })
+    })
+    .await?;
+    let before = people.connections();
+    let client = cluster.world.client.clone();
+    let secrets: Api<Secret> = Api::namespaced(client, &cluster.namespace);
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?.serialize_pem();
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "another-key" }, "stringData": { "key.pem": key },
+    });
+    secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    cluster.merge(json!({ "spec": { "auth": { "signingKeySecretRef": { "name": "another-key" } } } })).await?;
+    let told = failed(cluster, good).await?;
+    ensure!(told["reason"] == "SignInsRefused", "{told}");
+    println!("taken back after {:.1} s: {told}", started.elapsed().as_secs_f64());
+    let touched = people.connections().iter().zip(&before).filter(|(now, then)| now > then).count();
+    println!("{touched} of {DEVICES} devices were touched");
+    ensure!(touched <= DEVICES * CANARY / 100, "{touched} of {DEVICES} devices were touched");
+    for device in &people.devices {
+        let connected = device.wait_standing(SETTLE_LIMIT, |standing| standing.gateway.is_some()).await;
+        ensure!(connected, "{} did not come back", device.account().user.name);
+    }
+    Ok(())
+}
+
+/// Waits until the newest revision has failed and everybody is with the good one.
+async fn failed(cluster: &ChatCluster, good: &str) -> Result<Value> {
+    let told = until("the rollout to fail", ROLLOUT_LIMIT, || async {
+        let status = cluster.get().await?.data["status"].clone();
+        let rollout = status["rollout"].clone();
+        ensure!(status["revision"] == good, "the revision that all gateways run is {}", status["revision"]);
+        Ok(if rollout["phase"] == "Failed" { Seen::Yes(rollout) } else { Seen::NotYet(rollout.to_string()) })
+    })
+    .await?;
+    let status = cluster.get().await?.data["status"].clone();
+    let stalled = condition(&status, "Stalled");
+    ensure!(stalled["status"] == "True" && condition(&status, "Ready")["status"] == "False", "{status}");
+    ensure!(condition(&status, "GatewaysAvailable")["status"] == "True", "{status}");
+    cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
+    Ok(told)
+}
+
+async fn change(cluster: &ChatCluster, resources: Value) -> Result<()> {
+    let template = json!({ "annotations": { "example.com/turn": "1" }, "resources": resources });
+    cluster.merge(json!({ "spec": { "gateways": { "podTemplate": template } } })).await.map(drop)
+}
+
+async fn revision(cluster: &ChatCluster) -> Result<String> {
+    let status = cluster.get().await?.data["status"].clone();
+    status["revision"].as_str().map(str::to_owned).context("no revision")
+}
+
+fn condition(status: &Value, kind: &str) -> Value {
+    let all = status["conditions"].as_array().into_iter().flatten();
+    all.filter(|condition| condition["type"] == kind).cloned().next().unwrap_or_default()
+}
