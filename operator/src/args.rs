@@ -1,6 +1,6 @@
 //! Command line and environment of the operator. Nothing is read from the cluster or opened here.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 
@@ -31,6 +31,14 @@ pub struct Args {
     /// Address of /healthz, /readyz and /metrics.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+
+    /// Address of the metrics APIs for autoscalers, which the Kubernetes API server asks. Not served if absent.
+    #[arg(long, env = "METRICS_API_LISTEN")]
+    pub metrics_api_listen: Option<SocketAddr>,
+
+    /// Folder with `tls.crt` and `tls.key` of the metrics APIs; a new certificate is taken up within a minute.
+    #[arg(long, env = "METRICS_API_CERTIFICATES", default_value = "/etc/chat-operator/metrics-api")]
+    pub metrics_api_certificates: PathBuf,
 
     /// ChatClusters that are reconciled at the same time (1 to 64).
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]

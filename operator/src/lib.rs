@@ -14,6 +14,7 @@ pub mod controller;
 pub mod crd;
 pub mod drain;
 pub mod events;
+pub mod extension;
 pub mod hash;
 pub mod lease;
 pub mod metrics;

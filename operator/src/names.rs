@@ -23,6 +23,8 @@ pub mod label {
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
     /// The shard that the object belongs to.
     pub const SHARD: &str = "chatcluster.dev/shard";
+    /// On a pod of the operator's own: it is the replica that leads, and the one that the metrics APIs lead to.
+    pub const LEADER: &str = "chatcluster.dev/leader";
 }
 
 /// Annotation keys.

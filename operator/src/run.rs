@@ -18,6 +18,7 @@ use crate::{
     controller::{self, Settings},
     crd,
     events::Announcer,
+    extension::{self, ExtensionError, Leading},
     lease::Candidate,
     metrics::Metrics,
     poll::Poller,
@@ -47,8 +48,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let admin = admin::serve(args.listen, readiness.clone(), Arc::clone(&metrics), close.clone());
     let mut admin = tokio::spawn(admin);
     let client = Client::try_default().await.context("failed to find out how to reach the API server")?;
+    let leading = Leading::default();
+    let mut extension = tokio::spawn(extend(args.clone(), client.clone(), Arc::clone(&leading), close.clone()));
     let worked = tokio::select! {
-        worked = work(args, client, metrics, readiness, stop) => worked,
+        worked = work(args, client, metrics, readiness, leading, stop) => worked,
+        ended = &mut extension => {
+            return ended.context("the metrics APIs' task failed")?.context("the metrics APIs failed");
+        }
         // Not closed yet, so it ended because it failed.
         ended = &mut admin => return ended.context("the admin port's task failed")?.context("the admin port failed"),
     };
@@ -58,11 +64,22 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     worked
 }
 
+/// Serves the metrics APIs, if it is to, until `close`.
+async fn extend(args: Args, client: Client, leading: Leading, close: CancellationToken) -> Result<(), ExtensionError> {
+    let Some(listen) = args.metrics_api_listen else {
+        close.cancelled().await;
+        return Ok(());
+    };
+    let Args { metrics_api_certificates: certificates, pod_namespace: namespace, pod_name: pod, .. } = args;
+    extension::serve(extension::Settings { listen, certificates, namespace, pod }, client, leading, close).await
+}
+
 async fn work(
     args: Args,
     client: Client,
     metrics: Arc<Metrics>,
     readiness: Readiness,
+    leading: Leading,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let candidate = Candidate::new(client.clone(), &args.pod_namespace, &args.lease_name, &args.pod_name);
@@ -79,6 +96,8 @@ async fn work(
     metrics.leader.set(1);
     tracing::info!(lease = args.lease_name, "leading");
     let (context, settings, news) = assemble(args, client, Arc::clone(&metrics));
+    // It leads once, so this cannot have been set before.
+    let _ = leading.set(Arc::clone(&context.poller));
     let result = tokio::select! {
         lost = candidate.hold() => Err(lost.into()),
         () = controller::run(context, settings, news, stop) => Ok(()),

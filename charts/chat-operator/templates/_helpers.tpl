@@ -11,3 +11,8 @@ app.kubernetes.io/part-of: chatcluster
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
+
+{{- /* Whether the API server asks the operator for metrics; empty for no. Releases from before there was such a value have none. */}}
+{{- define "chat-operator.serves-metrics" -}}
+{{- if or (.Values.customMetrics).enabled (.Values.loadMetrics).enabled }}true{{ end }}
+{{- end }}

@@ -3,6 +3,7 @@
 //! Up goes at once and straight to what is needed, down slowly, one at a time, and only when nothing speaks against it: what one gateway too
 //! many costs is a pod, what one too few costs is everybody's connection. Missing answers hold or raise the number and never lower it.
 
+mod load;
 mod memory;
 mod reports;
 mod schedule;
@@ -13,14 +14,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::{
-    memory::{Highest, Recent},
-    reports::{Gateways, Round},
-};
 pub use self::{
+    load::{Load, Meter},
     reports::{Answer, Report},
     schedule::{Floor, ScheduleError},
     settings::Settings,
+};
+use self::{
+    memory::{Highest, Recent},
+    reports::{Gateways, Round},
 };
 
 /// Time over which connections must rise to count as a trend.

@@ -6,6 +6,8 @@ use tokio::time::Instant;
 
 /// Age from which a gateway's word is stale.
 const FRESH: Duration = Duration::from_secs(10);
+/// For so long a gateway that leaves and was never heard is waited for.
+const UNHEARD: Duration = Duration::from_secs(60);
 /// Start times that are remembered.
 const STARTS: usize = 16;
 /// Time from a new pod to a ready gateway, until one was seen.
@@ -127,6 +129,13 @@ impl Gateways {
             }
         }
         round
+    }
+
+    /// Whether a gateway that has connections, or may have, has never been heard. One that starts has none yet.
+    pub(super) fn someone_is_unheard(&self, now: Instant) -> bool {
+        let waited_for =
+            |known: &Known| known.ready || known.leaving && now.duration_since(known.first_seen) <= UNHEARD;
+        self.known.values().any(|known| known.last_heard.is_none() && waited_for(known))
     }
 
     /// How long a new gateway needs until it is ready: the longest of the last starts, which of so few is their 95th percentile.

@@ -3,6 +3,7 @@
 //! A cluster is reconciled when the answers say something else than before; nothing here writes to the API server.
 
 mod client;
+mod loads;
 mod orders;
 mod view;
 
@@ -27,11 +28,12 @@ use self::{
     orders::{Order, Pace},
 };
 pub use self::{
+    loads::{Carried, Expected},
     orders::Drains,
     view::{ClusterView, Opinion},
 };
 use crate::{
-    autoscale::{Answer, Hold, Report, Scaler, Settings},
+    autoscale::{Answer, Hold, Load, Meter, Report, Scaler, Settings},
     drain::Budget,
     metrics::Metrics,
     names::{ClusterKey, Component, annotation, label},
@@ -59,6 +61,9 @@ struct Target {
     missed: HashMap<String, u32>,
     /// Where the operator decides how many gateways there are.
     scaler: Option<Scaler>,
+    meter: Meter,
+    load: Load,
+    expected: Expected,
     drains: Drains,
     pace: Pace,
     analyst: Analyst,
@@ -141,6 +146,9 @@ impl Poller {
             published: Instant::now(),
             missed: HashMap::new(),
             scaler: None,
+            meter: Meter::default(),
+            load: Load::default(),
+            expected: Expected::default(),
             drains: Drains::default(),
             pace: Pace { budget: Budget::new(Instant::now()), steering: Steering::default() },
             analyst: Analyst::default(),
@@ -292,10 +300,9 @@ impl Poller {
             view.watched = target.analyst.watched();
             view.budget = target.pace.budget.rate().round() as i64;
             let open = view.open_connections();
-            let decision = target
-                .scaler
-                .as_mut()
-                .map(|scaler| scaler.round(reports.get(key).map_or(&[][..], Vec::as_slice), now, wall).clone());
+            let reports = reports.get(key).map_or(&[][..], Vec::as_slice);
+            target.load = target.meter.round(reports, now, wall);
+            let decision = target.scaler.as_mut().map(|scaler| scaler.round(reports, now, wall).clone());
             let (moved, other) = match (&decision, &target.view.scaling) {
                 (Some(now), Some(then)) => (now.desired != then.desired, now.reason != then.reason),
                 (now, then) => (now.is_some() != then.is_some(), false),

@@ -47,7 +47,7 @@ use crate::{
     build::{Resources, build, deployment_name, is_migrated, migration_name},
     context::Context,
     names::{ClusterKey, Names},
-    poll::Scaling,
+    poll::{Expected, Scaling},
     sensitive::SystemEntropy,
 };
 
@@ -115,6 +115,8 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         if let Some(desired) = context.poller.watch(key, &validated.admin_token, scaling) {
             validated.gateways.replicas = desired;
         }
+        let (gateways, connections_per_gateway) = (validated.gateways.replicas, validated.gateways.connections);
+        context.poller.expect(key, Expected { gateways, connections_per_gateway });
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let live = roll(context, key, &mut validated, (target, fetched), hands).await?;
         migration = migration_name(&validated)?;
