@@ -10,6 +10,7 @@ pub mod children;
 pub mod crowd;
 pub mod inventory;
 pub mod manifest;
+pub mod metrics_apis;
 pub mod namespace;
 pub mod operator;
 pub mod pods;

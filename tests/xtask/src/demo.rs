@@ -46,7 +46,7 @@ impl Demo {
         println!("== 1/4 a real Kubernetes on this machine");
         let kube = cluster::up(NAME, INDEX)?;
         println!("== 2/4 images and operator");
-        install::install(&kube, self.build, &[])?;
+        install::install(&kube, self.build, &[], false)?;
         println!("== 3/4 the example: {MANIFEST}");
         shell::run(kubectl(&kube, &["apply", "-f", &paths::root().join(MANIFEST).display().to_string()])?)?;
         renew_gateways(&kube)?;

@@ -12,8 +12,8 @@ use crate::{
 pub(crate) const SYSTEM: &str = "chat-system";
 
 /// Loads the images and installs both charts; what is installed already is upgraded. The operator serves all namespaces
-/// but those `excluded`.
-pub(crate) fn install(cluster: &Cluster, build: Build, excluded: &[&str]) -> Result<()> {
+/// but those `excluded`, and serves the metrics APIs where `metrics`.
+pub(crate) fn install(cluster: &Cluster, build: Build, excluded: &[&str], metrics: bool) -> Result<()> {
     let images = backends::images(build, false)?;
     // Side by side: each waits for the disk half of the time.
     std::thread::scope(|scope| {
@@ -44,6 +44,7 @@ pub(crate) fn install(cluster: &Cluster, build: Build, excluded: &[&str]) -> Res
     let strict = "pod-security.kubernetes.io/enforce=restricted";
     shell::run(cluster.kubectl(["label", "namespace", SYSTEM, strict, "--overwrite"])?)?;
     // A rebuilt image keeps its tag on a developer's machine, so the pods are told apart by a stamp.
+    let metrics = format!("customMetrics.enabled={metrics},loadMetrics.enabled={metrics}");
     let stamp = format!("podAnnotations.chatcluster\\.dev/loaded-at=t{}", stamp());
     helm(
         cluster,
@@ -58,6 +59,8 @@ pub(crate) fn install(cluster: &Cluster, build: Build, excluded: &[&str]) -> Res
             &stamp,
             "--set-json",
             &format!("excludeNamespaces={}", serde_json::json!(excluded)),
+            "--set",
+            &metrics,
             "--wait",
             "--timeout",
             "120s",

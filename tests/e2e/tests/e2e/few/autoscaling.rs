@@ -108,7 +108,7 @@ async fn wait_desired(cluster: &ChatCluster, count: i32, limit: Duration) -> Res
 }
 
 /// The numbers that the Deployment is told, one for each change.
-fn watch_replicas(cluster: &ChatCluster) -> (Arc<Mutex<Vec<i32>>>, JoinHandle<()>) {
+pub(super) fn watch_replicas(cluster: &ChatCluster) -> (Arc<Mutex<Vec<i32>>>, JoinHandle<()>) {
     let numbers = Arc::<Mutex<Vec<i32>>>::default();
     let (seen, cluster) = (Arc::clone(&numbers), cluster.clone());
     let task = tokio::spawn(async move {
