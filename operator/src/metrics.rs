@@ -1,9 +1,13 @@
 //! Metrics of the operator. Each one is incremented somewhere; labels come from closed sets, or name a namespace with a
-//! ChatCluster: writes are what tells an idle cluster from one that somebody fights over.
+//! ChatCluster: writes are what tells an idle cluster from one that somebody fights over. What gateways carry names the ChatCluster, as long as it is there.
+
+use std::sync::Arc;
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use crate::poll::{Gauges, Poller};
 
 /// All metrics, registered under `chat_operator_`.
 #[derive(Debug)]
@@ -81,6 +85,14 @@ impl Metrics {
             leader,
             watch_errors,
         })
+    }
+
+    /// Tells of every ChatCluster that `poller` asks, too.
+    ///
+    /// # Errors
+    /// When that was said before.
+    pub fn tell_of(&self, poller: &Arc<Poller>) -> prometheus::Result<()> {
+        self.registry.register(Box::new(Gauges::new(Arc::downgrade(poller))?))
     }
 
     /// All metrics in the text format, the process's own (memory, CPU, files) included.

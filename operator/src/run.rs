@@ -98,6 +98,7 @@ async fn work(
     let (context, settings, news) = assemble(args, client, Arc::clone(&metrics));
     // It leads once, so this cannot have been set before.
     let _ = leading.set(Arc::clone(&context.poller));
+    metrics.tell_of(&context.poller).context("failed to register the metrics of ChatClusters")?;
     let result = tokio::select! {
         lost = candidate.hold() => Err(lost.into()),
         () = controller::run(context, settings, news, stop) => Ok(()),

@@ -3,6 +3,7 @@
 //! A cluster is reconciled when the answers say something else than before; nothing here writes to the API server.
 
 mod client;
+mod gauges;
 mod loads;
 mod orders;
 mod view;
@@ -20,6 +21,7 @@ use kube::{ResourceExt, runtime::reflector::Store};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::gauges::Gauges;
 pub(crate) use self::view::camel_case;
 #[cfg(test)]
 pub(crate) use self::view::tests as testing;
