@@ -33,6 +33,20 @@ pub fn examples() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// The code blocks of a page in `docs/how-to` that have a text in them, one after the other.
+///
+/// # Errors
+/// The page is missing, or none has.
+pub fn how_to(page: &str, text: &str) -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to").join(page);
+    let whole = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    // Between pairs of fences.
+    let blocks = whole.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("yaml\n"));
+    let found: Vec<&str> = blocks.filter(|block| block.contains(text)).collect();
+    anyhow::ensure!(!found.is_empty(), "{} has no block with {text:?}", path.display());
+    Ok(found.join("---\n"))
+}
+
 fn example(file: &str) -> Result<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(file);
     let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;

@@ -51,6 +51,17 @@ impl World {
         Ok(printed.out)
     }
 
+    /// Applies manifests, server-side, as a tool would that owns them.
+    ///
+    /// # Errors
+    /// The API server refuses one.
+    pub async fn kubectl_apply(&self, manifests: &str) -> Result<()> {
+        let printed =
+            self.kubectl_any(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(manifests)).await?;
+        ensure!(printed.success, "kubectl apply failed: {}{}", printed.out, printed.err);
+        Ok(())
+    }
+
     /// Runs helm and wants success; returns its output.
     ///
     /// # Errors

@@ -138,7 +138,7 @@ pub(crate) fn kstatus(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError>
 }
 
 /// The folder with the programs of a module.
-fn build(module: &Module, progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
+pub(crate) fn build(module: &Module, progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
     let cache = cache::cache_dir().join(cache::BINARIES);
     files::make_folder(&cache)?;
     module.build(&cache, progress).map_err(|source| BinariesError::Module { module: module.folder, source })
@@ -152,7 +152,7 @@ fn link(target: &str, path: &Path) -> Result<(), FileError> {
 }
 
 /// Makes the image of one static program, beside the program.
-fn image(reference: &str, program: &Path) -> Result<PathBuf, BinariesError> {
+pub(crate) fn image(reference: &str, program: &Path) -> Result<PathBuf, BinariesError> {
     let archive = program.with_extension("tar");
     if archive.exists() {
         return Ok(archive);

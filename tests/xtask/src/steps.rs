@@ -1,10 +1,10 @@
 //! The steps of `cargo xtask test`, in order: cheap and telling first.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use localkube::{Binaries, Prerequisites};
+use localkube::{Binaries, Cluster, Keda, Prerequisites};
 
 use crate::{
     backends::{self, Build},
@@ -291,6 +291,7 @@ fn e2e(run: &mut Run) -> Result<()> {
     let outcome = install::install(&kube, Build::default(), OTHERS, true).and_then(|()| {
         // While an API is registered whose server is away, no namespace goes. Tests that need one register it again; others take the operator away.
         shell::run(kube.kubectl([&["delete", "apiservice"], METRICS_APIS].concat())?)?;
+        let keda = if run.long { keda(&kube)? } else { PathBuf::new() };
         // Most of these tests wait most of the time, so several go at once; those of `few` promise times and wait for each other's turns, and those
         // of `alone` need the machine for themselves.
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
@@ -313,6 +314,7 @@ fn e2e(run: &mut Run) -> Result<()> {
                 .env("CHATCLUSTER_KUBECONFIG", kube.kubeconfig())
                 .env("CHATCLUSTER_HELM", &helm)
                 .env("CHATCLUSTER_KUBECTL", &kubectl)
+                .env("CHATCLUSTER_KEDA", &keda)
                 .env("PATH", &path)
                 .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
             leave_out_long(run, &mut command);
@@ -331,6 +333,13 @@ fn e2e(run: &mut Run) -> Result<()> {
         kube.down()?;
     }
     outcome
+}
+
+/// Loads KEDA's images; returns the folder with its manifests.
+fn keda(kube: &Cluster) -> Result<PathBuf> {
+    let keda = Keda::build(&|line| println!("{line}"))?;
+    keda.images.iter().try_for_each(|image| kube.load_image(image))?;
+    Ok(keda.manifests)
 }
 
 /// Builds `kubectl chat`, and returns a search path on which kubectl finds it.

@@ -7,5 +7,7 @@ mod draining;
 mod external_backends;
 mod horizontal_pod_autoscaler;
 mod kafka;
+mod long_keda;
 mod namespaced;
 mod rollouts;
+mod scaled;
