@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -74,15 +74,20 @@ impl Pair {
 struct ApiServer {
     authentication: Value,
     reviews: Arc<AtomicUsize>,
+    /// What the label of the pod was set to.
+    marks: Arc<Mutex<Vec<Value>>>,
 }
 
 async fn api_server(State(server): State<ApiServer>, uri: Uri, body: Bytes) -> Json<Value> {
     if uri.path().ends_with("/configmaps/extension-apiserver-authentication") {
         return Json(server.authentication);
     }
-    if !uri.path().ends_with("/subjectaccessreviews") {
-        return Json(json!({ "metadata": {} }));
+    if uri.path().ends_with("/namespaces/chat-system/pods/chat-operator-0") {
+        let patch: Value = serde_json::from_slice(&body).unwrap();
+        server.marks.lock().unwrap().push(patch["metadata"]["labels"]["chatcluster.dev/leader"].clone());
+        return Json(json!({ "metadata": { "name": "chat-operator-0" } }));
     }
+    assert!(uri.path().ends_with("/subjectaccessreviews"), "nobody asks for {uri}");
     server.reviews.fetch_add(1, Ordering::Relaxed);
     let mut review: Value = serde_json::from_slice(&body).unwrap();
     review["status"] = json!({ "allowed": review["spec"]["user"] == "autoscaler" });
@@ -97,6 +102,7 @@ struct Port {
     servers: Authority,
     leading: Leading,
     reviews: Arc<AtomicUsize>,
+    marks: Arc<Mutex<Vec<Value>>>,
     client: Client,
     stop: CancellationToken,
 }
@@ -116,7 +122,8 @@ impl Port {
 
         let reviews = Arc::new(AtomicUsize::new(0));
         let authentication = serde_json::to_value(config_map(&proxies.0, &["front-proxy-client"])).unwrap();
-        let state = ApiServer { authentication, reviews: Arc::clone(&reviews) };
+        let marks = Arc::<Mutex<Vec<Value>>>::default();
+        let state = ApiServer { authentication, reviews: Arc::clone(&reviews), marks: Arc::clone(&marks) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(api_server).with_state(state)).await });
@@ -131,7 +138,7 @@ impl Port {
             pod: "chat-operator-0".to_owned(),
         };
         tokio::spawn(serve(settings, client.clone(), Arc::clone(&leading), stop.clone()));
-        let port = Self { address: free, certificates, proxies, servers, leading, reviews, client, stop };
+        let port = Self { address: free, certificates, proxies, servers, leading, reviews, marks, client, stop };
         let begun = tokio::time::Instant::now();
         while let Err(error) = port.get(Some(&port.proxy()), "/apis", &[]).await {
             assert!(begun.elapsed() < Duration::from_secs(30), "the port does not answer: {error:#}");
@@ -267,4 +274,20 @@ async fn a_new_certificate_is_taken_up_and_a_broken_one_is_not() {
     tls.look(&client).await.unwrap();
     assert!(!Arc::ptr_eq(&first.config, &tls.present().unwrap().config));
     assert!(tls.present().unwrap().proxy.is(&CertificateDer::from_pem_slice(proxy.0.as_bytes()).unwrap()));
+}
+
+#[tokio::test]
+async fn the_service_leads_to_the_replica_that_leads() {
+    let port = Port::open().await;
+    let marks = async |count: usize| {
+        let begun = tokio::time::Instant::now();
+        while port.marks.lock().unwrap().len() < count {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", port.marks.lock().unwrap());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        port.marks.lock().unwrap().clone()
+    };
+    assert_eq!(marks(1).await, [Value::Null], "an earlier process in the pod may have led");
+    port.lead();
+    assert_eq!(marks(2).await, [Value::Null, json!("true")]);
 }

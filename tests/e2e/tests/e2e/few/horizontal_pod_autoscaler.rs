@@ -12,7 +12,7 @@ use crate::shared::turn;
 async fn kubernetes_own_autoscaler_follows_the_connections() -> Result<()> {
     let _turn = turn().await?;
     let world = World::connect().await?;
-    world.with_metrics_api(metrics_apis::CUSTOM, scales(&world)).await
+    Box::pin(world.with_metrics_api(metrics_apis::CUSTOM, scales(&world))).await
 }
 
 async fn scales(world: &World) -> Result<()> {

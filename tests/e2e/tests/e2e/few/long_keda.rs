@@ -21,7 +21,7 @@ async fn keda_follows_the_connections() -> Result<()> {
     let _turn = turn().await?;
     let world = World::connect().await?;
     let installed = install(&world).await?;
-    let outcome = world.with_metrics_api(metrics_apis::LOAD, scales(&world)).await;
+    let outcome = Box::pin(world.with_metrics_api(metrics_apis::LOAD, scales(&world))).await;
     let printed = world.kubectl_any(&["delete", "--ignore-not-found", "-f", "-"], Some(&installed)).await?;
     ensure!(printed.success, "KEDA cannot be removed: {}", printed.err);
     outcome
