@@ -64,6 +64,7 @@ pub fn prepare(data: &Path, listen: SocketAddr, admin_listen: SocketAddr) -> Res
         cluster: CLUSTER.to_owned(),
         listen,
         admin_listen,
+        agent_listen: None,
         admin_token_file,
         drain_seconds: 5,
         max_connections: MAX_CONNECTIONS,

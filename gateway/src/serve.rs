@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -161,6 +161,7 @@ impl Gateway {
         let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
         let clients = listen("listen", config.listen)?;
         let admins = listen("adminListen", config.admin_listen)?;
+        let agent = config.agent_listen.map(|address| listen("agentListen", address)).transpose()?;
 
         let issuers = Issuers::start(&config.auth.oidc, &stop)?;
         let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
@@ -197,10 +198,13 @@ impl Gateway {
         let places = Places::of_this_process(services.config.database.shards.len());
         warn_of_few_places(&places, services.config.max_connections);
         tokio::spawn(http::serve(clients, router, services.config.http.timeouts, places, stop.clone()));
-        let was_ready = AtomicBool::new(false);
-        let admin = Admin { services, hub: admins_hub, metrics, redis: shared.state, shards, token, was_ready };
+        let (redis, ready_since) = (shared.state, OnceLock::new());
+        let admin = Arc::new(Admin { services, hub: admins_hub, metrics, redis, shards, token, ready_since });
+        if let Some(agent) = agent {
+            tokio::spawn(admin::agent::serve(agent, Arc::clone(&admin), stop.clone()));
+        }
         let (admins_places, times) = (Places::new(ADMIN_CONNECTIONS), Timeouts::default());
-        tokio::spawn(http::serve(admins, admin::router(Arc::new(admin)), times, admins_places, stop));
+        tokio::spawn(http::serve(admins, admin::router(admin), times, admins_places, stop));
         tracing::info!(address = %gateway.address, admin = %gateway.admin_address, gateway = gateway.services.gateway, "serving");
         Ok(gateway)
     }

@@ -71,6 +71,10 @@ pub struct Images {
     /// Image of managed Redis.
     #[arg(long = "redis-image", env = "REDIS_IMAGE", default_value = "chatcluster.dev/redis:8")]
     pub redis: String,
+
+    /// Image of the tier of HAProxy in front of gateways.
+    #[arg(long = "haproxy-image", env = "HAPROXY_IMAGE", default_value = "chatcluster.dev/haproxy:3")]
+    pub haproxy: String,
 }
 
 /// Where the operator works.

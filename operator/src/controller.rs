@@ -10,7 +10,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, StatefulSet},
         batch::v1::Job,
         core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodStatus, Secret, Service, ServiceAccount},
-        networking::v1::NetworkPolicy,
+        networking::v1::{Ingress, NetworkPolicy},
         policy::v1::PodDisruptionBudget,
     },
 };
@@ -82,6 +82,8 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
         .owns_stream(scope.children::<StatefulSet>())
         .owns_stream(scope.children::<Job>())
         .owns_stream(scope.children::<Deployment>())
+        // HTTPRoutes are not watched: a watch of a kind that is not served fails for ever.
+        .owns_stream(scope.children::<Ingress>())
         // Retained Secrets and claims have no owner, and Secrets of users have no label: the mapper looks at both.
         .watches_stream(scope.metadata::<Secret>(watcher::Config::default()), move |secret| {
             users_of(&secret, &secrets_of)

@@ -54,8 +54,18 @@ pub mod port {
     pub const GATEWAY_HTTP: i32 = 8080;
     /// Gateway: probes, statistics, metrics.
     pub const GATEWAY_ADMIN: i32 = 8081;
-    /// The Service in front of the gateways.
+    /// Gateway: how much more it takes, for the tier of HAProxy.
+    pub const GATEWAY_AGENT: i32 = 8082;
+    /// The Service in front of the gateways, and that of the tier of HAProxy without TLS.
     pub const GATEWAY_SERVICE: i32 = 80;
+    /// HAProxy: clients without TLS.
+    pub const TIER_HTTP: i32 = 9080;
+    /// HAProxy: clients with TLS.
+    pub const TIER_HTTPS: i32 = 9443;
+    /// HAProxy: probes and metrics.
+    pub const TIER_OWN: i32 = 9101;
+    /// The Service of the tier of HAProxy with TLS.
+    pub const TIER_SERVICE_TLS: i32 = 443;
     /// RabbitMQ, AMQP 0-9-1.
     pub const RABBITMQ: i32 = 5672;
     /// Redis.
@@ -72,6 +82,14 @@ pub mod path {
     pub const CONFIG_FILE: &str = "config.json";
     /// Folder that holds one folder for each Secret.
     pub const SECRETS_DIR: &str = "/etc/chatcluster/secrets";
+    /// Folder of HAProxy's configuration file.
+    pub const TIER_DIR: &str = "/etc/chatcluster/haproxy";
+    /// Name of the configuration file in [`TIER_DIR`] and its key in the ConfigMap.
+    pub const TIER_FILE: &str = "haproxy.cfg";
+    /// Folder of HAProxy's certificate.
+    pub const TLS_DIR: &str = "/etc/chatcluster/tls";
+    /// Name of the certificate in [`TLS_DIR`]; its key has `.key` behind it.
+    pub const TLS_FILE: &str = "tls.pem";
     /// Where the volume of an embedded database is mounted.
     pub const DATA_DIR: &str = "/var/lib/chatcluster";
     /// Name of an embedded database in [`DATA_DIR`], as the gateway itself calls it.
@@ -98,6 +116,10 @@ pub mod key {
     pub const URL: &str = "url";
     /// Certificates of authorities, PEM.
     pub const CA: &str = "ca.crt";
+    /// Certificate of HAProxy, PEM, as in a Secret of type `kubernetes.io/tls`.
+    pub const TLS_CERTIFICATE: &str = "tls.crt";
+    /// Its private key.
+    pub const TLS_KEY: &str = "tls.key";
 }
 
 /// The user that every container runs as.
@@ -108,6 +130,8 @@ pub const UID: i64 = 65_532;
 pub enum Component {
     /// Gateways.
     Gateway,
+    /// The tier of HAProxy in front of them.
+    Balancer,
     /// RabbitMQ.
     Broker,
     /// Redis.
@@ -124,6 +148,7 @@ impl Component {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
+            Self::Balancer => "balancer",
             Self::Broker => "broker",
             Self::Cache => "cache",
             Self::Database => "database",
@@ -136,6 +161,7 @@ impl Component {
     pub const fn program(self) -> &'static str {
         match self {
             Self::Gateway | Self::Migration => "chat-gateway",
+            Self::Balancer => "haproxy",
             Self::Broker => "rabbitmq",
             Self::Cache => "redis",
             Self::Database => "postgresql",
@@ -160,8 +186,8 @@ impl Names {
         &self.0
     }
 
-    /// Service, ServiceAccount, PodDisruptionBudget and NetworkPolicy of the gateways; their Deployment and ConfigMap, too, where there is one
-    /// gateway only.
+    /// Service, ServiceAccount, PodDisruptionBudget and NetworkPolicy of the gateways, and their Ingress or HTTPRoute; their Deployment and ConfigMap,
+    /// too, where there is one gateway only.
     #[must_use]
     pub fn gateway(&self) -> String {
         format!("{}-gateway", self.0)
@@ -171,6 +197,18 @@ impl Names {
     #[must_use]
     pub fn gateway_revision(&self, revision: &str) -> String {
         format!("{}-gateway-{revision}", self.0)
+    }
+
+    /// Headless Service by which the tier of HAProxy finds the gateways.
+    #[must_use]
+    pub fn gateway_pods(&self) -> String {
+        format!("{}-gateway-pods", self.0)
+    }
+
+    /// Objects of the tier of HAProxy.
+    #[must_use]
+    pub fn haproxy(&self) -> String {
+        format!("{}-haproxy", self.0)
     }
 
     /// Objects of managed RabbitMQ, its Secret included.

@@ -61,6 +61,7 @@ fn shape() -> Shape {
         waves: vec![5, 25, 50, 100],
         rollout_paused: false,
         enough: 2,
+        tier: false,
         migration: Some(JOB.to_owned()),
     }
 }
@@ -147,6 +148,7 @@ fn fine() -> World {
         shape: shape(),
         observed: Observed {
             gateways: Some(gateways(2, true)),
+            tier: None,
             draining: Vec::new(),
             backends: backends(),
             migrations: [(JOB.to_owned(), MigrationObserved::Completed)].into(),

@@ -3,8 +3,8 @@
 //! The operator publishes the values in force in `status.effective`.
 
 use super::{
-    Analysis, Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, Gateways, Limits, Passwords, Rollback,
-    Rollout, ScaleDownPolicy,
+    Analysis, Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, ExposeType, Gateways, HaProxy, Limits,
+    Passwords, Rollback, Rollout, ScaleDownPolicy,
 };
 
 /// `spec.gateways.replicas`.
@@ -37,6 +37,10 @@ const DEFAULT_ANALYSIS: EffectiveAnalysis = EffectiveAnalysis {
     max_missed_messages: 5,
     max_restarts: 1,
 };
+/// `spec.gateways.expose.haproxy.replicas`: one may be lost.
+pub const DEFAULT_TIER_REPLICAS: i32 = 2;
+/// `spec.gateways.expose.haproxy.drainSeconds`: what autoscalers of nodes wait for a pod.
+pub const DEFAULT_TIER_DRAIN_SECONDS: i32 = 600;
 /// `spec.database.slots`: at 32 shards a slot is a step of 3 %.
 pub const DEFAULT_SLOTS: i32 = 1_024;
 /// `spec.gateways.limits`.
@@ -176,6 +180,20 @@ impl ChatClusterSpec {
         let default =
             if self.broker.in_process.is_some() { DEFAULT_DRAIN_SECONDS_ALONE } else { DEFAULT_DRAIN_SECONDS };
         self.gateways().and_then(|gateways| gateways.drain_seconds).unwrap_or(default)
+    }
+
+    /// What stands in front of the gateways.
+    #[must_use]
+    pub fn effective_expose_type(&self) -> ExposeType {
+        let expose = self.gateways().and_then(|gateways| gateways.expose.as_ref());
+        expose.map_or(ExposeType::ClusterIP, |expose| expose.type_)
+    }
+
+    /// The tier of HAProxy, if there is one; a block that is absent is one with nothing set.
+    #[must_use]
+    pub fn haproxy(&self) -> Option<HaProxy> {
+        let expose = self.gateways()?.expose.as_ref().filter(|expose| expose.type_ == ExposeType::HAProxy)?;
+        Some(expose.haproxy.clone().unwrap_or_default())
     }
 
     /// Limits.

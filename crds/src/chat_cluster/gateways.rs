@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Autoscaling, Rollout};
+use super::{Autoscaling, Expose, Rollout};
 
 /// The gateways: how many, their limits, their pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -27,11 +27,15 @@ pub struct Gateways {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections_per_gateway: Option<i32>,
 
+    /// How people reach the gateways; through a Service of type ClusterIP if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expose: Option<Expose>,
+
     /// Limits on each user and connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
 
-    /// Networks of the proxies in front of the gateways, such as `10.0.0.0/8`. From them, and from nobody else, a client's address is taken out of X-Forwarded-For or Forwarded, for limits on sign-ins and handshakes.
+    /// Networks of the proxies in front of the gateways, such as `10.0.0.0/8`. From them, and from nobody else, a client's address is taken out of X-Forwarded-For or Forwarded, for limits on sign-ins and handshakes. With `expose.type` HAProxy they are those in front of HAProxy, and the last address of X-Forwarded-For counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 2, max = 49), regex(pattern = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -170,7 +174,7 @@ fn labels_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-fn annotations_schema(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn annotations_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "nullable": true,

@@ -4,6 +4,7 @@ mod auth;
 mod autoscaling;
 mod database;
 mod defaults;
+mod expose;
 mod gateways;
 mod kafka;
 mod references;
@@ -17,12 +18,16 @@ pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Stor
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_DEADLINE_SECONDS, DEFAULT_DRAIN_SECONDS,
     DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS, DEFAULT_REPLICAS, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS,
-    DEFAULT_TARGET_UTILIZATION, EffectiveAnalysis, EffectiveLimits,
+    DEFAULT_TARGET_UTILIZATION, DEFAULT_TIER_DRAIN_SECONDS, DEFAULT_TIER_REPLICAS, EffectiveAnalysis, EffectiveLimits,
+};
+pub use expose::{
+    Expose, ExposeType, HaProxy, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
 };
 pub use gateways::{Drain, Gateways, Limits, PodTemplate};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
 pub use references::{
     CaSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef,
+    TlsSecretRef,
 };
 pub use rollout::{Analysis, Rollback, Rollout, RolloutStatus};
 pub use spec::{

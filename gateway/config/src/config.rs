@@ -16,6 +16,9 @@ pub struct GatewayConfig {
     pub listen: SocketAddr,
     /// Address for the operator and for probes.
     pub admin_listen: SocketAddr,
+    /// Address where a load balancer asks how much more this gateway takes; see [`crate::agent`]. Nowhere if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_listen: Option<SocketAddr>,
     /// File with the bearer token of `/stats`.
     pub admin_token_file: PathBuf,
     /// Seconds that a draining gateway gives its clients to move.

@@ -1,6 +1,10 @@
 //! The client port: whom to believe about addresses, and how often an address or a name may knock.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -116,6 +120,12 @@ pub struct Cidr {
 }
 
 impl Cidr {
+    /// All addresses of both versions of IP.
+    pub const ALL: [Self; 2] = [
+        Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix: 0 },
+        Self { address: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix: 0 },
+    ];
+
     /// Whether an address is in the network. An IPv4 address in IPv6 form counts as what it is.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -5,6 +5,7 @@
 //! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
 
 mod access;
+pub mod agent;
 mod config;
 mod farewell;
 mod http;

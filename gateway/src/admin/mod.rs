@@ -1,9 +1,10 @@
 //! The admin port: probes, the operator's statistics, metrics. Nothing here is for chat clients; a NetworkPolicy keeps them away.
 
+pub mod agent;
 mod health;
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -15,9 +16,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use chat_gateway_config::stats::{Component, GatewayStats, HealthCounters, MessageCounters, Moved, Moves, ShardStats};
+use chat_gateway_config::{
+    agent::Capacity,
+    stats::{Component, GatewayStats, HealthCounters, MessageCounters, Moved, Moves, ShardStats},
+};
 use ring::digest::{SHA256, digest};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 pub use health::watch_shards;
 
@@ -40,8 +44,8 @@ pub struct Admin {
     pub shards: watch::Receiver<Vec<ShardStats>>,
     /// Bearer token of `/stats`.
     pub token: String,
-    /// True once everything was reachable: from then on a lost broker or Redis does not make the gateway unready.
-    pub was_ready: std::sync::atomic::AtomicBool,
+    /// When everything was reachable first: from then on a lost broker or Redis does not make the gateway unready.
+    pub ready_since: OnceLock<Instant>,
 }
 
 impl Admin {
@@ -80,11 +84,22 @@ impl Admin {
     /// Ready to serve: see the module `health`.
     fn ready(&self) -> Result<(), String> {
         let stats = self.stats();
-        let verdict = health::ready(&stats, self.was_ready.load(Relaxed));
+        let verdict = health::ready(&stats, self.ready_since.get().is_some());
         if verdict.is_ok() {
-            self.was_ready.store(true, Relaxed);
+            self.ready_since.get_or_init(Instant::now);
         }
         verdict
+    }
+
+    /// What a load balancer is told.
+    fn capacity(&self) -> Capacity {
+        let Services { counters, config, draining, cordoned, .. } = &*self.services;
+        Capacity {
+            connections: counters.connections.load(Relaxed),
+            limit: config.max_connections,
+            age: self.ready_since.get().map(Instant::elapsed),
+            closed: draining.load(Relaxed) || cordoned.load(Relaxed),
+        }
     }
 }
 

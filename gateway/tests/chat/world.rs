@@ -190,6 +190,7 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         cluster: "test/chat".into(),
         listen: ([127, 0, 0, 1], 0).into(),
         admin_listen: ([127, 0, 0, 1], 0).into(),
+        agent_listen: None,
         admin_token_file: nowhere(),
         drain_seconds: 10,
         max_connections: 2,

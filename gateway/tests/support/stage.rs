@@ -118,6 +118,7 @@ impl<B: BrokerService> Stage<B> {
             cluster: "test/demo".into(),
             listen: local(),
             admin_listen: local(),
+            agent_listen: None,
             admin_token_file: self.write("admin-token", &format!("{ADMIN_TOKEN}\n")),
             drain_seconds: 10,
             max_connections: 100,

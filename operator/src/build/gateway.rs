@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::{
-    apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy},
+    apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
     core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec, TopologySpreadConstraint},
 };
 
@@ -69,6 +69,17 @@ fn annotation_of(template: &PodTemplateSpec, key: &str) -> String {
     annotations.and_then(|annotations| annotations.get(key)).cloned().unwrap_or_default()
 }
 
+/// A new gateway is ready before an old one leaves, so that clients always have somewhere to go.
+pub(super) fn one_more_then_one_less() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".to_owned()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::Int(1)),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
+    }
+}
+
 /// The old gateway ends before the new one starts. Two gateways that do not know of each other would each bring messages
 /// to their own people only, and an embedded database belongs to one process: the second would not get past its lock.
 fn one_less_then_one_more() -> DeploymentStrategy {
@@ -86,7 +97,7 @@ fn pod_template(cluster: &ValidatedCluster, config_hash: &str, drain: i32) -> Po
     let mut annotations = overlay.annotations.clone();
     annotations.insert(annotation::CONFIG_HASH.to_owned(), config_hash.to_owned());
     metadata.annotations = Some(annotations);
-    let spread = overlay.topology_spread_constraints.clone().unwrap_or_else(|| vec![spread_over_nodes(cluster)]);
+    let spread = overlay.topology_spread_constraints.clone().unwrap_or_else(|| vec![spread_over_nodes(cluster, ROLE)]);
     let spec = PodSpec {
         service_account_name: Some(cluster.names.gateway()),
         termination_grace_period_seconds: Some(i64::from(drain.saturating_add(GRACE_AFTER_DRAIN))),
@@ -127,7 +138,7 @@ fn container(cluster: &ValidatedCluster, mounts: Vec<k8s_openapi::api::core::v1:
             pod::env_field("POD_IP", "status.podIP"),
             pod::env("RUST_LOG", "info"),
         ]),
-        ports: Some(vec![container_port("http", port::GATEWAY_HTTP), container_port("admin", port::GATEWAY_ADMIN)]),
+        ports: Some(ports(cluster)),
         resources: Some(overlay.resources.clone().unwrap_or_else(|| pod::resources("100m", "128Mi", "512Mi"))),
         // A first start waits for the backends; two minutes are enough for all of them to come up at once.
         startup_probe: Some(pod::http_probe("/healthz", port::GATEWAY_ADMIN, Pace { period: 1, failures: 120 })),
@@ -139,12 +150,18 @@ fn container(cluster: &ValidatedCluster, mounts: Vec<k8s_openapi::api::core::v1:
     }
 }
 
-fn spread_over_nodes(cluster: &ValidatedCluster) -> TopologySpreadConstraint {
+fn ports(cluster: &ValidatedCluster) -> Vec<ContainerPort> {
+    let agent = cluster.gateways.expose.tier().map(|_| container_port("agent", port::GATEWAY_AGENT));
+    let always = [container_port("http", port::GATEWAY_HTTP), container_port("admin", port::GATEWAY_ADMIN)];
+    always.into_iter().chain(agent).collect()
+}
+
+pub(super) fn spread_over_nodes(cluster: &ValidatedCluster, role: Role<'_>) -> TopologySpreadConstraint {
     TopologySpreadConstraint {
         max_skew: 1,
         topology_key: "kubernetes.io/hostname".to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
-        label_selector: Some(meta::selector(&cluster.key.name, ROLE)),
+        label_selector: Some(meta::selector(&cluster.key.name, role)),
         // Per revision, so that a rollout is spread as well as the state before it.
         match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
         ..TopologySpreadConstraint::default()

@@ -62,6 +62,7 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         cluster: cluster.key.to_string(),
         listen: any(port::GATEWAY_HTTP),
         admin_listen: any(port::GATEWAY_ADMIN),
+        agent_listen: cluster.gateways.expose.tier().map(|_| any(port::GATEWAY_AGENT)),
         admin_token_file: secret_file("admin", key::TOKEN),
         drain_seconds: cluster.gateways.drain_seconds,
         max_connections: cluster.gateways.connections,
@@ -73,7 +74,7 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
             oidc: cluster.oidc.iter().enumerate().map(issuer_config).collect(),
         },
         http: config::Http {
-            trusted_proxies: cluster.gateways.trusted_proxies.clone(),
+            trusted_proxies: trusted_proxies(cluster),
             allowed_origins: cluster.gateways.allowed_origins.clone(),
             rates: config::Rates::default(),
             timeouts: config::Timeouts::default(),
@@ -82,6 +83,14 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         redis: cluster.redis.as_ref().map(|_| config::Redis { url_file: secret_file("redis", key::URL) }),
         presence: config::Presence::default(),
         database: database_config(cluster, reader),
+    }
+}
+
+/// Nobody but the tier gets to the gateways where there is one, and it names one address: the client's. Its own are not known beforehand.
+fn trusted_proxies(cluster: &ValidatedCluster) -> Vec<config::Cidr> {
+    match cluster.gateways.expose.tier() {
+        Some(_) => config::Cidr::ALL.to_vec(),
+        None => cluster.gateways.trusted_proxies.clone(),
     }
 }
 

@@ -2,6 +2,10 @@
 
 mod gateway;
 mod gateway_config;
+mod haproxy;
+mod haproxy_config;
+mod http_route;
+mod ingress;
 mod meta;
 mod migration;
 mod network_policy;
@@ -42,7 +46,7 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
     let migrated = migration.as_ref().is_none_or(|migration| cluster.completed_migrations.contains(&migration.name));
     let (gateway_config, deployment) = gateway_config::build_gateway_config(cluster)?;
     let mut resources = Resources {
-        service_accounts: vec![service_account::build_service_account(cluster)],
+        service_accounts: service_account::build_service_accounts(cluster),
         secrets: secret::build_secrets(cluster),
         config_maps: Vec::new(),
         persistent_volume_claims: persistent_volume_claim::build_data_claim(cluster).into_iter().collect(),
@@ -52,12 +56,18 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
         stateful_sets: build_stateful_sets(cluster),
         jobs: Vec::new(),
         deployments: Vec::new(),
+        ingresses: ingress::build_ingress(cluster).into_iter().collect(),
+        http_routes: http_route::build_http_route(cluster).into_iter().collect(),
         held: std::collections::BTreeSet::new(),
         stage: Prepared,
     };
     if let Some(migration) = migration {
         resources.config_maps.push(migration.config_map);
         resources.jobs.push(migration.job);
+    }
+    if let Some((config, deployment)) = haproxy::build_haproxy(cluster) {
+        resources.config_maps.push(config);
+        resources.deployments.push(deployment);
     }
     if migrated {
         resources.config_maps.push(gateway_config);

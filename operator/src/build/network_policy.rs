@@ -18,13 +18,13 @@ use crate::{
 
 pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkPolicy> {
     let gateways = || peer(cluster, Component::Gateway);
-    let mut policies = vec![build_policy(
-        cluster,
-        Role::of(Component::Gateway),
-        cluster.names.gateway(),
-        // Clients come from anywhere; statistics are for the operator alone. The kubelet's probes are always let in.
-        vec![rule(port::GATEWAY_HTTP, None), rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster)]))],
-    )];
+    let mut policies =
+        vec![build_policy(cluster, Role::of(Component::Gateway), cluster.names.gateway(), gateway_rules(cluster))];
+    if let Some(tier) = cluster.gateways.expose.tier() {
+        // Metrics are for whoever collects them in this Kubernetes.
+        let rules = vec![rule(tier.port().1, None), rule(port::TIER_OWN, Some(vec![any_pod()]))];
+        policies.push(build_policy(cluster, Role::of(Component::Balancer), cluster.names.haproxy(), rules));
+    }
     if cluster.embedded().is_some() {
         policies.iter_mut().for_each(forbid_egress);
     } else {
@@ -51,6 +51,20 @@ pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkP
         }
     }
     policies
+}
+
+/// Clients come from anywhere, or through the tier only, which is believed about their addresses. Statistics are for the operator alone, although
+/// the tier's checks are on the same port: it has no token. The kubelet's probes are always let in.
+fn gateway_rules(cluster: &ValidatedCluster) -> Vec<NetworkPolicyIngressRule> {
+    if cluster.gateways.expose.tier().is_none() {
+        return vec![rule(port::GATEWAY_HTTP, None), rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster)]))];
+    }
+    let tier = || peer(cluster, Component::Balancer);
+    vec![
+        rule(port::GATEWAY_HTTP, Some(vec![tier()])),
+        rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster), tier()])),
+        rule(port::GATEWAY_AGENT, Some(vec![tier()])),
+    ]
 }
 
 fn build_policy(
@@ -89,6 +103,11 @@ fn rule(number: i32, from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngre
 fn peer(cluster: &ValidatedCluster, component: Component) -> NetworkPolicyPeer {
     let selector = meta::selector(&cluster.key.name, Role::of(component));
     NetworkPolicyPeer { pod_selector: Some(selector), ..NetworkPolicyPeer::default() }
+}
+
+/// Any pod of any namespace.
+fn any_pod() -> NetworkPolicyPeer {
+    NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() }
 }
 
 fn operator(cluster: &ValidatedCluster) -> NetworkPolicyPeer {

@@ -13,6 +13,9 @@ use crate::{
 
 pub(super) fn build_pod_disruption_budgets(cluster: &ValidatedCluster) -> Vec<PodDisruptionBudget> {
     let mut budgets = vec![build_budget(cluster, Role::of(Component::Gateway), cluster.names.gateway())];
+    if cluster.gateways.expose.tier().is_some() {
+        budgets.push(build_budget(cluster, Role::of(Component::Balancer), cluster.names.haproxy()));
+    }
     if cluster.broker.is_managed() {
         budgets.push(build_budget(cluster, Role::of(Component::Broker), cluster.names.rabbitmq()));
     }

@@ -7,12 +7,12 @@ use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
+    networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{
     Resource,
-    api::{ApiResource, DynamicObject},
+    api::{ApiResource, DynamicObject, GroupVersionKind},
 };
 use serde::Serialize;
 
@@ -39,11 +39,15 @@ pub enum Kind {
     Job,
     /// `apps/v1` Deployment.
     Deployment,
+    /// `networking.k8s.io/v1` Ingress.
+    Ingress,
+    /// `gateway.networking.k8s.io/v1` HTTPRoute, which not every Kubernetes has.
+    HttpRoute,
 }
 
 impl Kind {
     /// All kinds, in the order of application.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::ServiceAccount,
         Self::Secret,
         Self::ConfigMap,
@@ -54,6 +58,8 @@ impl Kind {
         Self::StatefulSet,
         Self::Job,
         Self::Deployment,
+        Self::Ingress,
+        Self::HttpRoute,
     ];
 
     /// The kind's name.
@@ -70,6 +76,8 @@ impl Kind {
             Self::StatefulSet => "StatefulSet",
             Self::Job => "Job",
             Self::Deployment => "Deployment",
+            Self::Ingress => "Ingress",
+            Self::HttpRoute => "HTTPRoute",
         }
     }
 
@@ -87,7 +95,17 @@ impl Kind {
             Self::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
             Self::Job => ApiResource::erase::<Job>(&()),
             Self::Deployment => ApiResource::erase::<Deployment>(&()),
+            Self::Ingress => ApiResource::erase::<Ingress>(&()),
+            Self::HttpRoute => {
+                ApiResource::from_gvk(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute"))
+            }
         }
+    }
+
+    /// Whether an API server may not serve the kind at all.
+    #[must_use]
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Self::HttpRoute)
     }
 }
 
@@ -152,6 +170,10 @@ pub struct Resources<S> {
     pub jobs: Vec<Job>,
     /// See the kind.
     pub deployments: Vec<Deployment>,
+    /// See the kind.
+    pub ingresses: Vec<Ingress>,
+    /// See the kind.
+    pub http_routes: Vec<DynamicObject>,
     /// Children that are neither applied nor pruned now, whether they exist or not.
     pub held: BTreeSet<ChildId>,
     /// What the stage knows.
@@ -186,6 +208,8 @@ impl<S> Resources<S> {
             stateful_sets,
             jobs,
             deployments,
+            ingresses,
+            http_routes,
             held: _,
             stage: _,
         } = self;
@@ -201,6 +225,8 @@ impl<S> Resources<S> {
         push_all(&mut children, Kind::Job, jobs)?;
         // Last: a gateway that starts finds everything it needs.
         push_all(&mut children, Kind::Deployment, deployments)?;
+        push_all(&mut children, Kind::Ingress, ingresses)?;
+        push_all(&mut children, Kind::HttpRoute, http_routes)?;
         Ok(children)
     }
 
@@ -217,6 +243,8 @@ impl<S> Resources<S> {
             stateful_sets: self.stateful_sets,
             jobs: self.jobs,
             deployments: self.deployments,
+            ingresses: self.ingresses,
+            http_routes: self.http_routes,
             held: self.held,
             stage,
         }
@@ -225,7 +253,7 @@ impl<S> Resources<S> {
 
 fn push_all<K>(children: &mut Vec<Child>, kind: Kind, objects: &[K]) -> serde_json::Result<()>
 where
-    K: Resource<DynamicType = ()> + Serialize,
+    K: Resource + Serialize,
 {
     for object in objects {
         let name = object.meta().name.clone().unwrap_or_default();

@@ -57,6 +57,9 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
     let ready = inputs.serving();
     if ready >= wanted {
         let message = format!("{ready} of {wanted} gateways are ready");
+        if let Some(part) = closed(inputs, &message) {
+            return part;
+        }
         // People chat through it all the same, so this is no reason for False: only the operator sees less.
         if let Some((pod, error)) = inputs.view.silent.first_key_value() {
             let silent = inputs.view.silent.len();
@@ -90,6 +93,18 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
         (Some(_), _) => ("GatewaysNotReady", format!("{ready} of {wanted} gateways are ready")),
     };
     Part::new(State::False, reason, &message)
+}
+
+/// Gateways to which no way leads. A tier is not ready while it knows no gateway, so without gateways it says nothing.
+fn closed(inputs: &Inputs<'_>, gateways: &str) -> Option<Part> {
+    let ready = inputs.observed.tier.map_or(0, |tier| tier.ready);
+    if !inputs.shape.tier || inputs.shape.replicas == 0 || ready > 0 {
+        return None;
+    }
+    let (reason, detail) = trouble_of(inputs, Component::Balancer)
+        .unwrap_or_else(|| ("BalancerNotReady".to_owned(), "see its pods and their logs".to_owned()));
+    let message = format!("{gateways}, but no HAProxy in front of them is: {detail}");
+    Some(Part::new(State::False, &reason, &message))
 }
 
 /// `BrokerAvailable`.
@@ -248,6 +263,9 @@ pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
     if let Some((reason, message)) = trouble_of(inputs, Component::Gateway) {
         return failed(&reason, &format!("new gateways do not run: {message}"));
     }
+    if let Some(part) = tier_trouble(inputs) {
+        return part;
+    }
     if gateways.stuck {
         let message = "the gateways' Deployment made no progress within its deadline; see `kubectl describe deployment` \
                        and the pods' logs, then correct the spec";
@@ -272,4 +290,15 @@ pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
         }
         None => Part::new(State::True, "RollingOut", "gateways of the newest revision are starting"),
     }
+}
+
+/// What keeps a new HAProxy from starting; the old ones go on.
+fn tier_trouble(inputs: &Inputs<'_>) -> Option<Part> {
+    let tier = inputs.observed.tier.filter(|_| inputs.shape.tier)?;
+    if let Some((reason, message)) = trouble_of(inputs, Component::Balancer) {
+        return Some(Part::new(State::False, &reason, &format!("new HAProxies do not run: {message}")));
+    }
+    let message = "the Deployment of HAProxy made no progress within its deadline; see `kubectl describe deployment` and \
+                   the pods' logs, then correct the spec or the certificate";
+    tier.stuck.then(|| Part::new(State::False, "RolloutStuck", message))
 }

@@ -77,6 +77,8 @@ pub struct Shape {
     /// Gateways that are enough for now: where the operator decides how many there are, the fewest that the spec allows, so that every
     /// gateway it adds does not make the cluster unready until it has started.
     pub enough: i32,
+    /// Whether people come through a tier of HAProxy that the operator runs.
+    pub tier: bool,
     /// Name of the migration that the gateways need; `None` while the cluster could not be built, and with an embedded
     /// database.
     pub migration: Option<String>,
@@ -177,7 +179,9 @@ fn stalled(inputs: &Inputs<'_>) -> Part {
         return Part { state: State::True, ..part };
     }
     let is_stuck = |gateways: &GatewaysObserved| gateways.stuck && gateways.rollout.is_none();
-    if inputs.failure().is_some() || inputs.observed.gateways.as_ref().is_some_and(is_stuck) {
+    let tier_stuck = inputs.shape.tier && inputs.observed.tier.is_some_and(|tier| tier.stuck);
+    let gateways_stuck = inputs.observed.gateways.as_ref().is_some_and(is_stuck);
+    if tier_stuck || gateways_stuck || inputs.failure().is_some() {
         let part = availability::rollout(inputs);
         return Part { state: State::True, ..part };
     }
@@ -243,9 +247,27 @@ fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
         }
         Some(_) => {}
     }
+    if let Some(unsettled) = unsettled_tier(inputs) {
+        return Some(unsettled);
+    }
     let (name, backend) = inputs.observed.backends.iter().find(|(_, backend)| !backend.current || !backend.ready)?;
     let what = if backend.current { "is starting" } else { "is being updated" };
     Some(("RollingOut", format!("the pod of StatefulSet {name} {what}")))
+}
+
+/// A tier that is not what the spec asks for yet. Without gateways no HAProxy is ready.
+fn unsettled_tier(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
+    if !inputs.shape.tier || inputs.shape.replicas == 0 {
+        return None;
+    }
+    match inputs.observed.tier {
+        None => Some(("RollingOut", "the Deployment of HAProxy is being made".to_owned())),
+        Some(tier) if !tier.complete => {
+            let message = format!("{} of {} HAProxies are ready and of the newest revision", tier.ready, tier.desired);
+            Some(("RollingOut", message))
+        }
+        Some(_) => None,
+    }
 }
 
 fn reconciling(inputs: &Inputs<'_>, stalled: &Part, ready: &Part) -> Part {

@@ -133,6 +133,7 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     names.extend(kafka.and_then(|kafka| kafka.ca_secret_ref.as_ref()).map(|from| from.name.clone()));
     names.extend(kafka.and_then(|kafka| kafka.sasl.as_ref()).map(|sasl| sasl.password_secret_ref.name.clone()));
     names.extend(spec.redis.as_ref().and_then(|redis| redis.url_secret_ref.as_ref()).map(|from| from.name.clone()));
+    names.extend(spec.haproxy().and_then(|tier| tier.tls_secret_ref).map(|from| from.name));
     names.sort_unstable();
     names.dedup();
     names
@@ -144,8 +145,12 @@ async fn read_children(client: &Client, key: &ClusterKey) -> Result<Live, Derefe
         let ours = &ours;
         async move {
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &key.namespace, &kind.api_resource());
-            let list = api.list(ours).await.map_err(|source| failed(format!("{}s", kind.name()), source))?;
-            Ok::<_, DereferenceError>((kind, list))
+            match api.list(ours).await {
+                Ok(list) => Ok((kind, Some(list))),
+                // Nobody can have made an object of a kind that is not served.
+                Err(kube::Error::Api(status)) if kind.is_optional() && status.code == 404 => Ok((kind, None)),
+                Err(source) => Err(failed(format!("{}s", kind.name()), source)),
+            }
         }
     }));
     let pods: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
@@ -153,6 +158,10 @@ async fn read_children(client: &Client, key: &ClusterKey) -> Result<Live, Derefe
     let (lists, pods) = tokio::try_join!(lists, pods)?;
     let mut live = Live::with_pods(pods.items);
     for (kind, list) in lists {
+        let Some(list) = list else {
+            live.not_served.insert(kind);
+            continue;
+        };
         for object in list {
             live.insert(ChildId::new(kind, &object.name_any()), object);
         }

@@ -1,7 +1,7 @@
 //! Names of the children that a spec leads to, known before it is validated. Those of the migration and of the gateways' revisions are not
 //! among them: their names are hashes.
 
-use chat_crds::ChatCluster;
+use chat_crds::{ChatCluster, chat_cluster::ExposeType};
 use kube::ResourceExt;
 
 use crate::{
@@ -12,6 +12,15 @@ use crate::{
 /// Kinds that every managed backend has.
 const BACKEND: [Kind; 5] =
     [Kind::Secret, Kind::Service, Kind::NetworkPolicy, Kind::PodDisruptionBudget, Kind::StatefulSet];
+/// Kinds of the tier of HAProxy.
+const TIER: [Kind; 6] = [
+    Kind::ServiceAccount,
+    Kind::ConfigMap,
+    Kind::Service,
+    Kind::NetworkPolicy,
+    Kind::PodDisruptionBudget,
+    Kind::Deployment,
+];
 /// Kinds that the gateways have, whatever their revision.
 const GATEWAY: [Kind; 4] = [Kind::ServiceAccount, Kind::Service, Kind::NetworkPolicy, Kind::PodDisruptionBudget];
 /// Kinds that a gateway has that is alone; else each revision has one of each, and its name is a hash.
@@ -24,6 +33,15 @@ pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     let mut children: Vec<ChildId> = GATEWAY.map(|kind| ChildId::new(kind, &names.gateway())).into();
     if spec.broker.in_process.is_some() {
         children.extend(ALONE.map(|kind| ChildId::new(kind, &names.gateway())));
+    }
+    match spec.effective_expose_type() {
+        ExposeType::HAProxy => {
+            children.extend(TIER.map(|kind| ChildId::new(kind, &names.haproxy())));
+            children.push(ChildId::new(Kind::Service, &names.gateway_pods()));
+        }
+        ExposeType::Ingress => children.push(ChildId::new(Kind::Ingress, &names.gateway())),
+        ExposeType::HTTPRoute => children.push(ChildId::new(Kind::HttpRoute, &names.gateway())),
+        ExposeType::ClusterIP | ExposeType::LoadBalancer => {}
     }
     match &spec.database.embedded {
         Some(_) => children.push(ChildId::new(Kind::PersistentVolumeClaim, &names.data_claim())),

@@ -1,7 +1,7 @@
 //! The children of one cluster as they are in the API server, and their pods.
 
 use std::{
-    collections::{BTreeMap, btree_map},
+    collections::{BTreeMap, BTreeSet, btree_map},
     fmt,
 };
 
@@ -19,6 +19,8 @@ pub struct Live {
     pub pods: Vec<Pod>,
     /// Name of the gateways' Deployment that the spec leads to, once that is known.
     pub target: Option<String>,
+    /// Kinds that the API server does not serve.
+    pub not_served: BTreeSet<Kind>,
 }
 
 impl fmt::Debug for Live {
@@ -32,7 +34,7 @@ impl Live {
     /// No children, these pods.
     #[must_use]
     pub fn with_pods(pods: Vec<Pod>) -> Self {
-        Self { objects: BTreeMap::new(), pods, target: None }
+        Self { pods, ..Self::default() }
     }
 
     /// The child, if it exists.

@@ -9,6 +9,7 @@ mod dereference;
 mod diff;
 mod drains;
 mod expected;
+mod exposed;
 mod live;
 mod observed;
 mod outcome;
@@ -27,9 +28,11 @@ pub use self::{
     conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
     expected::expected_children,
+    exposed::{Certificate, Expose, LoadBalancer, Tier},
     live::Live,
     observed::{
-        BackendObserved, GatewaysObserved, Going, MigrationObserved, Observed, RolloutObserved, Trouble, observe,
+        BackendObserved, GatewaysObserved, Going, MigrationObserved, Observed, RolloutObserved, TierObserved, Trouble,
+        observe,
     },
     outcome::{Outcome, Pass, PassError},
     plan::Obstacle,

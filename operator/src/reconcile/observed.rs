@@ -25,6 +25,8 @@ use crate::{
 pub struct Observed {
     /// The gateways; `None` while there is no Deployment.
     pub gateways: Option<GatewaysObserved>,
+    /// The tier of HAProxy; `None` while it has no Deployment.
+    pub tier: Option<TierObserved>,
     /// Gateways that are being emptied, or are to be once their successors are there.
     pub draining: Vec<Going>,
     /// Managed backends by the name of their StatefulSet: whether they are ready and current.
@@ -82,6 +84,19 @@ pub struct RolloutObserved {
     pub is_back: bool,
 }
 
+/// The Deployment of the tier of HAProxy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierObserved {
+    /// Wanted by the Deployment's spec.
+    pub desired: i32,
+    /// Pods that are ready.
+    pub ready: i32,
+    /// The controller has seen the newest spec, every pod is of it, and as many as wanted are available.
+    pub complete: bool,
+    /// The Deployment made no progress within its deadline.
+    pub stuck: bool,
+}
+
 /// The StatefulSet of a managed backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BackendObserved {
@@ -118,6 +133,7 @@ pub struct Trouble {
 pub fn observe(names: &Names, live: &Live) -> Observed {
     Observed {
         gateways: gateways(live, &names.gateway()),
+        tier: live.typed::<Deployment>(Kind::Deployment, &names.haproxy()).map(|deployment| tier(&deployment)),
         draining: drains::going(live),
         backends: live
             .all_typed::<StatefulSet>(Kind::StatefulSet)
@@ -145,7 +161,6 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
         _ => rollout::deployments(live),
     };
     let status = |deployment: &Deployment| deployment.status.clone().unwrap_or_default();
-    let wanted = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let target = match &live.target {
         Some(target) => all.iter().find(|deployment| deployment.name_any() == *target),
         // The spec could not be understood: what there is most of.
@@ -153,9 +168,6 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
     };
     let first = target.or(all.first())?;
     let spec = first.spec.clone().unwrap_or_default();
-    let (desired, now) = (wanted(first), status(first));
-    let is_all = |count: Option<i32>| count.unwrap_or_default() == desired;
-    let has_all = is_all(now.replicas) && is_all(now.updated_replicas) && is_all(now.available_replicas);
     let failure = first.annotations().get(annotation::FAILED);
     let name = first.name_any();
     Some(GatewaysObserved {
@@ -169,7 +181,7 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
             .map(ResourceExt::name_any)
             .collect(),
         // A Deployment of an old revision goes when it has no pods any more: until then the rollout is not over.
-        complete: target.is_some() && all.len() == 1 && is_seen(first) && has_all && failure.is_none(),
+        complete: target.is_some() && all.len() == 1 && has_all(first) && failure.is_none(),
         one_revision: target.is_some() && is_one_revision(&spec.template, &live.pods),
         stuck: is_stuck(first),
         revision: revision(first),
@@ -177,9 +189,21 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
             wave: first.annotations().get(annotation::WAVE).and_then(|text| text.parse().ok()).unwrap_or_default(),
             failure: failure.map(|text| rollout::read_failure(text)),
             started: first.metadata.creation_timestamp.as_ref().map(|created| created.0),
-            is_back: all.iter().filter(|other| other.name_any() != name).all(|other| wanted(other) > 0) && desired == 0,
+            is_back: all.iter().filter(|other| other.name_any() != name).all(|other| wanted(other) > 0)
+                && wanted(first) == 0,
         }),
     })
+}
+
+fn wanted(deployment: &Deployment) -> i32 {
+    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+}
+
+/// Whether the controller has seen the newest spec, every pod is of it, and as many as wanted are available.
+fn has_all(deployment: &Deployment) -> bool {
+    let (desired, now) = (wanted(deployment), deployment.status.clone().unwrap_or_default());
+    let is_all = |count: Option<i32>| count.unwrap_or_default() == desired;
+    is_seen(deployment) && is_all(now.replicas) && is_all(now.updated_replicas) && is_all(now.available_replicas)
 }
 
 fn is_seen(deployment: &Deployment) -> bool {
@@ -193,6 +217,15 @@ pub(super) fn is_stuck(deployment: &Deployment) -> bool {
     let mut progressing = conditions.filter(|condition| condition.type_ == "Progressing");
     let is_late = |reason: Option<&str>| reason == Some("ProgressDeadlineExceeded");
     is_seen(deployment) && progressing.any(|condition| is_late(condition.reason.as_deref()))
+}
+
+fn tier(deployment: &Deployment) -> TierObserved {
+    TierObserved {
+        desired: wanted(deployment),
+        ready: deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default(),
+        complete: has_all(deployment),
+        stuck: is_stuck(deployment),
+    }
 }
 
 /// Whether it is a gateway's.
@@ -266,7 +299,14 @@ fn farewell(pod: &Pod) -> Option<Trouble> {
 }
 
 fn troubles(pods: &[Pod]) -> BTreeMap<Component, Trouble> {
-    let all = [Component::Gateway, Component::Broker, Component::Cache, Component::Database, Component::Migration];
+    let all = [
+        Component::Gateway,
+        Component::Balancer,
+        Component::Broker,
+        Component::Cache,
+        Component::Database,
+        Component::Migration,
+    ];
     let of = |component: Component| {
         let belongs =
             move |pod: &&Pod| pod.labels().get(label::COMPONENT).is_some_and(|value| value == component.label());

@@ -10,7 +10,7 @@ use super::{
     dereference::DereferenceError,
     plan::Obstacle,
     status::StatusError,
-    validate::{Problem, ValidateError},
+    validate::{Problem, ValidateError, expose::KIND_NOT_SERVED},
 };
 use crate::build::BuildError;
 
@@ -124,6 +124,8 @@ pub(super) fn conclude(verdict: &Verdict, error: Option<PassError>) -> (Outcome,
             (Outcome::Waiting(LOOK_AGAIN_AT_LENGTH), None)
         }
         Verdict::Waiting(Problem { reason: "PredecessorLeaving", .. }) => (Outcome::Waiting(LOOK_AGAIN), None),
+        // Nor when a kind is served that was not.
+        Verdict::Waiting(Problem { reason: KIND_NOT_SERVED, .. }) => (Outcome::Waiting(LOOK_AGAIN_AT_LENGTH), None),
         // The spec and the Secrets that it names are watched.
         Verdict::Waiting(_) | Verdict::Refused(_) => (Outcome::Settled, None),
         Verdict::Failed(_) => (Outcome::Settled, error),

@@ -159,6 +159,8 @@ mod tests {
             stateful_sets: Vec::new(),
             jobs: Vec::new(),
             deployments: Vec::new(),
+            ingresses: Vec::new(),
+            http_routes: Vec::new(),
             held: std::collections::BTreeSet::new(),
             stage: Prepared,
         };

@@ -80,6 +80,7 @@ impl Shape {
                 Some(autoscaling) => autoscaling.effective_min_replicas(),
                 None => spec.effective_replicas(),
             },
+            tier: spec.haproxy().is_some(),
             migration,
         }
     }

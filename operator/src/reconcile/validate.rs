@@ -1,6 +1,7 @@
 //! Spec and fetched objects become a [`ValidatedCluster`], or one reason why they cannot.
 
 mod certificates;
+pub(super) mod expose;
 mod issuers;
 mod kafka;
 
@@ -98,7 +99,7 @@ pub fn validate(
             crd::DeletionPolicy::Retain => DeletionPolicy::Retain,
             crd::DeletionPolicy::Delete => DeletionPolicy::Delete,
         },
-        gateways: gateways(spec)?,
+        gateways: gateways(spec, &secrets)?,
         passwords: match spec.effective_passwords() {
             crd::Passwords::Enabled => chat_gateway_config::Passwords::Enabled,
             crd::Passwords::Disabled => chat_gateway_config::Passwords::Disabled,
@@ -131,19 +132,20 @@ fn unsigned(field: &str, value: i32) -> Result<u32, ValidateError> {
     u32::try_from(value).map_err(|_| invalid(&format!("{field}: must not be negative; set a value of 0 or more")))
 }
 
-fn gateways(spec: &crd::ChatClusterSpec) -> Result<Gateways, ValidateError> {
+fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gateways, ValidateError> {
     let limits = spec.effective_limits();
     Ok(Gateways {
         replicas: spec.effective_replicas(),
         autoscaling: Settings::of(spec, Timestamp::now()).map_err(|error| invalid(&error.to_string()))?,
         connections: unsigned("spec.gateways.connectionsPerGateway", spec.effective_connections_per_gateway())?,
+        expose: expose::expose(spec, secrets)?,
         limits: chat_gateway_config::Limits {
             messages_per_second: unsigned("spec.gateways.limits.messagesPerSecond", limits.messages_per_second)?,
             message_burst: unsigned("spec.gateways.limits.messageBurst", limits.message_burst)?,
             message_bytes: unsigned("spec.gateways.limits.messageBytes", limits.message_bytes)?,
             rooms_per_connection: unsigned("spec.gateways.limits.roomsPerConnection", limits.rooms_per_connection)?,
         },
-        trusted_proxies: proxies(spec)?,
+        trusted_proxies: expose::proxies(spec)?,
         allowed_origins: origins(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
         drain: drain(spec)?,
@@ -172,13 +174,6 @@ fn drain(spec: &crd::ChatClusterSpec) -> Result<Drain, ValidateError> {
         deadline: Duration::from_secs(unsigned("spec.gateways.drain.deadlineSeconds", deadline)?.into()),
         moves_per_second: drain.moves_per_second,
     })
-}
-
-fn proxies(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::Cidr>, ValidateError> {
-    let networks = spec.gateways.iter().flat_map(|gateways| &gateways.trusted_proxies);
-    networks
-        .map(|text| text.parse().map_err(|error| invalid(&format!("spec.gateways.trustedProxies: {error}"))))
-        .collect()
 }
 
 fn origins(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::AllowedOrigin>, ValidateError> {

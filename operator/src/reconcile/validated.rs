@@ -11,6 +11,7 @@ use chat_crds::chat_cluster::ScaleDownPolicy;
 use chat_gateway_config::{AllowedOrigin, Cidr, Oidc, Passwords, SaslMechanism, SecurityProtocol};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
+use super::exposed::Expose;
 use crate::{
     args::Images,
     autoscale::Settings,
@@ -72,6 +73,8 @@ pub struct Gateways {
     pub autoscaling: Option<Settings>,
     /// Connections each one accepts.
     pub connections: u32,
+    /// What stands in front of them.
+    pub expose: Expose,
     /// Limits on users and connections.
     pub limits: chat_gateway_config::Limits,
     /// Proxies whose word about addresses counts.

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
-pub(crate) const FIXTURES: [&str; 11] = [
+pub(crate) const FIXTURES: [&str; 12] = [
     "minimal",
     "two-shards",
     "external-backends",
@@ -31,6 +31,7 @@ pub(crate) const FIXTURES: [&str; 11] = [
     "kafka",
     "embedded",
     "in-process",
+    "haproxy",
 ];
 
 /// Bytes that are the same in every run, and different at every call.
@@ -51,6 +52,7 @@ pub(crate) fn environment() -> Environment {
             postgresql: "chatcluster.dev/postgresql:17".to_owned(),
             rabbitmq: "chatcluster.dev/rabbitmq:4".to_owned(),
             redis: "chatcluster.dev/redis:8".to_owned(),
+            haproxy: "chatcluster.dev/haproxy:3".to_owned(),
         },
         operator_namespace: "chat-system".to_owned(),
     }

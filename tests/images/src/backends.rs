@@ -126,8 +126,22 @@ pub const REDIS: Recipe = Recipe {
     stop_signal: "SIGTERM",
 };
 
-/// All backends that the operator can manage.
-pub const ALL: &[&Recipe] = &[&POSTGRESQL, &RABBITMQ, &REDIS];
+/// HAProxy 3. It is not a backend but stands before the gateways.
+pub const HAPROXY: Recipe = Recipe {
+    name: "haproxy",
+    tag: "3",
+    packages: &["haproxy"],
+    unneeded: &["etc/haproxy/", "usr/bin/halog", "usr/share/vim/", "var/lib/haproxy/"],
+    entrypoint: include_str!("../recipes/haproxy/entrypoint.sh"),
+    environment: &["PATH=/usr/bin:/usr/sbin", "LANG=C.UTF-8"],
+    folders: &[],
+    port: 9080,
+    // Closes the ports and waits for the connections. SIGTERM would cut them.
+    stop_signal: "SIGUSR1",
+};
+
+/// All servers that the operator can run beside gateways.
+pub const ALL: &[&Recipe] = &[&POSTGRESQL, &RABBITMQ, &REDIS, &HAPROXY];
 
 impl Recipe {
     /// All packages to unpack.
