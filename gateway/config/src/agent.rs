@@ -39,16 +39,19 @@ pub fn question(connections: u32) -> String {
 impl Capacity {
     /// The answer to a question; one that is no number is about a gateway of this size.
     ///
-    /// A weight in proportion to free space gives every gateway the same utilization in the end, also where a balancer does not know of the
-    /// connections that others have made. It is never 0: HAProxy would refuse clients instead of letting them wait when all gateways are full.
+    /// Up to three quarters the share is that of the gateway's size: balancers count the connections that they made themselves, at once and exactly,
+    /// and what each spreads in proportion is in proportion together. A share that followed the load there would be a second old when a crowd
+    /// comes. Above it shrinks with the space that is left, whoever took the rest. It is never 0: HAProxy would refuse clients instead of letting
+    /// them wait when all gateways are full.
     #[must_use]
     pub fn answer(&self, question: &str) -> String {
         if self.closed {
             return "drain\n".to_owned();
         }
         let whole = question.trim().parse::<u32>().ok().filter(|whole| *whole > 0).unwrap_or(self.limit).max(1);
-        let free = u64::from(self.limit).saturating_sub(self.connections);
-        let percent = free.saturating_mul(self.grown()) / u64::from(whole);
+        let limit = u64::from(self.limit);
+        let last_quarter = limit.saturating_sub(self.connections).saturating_mul(4).min(limit);
+        let percent = last_quarter.saturating_mul(self.grown()) / u64::from(whole);
         format!("ready up {}% maxconn:{}\n", percent.clamp(1, MOST), self.limit)
     }
 
@@ -68,9 +71,10 @@ mod tests {
     }
 
     #[test]
-    fn the_share_follows_free_space_in_units_of_the_balancer() {
+    fn the_share_follows_size_and_then_free_space_in_units_of_the_balancer() {
         assert_eq!(grown(0, 10_000).answer("10000\n"), "ready up 100% maxconn:10000\n");
-        assert_eq!(grown(2_500, 10_000).answer("10000\n"), "ready up 75% maxconn:10000\n");
+        assert_eq!(grown(7_500, 10_000).answer("10000\n"), "ready up 100% maxconn:10000\n");
+        assert_eq!(grown(9_000, 10_000).answer("10000\n"), "ready up 40% maxconn:10000\n");
         assert_eq!(grown(0, 5_000).answer("10000"), "ready up 50% maxconn:5000\n");
         assert_eq!(grown(0, 20_000).answer("10000"), "ready up 200% maxconn:20000\n");
         assert_eq!(grown(0, 90_000).answer("10000"), "ready up 200% maxconn:90000\n");
@@ -95,7 +99,7 @@ mod tests {
     #[test]
     fn a_question_that_is_no_number_is_answered_all_the_same() {
         for odd in ["", "0", "-5", "many", "99999999999"] {
-            assert_eq!(grown(50, 100).answer(odd), "ready up 50% maxconn:100\n", "{odd}");
+            assert_eq!(grown(90, 100).answer(odd), "ready up 40% maxconn:100\n", "{odd}");
         }
         assert_eq!(question(7), "7\n");
     }

@@ -84,11 +84,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_balancer_asks_in_any_pieces_and_gets_one_line() {
-        let half = Capacity { connections: 50, limit: 100, age: Some(Duration::from_secs(60)), closed: false };
+        let full = Capacity { connections: 90, limit: 100, age: Some(Duration::from_secs(60)), closed: false };
         for pieces in [&["200\n"][..], &["20", "0\n"], &["200"]] {
-            assert_eq!(ask(pieces, half).await, "ready up 25% maxconn:100\n", "{pieces:?}");
+            assert_eq!(ask(pieces, full).await, "ready up 20% maxconn:100\n", "{pieces:?}");
         }
-        assert_eq!(ask(&["200\n"], Capacity { closed: true, ..half }).await, "drain\n");
-        assert_eq!(ask(&["x".repeat(QUESTION_BYTES).as_str()], half).await, "ready up 50% maxconn:100\n");
+        assert_eq!(ask(&["200\n"], Capacity { closed: true, ..full }).await, "drain\n");
+        assert_eq!(ask(&["x".repeat(QUESTION_BYTES).as_str()], full).await, "ready up 40% maxconn:100\n");
     }
 }

@@ -39,29 +39,44 @@ impl Crowd {
     /// # Errors
     /// Fewer than two gateways are ready, or a step fails.
     pub async fn gather(cluster: &ChatCluster, rooms: usize) -> Result<Self> {
-        let ledger = Ledger::new();
         let (first, follow_first) = follow_gateways(cluster, 0).await?;
         let (second, follow_second) = follow_gateways(cluster, 1).await?;
-        let ann = sign_up(&first, "ann").await?;
-        let bob = sign_up(&second, "bob").await?;
+        let mut crowd = Self::assemble(&first, &second).await?;
+        crowd.followers = vec![follow_first, follow_second];
+        let gateways = [&crowd.ann, &crowd.bob].map(|client| client.standing().gateway);
+        ensure!(gateways[0].is_some() && gateways[0] != gateways[1], "not on two gateways: {gateways:?}");
+        crowd.make_rooms(rooms).await?;
+        Ok(crowd)
+    }
+
+    /// The same people through something that chooses their gateways.
+    ///
+    /// # Errors
+    /// A step fails.
+    pub async fn through(way_in: &Addresses, rooms: usize) -> Result<Self> {
+        let mut crowd = Self::assemble(way_in, way_in).await?;
+        crowd.make_rooms(rooms).await?;
+        Ok(crowd)
+    }
+
+    async fn assemble(first: &Addresses, second: &Addresses) -> Result<Self> {
+        let ledger = Ledger::new();
+        let ann = sign_up(first, "ann").await?;
+        let bob = sign_up(second, "bob").await?;
         let device = |person: &Account, at: &Addresses, name: &str| {
             let mut config = ClientConfig::new(person.clone(), at.clone(), ledger.clone());
             config.name = name.to_owned();
             Client::start(config)
         };
-        let mut crowd = Self {
-            ann: device(&ann, &first, "ann").await?,
-            bob: device(&bob, &second, "bob").await?,
-            ann_away: device(&ann, &second, "ann-away").await?,
-            bob_away: device(&bob, &first, "bob-away").await?,
+        Ok(Self {
+            ann: device(&ann, first, "ann").await?,
+            bob: device(&bob, second, "bob").await?,
+            ann_away: device(&ann, second, "ann-away").await?,
+            bob_away: device(&bob, first, "bob-away").await?,
             ledger: ledger.clone(),
             rooms: Vec::new(),
-            followers: vec![follow_first, follow_second],
-        };
-        let gateways = [&crowd.ann, &crowd.bob].map(|client| client.standing().gateway);
-        ensure!(gateways[0].is_some() && gateways[0] != gateways[1], "not on two gateways: {gateways:?}");
-        crowd.make_rooms(rooms).await?;
-        Ok(crowd)
+            followers: Vec::new(),
+        })
     }
 
     async fn make_rooms(&mut self, rooms: usize) -> Result<()> {

@@ -20,6 +20,8 @@ pub const CLIENT_PORT: u16 = 8080;
 pub enum Part {
     /// Gateways.
     Gateway,
+    /// HAProxy in front of gateways.
+    Balancer,
     /// RabbitMQ.
     Broker,
     /// Redis.
@@ -34,6 +36,7 @@ impl Part {
     pub fn component(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
+            Self::Balancer => "balancer",
             Self::Broker => "broker",
             Self::Cache => "cache",
             Self::Database => "database",
@@ -44,7 +47,7 @@ impl Part {
     #[must_use]
     pub fn condition(self) -> &'static str {
         match self {
-            Self::Gateway => "GatewaysAvailable",
+            Self::Gateway | Self::Balancer => "GatewaysAvailable",
             Self::Broker => "BrokerAvailable",
             Self::Cache => "CacheAvailable",
             Self::Database => "DatabaseAvailable",

@@ -79,5 +79,6 @@ fn telling(part: Part) -> (&'static [&'static str], &'static [&'static str]) {
         Part::Cache => (NO_POD, &["Redis is not available", "demo-redis-0"]),
         Part::Database => (NO_POD, &["shard ", "is not available", "demo-shard-"]),
         Part::Gateway => (&["Unschedulable", "GatewaysNotReady"], &["0 of 2 gateways are ready"]),
+        Part::Balancer => (&["Unschedulable", "BalancerNotReady"], &["no HAProxy in front of them is"]),
     }
 }

@@ -5,6 +5,7 @@ mod autoscaling;
 mod backends_away;
 mod draining;
 mod external_backends;
+mod haproxy;
 mod horizontal_pod_autoscaler;
 mod kafka;
 mod long_keda;

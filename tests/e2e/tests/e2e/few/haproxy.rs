@@ -1,0 +1,136 @@
+//! People chat through the tier of HAProxy over TLS, and one of its pods is killed.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use chat_test_client::{
+    Addresses,
+    load::{Load, Progress},
+};
+use e2e::{
+    ChatCluster, Crowd, Namespace, World,
+    chat_cluster::condition,
+    manifest,
+    pods::{Part, ip},
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName},
+};
+use serde_json::json;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsConnector;
+
+use crate::{
+    outside,
+    shared::{READY_LIMIT, SETTLE_LIMIT, turn},
+};
+
+const LOAD: Load = Load { messages: 4_000, in_flight: 32, body_bytes: 200, per_second: 200 };
+const HOST: &str = "chat.example.org";
+const SECRET: &str = "chat-tls";
+/// HAProxy's port for clients with TLS.
+const PORT: u16 = 9443;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn people_chat_through_haproxy_over_tls_and_come_back_when_one_is_killed() -> Result<()> {
+    let _turn = turn().await?;
+    let world = World::connect().await?;
+    let namespace = Namespace::fresh(&world, "e2e-haproxy").await?;
+    let mut wanted = manifest::smallest("tier");
+    wanted["spec"]["gateways"] = json!({
+        "replicas": 2,
+        "limits": { "messagesPerSecond": 10_000, "messageBurst": 10_000 },
+        "expose": { "type": "HAProxy", "haproxy": { "tlsSecretRef": { "name": SECRET }, "drainSeconds": 10 } },
+    });
+    let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
+    let names = ["spec.gateways.expose.haproxy.tlsSecretRef", SECRET];
+    cluster.wait_told("Ready", &["SecretNotFound"], &names, SETTLE_LIMIT).await?;
+    let certified = rcgen::generate_simple_self_signed(vec![HOST.to_owned()])?;
+    let pair = json!({ "tls.crt": certified.cert.pem(), "tls.key": certified.signing_key.serialize_pem() });
+    outside::apply(&world, &namespace.name, &[outside::secret(SECRET, &pair)]).await?;
+    let before = cluster.wait_ready(READY_LIMIT).await?;
+    cluster.wait_pods(Part::Balancer, 2, SETTLE_LIMIT).await?;
+
+    let way_in = WayIn::open(&cluster, certified.cert.der().clone()).await?;
+    let crowd = Crowd::through(&way_in.addresses, 4).await?;
+    let mut gateways: Vec<Option<String>> = crowd.devices().map(|device| device.standing().gateway).into();
+    gateways.sort();
+    ensure!(gateways[1] != gateways[2], "four devices are not two on each gateway: {gateways:?}");
+    let progress = Progress::default();
+    let trouble = async {
+        progress.reach(LOAD.messages / 4).await;
+        let started = Instant::now();
+        let gone = cluster.ready_pods(Part::Balancer).await?.into_iter().next().context("no HAProxy is ready")?;
+        cluster.kill_pod(&gone).await?;
+        cluster.wait_pods(Part::Balancer, 2, SETTLE_LIMIT).await?;
+        println!("another HAProxy is ready {:.1} s after the end of one", started.elapsed().as_secs_f64());
+        Ok::<_, anyhow::Error>(())
+    };
+    let (report, troubled) = tokio::join!(crowd.chat(LOAD, &progress), trouble);
+    troubled?;
+    crowd.judge("one of two HAProxies is killed", &report?).assert_clean(LOAD.messages);
+    let mut made: Vec<u32> = crowd.devices().iter().map(|device| device.standing().connections).collect();
+    made.sort_unstable();
+    ensure!(made[3] > 1 && made[0] == 1, "the end of one HAProxy is felt by its clients and by no others: {made:?}");
+
+    let now = cluster.wait_ready(SETTLE_LIMIT).await?;
+    let since =
+        |object| condition(object, "GatewaysAvailable").map(|condition| condition["lastTransitionTime"].clone());
+    ensure!(since(&now) == since(&before), "nobody could get in for a while: {}", now.data["status"]);
+    cluster.check_spec_is_the_users().await?;
+    drop((crowd, way_in));
+    namespace.discard().await
+}
+
+/// A port of this machine that leads into TLS to one HAProxy after the other, as a load balancer in front of them would choose.
+struct WayIn {
+    addresses: Addresses,
+    relay: JoinHandle<()>,
+}
+
+impl WayIn {
+    /// Leads to the HAProxies that are ready at each connection, if they show this certificate.
+    async fn open(cluster: &ChatCluster, certificate: CertificateDer<'static>) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate)?;
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let (connector, name) = (TlsConnector::from(Arc::new(config)), ServerName::try_from(HOST)?);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let addresses = Addresses::new(vec![listener.local_addr()?.to_string()]);
+        let (cluster, turn) = (cluster.clone(), Arc::new(AtomicUsize::new(0)));
+        let relay = tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (cluster, connector, name) = (cluster.clone(), connector.clone(), name.clone());
+                let turn = Arc::clone(&turn);
+                tokio::spawn(async move {
+                    let pods = cluster.ready_pods(Part::Balancer).await?;
+                    let pod =
+                        pods.get(turn.fetch_add(1, Relaxed) % pods.len().max(1)).context("no HAProxy is ready")?;
+                    let far =
+                        tokio::time::timeout(Duration::from_secs(5), TcpStream::connect((ip(pod)?, PORT))).await??;
+                    let mut far = connector.connect(name, far).await?;
+                    tokio::io::copy_bidirectional(&mut near, &mut far).await?;
+                    Ok::<_, anyhow::Error>(())
+                });
+            }
+        });
+        Ok(Self { addresses, relay })
+    }
+}
+
+impl Drop for WayIn {
+    fn drop(&mut self) {
+        self.relay.abort();
+    }
+}
