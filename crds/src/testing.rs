@@ -2,6 +2,7 @@
 
 mod autoscaling;
 mod embedded;
+mod expose;
 mod kafka;
 
 use serde_json::{Value, json};
@@ -108,6 +109,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(embedded::refusals());
     all.extend(kafka::refusals());
     all.extend(autoscaling::refusals());
+    all.extend(expose::refusals());
     all
 }
 

@@ -14,7 +14,7 @@ use chat_operator::{
     poll::ClusterView,
     reconcile::{
         BackendObserved, BrokerKind, DatabaseKind, GatewaysObserved, Going, Inputs, MigrationObserved, Observed,
-        Problem, Shape, Trouble, Verdict, conditions,
+        Problem, Shape, TierObserved, Trouble, Verdict, conditions,
     },
 };
 use jiff::Timestamp;
@@ -228,6 +228,90 @@ fn ready_row(
     also: &'static [(&'static str, &'static str, &'static str)],
 ) -> Row {
     Row { state, world, kstatus, ready, also }
+}
+
+/// Everything as it should be behind a tier of HAProxy, of which so many are ready.
+fn behind_haproxy(ready: i32, edit: impl FnOnce(&mut World)) -> World {
+    change(|world| {
+        world.shape.tier = true;
+        world.observed.tier = Some(TierObserved { desired: 2, ready, complete: ready == 2, stuck: false });
+        edit(world);
+    })
+}
+
+fn with_a_tier() -> Vec<Row> {
+    use Judgement::{Current, Failed, InProgress};
+    vec![
+        ready_row(
+            "HAProxy in front",
+            behind_haproxy(2, |_| {}),
+            Current,
+            ("True", "Ready"),
+            &[("GatewaysAvailable", "True", "GatewaysReady"), ("Reconciling", "False", "Settled")],
+        ),
+        ready_row(
+            "one HAProxy is away",
+            behind_haproxy(1, |_| {}),
+            InProgress,
+            ("False", "RollingOut"),
+            &[("GatewaysAvailable", "True", "GatewaysReady"), ("RolloutHealthy", "True", "Complete")],
+        ),
+        ready_row(
+            "no HAProxy is ready",
+            behind_haproxy(0, |_| {}),
+            InProgress,
+            ("False", "BalancerNotReady"),
+            &[("GatewaysAvailable", "False", "BalancerNotReady")],
+        ),
+        ready_row(
+            "HAProxy has no Deployment yet",
+            behind_haproxy(0, |world| world.observed.tier = None),
+            InProgress,
+            ("False", "BalancerNotReady"),
+            &[("GatewaysAvailable", "False", "BalancerNotReady")],
+        ),
+        ready_row(
+            "a new HAProxy does not start, the old ones go on",
+            behind_haproxy(2, |world| {
+                world.observed.tier = Some(TierObserved { desired: 2, ready: 2, complete: false, stuck: false });
+                world.observed.troubles = [(Component::Balancer, trouble("CrashLoopBackOff"))].into();
+            }),
+            InProgress,
+            ("False", "CrashLoopBackOff"),
+            &[
+                ("GatewaysAvailable", "True", "GatewaysReady"),
+                ("RolloutHealthy", "False", "CrashLoopBackOff"),
+            ],
+        ),
+        ready_row(
+            "a new HAProxy has not started for long",
+            behind_haproxy(2, |world| {
+                world.observed.tier = Some(TierObserved { desired: 2, ready: 2, complete: false, stuck: true });
+            }),
+            Failed,
+            ("False", "RolloutStuck"),
+            &[("Stalled", "True", "RolloutStuck"), ("RolloutHealthy", "False", "RolloutStuck")],
+        ),
+        ready_row(
+            "HAProxy before no gateways",
+            behind_haproxy(0, |world| {
+                world.shape.replicas = 0;
+                let gateways = gateways(0, true);
+                world.observed.gateways = Some(GatewaysObserved { desired: 0, replicas: 0, ..gateways });
+                world.view = nobody();
+            }),
+            Current,
+            ("True", "Ready"),
+            &[("GatewaysAvailable", "True", "ScaledToZero")],
+        ),
+        ready_row(
+            "a tier that is no longer wanted",
+            change(|world| world.observed.tier = Some(TierObserved { stuck: true, ..TierObserved::default() })),
+            Current,
+            ("True", "Ready"),
+            &[("Stalled", "False", "NotStalled")],
+        ),
+    ]
 }
 
 fn on_the_way() -> Vec<Row> {
@@ -683,7 +767,7 @@ fn embedded() -> Vec<Row> {
 }
 
 fn every_row() -> Vec<Row> {
-    on_the_way().into_iter().chain(broken()).chain(embedded()).collect()
+    on_the_way().into_iter().chain(with_a_tier()).chain(broken()).chain(embedded()).collect()
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! What the operator may tell a gateway, and nobody else.
 
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::{
     place::Place,
     raw::{Answer, call},
+    support::lone::local,
 };
 
 struct Operator<'a> {
@@ -61,4 +66,36 @@ async fn orders_need_the_token_and_are_carried_out() {
     assert_eq!(operator.call("DELETE", "/cordon", b"").await.status, 204);
     assert_eq!(operator.call("GET", "/readyz", b"").await.status, 200);
     assert!(place.connect(&ann).await.is_served().await);
+}
+
+/// A load balancer asks on a port of its own, without a token, and gets nothing there but its own line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_is_told_how_much_more_a_gateway_takes() {
+    let agent = local();
+    let place = Place::open_with(|config| (config.agent_listen, config.max_connections) = (Some(agent), 4)).await;
+    let ask = async |question: &[u8]| {
+        let mut stream = TcpStream::connect(agent).await.unwrap();
+        stream.write_all(question).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    // It has been ready for less than six seconds, so its share is a tenth.
+    assert_eq!(ask(b"4\n").await, "ready up 10% maxconn:4\n");
+    let ann = place.sign_up("ann").await;
+    let mut devices = Vec::new();
+    for _ in 0..4 {
+        devices.push(place.connect(&ann).await);
+    }
+    let answer = ask(b"4\n").await;
+    assert_eq!(answer, "ready up 1% maxconn:4\n", "a full gateway");
+    assert_eq!(ask(b"GET /stats HTTP/1.1\r\n\r\n\r\n\r\n\r\n\r\n").await, "ready up 1% maxconn:4\n");
+
+    let token = std::fs::read_to_string(&place.config.admin_token_file).unwrap();
+    let operator = Operator { place: &place, bearer: format!("Bearer {}", token.trim()) };
+    assert_eq!(operator.call("PUT", "/cordon", b"").await.status, 204);
+    assert_eq!(ask(b"4\n").await, "drain\n");
+    assert!(devices[0].is_served().await, "who is connected stays");
+    assert_eq!(operator.call("DELETE", "/cordon", b"").await.status, 204);
+    assert_eq!(ask(b"4\n").await, "ready up 1% maxconn:4\n");
 }
