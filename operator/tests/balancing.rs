@@ -149,7 +149,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_follow_capacity_and_a_gateway_that_goes_gets_nobody_new() {
-    let clients = if std::env::var_os("CHATCLUSTER_LONG").is_some_and(|value| value == "1") { 6_000 } else { 2_000 };
+    let clients = if std::env::var_os("CHATCLUSTER_LONG").is_some_and(|value| value == "1") { 7_500 } else { 2_000 };
     let unit = u32::try_from(clients / 4).unwrap();
     let limits = [unit, 2 * unit, 3 * unit, 4 * unit];
     let shares = limits.map(u64::from);

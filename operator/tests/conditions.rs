@@ -278,10 +278,7 @@ fn with_a_tier() -> Vec<Row> {
             }),
             InProgress,
             ("False", "CrashLoopBackOff"),
-            &[
-                ("GatewaysAvailable", "True", "GatewaysReady"),
-                ("RolloutHealthy", "False", "CrashLoopBackOff"),
-            ],
+            &[("GatewaysAvailable", "True", "GatewaysReady"), ("RolloutHealthy", "False", "CrashLoopBackOff")],
         ),
         ready_row(
             "a new HAProxy has not started for long",

@@ -41,20 +41,32 @@ pub(super) fn refusals() -> Vec<Refusal> {
         ),
         with("no HAProxy", tier(json!({ "replicas": 0 })), "spec.gateways.expose.haproxy.replicas"),
         with("a crowd of HAProxies", tier(json!({ "replicas": 51 })), "spec.gateways.expose.haproxy.replicas"),
-        with("HAProxy without a moment", tier(json!({ "drainSeconds": 0 })), "spec.gateways.expose.haproxy.drainSeconds"),
+        with(
+            "HAProxy without a moment",
+            tier(json!({ "drainSeconds": 0 })),
+            "spec.gateways.expose.haproxy.drainSeconds",
+        ),
         with(
             "HAProxy with a nameless certificate",
             tier(json!({ "tlsSecretRef": {} })),
             "spec.gateways.expose.haproxy.tlsSecretRef.name",
         ),
-        with("a load balancer before no Service of that type", tier(json!({ "service": { "loadBalancer": {} } })), CLASS),
+        with(
+            "a load balancer before no Service of that type",
+            tier(json!({ "service": { "loadBalancer": {} } })),
+            CLASS,
+        ),
         with(
             "a load balancer before a ClusterIP of HAProxy",
             tier(json!({ "service": { "type": "ClusterIP", "loadBalancer": {} } })),
             CLASS,
         ),
         with("an Ingress for nobody", ingress(json!({})), "spec.gateways.expose.ingress.host"),
-        with("an Ingress with a URL", ingress(json!({ "host": "https://a.example" })), "spec.gateways.expose.ingress.host"),
+        with(
+            "an Ingress with a URL",
+            ingress(json!({ "host": "https://a.example" })),
+            "spec.gateways.expose.ingress.host",
+        ),
         with("a route to nowhere", route(json!({ "parentRefs": [] })), "spec.gateways.expose.httpRoute.parentRefs"),
         with(
             "a route with a wrong name",

@@ -1,5 +1,5 @@
 //! The configuration file of the tier of HAProxy. Names that only the pod knows come from its environment, which the image's entry point
-//! fills: `LISTEN`, `DNS_SERVER` and `DNS_DOMAIN`.
+//! fills: `LISTEN`, `THREADS`, `DNS_SERVER` and `DNS_DOMAIN`.
 
 use std::fmt::Write as _;
 
@@ -35,7 +35,7 @@ fn global(tier: &Tier) -> String {
         "global
     log stdout format raw daemon notice
     fd-hard-limit {descriptors}
-    nbthread 4
+    nbthread \"${{THREADS}}\"
     hard-stop-after {drain}s
     ssl-default-bind-options ssl-min-ver TLSv1.2
 ",
@@ -103,8 +103,8 @@ fn clients(cluster: &ValidatedCluster, tier: &Tier) -> String {
     text
 }
 
-/// `drain` and shares come from the gateways themselves. A handshake that a full gateway refuses is tried at another one; nothing else is sent
-/// twice. A gateway keeps its slot until it has gone, since its address is in the Service also while it is not ready: another one in that slot
+/// `drain` and shares come from the gateways themselves. A handshake that a full gateway refuses, or that one dies over, is tried at another
+/// one; nothing else is sent twice. A gateway keeps its slot until it has gone, since its address is in the Service also while it is not ready: another one in that slot
 /// would be taken for as full as the one before.
 fn gateways(cluster: &ValidatedCluster, tier: &Tier) -> String {
     let connections = cluster.gateways.connections;
@@ -113,7 +113,7 @@ fn gateways(cluster: &ValidatedCluster, tier: &Tier) -> String {
     balance leastconn
     retries 3
     option redispatch 1
-    retry-on conn-failure 503
+    retry-on conn-failure empty-response 503
     http-request disable-l7-retry unless {{ req.hdr(upgrade) -i websocket }}
     option httpchk
     http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host gateway

@@ -15,7 +15,12 @@ if [ -z "${DNS_SERVER:-}" ] || [ -z "${DNS_DOMAIN:-}" ]; then
     DNS_DOMAIN=${DNS_DOMAIN:-${found_domain:?/etc/resolv.conf names no search domain}}
 fi
 LISTEN=${LISTEN:-*}
-export DNS_SERVER DNS_DOMAIN LISTEN
+# More than four gain nothing before gateways, and each has memory of its own; more than there are processors only wait for each other.
+if [ -z "${THREADS:-}" ]; then
+    THREADS=$(nproc)
+    [ "$THREADS" -le 4 ] || THREADS=4
+fi
+export DNS_SERVER DNS_DOMAIN LISTEN THREADS
 
 # In the foreground as one process: SIGUSR1 reaches it, which closes its ports and lets connections go on.
 exec haproxy -db "$@"
