@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
+    networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{
@@ -26,6 +26,7 @@ pub fn written_kinds() -> Vec<ApiResource> {
     vec![
         erased::<ConfigMap>(),
         erased::<Deployment>(),
+        erased::<Ingress>(),
         erased::<Job>(),
         erased::<NetworkPolicy>(),
         erased::<PodDisruptionBudget>(),

@@ -1,6 +1,6 @@
 //! OCI images without a Docker engine.
 //!
-//! Our two programs become scratch images around one static binary; PostgreSQL, RabbitMQ and Redis become Debian roots with a
+//! Our two programs become scratch images around one static binary; PostgreSQL, RabbitMQ, Redis and HAProxy become Debian roots with a
 //! small entry point of ours. Every image is one uncompressed layer in an OCI layout archive, which `ctr images import` and
 //! `docker load` read. The same inputs give the same bytes: entries are sorted, times are zero, owners are fixed.
 //! Results are cached by a hash of everything they are made of.

@@ -23,7 +23,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
@@ -90,7 +90,31 @@ async fn people_chat_through_haproxy_over_tls_and_come_back_when_one_is_killed()
     ensure!(since(&now) == since(&before), "nobody could get in for a while: {}", now.data["status"]);
     cluster.check_spec_is_the_users().await?;
     drop((crowd, way_in));
+    other_ways_in(&cluster).await?;
     namespace.discard().await
+}
+
+/// An Ingress takes the tier's place; a route of an API that is not installed takes nothing's.
+async fn other_ways_in(cluster: &ChatCluster) -> Result<()> {
+    let expose = |expose: Value| json!({ "spec": { "gateways": { "expose": expose } } });
+    let ingress = json!({ "type": "Ingress", "haproxy": null, "ingress": { "host": HOST } });
+    cluster.merge(expose(ingress)).await?;
+    cluster.wait_ready(SETTLE_LIMIT).await?;
+    let ways_in = async || {
+        let children = cluster.children().await?.into_iter();
+        let named = children.filter_map(|child| Some(format!("{} {}", child.types?.kind, child.metadata.name?)));
+        let mut ways: Vec<String> =
+            named.filter(|name| name.starts_with("Ingress ") || name.ends_with("-haproxy")).collect();
+        ways.sort();
+        Ok::<_, anyhow::Error>(ways)
+    };
+    ensure!(ways_in().await? == ["Ingress tier-gateway"], "{:?}", ways_in().await?);
+    let route = json!({ "type": "HTTPRoute", "ingress": null, "httpRoute": { "parentRefs": [{ "name": "public" }] } });
+    cluster.merge(expose(route)).await?;
+    let told = ["spec.gateways.expose.httpRoute", "install the Gateway API"];
+    cluster.wait_told("Ready", &["KindNotServed"], &told, SETTLE_LIMIT).await?;
+    ensure!(ways_in().await? == ["Ingress tier-gateway"], "what ran is gone: {:?}", ways_in().await?);
+    Ok(())
 }
 
 /// A port of this machine that leads into TLS to one HAProxy after the other, as a load balancer in front of them would choose.
