@@ -6,10 +6,7 @@ use std::{
     num::NonZero,
     path::{Path, PathBuf},
     pin::pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 

@@ -93,12 +93,12 @@ impl Admin {
 
     /// What a load balancer is told.
     fn capacity(&self) -> Capacity {
-        let Services { counters, config, draining, cordoned, .. } = &*self.services;
+        let Services { counters, config, entrance, .. } = &*self.services;
         Capacity {
             connections: counters.connections.load(Relaxed),
             limit: config.max_connections,
             age: self.ready_since.get().map(Instant::elapsed),
-            closed: draining.load(Relaxed) || cordoned.load(Relaxed),
+            closed: entrance.turns_away(),
         }
     }
 }

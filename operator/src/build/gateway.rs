@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::{
-    apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
-    core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec, TopologySpreadConstraint},
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec, TopologySpreadConstraint},
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 
 use super::{

@@ -27,6 +27,15 @@ pub struct Gateway {
     pub said: Option<(i64, bool)>,
 }
 
+impl Gateway {
+    /// Whether people are well with it. A gateway that turns new ones away, since they are to go to another revision, is not ready and serves who
+    /// is there.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.ready || self.said.is_some_and(|(_, cordoned)| cordoned)
+    }
+}
+
 /// How gateways go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -86,7 +95,7 @@ pub fn plan(
     }
     let mut order: Vec<&Gateway> = gateways.iter().collect();
     order.sort_by_key(|gateway| {
-        let is_broken = !gateway.ready && gateway.marked.is_none();
+        let is_broken = !gateway.serves() && gateway.marked.is_none();
         let connections = gateway.said.map_or(if is_broken { 0 } else { i64::MAX }, |(connections, _)| connections);
         // Who is being emptied already goes on with it, so that nobody is moved in vain.
         (!is_broken, !gateway.requested, gateway.marked.is_none(), connections, Reverse(gateway.created))
@@ -175,6 +184,13 @@ mod tests {
         assert_eq!(planned(1, 2, &[aged("old", 10), aged("young", 20)]).mark, ["young"]);
         let silent = Gateway { said: None, ..gateway("silent", 0) };
         assert_eq!(planned(1, 2, &[silent, gateway("a", 50)]).mark, ["a"], "nobody knows how many the silent one has");
+    }
+
+    #[test]
+    fn who_turns_people_away_for_another_revision_is_not_broken() {
+        let closed = |pod: &str| Gateway { ready: false, said: Some((10, true)), ..gateway(pod, 0) };
+        let under_way = plan((1, Some(2)), Successors::Elsewhere, &[closed("a"), marked("b", 8, 5)], DRAIN, NOW);
+        assert_eq!(under_way, Plan { replicas: 2, ..Plan::default() }, "b goes on");
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub struct Plan {
 
 impl Revision {
     fn serving(&self) -> i32 {
-        count(self.gateways.iter().filter(|gateway| gateway.marked.is_none() && serves(gateway)))
+        count(self.gateways.iter().filter(|gateway| gateway.marked.is_none() && gateway.serves()))
     }
 
     fn desired(&self) -> i32 {
@@ -114,11 +114,6 @@ impl Revision {
     fn is_proven(&self) -> bool {
         self.failed.is_none() && (self.rolled_out.is_some() || self.serving() > 0)
     }
-}
-
-/// A gateway that turns people away, since they are to go to another revision, is not ready and serves who is there.
-fn serves(gateway: &Gateway) -> bool {
-    gateway.ready || gateway.said.is_some_and(|(_, cordoned)| cordoned)
 }
 
 fn count<'a>(gateways: impl Iterator<Item = &'a Gateway>) -> i32 {
