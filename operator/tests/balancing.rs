@@ -214,6 +214,12 @@ async fn who_finds_all_gateways_full_waits_for_a_place() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!waiting.is_finished(), "nobody is to be turned away at once");
     assert_eq!(scene.counts(), [3, 3], "and nobody gets in");
+    let request = "GET /v1/sessions HTTP/1.1\r\nHost: chat.example.org\r\nConnection: close\r\n\r\n";
+    let (mut stream, mut answer) = (TcpStream::connect(at).await.unwrap(), String::new());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "a request that takes no place waits for one: {answer}");
+    assert!(!waiting.is_finished());
     let gone = there.pop().unwrap();
     let place = gone.gateway;
     drop(gone);

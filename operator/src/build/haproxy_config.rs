@@ -23,14 +23,23 @@ pub(super) const QUEUE_SECONDS: u32 = 10;
 
 /// The file.
 pub(super) fn render_haproxy_config(cluster: &ValidatedCluster, tier: &Tier) -> String {
-    [global(tier), defaults(), resolvers(), clients(cluster, tier), gateways(cluster, tier), own()].join("\n")
+    [
+        global(tier),
+        defaults(),
+        resolvers(),
+        clients(cluster, tier),
+        gateways(cluster, tier),
+        requests(cluster, tier),
+        own(),
+    ]
+    .join("\n")
 }
 
 /// As many connections as the memory is for, or as the system allows where that is less: HAProxy counts back from the descriptors.
 fn global(tier: &Tier) -> String {
     let resources = tier.resources.clone().unwrap_or_else(|| pod::resources("100m", "128Mi", "512Mi"));
     let connections = pod::memory_bytes(&resources, DEFAULT_MEMORY) / CONNECTION_BYTES;
-    let descriptors = 2 * (connections + u64::from(tier.slots)) + OWN_DESCRIPTORS;
+    let descriptors = 2 * (connections + 2 * u64::from(tier.slots)) + OWN_DESCRIPTORS;
     format!(
         "global
     log stdout format raw daemon notice
@@ -97,7 +106,8 @@ fn clients(cluster: &ValidatedCluster, tier: &Tier) -> String {
     text.push_str(
         "    http-request del-header Forwarded
     http-request set-header X-Forwarded-For %[src]
-    default_backend gateways
+    use_backend gateways if { req.hdr(upgrade) -i websocket }
+    default_backend requests
 ",
     );
     text
@@ -114,18 +124,37 @@ fn gateways(cluster: &ValidatedCluster, tier: &Tier) -> String {
     retries 3
     option redispatch 1
     retry-on conn-failure empty-response 503
-    http-request disable-l7-retry unless {{ req.hdr(upgrade) -i websocket }}
-    option httpchk
-    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host gateway
-    default-server check port {admin} inter 2s fastinter 500ms downinter 1s fall 3 rise 1
     default-server agent-check agent-port {agent} agent-inter 1s agent-send \"{question}\"
     default-server weight 128 maxconn {connections}
+{servers}",
+        agent = port::GATEWAY_AGENT,
+        question = agent::question(connections).escape_default(),
+        servers = servers(cluster, tier),
+    )
+}
+
+/// Requests that are no handshakes do not wait for the place of a WebSocket: who is connected has to refresh a token also when all places are taken.
+fn requests(cluster: &ValidatedCluster, tier: &Tier) -> String {
+    format!(
+        "backend requests
+    balance leastconn
+    retries 3
+    option redispatch 1
+{servers}",
+        servers = servers(cluster, tier),
+    )
+}
+
+/// Where the gateways are, and how it is seen that one is ready.
+fn servers(cluster: &ValidatedCluster, tier: &Tier) -> String {
+    format!(
+        "    option httpchk
+    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host gateway
+    default-server check port {admin} inter 2s fastinter 500ms downinter 1s fall 3 rise 1
     default-server resolvers cluster resolve-prefer ipv4 init-addr none
     server-template gateway- {slots} \"{service}.${{DNS_DOMAIN}}:{http}\"
 ",
         admin = port::GATEWAY_ADMIN,
-        agent = port::GATEWAY_AGENT,
-        question = agent::question(connections).escape_default(),
         slots = tier.slots,
         service = cluster.names.gateway_pods(),
         http = port::GATEWAY_HTTP,

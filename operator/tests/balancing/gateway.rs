@@ -98,11 +98,14 @@ pub(crate) async fn head(stream: &mut TcpStream) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// Takes a WebSocket, unless it is full, and sends back what comes.
+/// Takes a WebSocket, unless it is full, and sends back what comes; answers any other request.
 async fn clients(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
     let head = head(&mut stream).await?;
     let told = head.lines().filter(|line| line.to_lowercase().contains("forwarded")).map(str::to_lowercase).collect();
     *state.told.lock().unwrap() = told;
+    if !head.to_lowercase().contains("upgrade: websocket") {
+        return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    }
     if state.connections.fetch_add(1, SeqCst) >= u64::from(state.limit) {
         state.connections.fetch_sub(1, SeqCst);
         state.refused.fetch_add(1, SeqCst);

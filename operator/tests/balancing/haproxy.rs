@@ -89,7 +89,10 @@ impl HaProxy {
     /// Lines of its metrics about the gateways that it knows.
     async fn metrics(&self, begin: &str) -> Vec<String> {
         let (_, text) = self.ask("/metrics?scope=server&no-maint").await;
-        text.lines().filter(|line| line.starts_with(begin)).map(str::to_owned).collect()
+        text.lines()
+            .filter(|line| line.starts_with(begin) && line.contains("proxy=\"gateways\""))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Weights of the gateways that it knows, sorted.
