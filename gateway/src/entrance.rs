@@ -17,9 +17,14 @@ pub struct Entrance {
     begin: Instant,
     draining: AtomicBool,
     cordoned: AtomicBool,
-    /// Milliseconds from `begin` to the operator's last word and one more; 0 while there was none.
-    heard: AtomicU64,
+    /// When the operator said something last.
+    heard: Moment,
+    /// When it had clients move last.
+    ordered: Moment,
 }
+
+/// Milliseconds from the start and one more; 0 for never.
+type Moment = AtomicU64;
 
 impl Default for Entrance {
     /// Open, and nothing heard.
@@ -28,7 +33,8 @@ impl Default for Entrance {
             begin: Instant::now(),
             draining: AtomicBool::new(false),
             cordoned: AtomicBool::new(false),
-            heard: AtomicU64::new(0),
+            heard: Moment::new(0),
+            ordered: Moment::new(0),
         }
     }
 }
@@ -68,11 +74,26 @@ impl Entrance {
         self.heard.store(self.elapsed().saturating_add(1), Relaxed);
     }
 
+    /// Notes that the operator had clients move.
+    pub fn order(&self) {
+        self.ordered.store(self.elapsed().saturating_add(1), Relaxed);
+    }
+
+    /// Whether the operator has had clients move so lately.
+    #[must_use]
+    pub fn was_ordered_within(&self, time: Duration) -> bool {
+        self.is_within(&self.ordered, time)
+    }
+
     /// Whether the operator has said anything so lately.
     #[must_use]
     pub fn has_heard_within(&self, time: Duration) -> bool {
-        let Some(heard) = self.heard.load(Relaxed).checked_sub(1) else { return false };
-        u128::from(self.elapsed().saturating_sub(heard)) <= time.as_millis()
+        self.is_within(&self.heard, time)
+    }
+
+    fn is_within(&self, moment: &Moment, time: Duration) -> bool {
+        let Some(then) = moment.load(Relaxed).checked_sub(1) else { return false };
+        u128::from(self.elapsed().saturating_sub(then)) <= time.as_millis()
     }
 
     /// Whether new clients should go elsewhere.

@@ -11,8 +11,8 @@ use super::{
 pub const DEFAULT_REPLICAS: i32 = 2;
 /// `spec.gateways.connectionsPerGateway`: half of what a process holds where the limit of open files is 20000.
 pub const DEFAULT_CONNECTIONS_PER_GATEWAY: i32 = 10_000;
-/// `spec.gateways.drainSeconds`.
-pub const DEFAULT_DRAIN_SECONDS: i32 = 30;
+/// `spec.gateways.drainSeconds`: at the budget's pace a gateway of 10000 clients takes minutes.
+pub const DEFAULT_DRAIN_SECONDS: i32 = 300;
 /// `spec.gateways.drainSeconds` of a gateway that is alone: its clients have nowhere to go until it has ended.
 pub const DEFAULT_DRAIN_SECONDS_ALONE: i32 = 5;
 /// `spec.gateways.autoscaling.minReplicas`: one gateway may be lost.

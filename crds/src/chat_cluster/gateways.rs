@@ -53,7 +53,7 @@ pub struct Gateways {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub allowed_origins: Vec<String>,
 
-    /// Seconds that a stopping gateway gives its clients to move; 30 if absent, 5 with `broker.inProcess`, where there is no other gateway to move to.
+    /// Seconds that a stopping gateway gives its clients to move; 300 if absent, 5 with `broker.inProcess`, where there is no other gateway to move to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600))]
     pub drain_seconds: Option<i32>,

@@ -52,6 +52,10 @@ pub struct ChatClusterStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub draining: Vec<DrainingGateway>,
 
+    /// Clients a second that may be asked to connect elsewhere now, over all gateways and for whatever reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves_per_second: Option<i64>,
+
     /// The rollout that is under way or has failed; absent when all gateways are of the newest revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,

@@ -152,6 +152,7 @@ async fn moves(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes)
             Ok(moves) => moves,
             Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
         };
+        admin.services.entrance.order();
         let within = Duration::from_millis(within_ms.into()).min(LONGEST_SPREAD);
         let asked = admin.hub.move_clients(usize::try_from(count).unwrap_or(usize::MAX), within);
         Json(Moved { asked: u32::try_from(asked).unwrap_or(u32::MAX) }).into_response()

@@ -25,6 +25,9 @@ const ATTENDED: Duration = Duration::from_secs(6);
 /// Time from a client's turn to its new connection, after which the old one is closed.
 const MOVE_TIME: Duration = Duration::from_secs(30);
 
+/// Time that the operator has for an order: for the first, a successor may have to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// How often the remaining connections are counted.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -34,8 +37,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 impl Hub {
     /// Has every client connect elsewhere within `total`, and closes who is left then with 1012. The caller has closed the entrance.
     ///
-    /// While the operator asks and orders, it has the first half of the time: it knows what all gateways move. Without it, or after that, clients are
-    /// asked evenly over what is left of the first half, or up to four fifths, and [`LEAST`] a second in any case.
+    /// While the operator asks and orders, it has the first half of the time: it knows what all gateways move. Without it, without an order for
+    /// [`PATIENCE`], or after that, clients are asked evenly over what is left of the first half, or up to four fifths, and [`LEAST`] a second in any case.
     pub async fn drain(&self, total: Duration) {
         let begin = Instant::now();
         let mut due = 0.0;
@@ -43,7 +46,10 @@ impl Hub {
         while self.services.counters.connections.load(Ordering::Relaxed) > 0 && begin.elapsed() < total {
             ticks.tick().await;
             let elapsed = begin.elapsed();
-            if elapsed < total / 2 && self.services.entrance.has_heard_within(ATTENDED) {
+            let entrance = &self.services.entrance;
+            let led =
+                entrance.has_heard_within(ATTENDED) && (elapsed < PATIENCE || entrance.was_ordered_within(PATIENCE));
+            if elapsed < total / 2 && led {
                 continue;
             }
             let end = if elapsed < total / 2 { total / 2 } else { total * 4 / 5 };

@@ -108,29 +108,34 @@ async fn reconnects_are_paced_and_the_rest_is_closed_with_1012() {
 }
 
 /// Two gateways that end at the same time know nothing of each other; the operator knows what all of them move.
-#[tokio::test(start_paused = true)]
-async fn a_gateway_that_ends_leaves_the_first_half_of_its_time_to_an_operator_that_is_there() {
+async fn first_asked(orders: bool) -> Duration {
     let world = World::new(1);
-    for name in ["ada", "bob"] {
-        world.user(name).await;
-    }
-    let (mut ada, mut bob) = (world.client(0, "ada").await, world.client(0, "bob").await);
+    world.user("ada").await;
+    let mut ada = world.client(0, "ada").await;
     let (hub, services) = (Arc::clone(&world.gateways[0].hub), &world.gateways[0].services);
     services.entrance.drain();
     let begin = Instant::now();
     let draining = tokio::spawn(async move { hub.drain(Duration::from_secs(100)).await });
+    let waiting = tokio::spawn(async move {
+        ada.event("reconnect").await;
+        begin.elapsed()
+    });
     for second in 0..80 {
         services.entrance.hear();
-        if second == 10 {
-            assert_eq!(world.gateways[0].hub.move_clients(1, Duration::ZERO), 1);
+        if orders && second % 10 == 5 {
+            services.entrance.order();
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let mut asked = Vec::new();
-    for client in [&mut ada, &mut bob] {
-        client.event("reconnect").await;
-    }
+    let first = waiting.await.unwrap();
     draining.await.unwrap();
-    asked.push(begin.elapsed());
-    assert!(asked[0] >= Duration::from_secs(80), "{asked:?}");
+    first
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_ends_leaves_its_clients_to_an_operator_that_orders() {
+    let ordered = first_asked(true).await.as_secs();
+    assert!((50..=52).contains(&ordered), "half of the time is the operator's: {ordered} s");
+    let silent = first_asked(false).await.as_secs();
+    assert!((20..=22).contains(&silent), "it asks and orders nothing: {silent} s");
 }

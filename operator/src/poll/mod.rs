@@ -300,7 +300,6 @@ impl Poller {
                 target.analyst.round(course, &view.gateways, steering, limits, now);
             }
             view.watched = target.analyst.watched();
-            view.budget = target.pace.budget.rate().round() as i64;
             let open = view.open_connections();
             let reports = reports.get(key).map_or(&[][..], Vec::as_slice);
             target.load = target.meter.round(reports, now, wall);
@@ -312,6 +311,8 @@ impl Poller {
             let may = now.duration_since(target.published) >= CONNECTIONS_EVERY;
             let due = may && (open != target.view.connections || other);
             let changed = moved || view.says_something_else(&target.view);
+            let rate = target.pace.budget.rate().round() as i64;
+            view.budget = if due || changed { rate } else { target.view.budget };
             view.connections = if due || changed { open } else { target.view.connections };
             view.scaling = if due || changed { decision } else { target.view.scaling.clone() };
             if view.connections != target.view.connections || due {

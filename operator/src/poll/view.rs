@@ -20,7 +20,7 @@ pub struct ClusterView {
     pub scaling: Option<Decision>,
     /// How the new gateways of a rollout do.
     pub watched: Watched,
-    /// Moves a second that are allowed now.
+    /// Moves a second that are allowed now, as published: with the connections.
     pub budget: i64,
     /// A round of questions has been made since the operator started; until then nothing is known.
     pub asked: bool,
