@@ -75,8 +75,11 @@ pub(super) async fn dereference(
     let (mut live, secrets) =
         tokio::try_join!(read_children(client, key), read_secrets(client, key, referenced_secrets(&cluster)))?;
     // An object of a child's name without our labels is in no list. It must be known before anything is written.
-    let missing = expected_children(&cluster).into_iter().filter(|id| live.get(id).is_none());
-    for (id, object) in try_join_all(missing.map(|id| read_one(client, key, id))).await?.into_iter().flatten() {
+    let is_missing = |id: &ChildId| live.get(id).is_none() && !live.not_served.contains(&id.kind);
+    let missing: Vec<ChildId> = expected_children(&cluster).into_iter().filter(is_missing).collect();
+    for (id, object) in
+        try_join_all(missing.into_iter().map(|id| read_one(client, key, id))).await?.into_iter().flatten()
+    {
         live.insert(id, object);
     }
     let locked_volumes = read_locked_volumes(client, key, &cluster, &live).await?;
