@@ -9,6 +9,28 @@ use crate::{binaries::Binaries, config::ClusterConfig, layout::Layout};
 /// Where the provisioner makes volumes, as the cluster's processes see it.
 const VOLUMES: &str = "/var/lib/volumes";
 
+/// Without nodes, pods are played by whoever asked for the cluster: nobody takes them for lost, their addresses may be of any kind, and so many
+/// may come at once that the usual limit on requests would be what is measured.
+const WITHOUT_NODES: &[&str] = &[
+    "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller,-pod-garbage-collector-controller,\
+     -endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller",
+    "--kube-api-qps=500",
+    "--kube-api-burst=1000",
+    "--concurrent-replicaset-syncs=20",
+    "--concurrent-deployment-syncs=20",
+];
+
+/// How much of a cluster there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Extent {
+    /// All of it, with a node that runs pods.
+    #[default]
+    Whole,
+    /// etcd, the API server and the controllers of Kubernetes: objects and what follows from them, and nobody who runs a pod.
+    ControlPlane,
+}
+
 /// One program of a running cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -59,6 +81,22 @@ impl Component {
             Self::Kubelet => "kubelet",
             Self::KubeProxy => "kube-proxy",
             Self::Provisioner => "provisioner",
+        }
+    }
+
+    /// What an extent has of them, in the order in which it is started.
+    pub(crate) fn of(extent: Extent) -> impl Iterator<Item = Self> {
+        let controls = |component: &Self| {
+            matches!(component, Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager)
+        };
+        Self::INSIDE.into_iter().filter(move |component| extent == Extent::Whole || controls(component))
+    }
+
+    /// Arguments that it has in an extent beside its usual ones.
+    pub(crate) fn further(self, extent: Extent) -> &'static [&'static str] {
+        match (self, extent) {
+            (Self::KubeControllerManager, Extent::ControlPlane) => WITHOUT_NODES,
+            _ => &[],
         }
     }
 

@@ -31,7 +31,7 @@ pub use certificates::CertificateError;
 pub use cgroup::CgroupError;
 pub use cluster::{Cluster, ClusterError, ClusterState, ComponentStatus, Status};
 pub use command::CommandError;
-pub use component::Component;
+pub use component::{Component, Extent};
 pub use config::{ClusterConfig, ConfigError};
 pub use files::FileError;
 pub use keda::Keda;

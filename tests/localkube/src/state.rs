@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    component::Component,
+    component::{Component, Extent},
     config::ClusterConfig,
     files::{self, FileError},
     layout::Layout,
@@ -17,6 +17,9 @@ use crate::{
 pub(crate) struct State {
     /// The cluster's number: another number means other addresses, thus another cluster.
     pub(crate) index: u8,
+    /// How much of a cluster was started.
+    #[serde(default)]
+    pub(crate) extent: Extent,
     /// Whether the last change came to its end. If not, a program may run that is not listed here.
     pub(crate) settled: bool,
     /// The programs that were started.
@@ -25,8 +28,8 @@ pub(crate) struct State {
 
 impl State {
     /// The state of a cluster of which nothing has been started.
-    pub(crate) fn new(config: &ClusterConfig) -> Self {
-        Self { index: config.index, settled: false, processes: BTreeMap::new() }
+    pub(crate) fn new(config: &ClusterConfig, extent: Extent) -> Self {
+        Self { index: config.index, extent, settled: false, processes: BTreeMap::new() }
     }
 
     /// Reads the file. None, or one that makes no sense, counts as no state.
@@ -49,6 +52,6 @@ impl State {
     /// Components that are not running.
     pub(crate) fn dead(&self) -> Vec<Component> {
         let alive = |component| self.processes.get(&component).is_some_and(Process::is_alive);
-        Component::INSIDE.into_iter().filter(|&component| !alive(component)).collect()
+        Component::of(self.extent).filter(|&component| !alive(component)).collect()
     }
 }

@@ -3,19 +3,28 @@
 use std::{ffi::OsString, process::Command};
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 
-use crate::{packages, shell};
+use crate::{packages, scaling::Scaling, shell};
 
 /// A version of inferno, which draws flame graphs, that the pinned toolchain builds.
 const INFERNO: &str = "0.12.8";
 
 /// Measures the gateway beside two peers; `cargo xtask bench -- --help` tells what can be chosen.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// For the measuring program.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Measures the operator beside a HorizontalPodAutoscaler, before simulated gateways.
+    Scaling(Scaling),
 }
 
 /// Counts the instructions of the hot path in the tests' profile, and fails when a stage takes more than its budget.
@@ -55,6 +64,9 @@ fn measuring(folder: &str) -> Result<Command> {
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(Other::Scaling(scaling)) = self.other {
+            return scaling.run();
+        }
         packages::ensure_for_benchmarks()?;
         // Two packages and not the workspace: the operator and the tests have no part in it, and this profile shares nothing with theirs.
         let build =

@@ -20,6 +20,7 @@ mod kafka_java;
 mod packages;
 mod paths;
 mod rfc6455;
+mod scaling;
 mod shell;
 mod steps;
 mod summary;

@@ -7,6 +7,7 @@ mod status;
 use std::{
     fs::File,
     io,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -20,7 +21,7 @@ use crate::{
     certificates::CertificateError,
     cgroup::{Cgroup, CgroupError},
     command::{self, CommandError},
-    component::Component,
+    component::{Component, Extent},
     config::{ClusterConfig, ConfigError},
     files::{self, FileError, failed_to},
     layout::Layout,
@@ -83,6 +84,7 @@ impl From<AddonError> for ClusterError {
 #[derive(Clone, Debug)]
 pub struct Cluster {
     config: ClusterConfig,
+    extent: Extent,
     layout: Layout,
     cgroup: Cgroup,
 }
@@ -96,7 +98,19 @@ impl Cluster {
         config.check()?;
         let layout = Layout::new(config.folder());
         let cgroup = Cgroup::new(config.cgroup())?;
-        Ok(Self { config, layout, cgroup })
+        Ok(Self { config, extent: Extent::Whole, layout, cgroup })
+    }
+
+    /// The same cluster, with so much of it started. One that runs to another extent is taken down and started anew.
+    #[must_use]
+    pub fn with_extent(self, extent: Extent) -> Self {
+        Self { extent, ..self }
+    }
+
+    /// This machine's address as the cluster's programs see it.
+    #[must_use]
+    pub fn host_address(&self) -> Ipv4Addr {
+        self.config.host_address()
     }
 
     /// Makes sure that the cluster runs and answers, building and installing what is missing first. Tells on standard

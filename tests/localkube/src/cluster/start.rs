@@ -7,7 +7,7 @@ use std::{
 
 use super::{Cluster, ClusterError};
 use crate::{
-    addons, binaries::Binaries, certificates, command, component::Component, files, namespace, process, settings,
+    addons, binaries::Binaries, certificates, command, component::{Component, Extent}, files, namespace, process, settings,
     state::State,
 };
 
@@ -19,7 +19,8 @@ const HEALTH_CHECK: Duration = Duration::from_secs(5);
 
 impl Cluster {
     pub(super) fn ensure_running(&self, binaries: &Binaries) -> Result<(), ClusterError> {
-        let known = State::load(&self.layout).filter(|state| state.settled && state.index == self.config.index);
+        let fits = |state: &State| state.index == self.config.index && state.extent == self.extent;
+        let known = State::load(&self.layout).filter(|state| state.settled && fits(state));
         if let Some(mut state) = known.filter(|state| state.holder().is_some()) {
             let dead = state.dead();
             if dead.is_empty() && self.is_healthy(binaries, HEALTH_CHECK) {
@@ -39,7 +40,7 @@ impl Cluster {
         let begin = Instant::now();
         self.say("starting (about 15 seconds) ...");
         files::make_folder(self.layout.folder())?;
-        let mut state = State::new(&self.config);
+        let mut state = State::new(&self.config, self.extent);
         state.save(&self.layout)?;
         certificates::create(&self.config, &self.layout)?;
         settings::create(&self.config, &self.layout)?;
@@ -64,14 +65,18 @@ impl Cluster {
         for component in without_api {
             self.start(component, binaries, state)?;
         }
-        self.import_images(binaries, state)?;
+        if self.extent == Extent::Whole {
+            self.import_images(binaries, state)?;
+        }
         self.wait_for(Component::KubeApiserver, state, "the API server answers", || self.api_answers(binaries))?;
         for component in with_api {
             self.start(component, binaries, state)?;
         }
-        addons::apply(&self.config, &self.layout, || self.own_kubectl(binaries))?;
-        let ready = || self.is_healthy(binaries, Duration::from_secs(2));
-        self.wait_for(Component::Kubelet, state, "the node and the name server are ready", ready)?;
+        if self.extent == Extent::Whole {
+            addons::apply(&self.config, &self.layout, || self.own_kubectl(binaries))?;
+            let ready = || self.is_healthy(binaries, Duration::from_secs(2));
+            self.wait_for(Component::Kubelet, state, "the node and the name server are ready", ready)?;
+        }
         state.settled = true;
         state.save(&self.layout)?;
         Ok(())
@@ -80,7 +85,8 @@ impl Cluster {
     fn start(&self, component: Component, binaries: &Binaries, state: &mut State) -> Result<(), ClusterError> {
         let holder = state.holder().cloned().ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
         let line = component.command_line(&self.config, &self.layout, binaries);
-        let words: Vec<&str> = line.iter().map(String::as_str).collect();
+        let words: Vec<&str> =
+            line.iter().map(String::as_str).chain(component.further(self.extent).iter().copied()).collect();
         let log = self.layout.component_log(component);
         let process = process::start(&namespace::inside(&holder, &words), &self.cgroup.entrance(), &log)?;
         state.processes.insert(component, process);
