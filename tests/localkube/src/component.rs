@@ -86,9 +86,8 @@ impl Component {
 
     /// What an extent has of them, in the order in which it is started.
     pub(crate) fn of(extent: Extent) -> impl Iterator<Item = Self> {
-        let controls = |component: &Self| {
-            matches!(component, Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager)
-        };
+        let controls =
+            |component: &Self| matches!(component, Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager);
         Self::INSIDE.into_iter().filter(move |component| extent == Extent::Whole || controls(component))
     }
 

@@ -106,10 +106,7 @@ impl Run {
     async fn make(&self, namespace: &str) -> Result<()> {
         let objects: Vec<Value> = match self.contender {
             Contender::Operator => {
-                vec![
-                    objects::engines(namespace),
-                    objects::chat_cluster(namespace, NAME, &objects::native(self.bounds)),
-                ]
+                vec![objects::engines(namespace), objects::chat_cluster(namespace, NAME, &objects::native(self.bounds))]
             }
             Contender::Hpa => vec![objects::deployment(namespace), objects::autoscaler(namespace, self.bounds)],
         };

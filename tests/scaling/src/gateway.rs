@@ -43,7 +43,9 @@ impl Stub {
                 async move { Ok::<_, std::convert::Infallible>(stub.answer(request).await) }
             });
             // Who hangs up is no trouble of ours.
-            tokio::spawn(async move { drop(http1::Builder::new().serve_connection(TokioIo::new(socket), service).await) });
+            tokio::spawn(
+                async move { drop(http1::Builder::new().serve_connection(TokioIo::new(socket), service).await) },
+            );
         }
     }
 

@@ -104,7 +104,8 @@ impl Kubelet {
         let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
         self.bind(&api, &name).await?;
-        let container = pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.clone()).next();
+        let container =
+            pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.clone()).next();
         let container = container.unwrap_or_default();
         if pod.labels().get(label::COMPONENT).map(String::as_str) != Some(label::GATEWAY) {
             return write_status(&api, &name, &succeeded(&container)).await;
@@ -151,11 +152,9 @@ impl Kubelet {
     async fn end(&self, api: &Api<Pod>, pod: &Pod) -> Result<()> {
         self.forget(pod, true);
         sleep(CLEAN_UP).await;
-        retry(|| async {
-            api.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.map(drop)
-        })
-        .await
-        .context("failed to remove it")
+        retry(|| async { api.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.map(drop) })
+            .await
+            .context("failed to remove it")
     }
 
     async fn bind(&self, api: &Api<Pod>, name: &str) -> Result<()> {
@@ -183,7 +182,7 @@ async fn ended(ending: &mut watch::Receiver<bool>) {
 
 async fn write_status(api: &Api<Pod>, name: &str, status: &Value) -> Result<()> {
     let patch = json!({ "status": status });
-    retry(|| async { api.patch_status(name, &PatchParams::default(), &Patch::Strategic(&patch)).await.map(drop) })
+    retry(|| async { api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop) })
         .await
         .context("failed to write its status")
 }

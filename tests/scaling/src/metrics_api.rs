@@ -87,7 +87,9 @@ fn answer(path: &str, world: &World) -> Response<Full<Bytes>> {
         Some([""]) => json_of(StatusCode::OK, &resources()),
         Some(["namespaces", namespace, "pods", "*" | "%2A", METRIC]) => match values(namespace, world) {
             Some(values) => json_of(StatusCode::OK, &values),
-            None => json_of(StatusCode::SERVICE_UNAVAILABLE, &json!({ "kind": "Status", "apiVersion": "v1", "code": 503 })),
+            None => {
+                json_of(StatusCode::SERVICE_UNAVAILABLE, &json!({ "kind": "Status", "apiVersion": "v1", "code": 503 }))
+            }
         },
         _ => json_of(StatusCode::NOT_FOUND, &json!({ "kind": "Status", "apiVersion": "v1", "code": 404 })),
     }
@@ -116,7 +118,9 @@ fn values(namespace: &str, world: &World) -> Option<Value> {
         (!side.stalled).then(|| side.fleet.gateways().iter().map(value).collect::<Vec<_>>())
     });
     let items = items.flatten()?;
-    Some(json!({ "kind": "MetricValueList", "apiVersion": format!("{GROUP}/{VERSION}"), "metadata": {}, "items": items }))
+    Some(
+        json!({ "kind": "MetricValueList", "apiVersion": format!("{GROUP}/{VERSION}"), "metadata": {}, "items": items }),
+    )
 }
 
 fn json_of(status: StatusCode, value: &Value) -> Response<Full<Bytes>> {

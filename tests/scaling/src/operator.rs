@@ -56,7 +56,8 @@ impl Operator {
     pub(crate) async fn wait_until_it_leads(&mut self) -> Result<()> {
         let deadline = Instant::now() + START;
         loop {
-            let leads = self.metrics().await.is_ok_and(|text| text.lines().any(|line| line == "chat_operator_leader 1"));
+            let leads =
+                self.metrics().await.is_ok_and(|text| text.lines().any(|line| line == "chat_operator_leader 1"));
             if leads {
                 return Ok(());
             }

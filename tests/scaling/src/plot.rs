@@ -62,12 +62,13 @@ fn colour(contender: Contender) -> RGBColor {
 fn people(area: &Area<'_>, scenario: Scenario, both: &Both<'_>) -> Drawn {
     let seconds = || both.iter().flat_map(|(_, samples)| measured(samples));
     let most = seconds().map(|sample| sample.places.max(sample.demand)).max().unwrap_or(1);
+    // Above the curves there is room for the legend.
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{}: {}", scenario.name(), scenario.title()), ("sans-serif", 18))
         .margin(10)
         .x_label_area_size(20)
         .y_label_area_size(70)
-        .build_cartesian_2d(0..last_second(both), 0..most + most / 10)?;
+        .build_cartesian_2d(0..last_second(both), 0..most + most / 2)?;
     chart.configure_mesh().light_line_style(TRANSPARENT).y_desc("people").draw()?;
     for (contender, samples) in both {
         let colour = colour(*contender);
@@ -106,7 +107,7 @@ fn reconnects(area: &Area<'_>, both: &Both<'_>) -> Drawn {
         .margin(10)
         .x_label_area_size(35)
         .y_label_area_size(70)
-        .build_cartesian_2d(0..last_second(both), (1.0..most as f64 * 1.5).log_scale())?;
+        .build_cartesian_2d(0..last_second(both), (1.0..most as f64 * 30.0).log_scale())?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -145,7 +146,7 @@ fn legend<'a, 'b: 'a, X: Ranged<ValueType = i32>, Y: Ranged>(
 ) -> Drawn {
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(SeriesLabelPosition::UpperRight)
         .background_style(WHITE.mix(0.8))
         .border_style(TRANSPARENT)
         .label_font(("sans-serif", 13))

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_shortage_is_counted_and_its_end_found() {
-        let short = seconds(&[(2, 5, 5), (2, 5, 5), (2, 5, 5), (2, 5, 50), (2, 5, 50), (1, 9, 50), (2, 50, 50), (2, 5, 9)]);
+        let short =
+            seconds(&[(2, 5, 5), (2, 5, 5), (2, 5, 5), (2, 5, 50), (2, 5, 50), (1, 9, 50), (2, 50, 50), (2, 5, 9)]);
         let figures = figures(&short, Some(1), None);
         assert_eq!((figures.below, figures.below_after_fewer, figures.covered_after), (4, 2, Some(4)));
         assert_eq!(super::figures(&short, None, None).covered_after, None);
@@ -154,8 +155,9 @@ mod tests {
 
     #[test]
     fn the_budget_is_the_documented_one() {
-        assert_eq!([(100_000, 14), (600, 2), (1_000_000, 2), (0, 0)].map(|(all, takers)| budget(all, takers).round()), [
-            167.0, 20.0, 500.0, 20.0
-        ]);
+        assert_eq!(
+            [(100_000, 14), (600, 2), (1_000_000, 2), (0, 0)].map(|(all, takers)| budget(all, takers).round()),
+            [167.0, 20.0, 500.0, 20.0]
+        );
     }
 }

@@ -84,7 +84,11 @@ pub(crate) fn rows(scenario: Scenario, start: f64, of: impl Fn(Contender) -> Fig
         row("scale-downs", &|one| some(one.scale_downs.into()), None),
         row("mean pods", &|one| some(one.mean_pods), None),
         row("seconds below demand", &|one| some(one.below.into()), None),
-        row("seconds below demand after a scale-down", &|one| some(one.below_after_fewer.into()), Some(Goal::Most(0.0))),
+        row(
+            "seconds below demand after a scale-down",
+            &|one| some(one.below_after_fewer.into()),
+            Some(Goal::Most(0.0)),
+        ),
         row("people waiting, mean", &|one| some(one.mean_waiting), None),
     ];
     if matches!(scenario, Scenario::StepUp | Scenario::FlashCrowd | Scenario::HalfLost) {
@@ -104,7 +108,8 @@ pub(crate) fn rows(scenario: Scenario, start: f64, of: impl Fn(Contender) -> Fig
 
 /// The table, in Markdown.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let head = "| scenario | figure | operator | HPA | operator / HPA | goal | |\n| --- | --- | --- | --- | --- | --- | --- |";
+    let head =
+        "| scenario | figure | operator | HPA | operator / HPA | goal | |\n| --- | --- | --- | --- | --- | --- | --- |";
     let lines: Vec<String> = rows.iter().map(Row::line).collect();
     format!("{head}\n{}", lines.join("\n"))
 }

@@ -89,10 +89,9 @@ impl Scenario {
         };
         match self {
             Self::Sine => course(Load::Sine { mean: 100_000.0, share: 0.3, period: 240.0 }, 600, 240),
-            Self::StepUp => Course {
-                short: Some(30),
-                ..course(lines(&[(30.0, 10_000.0), (30.0, 100_000.0)]), 240, 120)
-            },
+            Self::StepUp => {
+                Course { short: Some(30), ..course(lines(&[(30.0, 10_000.0), (30.0, 100_000.0)]), 240, 120) }
+            }
             Self::StepDown => course(lines(&[(30.0, 100_000.0), (30.0, 30_000.0)]), 600, 240),
             Self::FlashCrowd => Course {
                 short: Some(60),

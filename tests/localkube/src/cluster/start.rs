@@ -7,7 +7,11 @@ use std::{
 
 use super::{Cluster, ClusterError};
 use crate::{
-    addons, binaries::Binaries, certificates, command, component::{Component, Extent}, files, namespace, process, settings,
+    addons,
+    binaries::Binaries,
+    certificates, command,
+    component::{Component, Extent},
+    files, namespace, process, settings,
     state::State,
 };
 

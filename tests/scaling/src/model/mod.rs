@@ -34,6 +34,10 @@ pub(crate) enum Balance {
 /// What happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
+    /// People who came because they wanted to be connected.
+    pub(crate) came: u64,
+    /// People who went because they wanted to.
+    pub(crate) went: u64,
     /// Clients that had to connect anew because somebody decided so: they were asked to move, or their gateway was ended.
     pub(crate) forced: u64,
     /// Clients that had to connect anew because their gateway was lost.
@@ -179,7 +183,10 @@ impl Fleet {
             (0..many).for_each(|_| self.attempt(who));
         }
         let present = self.connected() + self.waiting();
-        (present..people).for_each(|_| self.attempt(Waiting { had_one: false, attempt: 0 }));
+        for _ in present..people {
+            self.counts.came += 1;
+            self.attempt(Waiting { had_one: false, attempt: 0 });
+        }
     }
 
     fn move_asked(&mut self) {
@@ -225,10 +232,8 @@ impl Fleet {
 
     fn choose(&mut self, not: Option<&str>) -> Option<String> {
         let capacity = self.capacity;
-        let mut open = self
-            .gateways
-            .iter()
-            .filter(|(name, gateway)| gateway.takes(capacity) && not != Some(name.as_str()));
+        let mut open =
+            self.gateways.iter().filter(|(name, gateway)| gateway.takes(capacity) && not != Some(name.as_str()));
         let chosen = match self.balance {
             Balance::Least => open.min_by_key(|(_, gateway)| gateway.connections),
             Balance::Random => {
@@ -249,6 +254,7 @@ impl Fleet {
     /// So many people leave, whoever and wherever they are.
     fn leave(&mut self, many: u32) {
         for _ in 0..many {
+            self.counts.went += 1;
             let waiting = self.waiting();
             let mut at = match self.connected() + waiting {
                 0 => return,

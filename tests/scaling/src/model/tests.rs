@@ -23,6 +23,7 @@ fn spread(fleet: &Fleet) -> Vec<u32> {
 #[test]
 fn clients_are_conserved_whatever_happens() {
     let mut fleet = settled(&["a", "b", "c"], 1_500);
+    let (mut came, mut went) = (1_500, 0);
     for tick in 0..600_u32 {
         match tick {
             50 => fleet.set_ready("d", true),
@@ -33,8 +34,13 @@ fn clients_are_conserved_whatever_happens() {
             _ => {}
         }
         let people = if tick < 300 { 1_500 } else { 700 };
+        let fewer = if tick == 300 { 800 } else { 0 };
         fleet.pass(people, tick % 5);
+        (came, went) = (came + tick % 5, went + tick % 5 + fewer);
         assert_eq!(fleet.connected() + fleet.waiting(), people, "in tick {tick}");
+        // Were somebody lost or doubled on the way, others would have come or gone in the place.
+        let counts = fleet.counts();
+        assert_eq!((counts.came, counts.went), (came.into(), went.into()), "in tick {tick}");
     }
 }
 
@@ -50,7 +56,11 @@ fn a_moved_client_arrives_once_and_within_its_time() {
         let so_far = fleet.counts().reconnects;
         fleet.pass(1_000, 0);
         moved.push(fleet.counts().reconnects - so_far);
-        assert_eq!((fleet.connected(), fleet.waiting()), (1_000, 0), "the new connection comes before the old one goes");
+        assert_eq!(
+            (fleet.connected(), fleet.waiting()),
+            (1_000, 0),
+            "the new connection comes before the old one goes"
+        );
     }
     assert_eq!((fleet.gateway("a").unwrap().connections, fleet.gateway("b").unwrap().connections), (0, 1_000));
     let counts = fleet.counts();
@@ -71,7 +81,7 @@ fn nobody_moves_to_nowhere() {
 fn the_least_busy_gateway_is_chosen_and_a_random_one_is_any() {
     let mut least = settled(&["a", "b"], 600);
     least.set_ready("c", true);
-    (0..20).for_each(|_| least.pass(800, 0));
+    (1..=20).for_each(|tick| least.pass(600 + tick * 10, 0));
     assert_eq!(spread(&least), [300, 300, 200]);
     let mut random = fleet(&["a", "b", "c"], Balance::Random);
     (0..50).for_each(|_| random.pass(900, 0));
