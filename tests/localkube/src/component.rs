@@ -219,3 +219,18 @@ fn controller_manager(config: &ClusterConfig, layout: &Layout) -> Vec<String> {
         "--flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins".to_owned(),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_plane_has_no_node_and_nobody_who_misses_one() {
+        let controls: Vec<Component> = Component::of(Extent::ControlPlane).collect();
+        assert_eq!(controls, [Component::Etcd, Component::KubeApiserver, Component::KubeControllerManager]);
+        assert_eq!(Component::of(Extent::Whole).count(), Component::INSIDE.len());
+        let further = Component::KubeControllerManager.further(Extent::ControlPlane).join(" ");
+        assert!(further.contains(",-pod-garbage-collector-controller,-endpoints-controller,"), "{further}");
+        assert!(Component::KubeControllerManager.further(Extent::Whole).is_empty());
+    }
+}
