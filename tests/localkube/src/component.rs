@@ -31,6 +31,17 @@ pub enum Extent {
     ControlPlane,
 }
 
+impl Extent {
+    /// What is put before every command line. Who wants a control plane alone wants very many objects, for which the usual memory of a program
+    /// does not do: it would do nothing but collect garbage.
+    pub(crate) fn environment(self) -> &'static [&'static str] {
+        match self {
+            Self::Whole => &[],
+            Self::ControlPlane => &["env", "GOMEMLIMIT=4GiB"],
+        }
+    }
+}
+
 /// One program of a running cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

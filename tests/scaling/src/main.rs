@@ -128,17 +128,24 @@ async fn run(args: &Args) -> Result<()> {
             let both = Contender::ALL.map(|contender| (contender.name().to_owned(), json!(of(contender))));
             seconds.insert(scenario.name().to_owned(), serde_json::Value::Object(both.into_iter().collect()));
         }
+        // Told before the footprint, too, which may fail on a small machine.
+        tell(args, &rows, &seconds)?;
     }
     if is_chosen(&Scenario::Footprint) {
         let clusters = args.clusters.unwrap_or(if args.quick { 100 } else { 1_000 });
         let (program, kubeconfig) = (args.operator.as_path(), args.kubeconfig.as_path());
         rows.extend(Footprint { client: &client, program, kubeconfig, log: &log, clusters }.measure().await?);
     }
-    println!("\n{}", report::table(&rows));
-    if let Some(path) = &args.json {
-        report::write(path, &json!({ "quick": args.quick, "figures": rows, "seconds": seconds }))?;
+    tell(args, &rows, &seconds)
+}
+
+/// Prints the table, and writes the file that was asked for.
+fn tell(args: &Args, rows: &[Row], seconds: &serde_json::Map<String, serde_json::Value>) -> Result<()> {
+    println!("\n{}", report::table(rows));
+    match &args.json {
+        Some(path) => report::write(path, &json!({ "quick": args.quick, "figures": rows, "seconds": seconds })),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 async fn connect(kubeconfig: &Path) -> Result<Client> {

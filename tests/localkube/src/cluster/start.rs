@@ -90,7 +90,8 @@ impl Cluster {
         let holder = state.holder().cloned().ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
         let line = component.command_line(&self.config, &self.layout, binaries);
         let words: Vec<&str> =
-            line.iter().map(String::as_str).chain(component.further(self.extent).iter().copied()).collect();
+            self.extent.environment().iter().copied().chain(line.iter().map(String::as_str)).collect();
+        let words: Vec<&str> = words.into_iter().chain(component.further(self.extent).iter().copied()).collect();
         let log = self.layout.component_log(component);
         let process = process::start(&namespace::inside(&holder, &words), &self.cgroup.entrance(), &log)?;
         state.processes.insert(component, process);
