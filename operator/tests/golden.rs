@@ -203,7 +203,7 @@ fn every_revision_has_a_deployment_and_a_config_map_of_its_own() {
     };
     let first = names(&|_| {});
     assert_eq!(names(&|cluster| cluster.gateways.replicas = 9), first);
-    assert_ne!(names(&|cluster| cluster.images.gateway = "other:1".to_owned()), first);
+    assert_ne!(names(&|cluster| cluster.gateways.overlay.priority_class_name = Some("high".to_owned())), first);
     assert_ne!(names(&|cluster| cluster.gateways.connections += 1), first);
     let mut kept = support::migrated("minimal");
     kept.gateways.kept.insert("demo-gateway-old".to_owned());

@@ -1,6 +1,7 @@
 //! Asks everyone to leave, at a pace that the other gateways can take.
 
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
@@ -79,8 +80,11 @@ impl Hub {
         sessions.retain(|session| !session.is_asked());
         sessions.sort_by_key(|session| session.seen());
         sessions.truncate(count);
-        let spread = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        sessions.iter().for_each(|session| self.ask_within(session, spread));
+        // Evenly, so that no moment has more than its share of what the operator's budget allows.
+        let step = u64::try_from(within.as_millis()).unwrap_or(u64::MAX) / sessions.len().max(1) as u64;
+        for (nth, session) in (0..).zip(&sessions) {
+            self.ask_within(session, step.saturating_mul(nth)..=step.saturating_mul(nth + 1));
+        }
         let asked = sessions.len();
         // Held weakly: most are long gone by then.
         let sessions: Vec<Weak<Session>> = sessions.iter().map(Arc::downgrade).collect();
@@ -93,18 +97,18 @@ impl Hub {
 
     /// Asks one client to reconnect within the next second.
     pub(crate) fn ask_to_leave(&self, session: &Arc<Session>) {
-        self.ask_within(session, JITTER.as_millis() as u64);
+        self.ask_within(session, 0..=JITTER.as_millis() as u64);
     }
 
-    /// Asks one client to reconnect within so many milliseconds. In the Centrifuge protocol closing is the way to ask, so it waits for
+    /// Asks one client to reconnect after so many milliseconds. In the Centrifuge protocol closing is the way to ask, so it waits for
     /// the answers that are due, and clients spread themselves.
-    fn ask_within(&self, session: &Arc<Session>, spread_ms: u64) {
+    fn ask_within(&self, session: &Arc<Session>, after_ms: RangeInclusive<u64>) {
         session.ask();
         if !session.codec.is_chat() {
             session.queue.leave(CloseCode::Stopping);
             return;
         }
-        let after_ms = rand::random_range(0..=spread_ms);
+        let after_ms = rand::random_range(after_ms);
         session.tell(&ClientEvent::Reconnect { after_ms, reason: "drain" }, Class::Kept);
     }
 }

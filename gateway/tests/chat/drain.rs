@@ -117,7 +117,7 @@ async fn first_asked(orders: bool) -> Duration {
     let begin = Instant::now();
     let draining = tokio::spawn(async move { hub.drain(Duration::from_secs(100)).await });
     let waiting = tokio::spawn(async move {
-        ada.event("reconnect").await;
+        while ada.frame_within(Duration::from_secs(90)).await.unwrap()["type"] != "reconnect" {}
         begin.elapsed()
     });
     for second in 0..80 {

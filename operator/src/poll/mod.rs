@@ -300,7 +300,9 @@ impl Poller {
                 target.analyst.round(course, &view.gateways, steering, limits, now);
             }
             view.watched = target.analyst.watched();
-            let open = view.open_connections();
+            // Where nobody says anything, what was said last is nearer to the truth than none.
+            let silent = view.gateways.is_empty() && !view.silent.is_empty();
+            let open = if silent { target.view.connections } else { view.open_connections() };
             let reports = reports.get(key).map_or(&[][..], Vec::as_slice);
             target.load = target.meter.round(reports, now, wall);
             let decision = target.scaler.as_mut().map(|scaler| scaler.round(reports, now, wall).clone());

@@ -134,7 +134,7 @@ fn a_failure_late_in_a_rollout_starts_the_old_ones_again_before_the_new_ones_go(
 #[test]
 fn a_first_rollout_that_fails_has_nothing_to_go_back_to() {
     let broken = Revision { broken: Some(failed()), ..new(2, 0) };
-    let alone = planned(broken.clone(), Vec::new(), 2, Finding::Waiting);
+    let alone = planned(broken, Vec::new(), 2, Finding::Waiting);
     assert_eq!((alone.wanted, alone.course), (2, None));
     let never_worked = Revision {
         rolled_out: None,

@@ -50,7 +50,7 @@ pub struct Direction {
 }
 
 /// What is remembered of a wave.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Steering {
     wave: Option<(String, usize, bool)>,
     /// Clients that were asked to move in this wave.
@@ -62,12 +62,6 @@ pub struct Steering {
     filling_since: Option<Instant>,
     /// It had its share once, or it took too long.
     filled: bool,
-}
-
-impl Default for Steering {
-    fn default() -> Self {
-        Self { wave: None, asked: 0, recent: VecDeque::new(), closed_since: None, filling_since: None, filled: false }
-    }
 }
 
 impl Steering {

@@ -164,8 +164,9 @@ impl Fleet {
         let Some(gateway) = self.gateways.get_mut(name) else { return 0 };
         let left = gateway.connections.saturating_sub(gateway.asked.values().sum());
         let asked = count.min(left);
-        for _ in 0..asked {
-            let after = self.random.random_range(0..=u64::from(within_ms)) / TICK_MS;
+        for nth in 0..asked {
+            // Evenly, as a gateway asks them.
+            let after = u64::from(within_ms) * u64::from(nth) / u64::from(asked) / TICK_MS;
             *gateway.asked.entry(self.tick + 1 + after).or_default() += 1;
         }
         asked

@@ -201,6 +201,6 @@ async fn revision(cluster: &ChatCluster) -> Result<String> {
 }
 
 fn condition(status: &Value, kind: &str) -> Value {
-    let all = status["conditions"].as_array().into_iter().flatten();
-    all.filter(|condition| condition["type"] == kind).cloned().next().unwrap_or_default()
+    let mut all = status["conditions"].as_array().into_iter().flatten();
+    all.find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
 }
