@@ -69,6 +69,8 @@ pub struct Counters {
     pub carried_out: AtomicU64,
     /// Requests over WebSockets that failed for reasons of the gateway or of what it needs.
     pub failed: AtomicU64,
+    /// WebSockets refused, since all places were taken.
+    pub turned_away: AtomicU64,
     /// Envelopes whose messages' way was timed.
     pub timed: AtomicU64,
     /// Milliseconds that they took from their commit, in sum.

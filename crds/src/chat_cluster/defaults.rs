@@ -34,7 +34,7 @@ const DEFAULT_ANALYSIS: EffectiveAnalysis = EffectiveAnalysis {
     max_refused_sign_ins: 5,
     max_failed_requests: 1,
     max_added_latency_ms: 250,
-    max_missed_messages: 5,
+    max_missed_messages: None,
     max_restarts: 1,
 };
 /// `spec.gateways.expose.haproxy.replicas`: one may be lost.
@@ -69,8 +69,8 @@ pub struct EffectiveAnalysis {
     pub max_failed_requests: i32,
     /// Milliseconds.
     pub max_added_latency_ms: i32,
-    /// Percent of messages.
-    pub max_missed_messages: i32,
+    /// Percent of messages; `None` when they are not compared.
+    pub max_missed_messages: Option<i32>,
     /// Restarts.
     pub max_restarts: i32,
 }
@@ -140,7 +140,7 @@ impl ChatClusterSpec {
             max_refused_sign_ins: max_refused_sign_ins.unwrap_or(DEFAULT_ANALYSIS.max_refused_sign_ins),
             max_failed_requests: max_failed_requests.unwrap_or(DEFAULT_ANALYSIS.max_failed_requests),
             max_added_latency_ms: max_added_latency_ms.unwrap_or(DEFAULT_ANALYSIS.max_added_latency_ms),
-            max_missed_messages: max_missed_messages.unwrap_or(DEFAULT_ANALYSIS.max_missed_messages),
+            max_missed_messages: max_missed_messages.or(DEFAULT_ANALYSIS.max_missed_messages),
             max_restarts: max_restarts.unwrap_or(DEFAULT_ANALYSIS.max_restarts),
         }
     }

@@ -62,7 +62,7 @@ pub struct Analysis {
     #[schemars(range(min = 1, max = 60_000))]
     pub max_added_latency_ms: Option<i32>,
 
-    /// Percent of the messages for its clients that a gateway had to fetch from the store, since its broker connection did not bring them, at most; 5 if absent.
+    /// Percent of the messages for its clients that a gateway had to fetch from the store, since its broker connection did not bring them, at most; not compared if absent. A rollout that changes the broker makes new gateways miss what old ones publish, and the other way round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_missed_messages: Option<i32>,

@@ -81,6 +81,8 @@ pub struct HealthCounters {
     pub carried_out: u64,
     /// Requests over WebSockets that failed for reasons of the gateway or of what it needs.
     pub failed: u64,
+    /// WebSockets that were refused since the gateway had all the connections that it takes.
+    pub turned_away: u64,
     /// Messages of the broker, one of each envelope, whose way from their commit to the hub was timed.
     pub timed: u64,
     /// Milliseconds that they took, in sum.

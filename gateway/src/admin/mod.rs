@@ -71,6 +71,7 @@ impl Admin {
                 sign_ins_refused: counters.sign_ins_refused.load(Relaxed),
                 carried_out: counters.carried_out.load(Relaxed),
                 failed: counters.failed.load(Relaxed),
+                turned_away: counters.turned_away.load(Relaxed),
                 timed: counters.timed.load(Relaxed),
                 timed_ms: counters.timed_ms.load(Relaxed),
             },

@@ -1,6 +1,9 @@
 //! Checks an upgrade request, answers it, and hands the socket to a connection.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use axum::{
     body::Body,
@@ -74,6 +77,7 @@ pub fn upgrade(
         Err(refusal) => return *refusal,
     };
     let Some(permit) = Permit::take(&services.counters, services.config.max_connections) else {
+        services.counters.turned_away.fetch_add(1, Ordering::Relaxed);
         return refuse("this gateway has all the connections it takes");
     };
     if let Some((name, _)) = chosen {

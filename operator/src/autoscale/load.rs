@@ -81,7 +81,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn report(pod: &str, connections: i64) -> Report {
-        let answer = Some(Answer { connections, accepted: 0 });
+        let answer = Some(Answer { connections, ..Answer::default() });
         Report { pod: pod.to_owned(), ready: true, leaving: false, answer }
     }
 
@@ -123,7 +123,7 @@ mod tests {
     async fn messages_are_told_once_they_were_counted_for_long_enough() {
         let (mut meter, start) = (Meter::default(), Instant::now());
         let mut told = |second: u32| {
-            let answer = Some(Answer { connections: 1, accepted: u64::from(second) * 100 });
+            let answer = Some(Answer { connections: 1, accepted: u64::from(second) * 100, ..Answer::default() });
             let report = Report { answer, ..report("a", 1) };
             meter.round(&[report], start + SECOND * second, Timestamp::UNIX_EPOCH).messages_per_second
         };

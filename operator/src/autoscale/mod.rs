@@ -141,6 +141,8 @@ pub struct Scaler {
     accepted: Recent,
     window: Highest,
     busy_rounds: u32,
+    /// People who found no place in the last round, since all gateways that they came to were full.
+    turned_away: i64,
     /// When the number changed last.
     acted: Option<Instant>,
     /// The number when the present step began.
@@ -176,6 +178,7 @@ impl Scaler {
             accepted: Recent::new(MESSAGES),
             window: Highest::new(now),
             busy_rounds: 0,
+            turned_away: 0,
             acted: None,
             step: (now, desired),
             decision: Decision {
@@ -215,6 +218,7 @@ impl Scaler {
         let round = self.gateways.take(now, reports, usual);
         self.demand.add(now, round.connections);
         self.accepted.add(now, round.accepted);
+        self.turned_away = round.refused;
         let busy = round.fullest * 100 > BUSY * self.settings.connections;
         self.busy_rounds = if busy { self.busy_rounds.saturating_add(1) } else { 0 };
         if now.duration_since(self.step.0) >= STEP_TIME {
@@ -239,7 +243,9 @@ impl Scaler {
     fn needs(&self, round: &Round, wall: Timestamp) -> Needs {
         let Settings { connections, messages, target, min, .. } = self.settings;
         let now = i64::from(self.decision.desired);
-        let soon = round.connections + self.demand.rise(DECIDE + self.gateways.start());
+        // Who is refused comes again every few seconds: each refusal of a round of 2 s is somebody, and not everybody is refused in each.
+        let people = round.connections + round.refused;
+        let soon = people + self.demand.rise(DECIDE + self.gateways.start());
         let rate = self.decision.messages_per_second;
         let for_messages = messages.map_or(0, |each| ceil(rate * 100, target * each));
         let over = |load: i64, each: i64, percent: i64| load * 10_000 > now * target * each * percent;
@@ -248,11 +254,10 @@ impl Scaler {
         Needs {
             demand: ceil(soon * 100, target * connections).max(for_messages),
             // A single gateway is what somebody who sets a minimum of 1 wants, at least as long as it is not full.
-            failover: if min > 1 { ceil(round.connections * 100, FAILOVER * connections).saturating_add(1) } else { 0 },
+            failover: if min > 1 { ceil(people * 100, FAILOVER * connections).saturating_add(1) } else { 0 },
             floor: floor.map_or(0, |(_, replicas)| replicas),
             schedule: floor.map(|(name, _)| name.to_owned()),
-            over: over(round.connections, connections, BAND_UP)
-                || messages.is_some_and(|each| over(rate, each, BAND_UP)),
+            over: over(people, connections, BAND_UP) || messages.is_some_and(|each| over(rate, each, BAND_UP)),
             fits_without: fits(round.connections_at_worst, connections) && messages.is_none_or(|each| fits(rate, each)),
         }
     }
@@ -350,6 +355,9 @@ impl Scaler {
         let mut text = format!("{open} connections are {} % of {desired} x {connections}", percent(open, connections));
         if let Some(each) = messages {
             text += &format!(", {rate} messages/s {} % of {desired} x {each}", percent(rate, each));
+        }
+        if self.turned_away > 0 {
+            text += &format!(", {} found no place", self.turned_away);
         }
         text + &format!(", the target is {target} %")
     }

@@ -29,12 +29,14 @@ pub struct Report {
 }
 
 /// A gateway's answer, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Open connections.
     pub connections: i64,
     /// Messages that it has accepted since its start.
     pub accepted: u64,
+    /// Connections that it has refused since its start, as it had all that it takes.
+    pub refused: u64,
 }
 
 /// What is known of a gateway.
@@ -74,6 +76,8 @@ pub(super) struct Round {
     pub(super) connections_at_worst: i64,
     /// Messages accepted since the round before.
     pub(super) accepted: i64,
+    /// Connections refused by full gateways since the round before.
+    pub(super) refused: i64,
     /// Gateways that are ready and stay.
     pub(super) ready: i32,
     /// Gateways that stay, but are not ready.
@@ -96,7 +100,7 @@ impl Gateways {
             let known = self.known.entry(report.pod.clone()).or_insert_with(|| Known {
                 first_seen: now,
                 last_heard: None,
-                answer: Answer { connections: 0, accepted: 0 },
+                answer: Answer::default(),
                 was_ready: first_round,
                 ready: false,
                 leaving: false,
@@ -112,8 +116,10 @@ impl Gateways {
             if let Some(answer) = report.answer {
                 // Of a gateway that was not heard before it is not known since when it counts; one that counts from 0 again is a new process.
                 if known.last_heard.is_some() {
-                    let more = answer.accepted.checked_sub(known.answer.accepted).unwrap_or(answer.accepted);
-                    round.accepted += i64::try_from(more).unwrap_or(i64::MAX);
+                    let more =
+                        |now: u64, then: u64| i64::try_from(now.checked_sub(then).unwrap_or(now)).unwrap_or(i64::MAX);
+                    round.accepted += more(answer.accepted, known.answer.accepted);
+                    round.refused += more(answer.refused, known.answer.refused);
                 }
                 known.answer = answer;
                 known.last_heard = Some(now);
@@ -149,7 +155,7 @@ mod tests {
     use super::*;
 
     pub(crate) fn report(pod: &str, connections: i64) -> Report {
-        let answer = Some(Answer { connections, accepted: 0 });
+        let answer = Some(Answer { connections, ..Answer::default() });
         Report { pod: pod.to_owned(), ready: true, leaving: false, answer }
     }
 
@@ -196,7 +202,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn messages_are_counted_over_restarts() {
         let (mut gateways, start) = (Gateways::default(), Instant::now());
-        let accepted = |accepted| Report { answer: Some(Answer { connections: 1, accepted }), ..report("a", 1) };
+        let accepted = |accepted| Report {
+            answer: Some(Answer { connections: 1, accepted, ..Answer::default() }),
+            ..report("a", 1)
+        };
         let mut counts = Vec::new();
         for (second, total) in [(0, 5_000), (2, 5_100), (4, 30)] {
             counts.push(gateways.take(start + SECOND * second, &[accepted(total)], 70).accepted);

@@ -30,6 +30,10 @@ struct Fleet {
     /// Numbers in force, one for each change.
     changes: Vec<i32>,
     accepted: u64,
+    /// Connections that a gateway takes.
+    places: i64,
+    /// Connections that were refused.
+    refused: u64,
 }
 
 impl Fleet {
@@ -43,6 +47,8 @@ impl Fleet {
             answers: true,
             changes: vec![replicas],
             accepted: 0,
+            places: i64::MAX,
+            refused: 0,
         }
     }
 
@@ -56,13 +62,18 @@ impl Fleet {
         self.wall += ROUND;
         self.ages.iter_mut().for_each(|age| *age += 1);
         let each = connections / i64::try_from(self.ready().max(1)).unwrap();
+        // Half of those who found no place try again within a round.
+        let waiting = (each - self.places).max(0) * i64::try_from(self.ready()).unwrap();
+        self.refused += u64::try_from(waiting / 2).unwrap();
         let reports: Vec<Report> = self
             .ages
             .iter()
             .enumerate()
             .map(|(nth, age)| {
                 let ready = *age >= START_ROUNDS;
-                let answer = Answer { connections: if ready { each } else { 0 }, accepted: self.accepted };
+                let connections = if ready { each.min(self.places) } else { 0 };
+                let refused = if nth == 0 { self.refused } else { 0 };
+                let answer = Answer { connections, accepted: self.accepted, refused };
                 let answer = Some(answer).filter(|_| self.answers);
                 Report { pod: format!("g{nth}"), ready, leaving: false, answer }
             })
@@ -104,6 +115,23 @@ async fn ten_times_as_many_people_get_their_gateways_within_half_a_minute() {
     assert!((20..=23).contains(&after.desired), "{}", after.message);
 }
 
+/// Full gateways say nothing of those whom they refuse but their number: without it the number would grow by what each new gateway takes in.
+#[tokio::test(start_paused = true)]
+async fn those_who_find_no_place_count_too() {
+    let mut fleet = Fleet::new(settings(2, 50), 3);
+    fleet.places = 1_000;
+    fleet.rounds(60, 1_400);
+    let mut needed = 0;
+    while fleet.round(14_000).desired < 20 {
+        needed += 1;
+        assert!(ROUND * needed <= Duration::from_secs(60), "{:?}", fleet.changes);
+    }
+    // By what is taken in alone, the second step would be to 10.
+    assert!(fleet.changes[..2] == [3, 7] && fleet.changes[2] >= 12, "{:?}", fleet.changes);
+    let told = fleet.round(30_000);
+    assert!(told.message.contains("found no place"), "{}", told.message);
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_holds_the_number_and_never_lowers_it() {
     let mut fleet = Fleet::new(settings(2, 50), 10);
@@ -123,7 +151,7 @@ async fn half_of_the_answers_raise_the_number_but_do_not_lower_it() {
     let mut scaler = Scaler::new(settings(2, 50), Hold::None, Some(4), now);
     let wall = Timestamp::UNIX_EPOCH;
     let reports = |answering: usize, each: i64| -> Vec<Report> {
-        let answer = |nth| Some(Answer { connections: each, accepted: 0 }).filter(|_| nth < answering);
+        let answer = |nth| Some(Answer { connections: each, ..Answer::default() }).filter(|_| nth < answering);
         (0..4).map(|nth| Report { pod: format!("g{nth}"), ready: true, leaving: false, answer: answer(nth) }).collect()
     };
     for second in (0..60).step_by(2) {
@@ -245,7 +273,7 @@ async fn a_full_gateway_raises_the_number_early_and_keeps_it_from_falling() {
     let after = |replicas, seconds: u64, connections: &[i64]| {
         let mut scaler = Scaler::new(settings(2, 50), Hold::None, Some(replicas), start);
         let report = |(nth, connections): (usize, &i64)| {
-            let answer = Some(Answer { connections: *connections, accepted: 0 });
+            let answer = Some(Answer { connections: *connections, ..Answer::default() });
             Report { pod: format!("g{nth}"), ready: true, leaving: false, answer }
         };
         let reports: Vec<Report> = connections.iter().enumerate().map(report).collect();

@@ -37,6 +37,7 @@ pub(super) fn build_deployment(cluster: &ValidatedCluster, config_hash: &str) ->
     let mut template = stamped(pod_template(cluster, config_hash, drain));
     let mut metadata = meta::owned(cluster, ROLE, cluster.names.gateway());
     let mut selector = meta::selector(&cluster.key.name, ROLE);
+    metadata.annotations = some_unless_empty(cluster.gateways.notes.clone());
     if !cluster.is_alone() {
         let mut revision = annotation_of(&template, annotation::TEMPLATE_HASH);
         revision.truncate(REVISION_LENGTH);

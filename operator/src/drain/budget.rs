@@ -10,6 +10,8 @@ const EVERYBODY: Duration = Duration::from_secs(600);
 const LEAST: f64 = 20.0;
 /// Moves a second that one gateway takes from others at most: a fifth of the sign-ins that it manages on one processor.
 const EACH: f64 = 250.0;
+/// The slowest share of the rate: a pod that is to go has a deadline.
+const SLOWEST: f64 = 0.125;
 /// What may be saved up, as time: one round of questions.
 const SAVED: Duration = Duration::from_secs(2);
 
@@ -19,13 +21,15 @@ pub struct Budget {
     tokens: f64,
     filled: Instant,
     rate: f64,
+    /// Share of the rate that the gateways bear.
+    share: f64,
 }
 
 impl Budget {
     /// Nothing allowed yet.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { tokens: 0.0, filled: now, rate: 0.0 }
+        Self { tokens: 0.0, filled: now, rate: 0.0, share: 1.0 }
     }
 
     /// Lets time pass: with so many open connections, so many gateways that take them, and what the spec says. Returns the moves that are allowed now.
@@ -35,10 +39,16 @@ impl Budget {
             Some(rate) => f64::from(rate),
             None => (connections as f64 / EVERYBODY.as_secs_f64()).clamp(LEAST, most),
         };
+        self.rate *= self.share;
         let passed = now.duration_since(self.filled).min(SAVED);
         self.filled = now;
         self.tokens = (self.tokens + self.rate * passed.as_secs_f64()).min(self.rate * SAVED.as_secs_f64());
         self.tokens as u32
+    }
+
+    /// Half as fast when the gateways are strained, a tenth of the whole faster again when they are not.
+    pub fn feel(&mut self, strained: bool) {
+        self.share = if strained { (self.share / 2.0).max(SLOWEST) } else { (self.share + 0.1).min(1.0) };
     }
 
     /// Notes moves that were ordered.
@@ -74,6 +84,19 @@ mod tests {
         assert!((99_000..=100_200).contains(&moved), "{moved}");
         let late = budget.fill(start + SECOND * 3_600, 100_000, 20, None);
         assert!(late <= 334, "an hour without a round saves up nothing: {late}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strain_halves_the_pace_and_calm_brings_it_back_slowly() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        let mut rate = |strained: bool| {
+            budget.feel(strained);
+            budget.fill(start, 60_000, 20, None);
+            budget.rate().round() as i64
+        };
+        assert_eq!([true, true, true, true].map(&mut rate), [50, 25, 13, 13]);
+        assert_eq!([false; 10].map(&mut rate)[8..], [100, 100]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,8 +5,10 @@
 
 mod budget;
 mod plan;
+mod pulse;
 
 pub use self::{
     budget::Budget,
     plan::{Gateway, Plan, Rules, Successors, plan},
+    pulse::Pulse,
 };

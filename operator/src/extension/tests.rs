@@ -197,7 +197,7 @@ impl Port {
 }
 
 fn report(pod: &str, connections: Option<i64>) -> Report {
-    let answer = connections.map(|connections| Answer { connections, accepted: 0 });
+    let answer = connections.map(|connections| Answer { connections, ..Answer::default() });
     Report { pod: pod.to_owned(), ready: true, leaving: false, answer }
 }
 

@@ -117,7 +117,7 @@ mod tests {
         poller.watch(&external, &Sensitive::new("t"), None);
         poller.expect(&external, Expected { gateways: 4, connections_per_gateway: 10 });
         let report = |connections: Option<i64>| {
-            let answer = connections.map(|connections| Answer { connections, accepted: 0 });
+            let answer = connections.map(|connections| Answer { connections, ..Answer::default() });
             Report { pod: "g1".to_owned(), ready: true, leaving: false, answer }
         };
         let reports = [(native.clone(), vec![report(Some(9))]), (external.clone(), vec![report(None)])].into();

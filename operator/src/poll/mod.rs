@@ -36,10 +36,9 @@ pub use self::{
 };
 use crate::{
     autoscale::{Answer, Hold, Load, Meter, Report, Scaler, Settings},
-    drain::Budget,
     metrics::Metrics,
     names::{ClusterKey, Component, annotation, label},
-    rollout::{Analyst, Limits, Steering},
+    rollout::{Analyst, Limits},
     sensitive::Sensitive,
 };
 
@@ -152,7 +151,7 @@ impl Poller {
             load: Load::default(),
             expected: Expected::default(),
             drains: Drains::default(),
-            pace: Pace { budget: Budget::new(Instant::now()), steering: Steering::default() },
+            pace: Pace::new(Instant::now()),
             analyst: Analyst::default(),
             limits: None,
         });
@@ -227,7 +226,8 @@ impl Poller {
                     let asked = reports.get_mut(&question.cluster).into_iter().flatten();
                     if let Some(report) = asked.into_iter().find(|report| report.pod == question.pod) {
                         let (connections, accepted) = (i64::from(stats.connections), stats.messages.accepted);
-                        report.answer = Some(Answer { connections, accepted });
+                        let refused = stats.health.turned_away;
+                        report.answer = Some(Answer { connections, accepted, refused });
                     }
                     view.gateways.insert(question.pod, stats);
                     "answered"
@@ -420,7 +420,7 @@ mod tests {
         let watch = |scaling: Option<Scaling>| poller.watch(&key, &Sensitive::new("t"), scaling);
         assert_eq!(watch(scaling()), Some(1), "what there is, until somebody was asked");
         let round = |connections: u32| {
-            let answer = Some(Answer { connections: connections.into(), accepted: 0 });
+            let answer = Some(Answer { connections: connections.into(), ..Answer::default() });
             let report = Report { pod: "g1".to_owned(), ready: true, leaving: false, answer };
             poller.store(one(&key, connections), &HashMap::from([(key.clone(), vec![report])]))
         };

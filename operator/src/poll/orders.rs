@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{PERIOD, client::Place};
 use crate::{
-    drain::Budget,
+    drain::{Budget, Pulse},
     rollout::{Course, Steering},
 };
 
@@ -41,7 +41,14 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Pace {
     pub(super) budget: Budget,
+    pub(super) pulse: Pulse,
     pub(super) steering: Steering,
+}
+
+impl Pace {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { budget: Budget::new(now), pulse: Pulse::new(now), steering: Steering::default() }
+    }
 }
 
 /// What to tell the gateways after a round. Who has just been told to take nobody new is not emptied yet: balancers and clients need a moment to
@@ -49,7 +56,7 @@ pub(super) struct Pace {
 pub(super) fn orders(
     drains: &Drains,
     gateways: &BTreeMap<String, GatewayStats>,
-    Pace { budget, steering }: &mut Pace,
+    Pace { budget, pulse, steering }: &mut Pace,
     now: Instant,
 ) -> Vec<Order> {
     let is_marked = |pod: &String| drains.pods.contains(pod);
@@ -69,6 +76,9 @@ pub(super) fn orders(
     }
     let takers = gateways.iter().filter(|(pod, stats)| !closed(pod) && !stats.cordoned && !stats.draining).count();
     let open = gateways.values().map(|stats| i64::from(stats.connections)).sum();
+    if let Some(strained) = pulse.feel(gateways, now) {
+        budget.feel(strained);
+    }
     let mut allowed = budget.fill(now, open, takers, drains.per_second);
     if takers == 0 {
         return orders;
@@ -132,7 +142,7 @@ mod tests {
     fn round(drains: &Drains, gateways: &[GatewayStats]) -> Vec<Order> {
         let start = Instant::now();
         let gateways = gateways.iter().map(|stats| (stats.gateway.clone(), stats.clone())).collect();
-        let mut pace = Pace { budget: Budget::new(start), steering: Steering::default() };
+        let mut pace = Pace::new(start);
         orders(drains, &gateways, &mut pace, start + PERIOD)
     }
 

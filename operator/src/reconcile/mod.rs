@@ -153,12 +153,14 @@ async fn roll(
         if hands == Hands::On {
             let (client, metrics, namespace) = (&context.client, &*context.metrics, key.namespace.as_str());
             Marker { client, metrics, namespace }.write(&plan, &mut live, now).await?;
-            Registrar { client, metrics, namespace }.write(&plan, wanted, &mut live, now).await?;
+            Registrar { client, metrics, namespace }.write(&plan, &mut live).await?;
+            validated.gateways.notes = rollout::notes(&target, plan.note.as_ref().filter(|_| migrated), &live, now);
             validated.gateways.replicas = plan.wanted;
             validated.gateways.kept.extend(plan.others.into_keys());
             course = plan.course;
         } else {
             // What is paused is as the spec says when nothing would be written.
+            validated.gateways.notes = rollout::notes(&target, None, &live, now);
             validated.gateways.kept.extend(rollout::deployments(&live).iter().map(ResourceExt::name_any));
             validated.gateways.kept.remove(&target);
         }

@@ -1,13 +1,15 @@
 //! Gateways of a new revision take the place of the old ones: reads what is under way from the Deployments, and writes what follows.
 
+use std::collections::BTreeMap;
+
 use chat_crds::keys::label::GATEWAY;
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     apply::ApplyError,
@@ -20,7 +22,7 @@ use crate::{
     build::{ChildId, Kind},
     drain,
     metrics::Metrics,
-    names::{DRAIN_MANAGER, annotation, label},
+    names::{FIELD_MANAGER, annotation, label},
     poll::ClusterView,
     rollout::{self, Failure, Finding, Note, Plan, Revision, Rules, Situation},
 };
@@ -102,6 +104,7 @@ pub(super) fn plan(
     let max_restarts = gateways.rollout.limits.most.max_restarts;
     let mut others: Vec<Revision> =
         deployments(live).iter().map(|deployment| revision(deployment, live, view, max_restarts)).collect();
+    let migrates = target.is_none();
     let target = match target {
         Some(target) => target.to_owned(),
         None => match newest_proven(&others) {
@@ -128,7 +131,7 @@ pub(super) fn plan(
         wanted,
         others,
         replicas: gateways.replicas,
-        connections: view.open_connections(),
+        connections: view.asked.then(|| view.open_connections().max(i64::from(!view.silent.is_empty()))),
     };
     let rules = Rules {
         waves: gateways.rollout.waves.clone(),
@@ -136,7 +139,12 @@ pub(super) fn plan(
         paused: gateways.rollout.paused,
         drain: drain::Rules { policy: gateways.drain.policy, deadline: gateways.drain.deadline, deserted: false },
     };
-    rollout::plan(&situation, &rules, now)
+    let mut plan = rollout::plan(&situation, &rules, now);
+    if migrates {
+        // Its builder does not write it now.
+        plan.others.insert(situation.wanted.name, plan.wanted);
+    }
+    plan
 }
 
 fn newest_proven(revisions: &[Revision]) -> Option<String> {
@@ -145,7 +153,32 @@ fn newest_proven(revisions: &[Revision]) -> Option<String> {
     newest.map(|revision| revision.name.clone())
 }
 
-/// Writes on Deployments what their builder does not: how a rollout stands, and how many gateways of an old revision there are.
+/// What stands on the Deployment `target`, as annotations, once `note` is on it. Its builder writes it.
+pub(super) fn notes(target: &str, note: Option<&Note>, live: &Live, now: Timestamp) -> BTreeMap<String, String> {
+    let before =
+        live.get(&ChildId::new(Kind::Deployment, target)).and_then(|object| object.metadata.annotations.as_ref());
+    let kept = [annotation::ROLLED_OUT, annotation::WAVE, annotation::FAILED];
+    let mut notes: BTreeMap<String, String> =
+        kept.iter().filter_map(|key| Some(((*key).to_owned(), before?.get(*key)?.clone()))).collect();
+    if let Some(note) = note {
+        tracing::info!(deployment = target, ?note, "a rollout goes on");
+    }
+    match note {
+        Some(Note::Wave(wave)) => {
+            notes.insert(annotation::WAVE.to_owned(), wave.to_string());
+        }
+        Some(Note::Failed(failure)) => {
+            notes.insert(annotation::FAILED.to_owned(), write_failure(failure));
+        }
+        Some(Note::RolledOut) => {
+            notes = BTreeMap::from([(annotation::ROLLED_OUT.to_owned(), now.to_string())]);
+        }
+        None => {}
+    }
+    notes
+}
+
+/// Scales the Deployments of old revisions. Their builder does not make them any more, so nothing else of them is touched.
 pub(super) struct Registrar<'a> {
     pub(super) client: &'a Client,
     pub(super) metrics: &'a Metrics,
@@ -153,47 +186,35 @@ pub(super) struct Registrar<'a> {
 }
 
 impl Registrar<'_> {
-    /// Writes what the plan says and is not there yet. `target` is the Deployment that the plan's note is for.
-    pub(super) async fn write(
-        &self,
-        plan: &Plan,
-        target: Option<&str>,
-        live: &mut Live,
-        now: Timestamp,
-    ) -> Result<(), ApplyError> {
-        if let (Some(note), Some(target)) = (&plan.note, target) {
-            let annotations = match note {
-                Note::Wave(wave) => json!({ annotation::WAVE: wave.to_string() }),
-                Note::Failed(failure) => json!({ annotation::FAILED: write_failure(failure) }),
-                Note::RolledOut => json!({
-                    annotation::ROLLED_OUT: now.to_string(), annotation::WAVE: null, annotation::FAILED: null,
-                }),
-            };
-            tracing::info!(deployment = target, ?note, "a rollout goes on");
-            self.patch(target, &json!({ "metadata": { "annotations": annotations } }), live).await?;
-        }
+    /// Writes the numbers that the plan says and that are not there yet.
+    pub(super) async fn write(&self, plan: &Plan, live: &mut Live) -> Result<(), ApplyError> {
         for (name, replicas) in &plan.others {
             let id = ChildId::new(Kind::Deployment, name);
-            let current = live.get(&id).and_then(|object| object.data["spec"]["replicas"].as_i64());
-            if current.is_some_and(|current| current != i64::from(*replicas)) {
-                self.patch(name, &json!({ "spec": { "replicas": replicas } }), live).await?;
+            let Some(mut deployment) = live.get(&id).cloned() else { continue };
+            if deployment.data["spec"]["replicas"] == *replicas {
+                continue;
+            }
+            if self.scale(&id, *replicas).await? {
+                deployment.data["spec"]["replicas"] = json!(replicas);
+                live.insert(id, deployment);
+            } else {
+                live.remove(&id);
             }
         }
         Ok(())
     }
 
-    async fn patch(&self, name: &str, patch: &Value, live: &mut Live) -> Result<(), ApplyError> {
-        let id = ChildId::new(Kind::Deployment, name);
-        let deployments: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), self.namespace, &Kind::Deployment.api_resource());
-        let params = PatchParams { field_manager: Some(DRAIN_MANAGER.to_owned()), ..PatchParams::default() };
+    /// Whether the Deployment was still there.
+    async fn scale(&self, id: &ChildId, replicas: i32) -> Result<bool, ApplyError> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), self.namespace);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
         self.metrics.writes.with_label_values(&[self.namespace, "Deployment", "patch"]).inc();
-        match deployments.patch(name, &params, &Patch::Merge(patch)).await {
-            Ok(written) => live.insert(id, written),
+        match deployments.patch_scale(&id.name, &params, &patch).await {
+            Ok(_) => Ok(true),
             // Somebody deleted it: what follows from that is for the next pass.
-            Err(kube::Error::Api(status)) if status.code == 404 => live.remove(&id),
-            Err(source) => return Err(ApplyError::Api { verb: "patch", id, source: source.into() }),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(source) => Err(ApplyError::Api { verb: "scale", id: id.clone(), source: source.into() }),
         }
-        Ok(())
     }
 }

@@ -5,7 +5,10 @@ pub(super) mod expose;
 mod issuers;
 mod kafka;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chat_crds::chat_cluster as crd;
 use chat_gateway_config::RedisUrl;
@@ -151,6 +154,7 @@ fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gat
         drain: drain(spec)?,
         rollout: rollout_of(spec)?,
         kept: BTreeSet::new(),
+        notes: BTreeMap::new(),
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
     })
 }

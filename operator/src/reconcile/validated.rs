@@ -89,6 +89,8 @@ pub struct Gateways {
     pub rollout: Rollout,
     /// Names of Deployments and ConfigMaps of other revisions that stay as they are.
     pub kept: BTreeSet<String>,
+    /// Annotations of the Deployment that tell how its rollout stands.
+    pub notes: BTreeMap<String, String>,
     /// What the user lays over the pod template.
     pub overlay: PodOverlay,
 }

@@ -178,12 +178,9 @@ impl Analyst {
             let message = format!("{mine} % of the requests at new gateways fail, {theirs} % at old ones");
             return Some(failure("RequestsFailed", message));
         }
-        if let Some((mine, theirs)) = worse(
-            [new.backfilled, old.backfilled],
-            [new.delivered, old.delivered],
-            most.max_missed_messages,
-            FEWEST_MESSAGES,
-        ) {
+        let missed =
+            |most| worse([new.backfilled, old.backfilled], [new.delivered, old.delivered], most, FEWEST_MESSAGES);
+        if let Some((mine, theirs)) = most.max_missed_messages.and_then(missed) {
             let message =
                 format!("new gateways had to fetch {mine} % of the messages from the store, old ones {theirs} %");
             return Some(failure("MessagesMissed", message));
@@ -260,7 +257,7 @@ mod tests {
             max_refused_sign_ins: 5,
             max_failed_requests: 1,
             max_added_latency_ms: 250,
-            max_missed_messages: 5,
+            max_missed_messages: Some(5),
             max_restarts: 1,
         },
         watch: Duration::from_secs(10),

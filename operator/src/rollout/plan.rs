@@ -61,8 +61,8 @@ pub struct Situation {
     pub others: Vec<Revision>,
     /// Gateways wanted, over all revisions.
     pub replicas: i32,
-    /// Open connections, over all gateways.
-    pub connections: i64,
+    /// Open connections, over all gateways; `None` while the operator has not asked them. Where some do not answer, at least one.
+    pub connections: Option<i64>,
     /// How the wanted revision does, in its wave.
     pub finding: Finding,
 }
@@ -125,14 +125,15 @@ fn count<'a>(gateways: impl Iterator<Item = &'a Gateway>) -> i32 {
 #[must_use]
 pub fn plan(situation: &Situation, rules: &Rules, now: Timestamp) -> Plan {
     let Situation { wanted, others, replicas, connections, finding } = situation;
-    let deserted = *connections == 0;
+    // What is known is two seconds old. For a rollout that is good enough: who has come meanwhile is asked by the gateway that ends.
+    let deserted = *connections == Some(0);
     let others: Vec<&Revision> = others.iter().filter(|revision| !revision.is_gone()).collect();
     let drain = drain::Rules { deserted, ..rules.drain };
     // Clients of another revision are asked to move whatever the policy for gateways that are one too many.
     let policy = if drain.policy == ScaleDownPolicy::WhenEmpty { ScaleDownPolicy::Drain } else { drain.policy };
     let rolling = drain::Rules { policy, ..drain };
     let Some(stable) = stable(&others) else {
-        return steady(wanted, *replicas, drain, now);
+        return steady(wanted, *replicas, rules.drain, now);
     };
     let failure = wanted.failed.clone().or_else(|| wanted.broken.clone()).or_else(|| finding.failure());
     if let Some(failure) = failure.filter(|_| stable.is_proven()) {
@@ -140,17 +141,20 @@ pub fn plan(situation: &Situation, rules: &Rules, now: Timestamp) -> Plan {
         let rest: Vec<&Revision> = others.iter().copied().filter(|other| other.name != stable.name).collect();
         let is_back = wanted.is_gone() && rest.is_empty();
         let mut plan = if rules.rollback && is_back {
-            Plan { note: None, ..steady(stable, *replicas, drain, now) }
+            Plan { note: None, ..steady(stable, *replicas, rules.drain, now) }
         } else if rules.rollback {
             replace(stable, &[rest, vec![wanted]].concat(), (*replicas, 100), rolling, now)
         } else {
             hold(wanted, &others, *replicas)
         };
         plan.note = note;
-        return as_of(plan, wanted, rules.rollback.then_some(stable));
+        return if rules.rollback { as_of(plan, wanted, stable) } else { plan };
     }
-    if rules.paused {
-        return as_of(hold(wanted, &others, *replicas), wanted, None);
+    // An operator that has just started does not know who is connected, and who of those that are not ready serves.
+    if rules.paused || connections.is_none() {
+        let plan = hold(wanted, &others, *replicas);
+        let unmark = if rules.paused { plan.unmark } else { Vec::new() };
+        return Plan { unmark, ..plan };
     }
     let nobody_else = others.iter().all(|other| other.serving() == 0);
     let last = rules.waves.len().saturating_sub(1);
@@ -257,15 +261,13 @@ fn hold(wanted: &Revision, others: &[&Revision], replicas: i32) -> Plan {
     Plan { wanted: wanted.desired(), unmark: plan.unmark.into_iter().chain(unmark).collect(), course: None, ..plan }
 }
 
-/// A plan whose goal was `goal`, told with the numbers where they belong.
-fn as_of(mut plan: Plan, wanted: &Revision, goal: Option<&Revision>) -> Plan {
-    if let Some(goal) = goal {
-        let number = plan.others.remove(&wanted.name).unwrap_or_default();
-        plan.others.insert(goal.name.clone(), plan.wanted);
-        plan.wanted = number;
-        if let Some(course) = &mut plan.course {
-            course.back = true;
-        }
+/// A plan whose goal was `goal` and not the wanted revision, with the numbers where they belong.
+fn as_of(mut plan: Plan, wanted: &Revision, goal: &Revision) -> Plan {
+    let number = plan.others.remove(&wanted.name).unwrap_or_default();
+    plan.others.insert(goal.name.clone(), plan.wanted);
+    plan.wanted = number;
+    if let Some(course) = &mut plan.course {
+        course.back = true;
     }
     plan
 }

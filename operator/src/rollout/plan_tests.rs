@@ -55,7 +55,7 @@ fn absent() -> Revision {
 fn planned(wanted: Revision, others: Vec<Revision>, replicas: i32, finding: Finding) -> Plan {
     let connections = others.iter().chain([&wanted]).flat_map(|revision| &revision.gateways);
     let connections = connections.filter_map(|gateway| gateway.said).map(|(connections, _)| connections).sum();
-    plan(&Situation { wanted, others, replicas, connections, finding }, &rules(), NOW)
+    plan(&Situation { wanted, others, replicas, connections: Some(connections), finding }, &rules(), NOW)
 }
 
 fn failed() -> Failure {
@@ -146,12 +146,25 @@ fn a_first_rollout_that_fails_has_nothing_to_go_back_to() {
 }
 
 #[test]
+fn an_operator_that_has_just_started_asks_first() {
+    let closed = |gateway: &mut Gateway| (gateway.ready, gateway.said) = (false, None);
+    let mut before = old(4, 0);
+    before.gateways.iter_mut().for_each(closed);
+    let wanted = Revision { wave: 1, ..new(1, 0) };
+    let situation =
+        Situation { wanted, others: vec![before], replicas: 4, connections: None, finding: Finding::Waiting };
+    let now = plan(&situation, &rules(), NOW);
+    assert_eq!((now.wanted, now.others["old"], &now.course), (1, 4, &None));
+    assert!(now.mark.is_empty() && now.unmark.is_empty() && now.done.is_empty(), "{now:?}");
+}
+
+#[test]
 fn paused_and_manual_stay_where_they_are() {
     let situation = |finding| Situation {
         wanted: Revision { wave: 1, ..new(1, 20) },
         others: vec![old(4, 95)],
         replicas: 4,
-        connections: 400,
+        connections: Some(400),
         finding,
     };
     let paused = plan(&situation(Finding::Passed), &Rules { paused: true, ..rules() }, NOW);

@@ -66,6 +66,7 @@ pub fn for_load() -> Result<Value> {
     let mut manifest = quickstart()?;
     manifest["spec"]["gateways"]["replicas"] = json!(2);
     manifest["spec"]["gateways"]["limits"] = limits_for_load();
+    manifest["spec"]["gateways"]["rollout"] = short_rollout();
     Ok(manifest)
 }
 
@@ -77,6 +78,7 @@ pub fn kafka_for_load(server: &str) -> Result<Value> {
     let mut manifest = example("kafka.yaml")?;
     manifest["spec"]["broker"]["kafka"]["bootstrapServers"] = json!([server]);
     manifest["spec"]["gateways"]["limits"] = limits_for_load();
+    manifest["spec"]["gateways"]["rollout"] = short_rollout();
     Ok(manifest)
 }
 
@@ -87,7 +89,13 @@ pub fn kafka_for_load(server: &str) -> Result<Value> {
 pub fn embedded_for_load() -> Result<Value> {
     let mut manifest = example("embedded.yaml")?;
     manifest["spec"]["gateways"]["limits"] = limits_for_load();
+    manifest["spec"]["gateways"]["rollout"] = short_rollout();
     Ok(manifest)
+}
+
+/// With the usual minute of analysis after each wave, tests that are about something else would wait for minutes.
+fn short_rollout() -> Value {
+    json!({ "waves": [50, 100], "analysisSeconds": 2 })
 }
 
 fn limits_for_load() -> Value {

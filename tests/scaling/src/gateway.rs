@@ -71,17 +71,19 @@ impl Stub {
     }
 
     fn stats(&self) -> GatewayStats {
-        let connections =
-            self.world.with(&self.namespace, |side| side.fleet.gateway(&self.name).map_or(0, |one| one.connections));
+        let known = self.world.with(&self.namespace, |side| {
+            side.fleet.gateway(&self.name).map_or((0, 0), |one| (one.connections, one.turned_away))
+        });
+        let (connections, turned_away) = known.unwrap_or((IDLE, 0));
         let fine = || Component { available: true, reason: "Connected".to_owned(), message: String::new() };
         GatewayStats {
             gateway: self.name.clone(),
-            connections: connections.unwrap_or(IDLE),
+            connections,
             rooms: 0,
             draining: false,
             cordoned: self.cordoned.load(Relaxed),
             messages: MessageCounters::default(),
-            health: HealthCounters::default(),
+            health: HealthCounters { turned_away, ..HealthCounters::default() },
             broker: fine(),
             redis: fine(),
             shards: vec![ShardStats { name: SHARD.to_owned(), slots: DEFAULT_SLOTS.unsigned_abs(), component: fine() }],

@@ -57,6 +57,8 @@ pub(crate) struct Gateway {
     pub(crate) ready: bool,
     /// Whether it was told to take nobody new.
     pub(crate) cordoned: bool,
+    /// Attempts that it refused, since all its places were taken.
+    pub(crate) turned_away: u64,
     /// Clients that were asked and have not moved yet, by the tick in which they will.
     asked: BTreeMap<u64, u32>,
     taken_in_tick: u32,
@@ -220,8 +222,20 @@ impl Fleet {
             }
             None => {
                 self.counts.refused += 1;
+                self.turn_away();
                 self.wait(Waiting { attempt: who.attempt.saturating_add(1), ..who });
             }
+        }
+    }
+
+    /// Whoever comes to full gateways is refused by one of them; one that signs in as many as it can makes people wait, and refuses nobody.
+    fn turn_away(&mut self) {
+        let capacity = self.capacity;
+        let mut open: Vec<_> = self.gateways.values_mut().filter(|one| one.ready && !one.cordoned).collect();
+        if open.iter().all(|gateway| gateway.connections >= capacity)
+            && let Some(first) = open.first_mut()
+        {
+            first.turned_away += 1;
         }
     }
 

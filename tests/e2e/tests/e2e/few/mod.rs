@@ -2,13 +2,14 @@
 //! each takes its turn on the shared cluster, or among those with one of their own.
 
 mod autoscaling;
-mod backends_away;
 mod draining;
+mod evictions;
 mod external_backends;
 mod haproxy;
 mod horizontal_pod_autoscaler;
 mod kafka;
 mod long_keda;
 mod namespaced;
+mod people;
 mod rollouts;
 mod scaled;

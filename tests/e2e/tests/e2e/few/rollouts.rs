@@ -7,20 +7,19 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use chat_test_client::{
-    Addresses, Client, ClientConfig, Ledger,
+    Client,
     load::{self, Load, Progress},
 };
 use e2e::{
-    ChatCluster, Namespace, World,
-    crowd::sign_up,
-    manifest,
+    ChatCluster, Namespace, World, manifest,
     pods::Part,
     wait::{Seen, until},
 };
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
+use super::people::People;
 use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 
 /// Devices that are connected, each of the same person.
@@ -30,12 +29,6 @@ const CANARY: usize = 10;
 const LOAD: Load = Load { messages: 15_000, in_flight: 16, body_bytes: 100, per_second: 125 };
 /// A rollout of three waves that are watched for five seconds each.
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(150);
-
-struct People {
-    ledger: Ledger,
-    devices: Vec<Client>,
-    room: uuid::Uuid,
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
@@ -52,7 +45,7 @@ async fn good_gateways_take_over_and_bad_ones_are_taken_back() -> Result<()> {
     let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
     cluster.wait_ready(READY_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
-    let people = gather(&cluster).await?;
+    let people = People::gather(&cluster, DEVICES).await?;
     let (progress, rooms) = (Progress::default(), [people.room]);
     let senders: Vec<&Client> = people.devices.iter().collect();
     let story = async {
@@ -71,34 +64,6 @@ async fn good_gateways_take_over_and_bad_ones_are_taken_back() -> Result<()> {
     verdict.assert_clean(LOAD.messages);
     cluster.check_spec_is_the_users().await?;
     namespace.discard().await
-}
-
-/// Devices that come through the Service, as people do.
-async fn gather(cluster: &ChatCluster) -> Result<People> {
-    let services: Api<Service> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
-    let service = services.get(&format!("{}-gateway", cluster.name)).await?;
-    let address = service.spec.and_then(|spec| spec.cluster_ip).context("a Service without an address")?;
-    let addresses = Addresses::new(vec![format!("{address}:80")]);
-    let account = sign_up(&addresses, "ann").await?;
-    let ledger = Ledger::new();
-    let mut devices = Vec::new();
-    for number in 0..DEVICES {
-        let mut config = ClientConfig::new(account.clone(), addresses.clone(), ledger.clone());
-        config.name = format!("device-{number}");
-        devices.push(Client::start(config).await?);
-    }
-    let room = devices[0].create_room("group", "all devices", &[]).await?.id;
-    for device in &devices {
-        ledger.expect_member(device.id(), room);
-        ensure!(device.wait_position(room, 0, SETTLE_LIMIT).await, "a device does not know the room");
-    }
-    Ok(People { ledger, devices, room })
-}
-
-impl People {
-    fn connections(&self) -> Vec<u32> {
-        self.devices.iter().map(|device| device.standing().connections).collect()
-    }
 }
 
 /// Another annotation is another revision: everybody moves to it, once.

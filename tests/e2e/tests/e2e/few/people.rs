@@ -1,0 +1,45 @@
+//! Devices of one person that come through the Service, as people do.
+
+use anyhow::{Context as _, Result, ensure};
+use chat_test_client::{Addresses, Client, ClientConfig, Ledger};
+use e2e::{ChatCluster, crowd::sign_up};
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+
+use crate::shared::SETTLE_LIMIT;
+
+/// Devices in one room, and what they saw.
+pub(crate) struct People {
+    pub(crate) ledger: Ledger,
+    pub(crate) devices: Vec<Client>,
+    pub(crate) room: uuid::Uuid,
+}
+
+impl People {
+    /// Connects `count` devices, and has the first make the room.
+    pub(crate) async fn gather(cluster: &ChatCluster, count: usize) -> Result<Self> {
+        let services: Api<Service> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+        let service = services.get(&format!("{}-gateway", cluster.name)).await?;
+        let address = service.spec.and_then(|spec| spec.cluster_ip).context("a Service without an address")?;
+        let addresses = Addresses::new(vec![format!("{address}:80")]);
+        let account = sign_up(&addresses, "ann").await?;
+        let ledger = Ledger::new();
+        let mut devices = Vec::new();
+        for number in 0..count {
+            let mut config = ClientConfig::new(account.clone(), addresses.clone(), ledger.clone());
+            config.name = format!("device-{number}");
+            devices.push(Client::start(config).await?);
+        }
+        let room = devices[0].create_room("group", "all devices", &[]).await?.id;
+        for device in &devices {
+            ledger.expect_member(device.id(), room);
+            ensure!(device.wait_position(room, 0, SETTLE_LIMIT).await, "a device does not know the room");
+        }
+        Ok(Self { ledger, devices, room })
+    }
+
+    /// Connections that each device has made.
+    pub(crate) fn connections(&self) -> Vec<u32> {
+        self.devices.iter().map(|device| device.standing().connections).collect()
+    }
+}
