@@ -83,13 +83,13 @@ fn kubectl(kube: &Cluster, args: &[&str]) -> Result<Command> {
 
 /// A rebuilt image keeps its tag, so the gateways of an earlier demo are replaced by hand; whoever is connected moves over.
 fn renew_gateways(kube: &Cluster) -> Result<()> {
-    const GATEWAYS: &str = "deployment/demo-gateway";
-    let found = shell::output(kubectl(kube, &["get", GATEWAYS, "--ignore-not-found", "-o", "name"])?)?;
+    const GATEWAYS: &str = "--selector=chatcluster.dev/cluster=demo,app.kubernetes.io/component=gateway";
+    let found = shell::output(kubectl(kube, &["get", "deployments", GATEWAYS, "-o", "name"])?)?;
     if found.trim().is_empty() {
         return Ok(());
     }
-    shell::run(kubectl(kube, &["rollout", "restart", GATEWAYS])?)?;
-    shell::run(kubectl(kube, &["rollout", "status", GATEWAYS, "--timeout=180s"])?)
+    shell::run(kubectl(kube, &["rollout", "restart", "deployment", GATEWAYS])?)?;
+    shell::run(kubectl(kube, &["rollout", "status", "deployment", GATEWAYS, "--timeout=180s"])?)
 }
 
 /// Waits for Ready and shows what is still missing meanwhile.
