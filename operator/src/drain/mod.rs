@@ -7,6 +7,8 @@ mod budget;
 mod plan;
 mod pulse;
 
+#[cfg(test)]
+pub(crate) use self::plan::tests as testing;
 pub use self::{
     budget::Budget,
     plan::{Gateway, Plan, Rules, Successors, plan},

@@ -132,13 +132,14 @@ fn names<'a>(gateways: impl Iterator<Item = &'a Gateway>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const DRAIN: Rules = Rules { policy: ScaleDownPolicy::Drain, deadline: Duration::from_secs(600), deserted: false };
     const NOW: Timestamp = Timestamp::constant(10_000, 0);
 
-    fn gateway(pod: &str, connections: i64) -> Gateway {
+    /// Ready, neither marked nor cordoned.
+    pub(crate) fn gateway(pod: &str, connections: i64) -> Gateway {
         Gateway {
             pod: pod.to_owned(),
             created: None,

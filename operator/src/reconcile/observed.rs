@@ -195,7 +195,8 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
     })
 }
 
-fn wanted(deployment: &Deployment) -> i32 {
+/// Pods that the Deployment's spec wants.
+pub(super) fn wanted(deployment: &Deployment) -> i32 {
     deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 

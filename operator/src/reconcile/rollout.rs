@@ -50,10 +50,9 @@ fn revision(deployment: &Deployment, live: &Live, view: &ClusterView, max_restar
     let pods: Vec<&Pod> = live.pods.iter().filter(|pod| stays(pod) && is_of(pod, deployment)).collect();
     let gateways: Vec<drain::Gateway> = pods.iter().map(|pod| drains::gateway(pod, view)).collect();
     let note = |key: &str| deployment.annotations().get(key);
-    let desired = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     Revision {
         name: deployment.name_any(),
-        desired: Some(desired),
+        desired: Some(observed::wanted(deployment)),
         rolled_out: note(annotation::ROLLED_OUT).map(|text| text.parse().unwrap_or(Timestamp::UNIX_EPOCH)),
         wave: note(annotation::WAVE).and_then(|text| text.parse().ok()).unwrap_or_default(),
         failed: note(annotation::FAILED).map(|text| read_failure(text)),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::drain::testing::gateway;
 
 const NOW: Timestamp = Timestamp::constant(10_000, 0);
 
@@ -12,18 +13,6 @@ fn rules() -> Rules {
         rollback: true,
         paused: false,
         drain: drain::Rules { policy: ScaleDownPolicy::Drain, deadline: Duration::from_secs(600), deserted: false },
-    }
-}
-
-fn gateway(pod: &str, connections: i64) -> Gateway {
-    Gateway {
-        pod: pod.to_owned(),
-        created: None,
-        ready: true,
-        running: true,
-        requested: false,
-        marked: None,
-        said: Some((connections, false)),
     }
 }
 
