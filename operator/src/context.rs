@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use kube::Client;
 
-use crate::{backoff::Backoff, events::Announcer, metrics::Metrics, poll::Poller, reconcile::Environment};
+use crate::{
+    backoff::Backoff, echoes::Echoes, events::Announcer, metrics::Metrics, poll::Poller, reconcile::Environment,
+};
 
 /// What every pass is given.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Failures in a row of every cluster.
     pub backoff: Arc<Backoff>,
+    /// What the operator wrote last into each ChatCluster.
+    pub echoes: Arc<Echoes>,
     /// Publishes Events.
     pub announcer: Arc<Announcer>,
 }

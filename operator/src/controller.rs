@@ -55,12 +55,14 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
     let (clusters, writer) = reflector::store::<ChatCluster>();
     let (pods, pod_writer) = reflector::store::<Pod>();
 
+    let echoes = Arc::clone(&context.echoes);
     let cluster_stream = scope.count_errors(
         watcher(scope.api::<ChatCluster>(), scope.here(watcher::Config::default()))
             .default_backoff()
             .modify(|cluster| cluster.managed_fields_mut().clear())
             .reflect(writer)
-            .applied_objects(),
+            .applied_objects()
+            .try_filter(move |cluster| std::future::ready(!echoes.is_echo(cluster))),
     );
     let pod_stream = scope.count_errors(
         watcher(scope.api::<Pod>(), scope.here(ours()))

@@ -13,6 +13,7 @@ pub mod context;
 pub mod controller;
 pub mod crd;
 pub mod drain;
+pub mod echoes;
 pub mod events;
 pub mod extension;
 pub mod hash;

@@ -117,13 +117,13 @@ fn view() -> ClusterView {
     ClusterView { gateways, connections: 6, asked: true, ..ClusterView::default() }
 }
 
-fn gateways(ready: i32, complete: bool) -> GatewaysObserved {
+fn gateways(ready: i32, whole: bool) -> GatewaysObserved {
     GatewaysObserved {
         desired: 2,
         replicas: 2,
         ready,
-        complete,
-        one_revision: complete,
+        whole,
+        one_revision: whole,
         stuck: false,
         revision: "r".to_owned(),
         turned_away: std::collections::BTreeSet::new(),
@@ -307,6 +307,38 @@ fn with_a_tier() -> Vec<Row> {
             Current,
             ("True", "Ready"),
             &[("Stalled", "False", "NotStalled")],
+        ),
+    ]
+}
+
+/// One of the two gateways turns new clients away, since it shares out what it has too many, or for no reason that is known.
+fn turning_away(rebalancing: bool) -> World {
+    change(|world| {
+        let turned_away = ["g2".to_owned()].into();
+        world.observed.gateways = Some(GatewaysObserved { turned_away, ..gateways(1, true) });
+        world.view.rebalancing = rebalancing;
+        if let Some(stats) = world.view.gateways.get_mut("g2") {
+            stats.cordoned = rebalancing;
+        }
+    })
+}
+
+fn sharing_out() -> Vec<Row> {
+    use Judgement::{Current, InProgress};
+    vec![
+        ready_row(
+            "gateways share out what they have too many",
+            turning_away(true),
+            Current,
+            ("True", "Ready"),
+            &[("GatewaysAvailable", "True", "Rebalancing"), ("RolloutHealthy", "True", "Complete")],
+        ),
+        ready_row(
+            "a gateway is not ready, and not since the operator closed it",
+            turning_away(false),
+            InProgress,
+            ("False", "GatewaysNotReady"),
+            &[("GatewaysAvailable", "False", "GatewaysNotReady"), ("RolloutHealthy", "True", "RollingOut")],
         ),
     ]
 }
@@ -764,7 +796,7 @@ fn embedded() -> Vec<Row> {
 }
 
 fn every_row() -> Vec<Row> {
-    on_the_way().into_iter().chain(with_a_tier()).chain(broken()).chain(embedded()).collect()
+    on_the_way().into_iter().chain(sharing_out()).chain(with_a_tier()).chain(broken()).chain(embedded()).collect()
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use chat_crds::ChatCluster;
 use chat_operator::{
-    backoff::Backoff, context::Context, events::Announcer, metrics::Metrics, names::ClusterKey, poll::Poller,
-    reconcile::reconcile,
+    backoff::Backoff, context::Context, echoes::Echoes, events::Announcer, metrics::Metrics, names::ClusterKey,
+    poll::Poller, reconcile::reconcile,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ async fn pass(cluster: &ChatCluster) -> Vec<Write> {
         environment: Arc::new(support::environment()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
         backoff: Arc::new(Backoff::default()),
+        echoes: Arc::new(Echoes::default()),
         announcer: Arc::new(Announcer::new(client.clone(), "test", Arc::clone(&metrics))),
         client,
         metrics,

@@ -23,6 +23,10 @@ pub const DEFAULT_TARGET_UTILIZATION: i32 = 70;
 pub const DEFAULT_SCALE_DOWN_WINDOW_SECONDS: i32 = 1_800;
 /// `spec.gateways.drain.deadlineSeconds`: what autoscalers of nodes wait for a pod.
 pub const DEFAULT_DRAIN_DEADLINE_SECONDS: i32 = 600;
+/// `spec.gateways.rebalance.tolerancePercent`.
+pub const DEFAULT_TOLERANCE_PERCENT: i32 = 15;
+/// `spec.gateways.rebalance.minExcess`: a gateway does not notice so few.
+pub const DEFAULT_MIN_EXCESS: i32 = 200;
 /// `spec.gateways.rollout.waves`, percent.
 const DEFAULT_WAVES: [i32; 4] = [5, 25, 50, 100];
 /// `spec.gateways.rollout.analysisSeconds`.

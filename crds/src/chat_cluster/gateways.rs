@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 use kube::KubeSchema;
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{Autoscaling, Expose, Rollout};
@@ -62,6 +62,10 @@ pub struct Gateways {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Drain>,
 
+    /// What happens when some gateways have many more connections than others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<Rebalance>,
+
     /// How gateways of a new revision take the place of the old ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
@@ -84,6 +88,34 @@ pub struct Drain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 86_400))]
     pub deadline_seconds: Option<i32>,
+}
+
+/// What happens when some gateways have many more connections than others, as after gateways were added: connections stay where they are. After a minute of that the fullest turn new clients away and have some of theirs connect elsewhere, until none has more than 5 % above the mean. It takes at most half of what `spec.gateways.drain.movesPerSecond` allows, rests while gateways are drained or replaced, and moves a client once in half an hour at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rebalance {
+    /// Automatic if absent. Off: clients stay where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<RebalanceMode>,
+
+    /// Percent of the mean that the fullest gateway may have above it; 15 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 6, max = 1_000))]
+    pub tolerance_percent: Option<i32>,
+
+    /// Connections above the mean, over all gateways together, that are not worth the trouble; 200 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_excess: Option<i32>,
+}
+
+/// Whether clients are moved so that gateways have about as many each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RebalanceMode {
+    /// The operator moves them.
+    Automatic,
+    /// They stay where they are.
+    Off,
 }
 
 /// Limits on each user and connection.

@@ -17,13 +17,14 @@ pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, 
 pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Storage};
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_DEADLINE_SECONDS, DEFAULT_DRAIN_SECONDS,
-    DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS, DEFAULT_REPLICAS, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS,
-    DEFAULT_TARGET_UTILIZATION, DEFAULT_TIER_DRAIN_SECONDS, DEFAULT_TIER_REPLICAS, EffectiveAnalysis, EffectiveLimits,
+    DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS, DEFAULT_MIN_EXCESS, DEFAULT_REPLICAS,
+    DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS, DEFAULT_TARGET_UTILIZATION, DEFAULT_TIER_DRAIN_SECONDS,
+    DEFAULT_TIER_REPLICAS, DEFAULT_TOLERANCE_PERCENT, EffectiveAnalysis, EffectiveLimits,
 };
 pub use expose::{
     Expose, ExposeType, HaProxy, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
 };
-pub use gateways::{Drain, Gateways, Limits, PodTemplate};
+pub use gateways::{Drain, Gateways, Limits, PodTemplate, Rebalance, RebalanceMode};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
 pub use references::{
     CaSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef,

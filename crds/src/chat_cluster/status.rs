@@ -77,7 +77,7 @@ pub struct ChatClusterStatus {
 pub struct AutoscalingStatus {
     /// Gateways wanted.
     pub desired_replicas: i32,
-    /// Why, in a word: `Settled`, `DemandRose`, `DemandFell`, `ScheduleBegan`, `GatewayBusy`, `LimitsChanged`, `AtMaximum`, `Stabilizing`, `GatewaysNotReady`, `RollingOut`, `MetricsStale`, `Paused` or `Starting`.
+    /// Why, in a word: `Settled`, `DemandRose`, `DemandFell`, `ScheduleBegan`, `GatewayBusy`, `LimitsChanged`, `AtMaximum`, `Stabilizing`, `GatewaysNotReady`, `RollingOut`, `Rebalancing`, `MetricsStale`, `Paused` or `Starting`.
     #[schemars(length(max = 64))]
     pub reason: String,
     /// Why, in a sentence.

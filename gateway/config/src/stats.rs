@@ -1,5 +1,7 @@
 //! The answer of a gateway's `/stats`, which the operator polls.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// What a gateway knows of itself. Small on purpose: the operator asks every gateway every few seconds.
@@ -34,13 +36,20 @@ pub struct GatewayStats {
 }
 
 /// What the operator asks of `POST /moves`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Moves {
     /// Clients to ask, at most.
     pub count: u32,
     /// Milliseconds over which they spread themselves.
     pub within_ms: u32,
+    /// Only clients that have not come from another connection within the last half hour: who is moved for the sake of evenness is moved rarely.
+    /// Left out when false, since gateways of the version before do not know it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settled: bool,
+    /// Only clients whose connections come from these addresses: those of proxies that end. All where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<IpAddr>,
 }
 
 /// What `POST /moves` came to.

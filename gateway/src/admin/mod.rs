@@ -25,7 +25,11 @@ use tokio::{sync::watch, time::Instant};
 
 pub use health::watch_shards;
 
-use crate::{hub::Hub, metrics::Metrics, services::Services};
+use crate::{
+    hub::{Hub, Whom},
+    metrics::Metrics,
+    services::Services,
+};
 
 /// Longest time over which clients may be asked to spread themselves.
 const LONGEST_SPREAD: Duration = Duration::from_secs(60);
@@ -149,13 +153,22 @@ async fn uncordon(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respon
 /// Asks some clients to connect elsewhere.
 async fn moves(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> Response {
     for_the_operator(&admin, &headers, || {
-        let Moves { count, within_ms } = match serde_json::from_slice(&body) {
+        let Moves { count, within_ms, settled, through } = match serde_json::from_slice(&body) {
             Ok(moves) => moves,
             Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
         };
         admin.services.entrance.order();
         let within = Duration::from_millis(within_ms.into()).min(LONGEST_SPREAD);
-        let asked = admin.hub.move_clients(usize::try_from(count).unwrap_or(usize::MAX), within);
+        let whom = match (settled, through.as_slice()) {
+            (false, []) => Whom::Anybody,
+            (true, []) => Whom::Settled,
+            (false, peers) => Whom::Through(peers),
+            (true, _) => {
+                let refusal = "settled and through exclude each other; leave one out\n";
+                return (StatusCode::BAD_REQUEST, refusal).into_response();
+            }
+        };
+        let asked = admin.hub.move_clients(usize::try_from(count).unwrap_or(usize::MAX), within, whom);
         Json(Moved { asked: u32::try_from(asked).unwrap_or(u32::MAX) }).into_response()
     })
 }

@@ -5,13 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
+    Source,
     queue::{Class, Queue},
     session::{Control, Session},
 };
 use crate::{
     auth::{Claims, TokenError},
     codec::{Codec, Frame, Tag},
-    http::ClientAddress,
     hub::Following,
     model::{Room, RoomId, Seq},
     pipeline::Pipeline,
@@ -21,6 +21,9 @@ use crate::{
         limits,
     },
 };
+
+/// Seconds for which a client that goes on from another connection is not moved for the sake of evenness.
+const REST_SECONDS: u32 = 1_800;
 
 /// Why there is no session: what to say, and the code to close with.
 #[derive(Debug)]
@@ -41,7 +44,7 @@ struct Start {
 pub(super) async fn hello(
     pipeline: &Pipeline,
     queue: &Arc<Queue>,
-    (codec, address): (Codec, ClientAddress),
+    (codec, source): (Codec, Source),
     (tag, request): (Option<Tag>, Request),
 ) -> Result<Arc<Session>, Refused> {
     let refuse = |error: WireError, code| {
@@ -57,7 +60,10 @@ pub(super) async fn hello(
     let Claims { user, session: sign_in, expires_at } =
         services.tokens.verify(&token).await.map_err(|error| refuse(error.into(), close_code(error)))?;
     let session = Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters));
-    let session = Arc::new(session.of_sign_in(sign_in).from(address).speaking(codec));
+    let session = Arc::new(session.of_sign_in(sign_in).from(source).speaking(codec));
+    if !resume.is_empty() {
+        session.settle_at(pipeline.hub.second().saturating_add(REST_SECONDS));
+    }
     // Known before its sign-in and its rooms are read: a change in between reaches it and is looked into after this.
     pipeline.hub.register(&session).await;
     let user = session.user.id;

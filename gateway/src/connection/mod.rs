@@ -13,6 +13,7 @@ mod socket;
 mod wire;
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -74,17 +75,22 @@ pub struct Accepted<S> {
     pub early: Vec<u8>,
 }
 
-/// Serves an accepted WebSocket in its language: `hello`, then a task of its own until the connection ends. `address` is the client's.
-pub async fn serve<S>(
-    pipeline: Arc<Pipeline>,
-    accepted: Accepted<S>,
-    (codec, address): (Codec, ClientAddress),
-    permit: Permit,
-) where
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Whom limits by address are about.
+    pub client: ClientAddress,
+    /// Who opened the connection: the client itself, or a proxy before it.
+    pub peer: IpAddr,
+}
+
+/// Serves an accepted WebSocket in its language: `hello`, then a task of its own until the connection ends.
+pub async fn serve<S>(pipeline: Arc<Pipeline>, accepted: Accepted<S>, (codec, source): (Codec, Source), permit: Permit)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut socket = Socket::new(accepted.stream, accepted.early, codec);
-    let greeted = Box::pin(greet(&pipeline, &mut socket, address)).await;
+    let greeted = Box::pin(greet(&pipeline, &mut socket, source)).await;
     match greeted {
         Ok((session, early)) => {
             if pipeline.services.entrance.turns_away() {
@@ -105,7 +111,7 @@ pub async fn serve<S>(
 async fn greet<S>(
     pipeline: &Pipeline,
     socket: &mut Socket<S>,
-    address: ClientAddress,
+    source: Source,
 ) -> Result<(Arc<Session>, Vec<Read>), Option<CloseCode>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -126,7 +132,7 @@ where
         let Some(first) = reads.next() else { continue };
         let (frame, code) = match first {
             Read::Request { tag, request } => {
-                match handshake::hello(pipeline, &queue, (socket.codec, address), (tag, request)).await {
+                match handshake::hello(pipeline, &queue, (socket.codec, source), (tag, request)).await {
                     Ok(session) => {
                         pipeline.services.counters.signed_in.fetch_add(1, Ordering::Relaxed);
                         return Ok((session, reads.collect()));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
@@ -11,7 +12,10 @@ use std::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::queue::{Class, Pushed, Queue};
+use super::{
+    Source,
+    queue::{Class, Pushed, Queue},
+};
 use crate::{
     codec::{Codec, Frame},
     http::ClientAddress,
@@ -48,6 +52,8 @@ pub struct Session {
     pub sign_in: Option<SessionId>,
     /// Where it comes from; none where limits by address have nothing to do.
     pub address: Option<ClientAddress>,
+    /// Who opened the connection: the client, or a proxy before it.
+    peer: Option<IpAddr>,
     /// When the token ends, seconds since the Unix epoch.
     expires_at: AtomicI64,
     /// What waits to be sent.
@@ -57,6 +63,8 @@ pub struct Session {
     asked: AtomicBool,
     /// Second of the hub's clock when the client last gave a sign of life.
     seen: AtomicU32,
+    /// Second of the hub's clock from which it may be moved for the sake of evenness.
+    settles: AtomicU32,
     /// When sending would be within ten times the rate again, microseconds of the Unix epoch; see `pipeline::rate_limit`.
     pub(crate) flood: AtomicU64,
     /// When the connection's own bucket of marks and typing notices would be full again, in the same way.
@@ -79,11 +87,13 @@ impl Session {
             codec: Codec::default(),
             sign_in: None,
             address: None,
+            peer: None,
             expires_at: AtomicI64::new(expires_at),
             queue,
             counters,
             asked: AtomicBool::new(false),
             seen: AtomicU32::new(0),
+            settles: AtomicU32::new(0),
             flood: AtomicU64::new(0),
             hints: AtomicU64::new(0),
             rooms: Mutex::default(),
@@ -99,10 +109,10 @@ impl Session {
         Self { sign_in, ..self }
     }
 
-    /// The same, counted among the writers of this address.
+    /// The same, counted among the writers of the client's address.
     #[must_use]
-    pub fn from(self, address: ClientAddress) -> Self {
-        Self { address: Some(address), ..self }
+    pub fn from(self, Source { client, peer }: Source) -> Self {
+        Self { address: Some(client), peer: Some(peer.to_canonical()), ..self }
     }
 
     /// The same with another codec than `chat.v1`'s.
@@ -130,6 +140,21 @@ impl Session {
     /// Notes that its client is asked to connect elsewhere.
     pub(crate) fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that its client has come from another connection: it is let alone until that second of the hub's clock.
+    pub(crate) fn settle_at(&self, second: u32) {
+        self.settles.store(second, Ordering::Relaxed);
+    }
+
+    /// Whether its client has been here for long enough at that second of the hub's clock.
+    pub(crate) fn is_settled(&self, second: u32) -> bool {
+        self.settles.load(Ordering::Relaxed) <= second
+    }
+
+    /// Whether it comes from one of these.
+    pub(crate) fn is_through(&self, peers: &[IpAddr]) -> bool {
+        self.peer.is_some_and(|peer| peers.contains(&peer))
     }
 
     /// Queues an event for this connection alone.

@@ -1,6 +1,7 @@
 //! Asks everyone to leave, at a pace that the other gateways can take.
 
 use std::{
+    net::IpAddr,
     ops::RangeInclusive,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
@@ -35,6 +36,27 @@ const POLL: Duration = Duration::from_millis(100);
 /// Time for the close frames of those who did not leave.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// Who may be asked to connect elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom<'a> {
+    /// All: their gateway goes.
+    Anybody,
+    /// Who has not come from another connection lately.
+    Settled,
+    /// Who came through one of these proxies, which ends.
+    Through(&'a [IpAddr]),
+}
+
+impl Whom<'_> {
+    fn includes(self, session: &Session, second: u32) -> bool {
+        match self {
+            Self::Anybody => true,
+            Self::Settled => session.is_settled(second),
+            Self::Through(peers) => session.is_through(peers),
+        }
+    }
+}
+
 impl Hub {
     /// Has every client connect elsewhere within `total`, and closes who is left then with 1012. The caller has closed the entrance.
     ///
@@ -56,7 +78,7 @@ impl Hub {
             let end = if elapsed < total / 2 { total / 2 } else { total * 4 / 5 };
             let left = end.saturating_sub(elapsed).max(POLL);
             due += (self.unasked() as f64 / left.as_secs_f64()).max(LEAST) * POLL.as_secs_f64();
-            let asked = self.move_clients(due as usize, JITTER);
+            let asked = self.move_clients(due as usize, JITTER, Whom::Anybody);
             due = (due - asked as f64).min(LEAST);
         }
         self.dispatch.registry.for_each(|session| session.close(CloseCode::Stopping));
@@ -72,12 +94,13 @@ impl Hub {
 
     /// Asks up to `count` clients to connect elsewhere, spread over `within`: those that have been quiet for longest, and nobody twice. Who
     /// is still here [`MOVE_TIME`] after its turn is closed with 1012. Returns how many were asked.
-    pub fn move_clients(&self, count: usize, within: Duration) -> usize {
+    pub fn move_clients(&self, count: usize, within: Duration, whom: Whom<'_>) -> usize {
         if count == 0 {
             return 0;
         }
         let mut sessions = self.dispatch.registry.all();
-        sessions.retain(|session| !session.is_asked());
+        let second = self.second();
+        sessions.retain(|session| !session.is_asked() && whom.includes(session, second));
         sessions.sort_by_key(|session| session.seen());
         sessions.truncate(count);
         // Evenly, so that no moment has more than its share of what the operator's budget allows.

@@ -30,7 +30,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::dispatch::Dispatch;
-pub use self::follow::Following;
+pub use self::{drain::Whom, follow::Following};
 use self::{event::Event, registry::Registry};
 use crate::{
     broker::{Delivery, Key},

@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use crate::{
     codec::Codec,
-    connection::{self, Accepted, Permit},
+    connection::{self, Accepted, Permit, Source},
     http::{ClientAddress, Seated},
     hub::Hub,
     pipeline::Pipeline,
@@ -60,11 +60,11 @@ impl Door {
 const RETRY_SECONDS: std::ops::RangeInclusive<u32> = 1..=5;
 
 /// Answers an upgrade request at a door: 101 and a connection, 503 when the gateway is full or draining, 426 for what is no upgrade. It came
-/// from `peer`, and `address` is whom limits by address are about.
+/// from `peer`, and `client` is whom limits by address are about.
 pub fn upgrade(
     services: Arc<Services>,
     hub: Arc<Hub>,
-    (peer, address): (SocketAddr, ClientAddress),
+    (peer, client): (SocketAddr, ClientAddress),
     door: Door,
     request: Request,
 ) -> Response {
@@ -85,9 +85,10 @@ pub fn upgrade(
     }
     let codec = chosen.map_or(door.default_codec(), |(_, codec)| *codec);
     let pipeline = Arc::new(Pipeline::new(services, hub));
+    let source = Source { client, peer: peer.ip() };
     let serve = async move {
         match accepted(upgrade).await {
-            Ok(accepted) => connection::serve(pipeline, accepted, (codec, address), permit).await,
+            Ok(accepted) => connection::serve(pipeline, accepted, (codec, source), permit).await,
             Err(error) => tracing::debug!(%error, "the client did not wait for its upgrade"),
         }
     };

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use chat_gateway::hub::Whom;
 use tokio::time::Instant;
 
 use crate::world::World;
@@ -48,10 +49,10 @@ async fn some_are_asked_to_move_nobody_twice_and_who_stays_is_closed() {
     }
     let hub = &world.gateways[0].hub;
     let begin = Instant::now();
-    assert_eq!(hub.move_clients(2, Duration::from_secs(4)), 2);
-    assert_eq!(hub.move_clients(2, Duration::from_secs(4)), 2);
-    assert_eq!(hub.move_clients(9, Duration::from_secs(4)), 1, "the last one");
-    assert_eq!(hub.move_clients(9, Duration::from_secs(4)), 0, "all were asked");
+    assert_eq!(hub.move_clients(2, Duration::from_secs(4), Whom::Anybody), 2);
+    assert_eq!(hub.move_clients(2, Duration::from_secs(4), Whom::Anybody), 2);
+    assert_eq!(hub.move_clients(9, Duration::from_secs(4), Whom::Anybody), 1, "the last one");
+    assert_eq!(hub.move_clients(9, Duration::from_secs(4), Whom::Anybody), 0, "all were asked");
     for client in &mut clients {
         let reconnect = client.event("reconnect").await;
         assert!(reconnect["after_ms"].as_u64().unwrap() <= 4_000, "{reconnect}");

@@ -7,7 +7,7 @@ use chat_gateway::{
     auth::{Claims, TokenError, Tokens, names, oidc::Issuers},
     broker::{Broker, Delivery, MemoryExchange},
     codec::Codec,
-    connection::{self, Accepted, Permit},
+    connection::{self, Accepted, Permit, Source},
     entrance::Entrance,
     http::ClientAddress,
     hub::Hub,
@@ -162,9 +162,10 @@ impl Gateway {
     fn serve_from(&self, address: ClientAddress, stream: DuplexStream, codec: Codec) {
         let permit = Permit::take(&self.services.counters, 10_000).unwrap();
         let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.services), Arc::clone(&self.hub)));
+        let source = Source { client: address, peer: address.0 };
         tokio::spawn(async move {
             let accepted = Accepted { stream, early: Vec::new() };
-            connection::serve(pipeline, accepted, (codec, address), permit).await;
+            connection::serve(pipeline, accepted, (codec, source), permit).await;
         });
     }
 }

@@ -17,7 +17,12 @@ struct Operator<'a> {
     bearer: String,
 }
 
-impl Operator<'_> {
+impl<'a> Operator<'a> {
+    fn of(place: &'a Place) -> Self {
+        let token = std::fs::read_to_string(&place.config.admin_token_file).unwrap();
+        Self { place, bearer: format!("Bearer {}", token.trim()) }
+    }
+
     async fn call(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         call(&self.place.admin, method, path, &[("authorization", &self.bearer)], body).await
     }
@@ -30,8 +35,7 @@ impl Operator<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_need_the_token_and_are_carried_out() {
     let place = Place::open().await;
-    let token = std::fs::read_to_string(&place.config.admin_token_file).unwrap();
-    let operator = Operator { place: &place, bearer: format!("Bearer {}", token.trim()) };
+    let operator = Operator::of(&place);
     let ann = place.sign_up("ann").await;
     let mut device = place.connect(&ann).await;
 
@@ -66,6 +70,45 @@ async fn orders_need_the_token_and_are_carried_out() {
     assert_eq!(operator.call("DELETE", "/cordon", b"").await.status, 204);
     assert_eq!(operator.call("GET", "/readyz", b"").await.status, 200);
     assert!(place.connect(&ann).await.is_served().await);
+}
+
+/// Who has just come from another connection is not sent on for the sake of evenness, but goes with a gateway that ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn evenness_lets_those_alone_who_have_just_moved() {
+    let place = Place::open().await;
+    let operator = Operator::of(&place);
+    let ann = place.sign_up("ann").await;
+    let mut settled = place.connect(&ann).await;
+    let room = settled.group(&[], "").await;
+    let mut moved = place.socket().await;
+    let resume = json!([{ "room": room, "seq": 0 }]);
+    let welcome = moved.ask(json!({ "type": "hello", "token": ann.token, "resume": resume })).await;
+    assert_eq!(welcome["resumed"][0]["room"], room.as_str(), "{welcome}");
+
+    let asked = async |body: &[u8]| operator.call("POST", "/moves", body).await.json();
+    let evenly = br#"{"count":9,"withinMs":100,"settled":true}"#;
+    assert_eq!(asked(evenly).await, json!({ "asked": 1 }));
+    settled.event("reconnect").await;
+    assert_eq!(asked(evenly).await, json!({ "asked": 0 }));
+    assert_eq!(asked(br#"{"count":9,"withinMs":100}"#).await, json!({ "asked": 1 }));
+    moved.event("reconnect").await;
+}
+
+/// A proxy that ends would cut its clients off: those who came through it are asked to come through another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_came_through_a_proxy_is_asked_when_that_ends() {
+    let place = Place::open().await;
+    let operator = Operator::of(&place);
+    let ann = place.sign_up("ann").await;
+    let mut device = place.connect(&ann).await;
+    let asked = async |body: &[u8]| operator.call("POST", "/moves", body).await.json();
+    let elsewhere = br#"{"count":9,"withinMs":100,"through":["10.0.0.7","::1"]}"#;
+    assert_eq!(asked(elsewhere).await, json!({ "asked": 0 }));
+    let here = br#"{"count":9,"withinMs":100,"through":["10.0.0.7","127.0.0.1"]}"#;
+    assert_eq!(asked(here).await, json!({ "asked": 1 }));
+    device.event("reconnect").await;
+    let both = br#"{"count":9,"withinMs":100,"through":["127.0.0.1"],"settled":true}"#;
+    assert_eq!(operator.call("POST", "/moves", both).await.status, 400);
 }
 
 /// A load balancer asks on a port of its own, without a token, and gets nothing there but its own line.

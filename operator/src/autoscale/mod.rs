@@ -73,6 +73,8 @@ pub enum Reason {
     GatewaysNotReady,
     /// Fewer would do, but a rollout is under way.
     RollingOut,
+    /// Fewer would do, but clients are being shared out.
+    Rebalancing,
     /// Fewer might do, but not all gateways answer.
     MetricsStale,
     /// The ChatCluster is paused.
@@ -95,6 +97,7 @@ impl Reason {
             Self::Stabilizing => "Stabilizing",
             Self::GatewaysNotReady => "GatewaysNotReady",
             Self::RollingOut => "RollingOut",
+            Self::Rebalancing => "Rebalancing",
             Self::MetricsStale => "MetricsStale",
             Self::Paused => "Paused",
         }
@@ -127,6 +130,8 @@ pub enum Hold {
     None,
     /// A rollout: no gateway goes meanwhile but those that it replaces.
     Down,
+    /// Clients are being shared out: the emptiest gateways are those that are being filled.
+    Rebalance,
     /// The ChatCluster is paused.
     All,
 }
@@ -305,6 +310,8 @@ impl Scaler {
             Some((Reason::MetricsStale, format!("{} gateways do not answer", round.stale)))
         } else if self.hold == Hold::Down {
             Some((Reason::RollingOut, "a rollout is under way".to_owned()))
+        } else if self.hold == Hold::Rebalance {
+            Some((Reason::Rebalancing, "clients are being moved to those that have few".to_owned()))
         } else if round.not_ready > 0 || round.ready < present {
             Some((Reason::GatewaysNotReady, format!("{} of {present} are ready", round.ready)))
         } else if self.is_busy() {

@@ -247,6 +247,9 @@ async fn a_pause_and_a_rollout_hold() {
     fleet.scaler.adjust(settings(2, 50), Hold::Down, fleet.now, fleet.wall);
     let held = fleet.rounds(2_000, 100);
     assert_eq!((held.desired, held.reason), (6, Reason::RollingOut), "{}", held.message);
+    fleet.scaler.adjust(settings(2, 50), Hold::Rebalance, fleet.now, fleet.wall);
+    let held = fleet.rounds(10, 100);
+    assert_eq!((held.desired, held.reason), (6, Reason::Rebalancing), "{}", held.message);
     fleet.scaler.adjust(settings(8, 50), Hold::All, fleet.now, fleet.wall);
     let paused = fleet.rounds(10, 5_900);
     assert_eq!((paused.desired, paused.reason), (6, Reason::Paused), "{}", paused.message);

@@ -1,4 +1,5 @@
-//! One PodDisruptionBudget a tier: a node drain takes one pod at a time, and broken pods never block it.
+//! One PodDisruptionBudget a tier: a node drain takes one pod at a time, and broken pods never block it, nor gateways that are not ready since they only
+//! turn new clients away.
 
 use k8s_openapi::{
     api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
@@ -12,7 +13,11 @@ use crate::{
 };
 
 pub(super) fn build_pod_disruption_budgets(cluster: &ValidatedCluster) -> Vec<PodDisruptionBudget> {
-    let mut budgets = vec![build_budget(cluster, Role::of(Component::Gateway), cluster.names.gateway())];
+    let mut gateways = build_budget(cluster, Role::of(Component::Gateway), cluster.names.gateway());
+    if let Some(spec) = &mut gateways.spec {
+        spec.max_unavailable = Some(IntOrString::Int(cluster.gateways.closed.saturating_add(1)));
+    }
+    let mut budgets = vec![gateways];
     if cluster.gateways.expose.tier().is_some() {
         budgets.push(build_budget(cluster, Role::of(Component::Balancer), cluster.names.haproxy()));
     }

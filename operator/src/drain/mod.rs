@@ -6,6 +6,7 @@
 mod budget;
 mod plan;
 mod pulse;
+mod rebalance;
 
 #[cfg(test)]
 pub(crate) use self::plan::tests as testing;
@@ -13,4 +14,5 @@ pub use self::{
     budget::Budget,
     plan::{Gateway, Plan, Rules, Successors, plan},
     pulse::Pulse,
+    rebalance::{Rebalance, Shedding, Tolerance},
 };

@@ -10,6 +10,7 @@ mod view;
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -209,8 +210,11 @@ impl Poller {
             reports.entry(cluster).or_default().push(report);
         }
         let questions: Vec<Question> = pods.iter().filter_map(|pod| self.question(pod)).collect();
-        drop(pods);
         let mut views: HashMap<ClusterKey, ClusterView> = HashMap::new();
+        for (cluster, address) in pods.iter().filter_map(|pod| ending_proxy(pod)) {
+            views.entry(cluster).or_default().ending_proxies.insert(address);
+        }
+        drop(pods);
         let places: HashMap<String, Place> =
             questions.iter().map(|question| (question.whole_name(), question.place.clone())).collect();
         let mut answers = stream::iter(questions)
@@ -228,6 +232,9 @@ impl Poller {
                         let (connections, accepted) = (i64::from(stats.connections), stats.messages.accepted);
                         let refused = stats.health.turned_away;
                         report.answer = Some(Answer { connections, accepted, refused });
+                    }
+                    if question.ready {
+                        view.ready.insert(question.pod.clone());
                     }
                     view.gateways.insert(question.pod, stats);
                     "answered"
@@ -259,7 +266,7 @@ impl Poller {
             let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
             let all = views.iter().filter_map(|(key, view)| {
                 let Target { drains, pace, .. } = targets.get_mut(key)?;
-                let orders = orders::orders(drains, &view.gateways, pace, now);
+                let orders = orders::orders(drains, view, pace, now);
                 Some(orders.into_iter().map(|order| (key.clone(), order)))
             });
             all.flatten().collect()
@@ -300,6 +307,7 @@ impl Poller {
                 target.analyst.round(course, &view.gateways, steering, limits, now);
             }
             view.watched = target.analyst.watched();
+            view.rebalancing = target.pace.rebalance.is_under_way();
             // Where nobody says anything, what was said last is nearer to the truth than none.
             let silent = view.gateways.is_empty() && !view.silent.is_empty();
             let open = if silent { target.view.connections } else { view.open_connections() };
@@ -339,6 +347,17 @@ impl Poller {
         let token = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(&cluster)?.token.clone();
         Some(Question { cluster, pod: pod.name_any(), place: Place { address, token }, ready: is_ready(pod) })
     }
+}
+
+/// The address of a HAProxy that has been told to end: it takes nobody new, and cuts off who is left when its time is over.
+fn ending_proxy(pod: &Pod) -> Option<(ClusterKey, IpAddr)> {
+    let labels = pod.labels();
+    let is_ending = pod.metadata.deletion_timestamp.is_some();
+    if !is_ending || labels.get(label::COMPONENT)? != Component::Balancer.label() {
+        return None;
+    }
+    let address = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
+    Some((ClusterKey::new(pod.namespace()?, labels.get(label::CLUSTER)?), address))
 }
 
 /// A gateway's pod as an autoscaler sees it, its answer left out.

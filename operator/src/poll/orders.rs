@@ -1,13 +1,13 @@
 //! Orders to gateways: to take nobody new, and to have clients connect elsewhere within the ChatCluster's budget.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use chat_gateway_config::stats::{GatewayStats, Moves};
 use tokio::time::Instant;
 
-use super::{PERIOD, client::Place};
+use super::{ClusterView, PERIOD, client::Place};
 use crate::{
-    drain::{Budget, Pulse},
+    drain::{Budget, Pulse, Rebalance, Shedding, Tolerance},
     rollout::{Course, Steering},
 };
 
@@ -24,6 +24,8 @@ pub struct Drains {
     pub course: Option<Course>,
     /// Connections that one gateway takes.
     pub limit: u64,
+    /// How unevenly they may be spread; `None` where that is nobody's business.
+    pub tolerance: Option<Tolerance>,
 }
 
 /// One order.
@@ -35,6 +37,10 @@ pub(super) enum Order {
     Uncordon(String),
     /// Ask so many clients at most.
     Move(String, u32),
+    /// The same, and only who has not moved lately: for the sake of evenness.
+    Shed(String, u32),
+    /// The same, and only who came through one of these proxies.
+    Through(String, u32, Vec<IpAddr>),
 }
 
 /// What orders depend on beside the answers, and what is remembered for the next round.
@@ -43,11 +49,17 @@ pub(super) struct Pace {
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
     pub(super) steering: Steering,
+    pub(super) rebalance: Rebalance,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { budget: Budget::new(now), pulse: Pulse::new(now), steering: Steering::default() }
+        Self {
+            budget: Budget::new(now),
+            pulse: Pulse::new(now),
+            steering: Steering::default(),
+            rebalance: Rebalance::default(),
+        }
     }
 }
 
@@ -55,16 +67,18 @@ impl Pace {
 /// see it. Those that end because somebody deleted or evicted their pods come first: their time is bounded.
 pub(super) fn orders(
     drains: &Drains,
-    gateways: &BTreeMap<String, GatewayStats>,
-    Pace { budget, pulse, steering }: &mut Pace,
+    view: &ClusterView,
+    Pace { budget, pulse, steering, rebalance }: &mut Pace,
     now: Instant,
 ) -> Vec<Order> {
+    let gateways = &view.gateways;
     let is_marked = |pod: &String| drains.pods.contains(pod);
     let is_new = |pod: &String| drains.course.as_ref().is_some_and(|course| course.to.contains(pod));
+    let shedding = shedding(drains, view, rebalance, now);
     let direction = steering.direct(drains.course.as_ref(), gateways, drains.limit, now);
     let closed = |pod: &String| {
         let steered = if is_new(pod) { direction.close_new } else { direction.close_old };
-        is_marked(pod) || steered
+        is_marked(pod) || steered || shedding.closed.contains(pod)
     };
     let mut orders = Vec::new();
     for (pod, stats) in gateways.iter().filter(|(_, stats)| !stats.draining) {
@@ -86,6 +100,9 @@ pub(super) fn orders(
     let busy = || gateways.iter().filter(|(_, stats)| stats.connections > 0);
     let ending = busy().filter(|(_, stats)| stats.draining).collect();
     share(&mut orders, &mut allowed, ending, u32::MAX);
+    if !view.ending_proxies.is_empty() {
+        through(&mut orders, &mut allowed, busy().filter(|(_, stats)| !stats.draining).collect(), view);
+    }
     let leaving: Vec<_> =
         busy().filter(|(pod, stats)| drains.moves && is_marked(pod) && stats.cordoned && !stats.draining).collect();
     // Those that are being emptied fill the new ones; the others help only where that is not enough.
@@ -95,7 +112,56 @@ pub(super) fn orders(
         busy().filter(|(pod, stats)| !is_new(pod) && !is_marked(pod) && stats.cordoned && !stats.draining).collect();
     old.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.connections));
     share(&mut orders, &mut allowed, old, help);
+    even_out(&mut orders, allowed, shedding, view, rebalance, now);
     orders
+}
+
+/// What evenness asks for. While anything else moves clients, or one of the gateways ends, nothing.
+fn shedding(drains: &Drains, view: &ClusterView, rebalance: &mut Rebalance, now: Instant) -> Shedding {
+    let is_ending = view.gateways.values().any(|stats| stats.draining);
+    let Some(tolerance) = drains.tolerance.filter(|_| drains.pods.is_empty() && drains.course.is_none() && !is_ending)
+    else {
+        rebalance.stop();
+        return Shedding::default();
+    };
+    if !view.silent.is_empty() {
+        return rebalance.pause();
+    }
+    // A gateway that has just started has nobody, and nobody can come to it yet.
+    let is_in_use = |(pod, stats): &(&String, &GatewayStats)| stats.cordoned || view.ready.contains(*pod);
+    rebalance.look(&view.gateways.iter().filter(is_in_use).collect(), tolerance, drains.limit, now)
+}
+
+/// Spends up to half of what is left: a gateway that is to go may need it at any time.
+fn even_out(
+    orders: &mut Vec<Order>,
+    allowed: u32,
+    shedding: Shedding,
+    view: &ClusterView,
+    rebalance: &mut Rebalance,
+    now: Instant,
+) {
+    let mut left = allowed.div_ceil(2);
+    for (pod, excess) in shedding.excess {
+        let heeded = view.gateways.get(&pod).is_some_and(|stats| stats.cordoned);
+        let count = excess.min(left);
+        if heeded && count > 0 {
+            left -= count;
+            rebalance.moved(&pod, count, now);
+            orders.push(Order::Shed(pod, count));
+        }
+    }
+}
+
+/// Up to half of what is left for those who came through proxies that end: nobody knows how many they are, nor to which gateways.
+fn through(orders: &mut Vec<Order>, allowed: &mut u32, from: Vec<(&String, &GatewayStats)>, view: &ClusterView) {
+    let proxies: Vec<IpAddr> = view.ending_proxies.iter().copied().collect();
+    let mut shares = Vec::new();
+    share(&mut shares, allowed, from, allowed.div_ceil(2));
+    orders.extend(shares.into_iter().map(|order| match order {
+        Order::Move(pod, count) => Order::Through(pod, count, proxies.clone()),
+        other => other,
+    }));
 }
 
 /// An even share of what is left for each; the last takes the rest.
@@ -116,7 +182,11 @@ fn share(orders: &mut Vec<Order>, allowed: &mut u32, from: Vec<(&String, &Gatewa
 impl Order {
     pub(super) fn pod(&self) -> &str {
         match self {
-            Self::Cordon(pod) | Self::Uncordon(pod) | Self::Move(pod, _) => pod,
+            Self::Cordon(pod)
+            | Self::Uncordon(pod)
+            | Self::Move(pod, _)
+            | Self::Shed(pod, _)
+            | Self::Through(pod, ..) => pod,
         }
     }
 
@@ -126,7 +196,14 @@ impl Order {
         let given = match self {
             Self::Cordon(_) => place.cordon(true).await.map(|()| 0),
             Self::Uncordon(_) => place.cordon(false).await.map(|()| 0),
-            Self::Move(_, count) => place.moves(Moves { count: *count, within_ms }).await,
+            Self::Move(_, count) => place.moves(Moves { count: *count, within_ms, ..Moves::default() }).await,
+            Self::Shed(_, count) => {
+                place.moves(Moves { count: *count, within_ms, settled: true, ..Moves::default() }).await
+            }
+            Self::Through(_, count, proxies) => {
+                let through = proxies.clone();
+                place.moves(Moves { count: *count, within_ms, through, ..Moves::default() }).await
+            }
         };
         given.unwrap_or_else(|error| {
             tracing::debug!(order = ?self, %error, "a gateway could not be told");
@@ -137,13 +214,14 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::stats, *};
+    use super::{
+        super::testing::{self, stats},
+        *,
+    };
 
     fn round(drains: &Drains, gateways: &[GatewayStats]) -> Vec<Order> {
         let start = Instant::now();
-        let gateways = gateways.iter().map(|stats| (stats.gateway.clone(), stats.clone())).collect();
-        let mut pace = Pace::new(start);
-        orders(drains, &gateways, &mut pace, start + PERIOD)
+        orders(drains, &testing::view(gateways), &mut Pace::new(start), start + PERIOD)
     }
 
     fn cordoned(name: &str, connections: u32) -> GatewayStats {
@@ -152,7 +230,7 @@ mod tests {
 
     fn empty(pods: &[&str]) -> Drains {
         let pods = pods.iter().map(|pod| (*pod).to_owned()).collect();
-        Drains { pods, moves: true, per_second: None, course: None, limit: 10_000 }
+        Drains { pods, moves: true, per_second: None, course: None, limit: 10_000, tolerance: None }
     }
 
     #[tokio::test(start_paused = true)]
@@ -169,6 +247,49 @@ mod tests {
         assert_eq!(round(&empty(&[]), &[a.clone(), cordoned("b", 50)]), [Order::Uncordon("b".into())]);
         let patient = Drains { moves: false, ..empty(&["b"]) };
         assert_eq!(round(&patient, &[a, cordoned("b", 50)]), [], "waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_came_through_a_proxy_that_ends_moves_within_the_budget() {
+        let proxy: IpAddr = [10, 0, 0, 7].into();
+        let mut view = testing::view(&[stats("a", 100, &[]), stats("b", 50, &[])]);
+        view.ending_proxies = [proxy].into();
+        let start = Instant::now();
+        let told = orders(&empty(&[]), &view, &mut Pace::new(start), start + PERIOD);
+        let through = |pod: &str, count| Order::Through(pod.to_owned(), count, vec![proxy]);
+        assert_eq!(told, [through("a", 10), through("b", 10)], "half of 40: others may need the rest");
+    }
+
+    /// Rounds of the same answers for so many seconds; the orders of the last one.
+    fn rounds(drains: &Drains, view: &ClusterView, seconds: u64) -> (Vec<Order>, Pace) {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let mut last = Vec::new();
+        for second in (0..=seconds).step_by(2) {
+            last = orders(drains, view, &mut pace, start + std::time::Duration::from_secs(second));
+        }
+        (last, pace)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn evenness_takes_half_of_the_budget_and_rests_while_anything_else_moves() {
+        let tolerance = Some(Tolerance { percent: 15, excess: 200 });
+        let even = Drains { tolerance, per_second: Some(20), ..empty(&[]) };
+        let mut uneven = testing::view(&[stats("a", 900, &[]), stats("b", 0, &[])]);
+        assert_eq!(rounds(&even, &uneven, 90).0, [], "nobody comes to b yet: it is not ready");
+        uneven.ready = ["a".to_owned(), "b".to_owned()].into();
+        assert_eq!(rounds(&even, &uneven, 90).0, [Order::Cordon("a".into())]);
+        let (_, mut pace) = rounds(&even, &uneven, 90);
+        let closed = testing::view(&[cordoned("a", 900), stats("b", 0, &[])]);
+        let closed = ClusterView { ready: ["b".to_owned()].into(), ..closed };
+        let next = Instant::now() + std::time::Duration::from_secs(92);
+        assert_eq!(orders(&even, &closed, &mut pace, next), [Order::Shed("a".into(), 20)], "half of 40");
+        let silent = ClusterView { silent: [("b".to_owned(), "no answer".to_owned())].into(), ..closed.clone() };
+        assert_eq!(orders(&even, &silent, &mut pace, next), [], "it stays as it is");
+        let marked = Drains { pods: ["b".to_owned()].into(), ..even.clone() };
+        assert_eq!(orders(&marked, &closed, &mut pace, next)[..1], [Order::Uncordon("a".into())]);
+        assert!(!pace.rebalance.is_under_way());
+        assert_eq!(rounds(&Drains { tolerance: None, ..even }, &uneven, 90).0, [], "nobody wants it");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,9 @@
 //! What the gateways of one cluster said last. Pure.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use chat_gateway_config::stats::{Component, GatewayStats};
 
@@ -11,6 +14,8 @@ use crate::{autoscale::Decision, rollout::Watched};
 pub struct ClusterView {
     /// Answers by pod.
     pub gateways: BTreeMap<String, GatewayStats>,
+    /// Pods that are ready, and answered.
+    pub ready: BTreeSet<String>,
     /// Ready pods that did not answer, with the reason.
     pub silent: BTreeMap<String, String>,
     /// Open connections as published: they follow the sum of the answers at most every few seconds.
@@ -22,6 +27,10 @@ pub struct ClusterView {
     pub watched: Watched,
     /// Moves a second that are allowed now, as published: with the connections.
     pub budget: i64,
+    /// Clients are being moved so that the gateways have about as many each.
+    pub rebalancing: bool,
+    /// Addresses of proxies of the ChatCluster's tier that end, and leave connections open for a while.
+    pub ending_proxies: BTreeSet<IpAddr>,
     /// A round of questions has been made since the operator started; until then nothing is known.
     pub asked: bool,
 }
@@ -67,6 +76,11 @@ impl ClusterView {
         self.gateways.values().map(|stats| i64::from(stats.connections)).sum()
     }
 
+    /// Gateways that turn new clients away since the operator has told them to.
+    pub fn closed(&self) -> impl Iterator<Item = &GatewayStats> {
+        self.gateways.values().filter(|stats| stats.cordoned && !stats.draining)
+    }
+
     /// Slots that shard `name` owns, as the gateway with the largest number says: a gateway that just started may not
     /// have asked yet.
     #[must_use]
@@ -79,6 +93,7 @@ impl ClusterView {
     #[must_use]
     pub fn says_something_else(&self, before: &Self) -> bool {
         self.asked != before.asked
+            || self.rebalancing != before.rebalancing
             || self.watched != before.watched
             || self.silent.keys().ne(before.silent.keys())
             || self.gateways.len() != before.gateways.len()

@@ -66,6 +66,13 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
             let message = format!("{message}; {silent} of them do not answer the operator: {pod}: {error}");
             return Part::new(State::True, "GatewaySilent", &message);
         }
+        if inputs.view.rebalancing {
+            let closed = inputs.view.closed().count();
+            let message = format!(
+                "{message}; {closed} of them turn new clients away while they share out what they have too many"
+            );
+            return Part::new(State::True, "Rebalancing", &message);
+        }
         return Part::new(State::True, if wanted == 0 { "ScaledToZero" } else { "GatewaysReady" }, &message);
     }
     if let Some((reason, message)) = trouble_of(inputs, Component::Gateway) {
@@ -272,7 +279,7 @@ pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
         return failed("RolloutStuck", message);
     }
     let drains = gateways.one_revision && !inputs.observed.draining.is_empty();
-    if gateways.complete || drains || inputs.only_scales() {
+    if inputs.has_all(gateways) || drains || inputs.only_scales() {
         return Part::new(State::True, "Complete", "all gateways are of the newest revision");
     }
     if inputs.shape.rollout_paused && gateways.rollout.is_some() {

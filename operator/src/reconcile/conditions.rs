@@ -121,9 +121,13 @@ impl Inputs<'_> {
     /// Gateways that serve: those that are ready, and those that turn new clients away since these are to go to another revision.
     pub(super) fn serving(&self) -> i32 {
         let Some(gateways) = &self.observed.gateways else { return 0 };
-        let says = |pod: &&String| self.view.gateways.get(*pod).is_some_and(|stats| stats.cordoned && !stats.draining);
-        let closed = gateways.turned_away.iter().filter(says).count();
+        let closed = self.view.closed().filter(|stats| gateways.turned_away.contains(&stats.gateway)).count();
         gateways.ready.saturating_add(i32::try_from(closed).unwrap_or(i32::MAX))
+    }
+
+    /// Whether as many gateways as the Deployment wants serve, all of the newest revision.
+    pub(super) fn has_all(&self, gateways: &GatewaysObserved) -> bool {
+        gateways.whole && self.serving() >= gateways.desired
     }
 
     /// Why the newest revision failed, if it did.
@@ -242,7 +246,7 @@ fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
         {
             return Some(("RolloutPaused", "spec.gateways.rollout.paused is true: both revisions serve".to_owned()));
         }
-        Some(gateways) if !gateways.complete || gateways.desired != inputs.shape.replicas => {
+        Some(gateways) if !inputs.has_all(gateways) || gateways.desired != inputs.shape.replicas => {
             return Some(("RollingOut", "not every gateway is of the newest revision and ready".to_owned()));
         }
         Some(_) => {}

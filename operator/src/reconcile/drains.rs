@@ -56,6 +56,7 @@ pub(super) fn orders(gateways: &Gateways, live: &Live, course: Option<Course>, h
         per_second: gateways.drain.moves_per_second,
         course: course.filter(|_| hands == Hands::On),
         limit: gateways.connections.into(),
+        tolerance: gateways.tolerance.filter(|_| hands == Hands::On),
     }
 }
 

@@ -97,7 +97,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Err(error) => (outcome::judge(&error), fetched.live, Some(error)),
     };
     let status = report(context, key, &cluster, &verdict, (migration, &live));
-    status::write(&context.client, &context.metrics, &cluster, &status).await?;
+    status::write(context, &cluster, &status).await?;
     let (outcome, error) = outcome::conclude(&verdict, error);
     Ok(Pass { outcome, change: Some((Box::new(cluster), Box::new(status))), error })
 }
@@ -114,7 +114,9 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
         let target = deployment_name(&validated)?;
-        let scaling = validated.gateways.autoscaling.clone().map(|settings| scaling(settings, &target, fetched));
+        let is_calm = !context.poller.view(key).rebalancing;
+        let scaling =
+            validated.gateways.autoscaling.clone().map(|settings| scaling(settings, &target, fetched, is_calm));
         if let Some(desired) = context.poller.watch(key, &validated.admin_token, scaling) {
             validated.gateways.replicas = desired;
         }
@@ -149,7 +151,9 @@ async fn roll(
         }
     } else {
         let wanted = migrated.then_some(target.as_str());
-        let plan = rollout::plan(validated, wanted, &live, &context.poller.view(key), now);
+        let view = context.poller.view(key);
+        let plan = rollout::plan(validated, wanted, &live, &view, now);
+        validated.gateways.closed = i32::try_from(view.closed().count()).unwrap_or(i32::MAX);
         if hands == Hands::On {
             let (client, metrics, namespace) = (&context.client, &*context.metrics, key.namespace.as_str());
             Marker { client, metrics, namespace }.write(&plan, &mut live, now).await?;
@@ -178,13 +182,14 @@ async fn roll(
 }
 
 /// What the autoscaler is told.
-fn scaling(settings: Settings, target: &str, fetched: &Dereferenced) -> Scaling {
+fn scaling(settings: Settings, target: &str, fetched: &Dereferenced, is_calm: bool) -> Scaling {
     let mut live = fetched.live.clone();
     live.target = Some(target.to_owned());
     let gateways = observe(&Names::new(fetched.cluster.name_any()), &live).gateways;
     let hold = match &gateways {
         _ if fetched.cluster.spec.is_paused() => Hold::All,
         Some(gateways) if !gateways.one_revision => Hold::Down,
+        Some(_) if !is_calm => Hold::Rebalance,
         Some(_) | None => Hold::None,
     };
     // Those that are being emptied were one too many already.
@@ -199,7 +204,7 @@ async fn begin(context: &Context, key: &ClusterKey, mut cluster: ChatCluster) ->
     }
     let problem = Problem { reason: "Starting", message: "the operator has begun to work on it".to_owned() };
     let status = report(context, key, &cluster, &Verdict::Waiting(problem), (None, &Live::default()));
-    status::write(&context.client, &context.metrics, &cluster, &status).await?;
+    status::write(context, &cluster, &status).await?;
     cluster.status = Some(status);
     Ok(cluster)
 }
@@ -234,7 +239,7 @@ async fn unreadable(
         return Err(error.into());
     }
     let status = status::unreadable(&cluster, &error.to_string(), Timestamp::now());
-    status::write(&context.client, &context.metrics, &cluster, &status).await?;
+    status::write(context, &cluster, &status).await?;
     let change = Some((Box::new(cluster), Box::new(status)));
     Ok(Pass { outcome: Outcome::Settled, change, error: Some(error.into()) })
 }

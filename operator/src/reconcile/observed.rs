@@ -59,8 +59,8 @@ pub struct GatewaysObserved {
     pub ready: i32,
     /// Pods that are not ready and not being emptied. They serve all the same where they only turn new clients away.
     pub turned_away: BTreeSet<String>,
-    /// The controller has seen the newest spec, every pod is of it, and as many as wanted are available.
-    pub complete: bool,
+    /// The controller has seen the newest spec, every pod is of it, and there are as many as wanted; whether they are available is another question.
+    pub whole: bool,
     /// There is no pod of an older template, those that are going left out. Known before the controller has seen a new number.
     pub one_revision: bool,
     /// The Deployment made no progress within its deadline.
@@ -181,7 +181,7 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
             .map(ResourceExt::name_any)
             .collect(),
         // A Deployment of an old revision goes when it has no pods any more: until then the rollout is not over.
-        complete: target.is_some() && all.len() == 1 && has_all(first) && failure.is_none(),
+        whole: target.is_some() && all.len() == 1 && is_whole(first) && failure.is_none(),
         one_revision: target.is_some() && is_one_revision(&spec.template, &live.pods),
         stuck: is_stuck(first),
         revision: revision(first),
@@ -200,11 +200,17 @@ pub(super) fn wanted(deployment: &Deployment) -> i32 {
     deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
-/// Whether the controller has seen the newest spec, every pod is of it, and as many as wanted are available.
-fn has_all(deployment: &Deployment) -> bool {
+/// Whether the controller has seen the newest spec, every pod is of it, and there are as many as wanted.
+fn is_whole(deployment: &Deployment) -> bool {
     let (desired, now) = (wanted(deployment), deployment.status.clone().unwrap_or_default());
     let is_all = |count: Option<i32>| count.unwrap_or_default() == desired;
-    is_seen(deployment) && is_all(now.replicas) && is_all(now.updated_replicas) && is_all(now.available_replicas)
+    is_seen(deployment) && is_all(now.replicas) && is_all(now.updated_replicas)
+}
+
+/// Whether all of them are available, too.
+fn has_all(deployment: &Deployment) -> bool {
+    let available = deployment.status.as_ref().and_then(|status| status.available_replicas);
+    is_whole(deployment) && available.unwrap_or_default() == wanted(deployment)
 }
 
 fn is_seen(deployment: &Deployment) -> bool {

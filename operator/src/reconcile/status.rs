@@ -10,7 +10,7 @@ use chat_gateway_config::Embedded;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
@@ -25,7 +25,7 @@ use crate::{
     api_error::ApiError,
     autoscale::Decision,
     build::gateway_selector,
-    metrics::Metrics,
+    context::Context,
     names::{ClusterKey, FIELD_MANAGER, Names},
     poll::ClusterView,
 };
@@ -121,7 +121,7 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
         ready_replicas: Some(gateways.ready),
         connections: if view.asked { Some(view.connections) } else { Some(before.connections.unwrap_or_default()) },
         // Until a rollout is over, the revision before it is the one that all gateways ran last.
-        revision: if gateways.complete { Some(gateways.revision) } else { before.revision },
+        revision: if inputs.has_all(&gateways) { Some(gateways.revision) } else { before.revision },
         autoscaling: autoscaling(cluster, view.scaling.as_ref(), before.autoscaling),
         draining: observed
             .draining
@@ -165,8 +165,7 @@ pub(super) fn unreadable(cluster: &ChatCluster, message: &str, now: Timestamp) -
 /// # Errors
 /// When the API server refuses or does not answer.
 pub(super) async fn write(
-    client: &Client,
-    metrics: &Metrics,
+    context: &Context,
     cluster: &ChatCluster,
     status: &ChatClusterStatus,
 ) -> Result<bool, StatusError> {
@@ -174,7 +173,7 @@ pub(super) async fn write(
         return Ok(false);
     }
     let key = ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any());
-    let clusters: Api<ChatCluster> = Api::namespaced(client.clone(), &key.namespace);
+    let clusters: Api<ChatCluster> = Api::namespaced(context.client.clone(), &key.namespace);
     // The uid makes the API server refuse to write into a cluster that was made anew under the same name.
     let patch = json!({
         "apiVersion": api::API_VERSION,
@@ -183,9 +182,12 @@ pub(super) async fn write(
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    metrics.status_writes.with_label_values(&[&key.namespace]).inc();
+    context.metrics.status_writes.with_label_values(&[&key.namespace]).inc();
     match clusters.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
-        Ok(_) => Ok(true),
+        Ok(written) => {
+            context.echoes.note(&written);
+            Ok(true)
+        }
         Err(source) => Err(StatusError { key, source: source.into() }),
     }
 }

@@ -29,6 +29,7 @@ use crate::{
     args::Images,
     autoscale::Settings,
     build::Kind,
+    drain::Tolerance,
     names::{ClusterKey, Names},
     rollout,
     sensitive::{Entropy, EntropyError, Sensitive},
@@ -152,6 +153,8 @@ fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gat
         allowed_origins: origins(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
         drain: drain(spec)?,
+        tolerance: tolerance(spec)?,
+        closed: 0,
         rollout: rollout_of(spec)?,
         kept: BTreeSet::new(),
         notes: BTreeMap::new(),
@@ -168,6 +171,17 @@ fn rollout_of(spec: &crd::ChatClusterSpec) -> Result<Rollout, ValidateError> {
         progress_deadline: spec.effective_progress_deadline_seconds(),
         limits: rollout::Limits { most: spec.effective_analysis(), watch: Duration::from_secs(watch.into()) },
     })
+}
+
+fn tolerance(spec: &crd::ChatClusterSpec) -> Result<Option<Tolerance>, ValidateError> {
+    let rebalance = spec.gateways.as_ref().and_then(|gateways| gateways.rebalance).unwrap_or_default();
+    let percent = rebalance.tolerance_percent.unwrap_or(crd::DEFAULT_TOLERANCE_PERCENT);
+    let excess = rebalance.min_excess.unwrap_or(crd::DEFAULT_MIN_EXCESS);
+    let tolerance = Tolerance {
+        percent: unsigned("spec.gateways.rebalance.tolerancePercent", percent)?,
+        excess: unsigned("spec.gateways.rebalance.minExcess", excess)?,
+    };
+    Ok((rebalance.mode != Some(crd::RebalanceMode::Off)).then_some(tolerance))
 }
 
 fn drain(spec: &crd::ChatClusterSpec) -> Result<Drain, ValidateError> {

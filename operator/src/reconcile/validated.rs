@@ -15,6 +15,7 @@ use super::exposed::Expose;
 use crate::{
     args::Images,
     autoscale::Settings,
+    drain::Tolerance,
     names::{ClusterKey, Names},
     rollout::Limits,
     sensitive::Sensitive,
@@ -85,6 +86,10 @@ pub struct Gateways {
     pub drain_seconds: u32,
     /// How those go that are one too many.
     pub drain: Drain,
+    /// How unevenly their connections may be spread; `None` where the spec does not care.
+    pub tolerance: Option<Tolerance>,
+    /// Those that turn new clients away now: they are well, and not ready.
+    pub closed: i32,
     /// How those of a new revision take the place of the old ones.
     pub rollout: Rollout,
     /// Names of Deployments and ConfigMaps of other revisions that stay as they are.

@@ -104,17 +104,21 @@ impl Run {
     }
 
     async fn make(&self, namespace: &str) -> Result<()> {
-        let objects: Vec<Value> = match self.contender {
-            Contender::Operator => {
-                vec![objects::engines(namespace), objects::chat_cluster(namespace, NAME, &objects::native(self.bounds))]
-            }
-            Contender::Hpa => vec![objects::deployment(namespace), objects::autoscaler(namespace, self.bounds)],
+        let what = match self.contender {
+            Contender::Operator => objects::engines(namespace),
+            Contender::Hpa => objects::deployment(namespace),
         };
         objects::apply(&self.client, &objects::namespace(namespace)).await?;
-        for object in objects {
-            objects::apply(&self.client, &object).await?;
+        objects::apply(&self.client, &what).await?;
+        objects::apply(&self.client, &self.scaled(namespace, self.bounds)).await
+    }
+
+    /// The object that says how many gateways there may be.
+    fn scaled(&self, namespace: &str, bounds: Bounds) -> Value {
+        match self.contender {
+            Contender::Operator => objects::chat_cluster(namespace, NAME, &objects::native(bounds)),
+            Contender::Hpa => objects::autoscaler(namespace, bounds),
         }
-        Ok(())
     }
 
     fn look(&self, namespace: &str, second: i32, demand: u32) -> Option<(Sample, crate::model::Counts)> {
@@ -123,7 +127,9 @@ impl Run {
             let connected = side.fleet.connected();
             let (places, pods) = (side.fleet.places(), side.pods.len() as u32);
             let budget = budget(connected, takers);
-            let sample = Sample { second, demand, connected, places, pods, takers, budget, ..Sample::default() };
+            let fullest = side.fleet.gateways().values().map(|one| one.connections).max().unwrap_or_default();
+            let sample =
+                Sample { second, demand, connected, fullest, places, pods, takers, budget, ..Sample::default() };
             (sample, side.fleet.counts())
         })
     }
@@ -147,6 +153,10 @@ impl Run {
         match fault {
             Fault::Stall => drop(self.world.with(namespace, |side| side.stalled = true)),
             Fault::Answer => drop(self.world.with(namespace, |side| side.stalled = false)),
+            Fault::Least(least) => {
+                let bounds = Bounds { least, ..self.bounds };
+                objects::apply(&self.client, &self.scaled(namespace, bounds)).await?;
+            }
             Fault::LoseHalf => {
                 let lost = self.world.with(namespace, |side| {
                     let names: Vec<String> = side.fleet.gateways().keys().step_by(2).cloned().collect();

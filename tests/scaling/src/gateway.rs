@@ -98,7 +98,7 @@ impl Stub {
     }
 
     fn moves(&self, body: &[u8]) -> Response<Full<Bytes>> {
-        let Ok(Moves { count, within_ms }) = serde_json::from_slice(body) else {
+        let Ok(Moves { count, within_ms, .. }) = serde_json::from_slice(body) else {
             return plain(StatusCode::BAD_REQUEST, Bytes::new());
         };
         let asked = self.world.with(&self.namespace, |side| side.fleet.ask(&self.name, count, within_ms));

@@ -86,7 +86,7 @@ struct Args {
 }
 
 /// What both contenders work with. The windows are a fifteenth of their defaults, 1,800 and 300 seconds, as the sine is one of an hour.
-const BOUNDS: Bounds = Bounds { capacity: 10_000, target: 70, most: 30, windows: (120, 20) };
+const BOUNDS: Bounds = Bounds { capacity: 10_000, target: 70, least: 2, most: 30, windows: (120, 20) };
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -169,6 +169,8 @@ async fn simulate(
     println!("{} scenarios, two contenders: {} s", chosen.len(), drive::WARM_UP + longest);
     let runs = chosen.iter().flat_map(|scenario| Contender::ALL.map(|contender| (*scenario, contender)));
     let runs = runs.map(|(scenario, contender)| {
+        let course = scenario.course(args.quick);
+        let usual = if args.random { Balance::Random } else { Balance::Least };
         let run = Run {
             client: client.clone(),
             world: Arc::clone(world),
@@ -176,9 +178,8 @@ async fn simulate(
             contender,
             bounds: BOUNDS,
             start: Duration::from_secs(args.pod_start.into()),
-            balance: if args.random { Balance::Random } else { Balance::Least },
+            balance: course.balance.unwrap_or(usual),
         };
-        let course = scenario.course(args.quick);
         async move { tokio::spawn(async move { run.go(course, began).await }).await? }
     });
     let all = try_join_all(runs).await?;

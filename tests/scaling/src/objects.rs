@@ -23,6 +23,8 @@ pub(crate) struct Bounds {
     pub(crate) capacity: u32,
     /// Percent of them that gateways are to have.
     pub(crate) target: u32,
+    /// Fewest gateways.
+    pub(crate) least: u32,
     /// Most gateways.
     pub(crate) most: u32,
     /// Seconds for which fewer must have been enough, of the operator and of the HorizontalPodAutoscaler.
@@ -93,7 +95,7 @@ pub(crate) fn native(bounds: Bounds) -> Value {
         "connectionsPerGateway": bounds.capacity,
         "autoscaling": {
             "mode": "Native",
-            "minReplicas": 2,
+            "minReplicas": bounds.least,
             "maxReplicas": bounds.most,
             "targetUtilization": bounds.target,
             "scaleDown": { "windowSeconds": bounds.windows.0 },
@@ -126,7 +128,7 @@ pub(crate) fn autoscaler(namespace: &str, bounds: Bounds) -> Value {
         "metadata": { "name": NAME, "namespace": namespace },
         "spec": {
             "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": NAME },
-            "minReplicas": 2,
+            "minReplicas": bounds.least,
             "maxReplicas": bounds.most,
             "metrics": [{
                 "type": "Pods",

@@ -93,6 +93,7 @@ fn people(area: &Area<'_>, scenario: Scenario, both: &Both<'_>) -> Drawn {
             Fault::LoseHalf => "half is lost",
             Fault::Stall => "no answers",
             Fault::Answer => "answers",
+            Fault::Least(_) => "more gateways are wanted",
         };
         let at = i32::try_from(second).unwrap_or(i32::MAX);
         chart.draw_series([Text::new(what, (at, most / 20), ("sans-serif", 14))])?;

@@ -14,6 +14,8 @@ pub(crate) struct Sample {
     pub(crate) demand: u32,
     /// Open connections.
     pub(crate) connected: u32,
+    /// Connections of the gateway that has the most.
+    pub(crate) fullest: u32,
     /// People who could be connected.
     pub(crate) places: u32,
     /// Pods that are not being deleted.
@@ -33,6 +35,15 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// How many times the mean the fullest gateway has; 1 when nobody is connected.
+    fn unevenness(&self) -> f64 {
+        if self.connected == 0 {
+            1.0
+        } else {
+            f64::from(self.fullest) * f64::from(self.pods) / f64::from(self.connected)
+        }
+    }
+
     /// Adds what happened between two counts.
     pub(crate) fn between(self, before: Counts, after: Counts) -> Self {
         Self {
@@ -66,6 +77,10 @@ pub(crate) struct Figures {
     pub(crate) reversals: u32,
     /// Seconds from the shortage to as many places as people; `None` when there was none, or it did not end.
     pub(crate) covered_after: Option<i32>,
+    /// Seconds until no gateway had more than a tenth above the mean, after one had; `None` when none had, or they have not become even.
+    pub(crate) even_after: Option<i32>,
+    /// How many times the mean the fullest gateway has at the end.
+    pub(crate) unevenness: f64,
     /// Seconds with fewer places than people.
     pub(crate) below: u32,
     /// The same, once fewer gateways had been wanted than a second before.
@@ -99,6 +114,8 @@ pub(crate) fn figures(samples: &[Sample], short: Option<u32>, blind: Option<(u32
         peak_of_budget: measured.iter().map(|sample| sample.reconnects as f64 / sample.budget).fold(0.0, f64::max),
         reversals: directions.windows(2).filter(|pair| pair[0] != pair[1]).count() as u32,
         covered_after: short.and_then(|short| covered(&measured, short as i32)),
+        even_after: even(&measured),
+        unevenness: measured.last().map_or(1.0, |sample| sample.unevenness()),
         below: measured.iter().filter(is_below).count() as u32,
         below_after_fewer: downs.first().map_or(0, |first| {
             measured.iter().filter(|sample| sample.second >= *first).filter(is_below).count() as u32
@@ -116,6 +133,14 @@ fn covered(measured: &[&Sample], short: i32) -> Option<i32> {
     let begun = after.iter().position(|sample| sample.places < sample.demand)?;
     let end = after[begun..].iter().find(|sample| sample.places >= sample.demand)?;
     Some(end.second - short)
+}
+
+/// Seconds from the first second in which a gateway had more than a tenth above the mean to the last.
+fn even(measured: &[&Sample]) -> Option<i32> {
+    let is_uneven = |sample: &&&Sample| sample.unevenness() > 1.1;
+    let (first, last) = (measured.iter().find(is_uneven)?, measured.iter().rfind(is_uneven)?);
+    let is_over = measured.last().is_some_and(|end| end.second > last.second);
+    is_over.then_some(last.second + 1 - first.second)
 }
 
 #[cfg(test)]
@@ -151,6 +176,24 @@ mod tests {
         let figures = figures(&short, Some(1), None);
         assert_eq!((figures.below, figures.below_after_fewer, figures.covered_after), (4, 2, Some(4)));
         assert_eq!(super::figures(&short, None, None).covered_after, None);
+    }
+
+    #[test]
+    fn it_is_even_when_nobody_has_more_than_a_tenth_above_the_mean_any_more() {
+        let with = |fullest: &[u32]| -> Vec<Sample> {
+            let sample = |(second, fullest): (usize, &u32)| Sample {
+                second: second as i32,
+                fullest: *fullest,
+                connected: 100,
+                pods: 2,
+                ..Sample::default()
+            };
+            fullest.iter().enumerate().map(sample).collect()
+        };
+        let [mended, never, always] =
+            [&[50, 100, 60, 55][..], &[50, 100, 60], &[50, 51]].map(|fullest| figures(&with(fullest), None, None));
+        assert_eq!([mended.even_after, never.even_after, always.even_after], [Some(2), None, None]);
+        assert_eq!((mended.unevenness, never.unevenness), (1.1, 1.2));
     }
 
     #[test]

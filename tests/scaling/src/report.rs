@@ -99,6 +99,10 @@ pub(crate) fn rows(scenario: Scenario, start: f64, of: impl Fn(Contender) -> Fig
     if is_lost {
         rows.push(row("connections lost", &|one| some(one.lost as f64), None));
     }
+    if scenario == Scenario::GatewaysAdded {
+        rows.push(row("even within a tenth after, s", &|one| one.even_after.map(f64::from), None));
+        rows.push(row("fullest gateway at the end / mean", &|one| some(one.unevenness), Some(Goal::Most(1.1))));
+    }
     if scenario == Scenario::StatsStalled {
         let goal = Some(Goal::Most(0.0));
         rows.push(row("scale-downs while nobody answers", &|one| some(one.scale_downs_blind.into()), goal));

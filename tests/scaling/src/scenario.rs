@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::model::Load;
+use crate::model::{Balance, Load};
 
 /// A scenario by the name that `--only` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,6 +19,8 @@ pub(crate) enum Scenario {
     HalfLost,
     /// Nobody says how many connections there are, while people leave.
     StatsStalled,
+    /// Twice as many gateways, while nobody has a reason to connect anew.
+    GatewaysAdded,
     /// A thousand ChatClusters for one operator.
     Footprint,
 }
@@ -32,6 +34,8 @@ pub(crate) enum Fault {
     Stall,
     /// They answer again.
     Answer,
+    /// Somebody wants at least so many gateways.
+    Least(u32),
 }
 
 /// A scenario in figures; seconds count from the beginning of the measurement.
@@ -45,12 +49,21 @@ pub(crate) struct Course {
     pub(crate) faults: Vec<(u32, Fault)>,
     /// When there begin to be too few gateways.
     pub(crate) short: Option<u32>,
+    /// How people come to a gateway, where that is part of the scenario.
+    pub(crate) balance: Option<Balance>,
 }
 
 impl Scenario {
     /// Those with people, in the order of the report.
-    pub(crate) const SIMULATED: [Self; 6] =
-        [Self::Sine, Self::StepUp, Self::StepDown, Self::FlashCrowd, Self::HalfLost, Self::StatsStalled];
+    pub(crate) const SIMULATED: [Self; 7] = [
+        Self::Sine,
+        Self::StepUp,
+        Self::StepDown,
+        Self::FlashCrowd,
+        Self::HalfLost,
+        Self::StatsStalled,
+        Self::GatewaysAdded,
+    ];
 
     /// Its name in the report, in namespaces and of its plot.
     pub(crate) fn name(self) -> &'static str {
@@ -61,6 +74,7 @@ impl Scenario {
             Self::FlashCrowd => "flash-crowd",
             Self::HalfLost => "half-lost",
             Self::StatsStalled => "stats-stalled",
+            Self::GatewaysAdded => "gateways-added",
             Self::Footprint => "footprint",
         }
     }
@@ -74,6 +88,7 @@ impl Scenario {
             Self::FlashCrowd => "40,000 people, 90,000 within 10 seconds, and 40,000 again",
             Self::HalfLost => "100,000 people, and half of the gateways are gone",
             Self::StatsStalled => "80,000 people; nobody is told how many while half of them leave",
+            Self::GatewaysAdded => "60,000 people who come to any gateway, and twice as many gateways",
             Self::Footprint => "many ChatClusters",
         }
     }
@@ -86,6 +101,7 @@ impl Scenario {
             seconds: if quick { short } else { long },
             faults: Vec::new(),
             short: None,
+            balance: None,
         };
         match self {
             Self::Sine => course(Load::Sine { mean: 100_000.0, share: 0.3, period: 240.0 }, 600, 240),
@@ -105,6 +121,11 @@ impl Scenario {
             Self::StatsStalled => Course {
                 faults: vec![(30, Fault::Stall), (210, Fault::Answer)],
                 ..course(lines(&[(60.0, 80_000.0), (90.0, 40_000.0)]), 480, 240)
+            },
+            Self::GatewaysAdded => Course {
+                faults: vec![(30, Fault::Least(20))],
+                balance: Some(Balance::Random),
+                ..course(lines(&[(0.0, 60_000.0)]), 600, 240)
             },
             Self::Footprint => course(lines(&[(0.0, 0.0)]), 0, 0),
         }

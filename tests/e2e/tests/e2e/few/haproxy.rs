@@ -18,7 +18,9 @@ use e2e::{
     chat_cluster::condition,
     manifest,
     pods::{Part, ip},
+    wait::{Seen, until},
 };
+use kube::{ResourceExt as _, api::DeleteParams};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName},
@@ -38,6 +40,8 @@ use crate::{
 const LOAD: Load = Load { messages: 4_000, in_flight: 32, body_bytes: 200, per_second: 200 };
 const HOST: &str = "chat.example.org";
 const SECRET: &str = "chat-tls";
+/// Time that a HAProxy that ends has; then it cuts off who is left.
+const DRAIN_SECONDS: u64 = 120;
 /// HAProxy's port for clients with TLS.
 const PORT: u16 = 9443;
 
@@ -51,7 +55,7 @@ async fn people_chat_through_haproxy_over_tls_and_come_back_when_one_is_killed()
     wanted["spec"]["gateways"] = json!({
         "replicas": 2,
         "limits": { "messagesPerSecond": 10_000, "messageBurst": 10_000 },
-        "expose": { "type": "HAProxy", "haproxy": { "tlsSecretRef": { "name": SECRET }, "drainSeconds": 10 } },
+        "expose": { "type": "HAProxy", "haproxy": { "tlsSecretRef": { "name": SECRET }, "drainSeconds": DRAIN_SECONDS } },
     });
     let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
     let names = ["spec.gateways.expose.haproxy.tlsSecretRef", SECRET];
@@ -89,9 +93,30 @@ async fn people_chat_through_haproxy_over_tls_and_come_back_when_one_is_killed()
         |object| condition(object, "GatewaysAvailable").map(|condition| condition["lastTransitionTime"].clone());
     ensure!(since(&now) == since(&before), "nobody could get in for a while: {}", now.data["status"]);
     cluster.check_spec_is_the_users().await?;
+    end_gently(&cluster, &crowd).await?;
     drop((crowd, way_in));
     other_ways_in(&cluster).await?;
     namespace.discard().await
+}
+
+/// A HAProxy that is told to end does not wait to cut its clients off: they are asked to come through another one, and it is gone early.
+async fn end_gently(cluster: &ChatCluster, crowd: &Crowd) -> Result<()> {
+    let connections = || crowd.devices().map(|device| device.standing().connections);
+    let (before, started) = (connections(), Instant::now());
+    let ready = cluster.ready_pods(Part::Balancer).await?.into_iter();
+    let oldest = ready.min_by_key(|pod| pod.metadata.creation_timestamp.clone()).context("no HAProxy is ready")?;
+    let name = oldest.name_any();
+    cluster.pod_api().delete(&name, &DeleteParams::default()).await?;
+    until("the HAProxy to be gone", Duration::from_secs(DRAIN_SECONDS / 2), || async {
+        let there = cluster.pod_api().get_opt(&name).await?.is_some();
+        Ok(if there { Seen::NotYet(format!("{:?} after {before:?}", connections())) } else { Seen::Yes(()) })
+    })
+    .await?;
+    let moved: Vec<u32> = connections().iter().zip(&before).map(|(now, then)| now - then).collect();
+    println!("it was gone after {:.1} s, moves {moved:?}", started.elapsed().as_secs_f64());
+    ensure!(moved.iter().sum::<u32>() > 0, "nobody came through the oldest HAProxy");
+    ensure!(moved.iter().all(|moves| *moves <= 1), "somebody moved twice: {moved:?}");
+    cluster.wait_pods(Part::Balancer, 2, SETTLE_LIMIT).await.map(drop)
 }
 
 /// An Ingress takes the tier's place; a route of an API that is not installed takes nothing's.

@@ -11,5 +11,6 @@ mod kafka;
 mod long_keda;
 mod namespaced;
 mod people;
+mod rebalancing;
 mod rollouts;
 mod scaled;
