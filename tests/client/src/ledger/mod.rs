@@ -10,7 +10,10 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use uuid::Uuid;
 
@@ -39,6 +42,17 @@ impl Ledger {
     /// Says that `client` is no member of `room`: whatever it hears of a message there is a leak, also when it was told to follow the room.
     pub fn expect_stranger(&self, client: ClientId, room: Uuid) {
         self.lock().strangers.insert((client, room));
+    }
+
+    /// Says that `client` has stopped for good: what came after the newest that it has is not owed to it. Call it when nothing can arrive there any more.
+    pub fn went(&self, client: ClientId) {
+        let mut records = self.lock();
+        let rooms: HashSet<Uuid> = records.clients[client.0]
+            .log
+            .iter()
+            .filter_map(|entry| if let Entry::Opened { room, .. } = entry { Some(*room) } else { None })
+            .collect();
+        records.clients[client.0].log.extend(rooms.into_iter().map(|room| Entry::Left { room }));
     }
 
     /// Judges everything so far. Call it when nothing is under way any more.

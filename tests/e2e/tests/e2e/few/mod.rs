@@ -8,6 +8,7 @@ mod external_backends;
 mod haproxy;
 mod horizontal_pod_autoscaler;
 mod kafka;
+mod long_crowd;
 mod long_keda;
 mod namespaced;
 mod people;
