@@ -1,6 +1,9 @@
 //! What the parts of a gateway share: one value, made once at start.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64},
+};
 
 use chat_gateway_config::GatewayConfig;
 
@@ -75,6 +78,8 @@ pub struct Counters {
     pub timed: AtomicU64,
     /// Milliseconds that they took from their commit, in sum.
     pub timed_ms: AtomicU64,
+    /// The same with those that seem to take less than no time.
+    pub timed_raw_ms: AtomicI64,
     /// Sessions ended because a used refresh token came back.
     pub reused: AtomicU64,
     /// Answers over HTTP, by status.

@@ -103,6 +103,7 @@ fn stats(name: &str) -> GatewayStats {
         rooms: 1,
         draining: false,
         cordoned: false,
+        clock_ms: None,
         messages: MessageCounters::default(),
         health: HealthCounters::default(),
         broker: seen(true),
@@ -332,6 +333,13 @@ fn sharing_out() -> Vec<Row> {
             Current,
             ("True", "Ready"),
             &[("GatewaysAvailable", "True", "Rebalancing"), ("RolloutHealthy", "True", "Complete")],
+        ),
+        ready_row(
+            "a gateway's clock is an hour behind",
+            change(|world| world.view.skewed = [("g1".to_owned(), -3_600)].into()),
+            Current,
+            ("True", "Ready"),
+            &[("GatewaysAvailable", "True", "ClockSkewed")],
         ),
         ready_row(
             "a gateway is not ready, and not since the operator closed it",

@@ -19,6 +19,9 @@ pub struct GatewayStats {
     /// Whether the operator has told it to take nobody new.
     #[serde(default)]
     pub cordoned: bool,
+    /// Its clock at this answer, milliseconds of the Unix epoch; absent from a gateway of the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ms: Option<i64>,
     /// Counters since the start of the process.
     pub messages: MessageCounters,
     /// Counters by which new gateways are compared with old ones; all 0 from a gateway of the version before.
@@ -94,8 +97,10 @@ pub struct HealthCounters {
     pub turned_away: u64,
     /// Messages of the broker, one of each envelope, whose way from their commit to the hub was timed.
     pub timed: u64,
-    /// Milliseconds that they took, in sum.
+    /// Milliseconds that they took, in sum; those that seem to take less than no time count as none.
     pub timed_ms: u64,
+    /// The same with those that seem to take less than no time, since one of the two clocks is behind the other.
+    pub timed_raw_ms: i64,
 }
 
 /// Whether something the gateway needs answers.

@@ -84,6 +84,7 @@ mod tests {
             draining,
             cordoned: false,
             health: Default::default(),
+            clock_ms: None,
             messages: Default::default(),
             broker: component(broker),
             redis: component(redis),

@@ -20,6 +20,7 @@ use chat_gateway_config::{
     agent::Capacity,
     stats::{Component, GatewayStats, HealthCounters, MessageCounters, Moved, Moves, ShardStats},
 };
+use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use tokio::{sync::watch, time::Instant};
 
@@ -62,6 +63,7 @@ impl Admin {
             rooms: small(counters.rooms.load(Relaxed)),
             draining: self.services.entrance.is_draining(),
             cordoned: self.services.entrance.is_cordoned(),
+            clock_ms: Some(Timestamp::now().as_millisecond()),
             messages: MessageCounters {
                 accepted: counters.accepted.load(Relaxed),
                 delivered: counters.delivered.load(Relaxed),
@@ -78,6 +80,7 @@ impl Admin {
                 turned_away: counters.turned_away.load(Relaxed),
                 timed: counters.timed.load(Relaxed),
                 timed_ms: counters.timed_ms.load(Relaxed),
+                timed_raw_ms: counters.timed_raw_ms.load(Relaxed),
             },
             broker: self.services.broker.state().borrow().component.clone(),
             redis: self.redis.borrow().clone(),

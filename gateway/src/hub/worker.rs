@@ -182,14 +182,15 @@ impl Worker {
         counters.backfilled.fetch_add(backfilled, Ordering::Relaxed);
     }
 
-    /// Notes how long the first message of an envelope took from its commit: with the clocks of two machines, so it tells gateways from each other
-    /// and nothing more.
+    /// Notes how long the first message of an envelope took from its commit: with the clocks of two machines; the
+    /// operator takes out what this one is off.
     fn time(&self, events: &[Event]) {
         let Some(Event::Message { message, .. }) = events.first() else { return };
         let took = Timestamp::now().as_millisecond().saturating_sub(message.at.as_millisecond());
         let counters = &self.services.counters;
         counters.timed.fetch_add(1, Ordering::Relaxed);
         counters.timed_ms.fetch_add(u64::try_from(took).unwrap_or_default(), Ordering::Relaxed);
+        counters.timed_raw_ms.fetch_add(took, Ordering::Relaxed);
     }
 
     fn leave(&mut self, room: RoomId, session: Uuid) {

@@ -3,6 +3,7 @@
 //! A cluster is reconciled when the answers say something else than before; nothing here writes to the API server.
 
 mod client;
+mod clocks;
 mod gauges;
 mod loads;
 mod orders;
@@ -15,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use chat_gateway_config::stats::GatewayStats;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -28,6 +30,7 @@ pub(crate) use self::view::camel_case;
 pub(crate) use self::view::tests as testing;
 use self::{
     client::Place,
+    clocks::Clocks,
     orders::{Order, Pace},
 };
 pub use self::{
@@ -68,6 +71,7 @@ struct Target {
     expected: Expected,
     drains: Drains,
     pace: Pace,
+    clocks: Clocks,
     analyst: Analyst,
     limits: Option<Limits>,
 }
@@ -153,6 +157,7 @@ impl Poller {
             expected: Expected::default(),
             drains: Drains::default(),
             pace: Pace::new(Instant::now()),
+            clocks: Clocks::default(),
             analyst: Analyst::default(),
             limits: None,
         });
@@ -219,14 +224,16 @@ impl Poller {
             questions.iter().map(|question| (question.whole_name(), question.place.clone())).collect();
         let mut answers = stream::iter(questions)
             .map(|question| async move {
+                let asked = Timestamp::now();
                 let answer = question.place.stats().await;
-                (question, answer)
+                (question, answer, (asked, Timestamp::now()))
             })
             .buffer_unordered(CONCURRENCY);
-        while let Some((question, answer)) = answers.next().await {
+        while let Some((question, answer, moments)) = answers.next().await {
             let view = views.entry(question.cluster.clone()).or_default();
             let result = match answer {
-                Ok(stats) => {
+                Ok(mut stats) => {
+                    self.put_right(&question.cluster, &mut stats, moments);
                     let asked = reports.get_mut(&question.cluster).into_iter().flatten();
                     if let Some(report) = asked.into_iter().find(|report| report.pod == question.pod) {
                         let (connections, accepted) = (i64::from(stats.connections), stats.messages.accepted);
@@ -256,6 +263,13 @@ impl Poller {
             if let Err(error) = self.changed.try_send(key) {
                 tracing::debug!(%error, "the controller is behind");
             }
+        }
+    }
+
+    fn put_right(&self, key: &ClusterKey, stats: &mut GatewayStats, (asked, answered): (Timestamp, Timestamp)) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = targets.get_mut(key) {
+            target.clocks.put_right(stats, asked, answered);
         }
     }
 
@@ -302,6 +316,8 @@ impl Poller {
             let mut view = views.remove(key).unwrap_or_default();
             view.asked = true;
             target.bear_with(&mut view);
+            target.clocks.retain(|pod| view.gateways.contains_key(pod));
+            view.skewed = target.clocks.skewed();
             if let Some(limits) = &target.limits {
                 let (course, steering) = (target.drains.course.as_ref(), &target.pace.steering);
                 target.analyst.round(course, &view.gateways, steering, limits, now);

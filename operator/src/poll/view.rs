@@ -29,6 +29,8 @@ pub struct ClusterView {
     pub budget: i64,
     /// Clients are being moved so that the gateways have about as many each.
     pub rebalancing: bool,
+    /// Seconds by which clocks of gateways are ahead of the operator's, or behind it, where that is noteworthy.
+    pub skewed: BTreeMap<String, i64>,
     /// Addresses of proxies of the ChatCluster's tier that end, and leave connections open for a while.
     pub ending_proxies: BTreeSet<IpAddr>,
     /// A round of questions has been made since the operator started; until then nothing is known.
@@ -94,6 +96,7 @@ impl ClusterView {
     pub fn says_something_else(&self, before: &Self) -> bool {
         self.asked != before.asked
             || self.rebalancing != before.rebalancing
+            || self.skewed.keys().ne(before.skewed.keys())
             || self.watched != before.watched
             || self.silent.keys().ne(before.silent.keys())
             || self.gateways.len() != before.gateways.len()
@@ -146,6 +149,7 @@ pub(crate) mod tests {
             rooms: 0,
             draining: false,
             cordoned: false,
+            clock_ms: None,
             messages: MessageCounters::default(),
             health: HealthCounters::default(),
             broker: component(true),

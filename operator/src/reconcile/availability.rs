@@ -66,6 +66,14 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
             let message = format!("{message}; {silent} of them do not answer the operator: {pod}: {error}");
             return Part::new(State::True, "GatewaySilent", &message);
         }
+        if let Some((pod, ahead)) = inputs.view.skewed.first_key_value() {
+            let side = if *ahead > 0 { "ahead of" } else { "behind" };
+            let message = format!(
+                "{message}; the clock of {pod} is {} s {side} the operator's: set the clocks of the nodes, or tokens are refused",
+                ahead.abs()
+            );
+            return Part::new(State::True, "ClockSkewed", &message);
+        }
         if inputs.view.rebalancing {
             let closed = inputs.view.closed().count();
             let message = format!(

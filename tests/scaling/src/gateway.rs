@@ -82,6 +82,7 @@ impl Stub {
             rooms: 0,
             draining: false,
             cordoned: self.cordoned.load(Relaxed),
+            clock_ms: None,
             messages: MessageCounters::default(),
             health: HealthCounters { turned_away, ..HealthCounters::default() },
             broker: fine(),
