@@ -39,7 +39,7 @@ pub use self::{
     view::{ClusterView, Opinion},
 };
 use crate::{
-    autoscale::{Answer, Hold, Load, Meter, Report, Scaler, Settings},
+    autoscale::{Answer, Hold, Load, Meter, Reason, Report, Scaler, Settings},
     metrics::Metrics,
     names::{ClusterKey, Component, annotation, label},
     rollout::{Analyst, Limits},
@@ -279,7 +279,8 @@ impl Poller {
         let orders: Vec<(ClusterKey, Order)> = {
             let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
             let all = views.iter().filter_map(|(key, view)| {
-                let Target { drains, pace, .. } = targets.get_mut(key)?;
+                let Target { drains, pace, scaler, .. } = targets.get_mut(key)?;
+                pace.shrinks = scaler.as_ref().is_some_and(|scaler| scaler.decision().reason == Reason::Stabilizing);
                 let orders = orders::orders(drains, view, pace, now);
                 Some(orders.into_iter().map(|order| (key.clone(), order)))
             });

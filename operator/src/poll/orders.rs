@@ -50,6 +50,8 @@ pub(super) struct Pace {
     pub(super) pulse: Pulse,
     pub(super) steering: Steering,
     pub(super) rebalance: Rebalance,
+    /// Fewer gateways would do: the emptiest go soon, and are not worth filling.
+    pub(super) shrinks: bool,
 }
 
 impl Pace {
@@ -59,6 +61,7 @@ impl Pace {
             pulse: Pulse::new(now),
             steering: Steering::default(),
             rebalance: Rebalance::default(),
+            shrinks: false,
         }
     }
 }
@@ -68,13 +71,13 @@ impl Pace {
 pub(super) fn orders(
     drains: &Drains,
     view: &ClusterView,
-    Pace { budget, pulse, steering, rebalance }: &mut Pace,
+    Pace { budget, pulse, steering, rebalance, shrinks }: &mut Pace,
     now: Instant,
 ) -> Vec<Order> {
     let gateways = &view.gateways;
     let is_marked = |pod: &String| drains.pods.contains(pod);
     let is_new = |pod: &String| drains.course.as_ref().is_some_and(|course| course.to.contains(pod));
-    let shedding = shedding(drains, view, rebalance, now);
+    let shedding = shedding(drains, view, (rebalance, *shrinks), now);
     let direction = steering.direct(drains.course.as_ref(), gateways, drains.limit, now);
     let closed = |pod: &String| {
         let steered = if is_new(pod) { direction.close_new } else { direction.close_old };
@@ -117,10 +120,16 @@ pub(super) fn orders(
 }
 
 /// What evenness asks for. While anything else moves clients, or one of the gateways ends, nothing.
-fn shedding(drains: &Drains, view: &ClusterView, rebalance: &mut Rebalance, now: Instant) -> Shedding {
+fn shedding(
+    drains: &Drains,
+    view: &ClusterView,
+    (rebalance, shrinks): (&mut Rebalance, bool),
+    now: Instant,
+) -> Shedding {
     let is_ending = view.gateways.values().any(|stats| stats.draining);
-    let Some(tolerance) = drains.tolerance.filter(|_| drains.pods.is_empty() && drains.course.is_none() && !is_ending)
-    else {
+    let is_busy = !drains.pods.is_empty() || drains.course.is_some() || is_ending;
+    let waits = shrinks && !rebalance.is_under_way();
+    let Some(tolerance) = drains.tolerance.filter(|_| !is_busy && !waits) else {
         rebalance.stop();
         return Shedding::default();
     };
@@ -289,7 +298,12 @@ mod tests {
         let marked = Drains { pods: ["b".to_owned()].into(), ..even.clone() };
         assert_eq!(orders(&marked, &closed, &mut pace, next)[..1], [Order::Uncordon("a".into())]);
         assert!(!pace.rebalance.is_under_way());
-        assert_eq!(rounds(&Drains { tolerance: None, ..even }, &uneven, 90).0, [], "nobody wants it");
+        assert_eq!(rounds(&Drains { tolerance: None, ..even.clone() }, &uneven, 90).0, [], "nobody wants it");
+        let mut shrinking = Pace { shrinks: true, ..Pace::new(Instant::now()) };
+        let later = |second| Instant::now() + std::time::Duration::from_secs(second);
+        let told: Vec<Order> =
+            (0..90).flat_map(|second| orders(&even, &uneven, &mut shrinking, later(second))).collect();
+        assert_eq!(told, [], "the emptiest goes soon");
     }
 
     #[tokio::test(start_paused = true)]
