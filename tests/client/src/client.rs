@@ -33,6 +33,8 @@ pub struct ClientConfig {
     pub ledger: Ledger,
     /// How long a request is repeated before it fails.
     pub patience: Duration,
+    /// Events that [`Client::events`] keeps for whoever is slow to read them; the place for them is taken at once, some 60 bytes each.
+    pub event_buffer: usize,
 }
 
 impl ClientConfig {
@@ -40,7 +42,7 @@ impl ClientConfig {
     #[must_use]
     pub fn new(account: Account, addresses: Addresses, ledger: Ledger) -> Self {
         let name = account.user.name.clone();
-        Self { name, account, addresses, ledger, patience: Duration::from_secs(120) }
+        Self { name, account, addresses, ledger, patience: Duration::from_secs(120), event_buffer: EVENT_BUFFER }
     }
 }
 
@@ -114,7 +116,7 @@ impl Client {
         let config = Arc::new(config);
         let (commands, inbox) = mpsc::unbounded_channel();
         let (report, mut standing) = watch::channel(Standing::default());
-        let (events, _) = broadcast::channel(EVENT_BUFFER);
+        let (events, _) = broadcast::channel(config.event_buffer.max(1));
         let positions = Positions::default();
         let stop = CancellationToken::new();
         let actor = actor::Actor::new(id, config.clone(), inbox, report, positions.clone(), events.clone());
