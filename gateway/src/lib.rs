@@ -10,6 +10,7 @@ pub mod connection;
 pub mod contract;
 pub mod embedded;
 pub mod entrance;
+pub mod hints;
 pub mod http;
 pub mod hub;
 pub mod limiter;

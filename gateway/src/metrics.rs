@@ -21,6 +21,7 @@ pub struct Metrics {
     shed: IntCounter,
     slow_closed: IntCounter,
     reused: IntCounter,
+    hints: IntCounterVec,
     closed: IntCounterVec,
     refused: IntCounterVec,
     http: IntCounterVec,
@@ -73,6 +74,11 @@ impl Metrics {
                 "refresh_tokens_reused_total",
                 "Sessions ended because a used refresh token came back: it was stolen, or a client keeps old ones",
             )?,
+            hints: labelled(
+                "connect_hints_total",
+                "answer",
+                "Clients that asked where to connect: gateways were named, or only the front where they had asked",
+            )?,
             closed: labelled("connections_closed_total", "code", "Connections closed by the gateway, by close code")?,
             refused: labelled(
                 "requests_refused_total",
@@ -121,9 +127,12 @@ impl Metrics {
         ] {
             metric.inc_by(value.load(Relaxed).saturating_sub(metric.get()));
         }
-        for (metric, tally) in
-            [(&self.closed, &counters.closed), (&self.refused, &counters.refused), (&self.http, &counters.http)]
-        {
+        for (metric, tally) in [
+            (&self.hints, &counters.hints),
+            (&self.closed, &counters.closed),
+            (&self.refused, &counters.refused),
+            (&self.http, &counters.http),
+        ] {
             for (label, count) in tally.counts() {
                 let metric = metric.with_label_values(&[label]);
                 metric.inc_by(count.saturating_sub(metric.get()));

@@ -30,6 +30,7 @@ use crate::{
     },
     broker,
     entrance::Entrance,
+    hints::Hints,
     http::{self, ClientAddress, Doors, Http, Places},
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
@@ -177,6 +178,7 @@ impl Gateway {
             issuers,
             counters: Arc::new(Counters::default()),
             entrance: Entrance::default(),
+            hints: Hints::default(),
         });
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
         let gateway = Self {

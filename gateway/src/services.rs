@@ -11,6 +11,7 @@ use crate::{
     auth::{Tokens, oidc::Issuers},
     broker::Broker,
     entrance::Entrance,
+    hints::Hints,
     limiter::Limiter,
     presence::Presence,
     store::Store,
@@ -39,6 +40,8 @@ pub struct Services {
     pub counters: Arc<Counters>,
     /// Whether new clients may come in.
     pub entrance: Entrance,
+    /// Which gateways have room.
+    pub hints: Hints,
 }
 
 /// Counters since the start of the process; see `chat_gateway_config::stats::MessageCounters` for each one's meaning.
@@ -82,6 +85,8 @@ pub struct Counters {
     pub timed_raw_ms: AtomicI64,
     /// Sessions ended because a used refresh token came back.
     pub reused: AtomicU64,
+    /// Clients that asked where to connect: whether gateways were `named`, or only the `front` where they had asked.
+    pub hints: Tally,
     /// Answers over HTTP, by status.
     pub http: Tally,
 }

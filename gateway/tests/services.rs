@@ -131,6 +131,7 @@ async fn the_admin_port_tells_the_operator_only(gateway: &Gateway) {
     assert_eq!((stats.gateway.as_str(), stats.draining), ("early", false));
     let slots: Vec<u32> = stats.shards.iter().map(|shard| shard.slots).collect();
     assert_eq!(slots, [32, 32], "half of the slots each");
+    assert_eq!(accounts::get(&gateway.address, "/v1/connect", None).await.unwrap().0, 200);
     let (status, metrics) = gateway.admin("/metrics", None).await;
     assert_eq!(status, 200);
     let mut shown: Vec<&str> =

@@ -2,17 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
+#[path = "balancing/apart.rs"]
+mod apart;
 #[path = "balancing/dns.rs"]
 mod dns;
 #[path = "balancing/gateway.rs"]
 mod gateway;
 #[path = "balancing/haproxy.rs"]
 mod haproxy;
+#[path = "balancing/people.rs"]
+mod people;
 mod support;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,7 +27,12 @@ use tokio::{
     net::TcpStream,
 };
 
-use self::{dns::Addresses, gateway::Gateway, haproxy::HaProxy};
+use self::{
+    dns::Addresses,
+    gateway::{Gateway, Remote},
+    haproxy::HaProxy,
+    people::People,
+};
 
 /// Handshakes at the same time.
 const AT_ONCE: usize = 100;
@@ -75,16 +84,15 @@ impl Scene {
     fn counts(&self) -> Vec<u64> {
         self.gateways.iter().map(Gateway::connections).collect()
     }
+}
 
-    /// Every gateway has its share of all connections within 5 %.
-    fn assert_proportional(&self, what: &str, shares: &[u64]) {
-        let counts = self.counts();
-        let (all, whole): (u64, u64) = (counts.iter().sum(), shares.iter().sum());
-        println!("{what}: {counts:?}");
-        for (count, share) in counts.iter().zip(shares) {
-            let fair = all * share / whole;
-            assert!(count.abs_diff(fair) * 20 <= fair, "{what}: {counts:?} for shares {shares:?}");
-        }
+/// Every gateway has its share of all connections within 5 %.
+fn assert_proportional(what: &str, counts: &[u64], shares: &[u64]) {
+    let (all, whole): (u64, u64) = (counts.iter().sum(), shares.iter().sum());
+    println!("{what}: {counts:?}");
+    for (count, share) in counts.iter().zip(shares) {
+        let fair = all * share / whole;
+        assert!(count.abs_diff(fair) * 20 <= fair, "{what}: {counts:?} for shares {shares:?}");
     }
 }
 
@@ -147,54 +155,64 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// Everybody goes through as many HAProxies as one process of 20,000 files allows; gateways and clients are processes, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_follow_capacity_and_a_gateway_that_goes_gets_nobody_new() {
-    let clients = if std::env::var_os("CHATCLUSTER_LONG").is_some_and(|value| value == "1") { 7_500 } else { 2_000 };
+    let is_long = std::env::var_os("CHATCLUSTER_LONG").is_some_and(|value| value == "1");
+    let (clients, haproxies) = if is_long { (20_000, 3) } else { (2_000, 2) };
     let unit = u32::try_from(clients / 4).unwrap();
     let limits = [unit, 2 * unit, 3 * unit, 4 * unit];
     let shares = limits.map(u64::from);
-    let mut scene = Scene::new(&limits, 2 * unit, json!({})).await;
-    let pair = [scene.haproxy(0), scene.haproxy(1)];
-    for haproxy in &pair {
+    let scene = Scene::new(&[], 2 * unit, json!({})).await;
+    let mut gateways: Vec<Remote> = Vec::new();
+    for (number, limit) in limits.into_iter().enumerate() {
+        let at = address(scene.network, u8::try_from(number + 1).unwrap());
+        gateways.push(Remote::start(at, number, limit));
+        scene.names.lock().unwrap().push(at);
+    }
+    let tier: Vec<HaProxy> = (0..haproxies).map(|number| scene.haproxy(number)).collect();
+    for haproxy in &tier {
         haproxy.wait_weights(&[64, 128, 192, 256]).await;
         assert_eq!(haproxy.ask("/readyz").await.0, 200);
         assert_eq!(haproxy.ask("/healthz").await.0, 200);
     }
-    let [one, other] = &pair;
+    let through: Vec<SocketAddr> = tier.iter().map(HaProxy::clients).collect();
+    let counts = |gateways: &mut [Remote]| gateways.iter_mut().map(Remote::connections).collect::<Vec<_>>();
 
-    let mut crowd_a = crowd(&[one, other], clients).await;
-    scene.assert_proportional("all gateways", &shares);
-    assert!(scene.gateways.iter().all(|gateway| gateway.state.refused.load(SeqCst) == 0));
+    let mut people = People::come(&through, clients, 4);
+    assert_proportional("all gateways", &counts(&mut gateways), &shares);
+    assert!(gateways.iter_mut().all(|gateway| gateway.refused() == 0));
 
     // Cordoned: nobody comes any more, and everybody stays.
-    scene.gateways[2].state.closed.store(true, SeqCst);
-    for haproxy in &pair {
+    gateways[2].close(true);
+    for haproxy in &tier {
         eventually("it is known to one", async || haproxy.taking().await == 3).await;
     }
-    let before = scene.counts();
-    let crowd_b = crowd(&[one, other], clients / 5).await;
-    assert_eq!(scene.counts()[2], before[2], "somebody new came to a gateway that is being emptied");
-    assert!(crowd_b.iter().all(|client| client.gateway != 2));
+    let before = gateways[2].connections();
+    let more = People::come(&through, clients / 5, 4);
+    let now = gateways[2].connections();
+    assert_eq!((now, more.at(2)), (before, 0), "somebody new came to a gateway that is being emptied");
     // For longer than it takes until its checks, which fail, make it a server that is down.
     tokio::time::sleep(Duration::from_secs(8)).await;
-    for client in crowd_a.iter_mut().filter(|client| client.gateway == 2).take(50) {
-        assert!(client.is_alive().await, "a client of a gateway that is being emptied was cut off");
-    }
-    scene.gateways[2].state.closed.store(false, SeqCst);
-    for haproxy in &pair {
+    let (asked, alive) = people.alive(2);
+    assert!(
+        asked >= 50 && alive == asked,
+        "clients of a gateway that is being emptied were cut off: {alive} of {asked}"
+    );
+    gateways[2].close(false);
+    for haproxy in &tier {
         eventually("all are back", async || haproxy.taking().await == 4).await;
     }
-    drop(crowd_b);
-    eventually("they have left", async || scene.counts().iter().sum::<u64>() == clients as u64).await;
+    drop(more);
+    eventually("they have left", async || counts(&mut gateways).iter().sum::<u64>() == clients as u64).await;
 
     // Killed: everybody who was there comes back, and finds a place at the others.
-    let lost = scene.counts()[3];
-    crowd_a.retain(|client| client.gateway != 3);
-    scene.gateways.remove(3);
-    let back = crowd(&[one, other], usize::try_from(lost).unwrap()).await;
-    assert!(back.iter().all(|client| client.gateway != 3));
-    scene.assert_proportional("without the largest", &shares[..3]);
-    println!("memory of one: {}", resident(one));
+    let lost = gateways[3].connections();
+    drop(gateways.pop());
+    let back = People::come(&through, usize::try_from(lost).unwrap(), 4);
+    assert_eq!(back.at(3), 0);
+    assert_proportional("without the largest", &counts(&mut gateways), &shares[..3]);
+    println!("memory of one: {}", resident(&tier[0]));
 }
 
 fn resident(haproxy: &HaProxy) -> String {

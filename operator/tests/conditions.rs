@@ -104,6 +104,8 @@ fn stats(name: &str) -> GatewayStats {
         draining: false,
         cordoned: false,
         clock_ms: None,
+        limit: 10_000,
+        ready_seconds: Some(60),
         messages: MessageCounters::default(),
         health: HealthCounters::default(),
         broker: seen(true),

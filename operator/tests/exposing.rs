@@ -6,6 +6,7 @@ mod support;
 
 use chat_operator::{
     build::{self, Kind},
+    poll::AddressTemplate,
     reconcile::{Dereferenced, ValidateError, ValidatedCluster, expected_children, referenced_secrets},
     sensitive::Sensitive,
 };
@@ -83,6 +84,16 @@ fn objects_of_every_way_in() {
 fn an_absent_block_and_cluster_ip_are_what_was_there_before() {
     let before = objects(&support::migrated("minimal"));
     assert_eq!(objects(&exposed(json!({ "type": "ClusterIP" }))), before);
+}
+
+/// Gateways are told by the operator while they run, so nothing that is built knows of it and none restarts.
+#[test]
+fn hints_change_no_object() {
+    let plain = exposed(json!({ "type": "ClusterIP" }));
+    let hints = exposed(json!({ "type": "ClusterIP", "hints": { "address": "ws://{podIP}:{port}" } }));
+    assert_eq!(hints.gateways.hints, Some(AddressTemplate::new("ws://{podIP}:{port}")));
+    assert_eq!(plain.gateways.hints, None);
+    assert_eq!(objects(&hints), objects(&plain));
 }
 
 #[test]

@@ -27,6 +27,9 @@ use super::{
 #[x_kube(validation = Rule::new("has(self.httpRoute) == (self.type == 'HTTPRoute')").message(
     "spec.gateways.expose.httpRoute: goes with type HTTPRoute, which needs it, and with no other; set type to HTTPRoute and httpRoute.parentRefs, or remove httpRoute"
 ))]
+#[x_kube(validation = Rule::new("!has(self.hints) || self.type != 'HAProxy'").message(
+    "spec.gateways.expose.hints: HAProxy lets nobody reach a single gateway; set another type, or remove hints"
+))]
 pub struct Expose {
     /// ClusterIP: a Service for this Kubernetes only. LoadBalancer: the same Service with a load balancer of the provider's. HAProxy: a tier of HAProxy that the operator runs, which gives each gateway connections by its capacity and load; other pods reach gateways through it only. Ingress: an Ingress, for a controller that runs already. HTTPRoute: a route of the Gateway API, for a Gateway that is there already.
     #[serde(rename = "type")]
@@ -47,6 +50,27 @@ pub struct Expose {
     /// The HTTPRoute, with type HTTPRoute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_route: Option<HttpRoute>,
+
+    /// How clients that can choose reach a single gateway: asked with `GET /v1/connect`, any gateway names those that have room. Not with type HAProxy. Gateways name none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints: Option<Hints>,
+}
+
+/// How clients reach a single gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hints {
+    /// Address of one gateway, such as `wss://{pod}.chat.example.com` or `ws://{podIP}:{port}`: `{pod}` stands for the name of its pod, `{podIP}` for the pod's address, `{port}` for the port for clients. A path may follow, without a slash at its end. Whatever leads from there to the pod is the user's.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(
+        "self.matches('^wss?://([a-zA-Z0-9.-]|[{]pod[}]|[{]podIP[}])+(:([0-9]{1,5}|[{]port[}]))?(/([a-zA-Z0-9._~-]|[{]pod[}]|[{]podIP[}]|[{]port[}])+)*$')"
+    ).message(
+        "spec.gateways.expose.hints.address: is no address of a WebSocket with placeholders; use ws:// or wss:// with a host, and maybe a port and a path, and no other placeholders than {pod}, {podIP} and {port}"
+    ))]
+    #[x_kube(validation = Rule::new("self.contains('{pod}') || self.contains('{podIP}')").message(
+        "spec.gateways.expose.hints.address: is the same for all gateways; put {pod} or {podIP} into it"
+    ))]
+    pub address: String,
 }
 
 /// What stands in front of the gateways.

@@ -22,7 +22,7 @@ pub use defaults::{
     DEFAULT_TIER_REPLICAS, DEFAULT_TOLERANCE_PERCENT, EffectiveAnalysis, EffectiveLimits,
 };
 pub use expose::{
-    Expose, ExposeType, HaProxy, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
+    Expose, ExposeType, HaProxy, Hints, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
 };
 pub use gateways::{Drain, Gateways, Limits, PodTemplate, Rebalance, RebalanceMode};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};

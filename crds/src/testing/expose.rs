@@ -10,6 +10,9 @@ pub(super) fn refusals() -> Vec<Refusal> {
     let tier = |more: Value| json!({ "type": "HAProxy", "haproxy": more });
     let ingress = |more: Value| json!({ "type": "Ingress", "ingress": more });
     let route = |more: Value| json!({ "type": "HTTPRoute", "httpRoute": more });
+    const ADDRESS: &str = "spec.gateways.expose.hints.address: is no address of a WebSocket with placeholders; use ws:// or wss:// with a host";
+    let hints =
+        |name, address, message| with(name, json!({ "type": "ClusterIP", "hints": { "address": address } }), message);
     const INGRESS: &str = "spec.gateways.expose.ingress: goes with type Ingress, which needs it, and with no other";
     const ROUTE: &str = "spec.gateways.expose.httpRoute: goes with type HTTPRoute, which needs it, and with no other";
     const CLASS: &str = "spec.gateways.expose.haproxy.service.loadBalancer: is for type LoadBalancer";
@@ -72,6 +75,28 @@ pub(super) fn refusals() -> Vec<Refusal> {
             "a route with a wrong name",
             route(json!({ "parentRefs": [{ "name": "a" }], "hostnames": ["a.example/chat"] })),
             "spec.gateways.expose.httpRoute.hostnames[0]",
+        ),
+        with(
+            "hints behind HAProxy",
+            json!({ "type": "HAProxy", "hints": { "address": "ws://{podIP}:{port}" } }),
+            "spec.gateways.expose.hints: HAProxy lets nobody reach a single gateway",
+        ),
+        hints("hints for no WebSocket", "https://{pod}.chat.example.com", ADDRESS),
+        hints("hints with a slash at the end", "wss://{pod}.chat.example.com/", ADDRESS),
+        hints("hints with a query", "wss://{pod}.chat.example.com/v1?x=1", ADDRESS),
+        hints("hints of what nobody knows", "wss://{node}.chat.example.com", ADDRESS),
+        hints("hints with a user", "wss://ann@{pod}", ADDRESS),
+        hints("hints with an address for a port", "wss://{pod}:{podIP}", ADDRESS),
+        hints(
+            "hints that lead to all alike",
+            "wss://chat.example.com:{port}",
+            "spec.gateways.expose.hints.address: is the same for all gateways",
+        ),
+        hints("hints of nothing", "", "spec.gateways.expose.hints.address"),
+        with(
+            "hints that lead nowhere",
+            json!({ "type": "ClusterIP", "hints": {} }),
+            "spec.gateways.expose.hints.address",
         ),
         update("an Ingress comes without its block", on(json!({ "type": "Ingress" })), INGRESS),
     ]

@@ -51,45 +51,45 @@ impl Capacity {
         let whole = question.trim().parse::<u32>().ok().filter(|whole| *whole > 0).unwrap_or(self.limit).max(1);
         let limit = u64::from(self.limit);
         let last_quarter = limit.saturating_sub(self.connections).saturating_mul(4).min(limit);
-        let percent = last_quarter.saturating_mul(self.grown()) / u64::from(whole);
+        let percent = last_quarter.saturating_mul(grown(self.age.unwrap_or_default())) / u64::from(whole);
         format!("ready up {}% maxconn:{}\n", percent.clamp(1, MOST), self.limit)
     }
+}
 
-    /// Percent of its share that it has at its age.
-    fn grown(&self) -> u64 {
-        let seconds = self.age.unwrap_or_default().as_secs();
-        (seconds.saturating_mul(100) / SLOW_START.as_secs()).clamp(FIRST_SHARE, 100)
-    }
+/// Percent of its share that a gateway has so long after it was ready first.
+#[must_use]
+pub fn grown(age: Duration) -> u64 {
+    (age.as_secs().saturating_mul(100) / SLOW_START.as_secs()).clamp(FIRST_SHARE, 100)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn grown(connections: u64, limit: u32) -> Capacity {
+    fn old(connections: u64, limit: u32) -> Capacity {
         Capacity { connections, limit, age: Some(SLOW_START), closed: false }
     }
 
     #[test]
     fn the_share_follows_size_and_then_free_space_in_units_of_the_balancer() {
-        assert_eq!(grown(0, 10_000).answer("10000\n"), "ready up 100% maxconn:10000\n");
-        assert_eq!(grown(7_500, 10_000).answer("10000\n"), "ready up 100% maxconn:10000\n");
-        assert_eq!(grown(9_000, 10_000).answer("10000\n"), "ready up 40% maxconn:10000\n");
-        assert_eq!(grown(0, 5_000).answer("10000"), "ready up 50% maxconn:5000\n");
-        assert_eq!(grown(0, 20_000).answer("10000"), "ready up 200% maxconn:20000\n");
-        assert_eq!(grown(0, 90_000).answer("10000"), "ready up 200% maxconn:90000\n");
+        assert_eq!(old(0, 10_000).answer("10000\n"), "ready up 100% maxconn:10000\n");
+        assert_eq!(old(7_500, 10_000).answer("10000\n"), "ready up 100% maxconn:10000\n");
+        assert_eq!(old(9_000, 10_000).answer("10000\n"), "ready up 40% maxconn:10000\n");
+        assert_eq!(old(0, 5_000).answer("10000"), "ready up 50% maxconn:5000\n");
+        assert_eq!(old(0, 20_000).answer("10000"), "ready up 200% maxconn:20000\n");
+        assert_eq!(old(0, 90_000).answer("10000"), "ready up 200% maxconn:90000\n");
     }
 
     #[test]
     fn a_full_gateway_lets_clients_wait_and_a_closed_one_takes_nobody() {
-        assert_eq!(grown(10_000, 10_000).answer("10000"), "ready up 1% maxconn:10000\n");
-        assert_eq!(grown(10_001, 10_000).answer("10000"), "ready up 1% maxconn:10000\n");
-        assert_eq!(Capacity { closed: true, ..grown(0, 10_000) }.answer("10000"), "drain\n");
+        assert_eq!(old(10_000, 10_000).answer("10000"), "ready up 1% maxconn:10000\n");
+        assert_eq!(old(10_001, 10_000).answer("10000"), "ready up 1% maxconn:10000\n");
+        assert_eq!(Capacity { closed: true, ..old(0, 10_000) }.answer("10000"), "drain\n");
     }
 
     #[test]
     fn a_young_gateway_has_a_small_share_that_grows() {
-        let aged = |seconds: Option<u64>| Capacity { age: seconds.map(Duration::from_secs), ..grown(0, 100) };
+        let aged = |seconds: Option<u64>| Capacity { age: seconds.map(Duration::from_secs), ..old(0, 100) };
         let shares =
             [None, Some(0), Some(6), Some(30), Some(59), Some(60), Some(9_999)].map(|age| aged(age).answer("100"));
         let of = |percent: u32| format!("ready up {percent}% maxconn:100\n");
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_question_that_is_no_number_is_answered_all_the_same() {
         for odd in ["", "0", "-5", "many", "99999999999"] {
-            assert_eq!(grown(90, 100).answer(odd), "ready up 40% maxconn:100\n", "{odd}");
+            assert_eq!(old(90, 100).answer(odd), "ready up 40% maxconn:100\n", "{odd}");
         }
         assert_eq!(question(7), "7\n");
     }

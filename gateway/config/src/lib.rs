@@ -8,6 +8,7 @@ mod access;
 pub mod agent;
 mod config;
 mod farewell;
+pub mod hints;
 mod http;
 mod kafka;
 mod origins;

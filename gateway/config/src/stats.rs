@@ -22,6 +22,12 @@ pub struct GatewayStats {
     /// Its clock at this answer, milliseconds of the Unix epoch; absent from a gateway of the version before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ms: Option<i64>,
+    /// Connections that it accepts; 0 from a gateway of the version before.
+    #[serde(default)]
+    pub limit: u32,
+    /// Seconds since everything that it needs was reachable first; absent until then, and from a gateway of the version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_seconds: Option<u32>,
     /// Counters since the start of the process.
     pub messages: MessageCounters,
     /// Counters by which new gateways are compared with old ones; all 0 from a gateway of the version before.

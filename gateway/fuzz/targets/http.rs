@@ -17,6 +17,7 @@ use chat_gateway::{
     broker::MemoryExchange,
     embedded,
     entrance::Entrance,
+    hints::Hints,
     http::{Doors, Http, router},
     hub::Hub,
     limiter::LocalLimiter,
@@ -43,6 +44,7 @@ const PATHS: &[(Method, &str)] = &[
     (Method::DELETE, "/v1/sessions/0197a000-0000-7000-8000-000000000001"),
     (Method::GET, "/v1/config"),
     (Method::OPTIONS, "/v1/sign-in"),
+    (Method::GET, "/v1/connect"),
 ];
 
 struct Gate {
@@ -82,6 +84,7 @@ fn gateway() -> Router {
         issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
         entrance: Entrance::default(),
+        hints: Hints::default(),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, &CancellationToken::new());
     let passwords = Arc::new(PasswordPool::new(1).expect("argon2 runs"));

@@ -83,6 +83,8 @@ mod tests {
             rooms: 0,
             draining,
             cordoned: false,
+            limit: 10_000,
+            ready_seconds: Some(60),
             health: Default::default(),
             clock_ms: None,
             messages: Default::default(),

@@ -18,6 +18,7 @@ use axum::{
 };
 use chat_gateway_config::{
     agent::Capacity,
+    hints::Peers,
     stats::{Component, GatewayStats, HealthCounters, MessageCounters, Moved, Moves, ShardStats},
 };
 use jiff::Timestamp;
@@ -64,6 +65,8 @@ impl Admin {
             draining: self.services.entrance.is_draining(),
             cordoned: self.services.entrance.is_cordoned(),
             clock_ms: Some(Timestamp::now().as_millisecond()),
+            limit: self.services.config.max_connections,
+            ready_seconds: self.ready_since.get().map(|since| small(since.elapsed().as_secs())),
             messages: MessageCounters {
                 accepted: counters.accepted.load(Relaxed),
                 delivered: counters.delivered.load(Relaxed),
@@ -120,6 +123,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics))
         .route("/cordon", put(cordon).delete(uncordon))
         .route("/moves", post(moves))
+        .route("/peers", put(peers))
         .with_state(admin)
 }
 
@@ -131,7 +135,10 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn stats(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
-    for_the_operator(&admin, &headers, || Json(admin.stats()).into_response())
+    for_the_operator(&admin, &headers, || {
+        admin.services.hints.asked();
+        Json(admin.stats()).into_response()
+    })
 }
 
 /// Takes nobody new, and says so on `/readyz`, until it is told otherwise or the operator is away. Who is connected stays.
@@ -173,6 +180,17 @@ async fn moves(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes)
         };
         let asked = admin.hub.move_clients(usize::try_from(count).unwrap_or(usize::MAX), within, whom);
         Json(Moved { asked: u32::try_from(asked).unwrap_or(u32::MAX) }).into_response()
+    })
+}
+
+/// Learns which gateways take clients.
+async fn peers(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> Response {
+    for_the_operator(&admin, &headers, || match serde_json::from_slice::<Peers>(&body) {
+        Ok(peers) => {
+            admin.services.hints.learn(peers);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     })
 }
 

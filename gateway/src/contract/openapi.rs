@@ -6,7 +6,8 @@ use super::schemas::Schemas;
 use crate::{
     auth::oidc::Login,
     http::{
-        ChangePassword, ErrorBody, PublicSettings, RefreshBody, Sessions, SignIn, SignUp, Tokens, operations::Operation,
+        Addresses, ChangePassword, ErrorBody, PublicSettings, RefreshBody, Sessions, SignIn, SignUp, Tokens,
+        operations::Operation,
     },
 };
 
@@ -156,6 +157,15 @@ fn describe(operation: Operation, schemas: &mut Schemas) -> Described {
         Operation::Config => Described {
             answers: vec![(200, "The ways in, and the limits.", Some(schemas.written::<PublicSettings>()))],
             ..entry("config", "Tells what a client needs to know before it signs in.", No, "page")
+        },
+        Operation::Connect => Described {
+            answers: vec![(
+                200,
+                "The gateways that have room, the best first, and where this request came in.",
+                Some(schemas.written::<Addresses>()),
+            )],
+            refusals: &[400],
+            ..entry("connect", "Tells a client that can choose where to connect, just before it does.", No, "websocket")
         },
         Operation::WebSocket => Described {
             answers: vec![(101, "A WebSocket of `chat.v1` or `chat.v1.cbor`, see asyncapi.yaml.", None)],

@@ -37,6 +37,11 @@ impl Limits<'_> {
         self.take(format!("handshake-from:{address}"), self.rates().handshake_per_address).await
     }
 
+    /// A question where to connect: as many as handshakes, counted apart, since each comes before one.
+    pub(super) async fn connect(self, address: ClientAddress) -> Result<(), ApiError> {
+        self.take(format!("connect-from:{address}"), self.rates().handshake_per_address).await
+    }
+
     fn rates(&self) -> &Rates {
         &self.0.services.config.http.rates
     }

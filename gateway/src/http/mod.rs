@@ -5,6 +5,7 @@
 mod accounts;
 mod address;
 mod body;
+mod connect;
 mod error;
 mod limits;
 mod listener;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 pub(crate) use self::{
     accounts::{ChangePassword, SignIn, SignUp},
+    connect::Addresses,
     error::ErrorBody,
     sessions::{RefreshBody, Sessions, Tokens},
     settings::PublicSettings,
@@ -127,6 +129,7 @@ fn handler(operation: Operation, doors: &Doors) -> MethodRouter<Http> {
         Operation::ListSessions => get(sessions::list),
         Operation::EndSession => delete(sessions::end),
         Operation::Config => get(settings::config),
+        Operation::Connect => get(connect::connect),
         Operation::WebSocket => doors.chat.clone(),
         Operation::Centrifuge => doors.centrifuge.clone(),
         Operation::Page => get(page::index),

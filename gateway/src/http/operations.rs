@@ -23,6 +23,8 @@ pub enum Operation {
     EndSession,
     /// Tells the ways in.
     Config,
+    /// Tells where to connect.
+    Connect,
     /// Becomes a WebSocket of `chat.v1`.
     WebSocket,
     /// Becomes a WebSocket of the Centrifuge door.
@@ -35,7 +37,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SignUp,
         Self::SignIn,
         Self::SignInOidc,
@@ -46,6 +48,7 @@ impl Operation {
         Self::ListSessions,
         Self::EndSession,
         Self::Config,
+        Self::Connect,
         Self::WebSocket,
         Self::Centrifuge,
         Self::Page,
@@ -66,6 +69,7 @@ impl Operation {
             Self::ListSessions => "/v1/sessions",
             Self::EndSession => "/v1/sessions/{id}",
             Self::Config => "/v1/config",
+            Self::Connect => "/v1/connect",
             Self::WebSocket => "/v1/ws",
             Self::Centrifuge => "/connection/websocket",
             Self::Page => "/",
@@ -78,9 +82,13 @@ impl Operation {
     pub fn method(self) -> &'static str {
         match self {
             Self::EndSession => "delete",
-            Self::ListSessions | Self::Config | Self::WebSocket | Self::Centrifuge | Self::Page | Self::PageFile => {
-                "get"
-            }
+            Self::ListSessions
+            | Self::Config
+            | Self::Connect
+            | Self::WebSocket
+            | Self::Centrifuge
+            | Self::Page
+            | Self::PageFile => "get",
             Self::SignUp
             | Self::SignIn
             | Self::SignInOidc

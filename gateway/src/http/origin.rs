@@ -88,6 +88,22 @@ impl Source {
     }
 }
 
+/// The one host that a request names, if it looks like one.
+pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => plain(host),
+        _ => None,
+    }
+}
+
+/// What may be the name of a host, with or without a port, and goes into an answer as it is.
+fn plain(host: &HeaderValue) -> Option<&str> {
+    let host = host.to_str().ok()?;
+    let is_plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
+    (is_plain && !host.is_empty()).then_some(host)
+}
+
 fn read(origin: &HeaderValue) -> Option<Origin> {
     origin.to_str().ok()?.parse().ok()
 }
@@ -96,14 +112,7 @@ fn read(origin: &HeaderValue) -> Option<Origin> {
 pub(super) fn protect(headers: &mut HeaderMap, host: Option<&HeaderValue>) {
     const BEFORE: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'";
     const AFTER: &str = "; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-    let plain = |host: &&str| {
-        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
-    };
-    let sockets = host
-        .and_then(|host| host.to_str().ok())
-        .filter(plain)
-        .map(|host| format!(" ws://{host} wss://{host}"))
-        .unwrap_or_default();
+    let sockets = host.and_then(plain).map(|host| format!(" ws://{host} wss://{host}")).unwrap_or_default();
     if let Ok(policy) = HeaderValue::from_str(&format!("{BEFORE}{sockets}{AFTER}")) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }

@@ -60,6 +60,7 @@ const ASSETS: &[Asset] = assets! {
     "dist" / "protocol.js": SCRIPT,
     "dist" / "requests.js": SCRIPT,
     "dist" / "room-list.js": SCRIPT,
+    "dist" / "route.js": SCRIPT,
     "dist" / "sign-in.js": SCRIPT,
     "dist" / "state.js": SCRIPT,
     "dist" / "texts.js": SCRIPT,

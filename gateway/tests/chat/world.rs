@@ -9,6 +9,7 @@ use chat_gateway::{
     codec::Codec,
     connection::{self, Accepted, Permit, Source},
     entrance::Entrance,
+    hints::Hints,
     http::ClientAddress,
     hub::Hub,
     limiter::LocalLimiter,
@@ -148,6 +149,7 @@ impl Gateway {
             issuers: Issuers::default(),
             counters: Arc::new(Counters::default()),
             entrance: Entrance::default(),
+            hints: Hints::default(),
         });
         let stop = CancellationToken::new();
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);

@@ -7,6 +7,7 @@ import { read, subProtocols, write } from "./frames.js";
 import { GatewayError } from "./protocol.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Requests } from "./requests.js";
+import { Route } from "./route.js";
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 8_000;
 /** Over this many missing messages the gateway does not replay; the client pages through the history. */
@@ -39,6 +40,9 @@ export class ChatClient extends Requests {
     /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
     #filling = new Map();
     #attempt = 0;
+    #route;
+    /** Counts the times that a connection was begun, so that advice that comes late is noticed. */
+    #begun = 0;
     #closed = false;
     #timer;
     #renewal;
@@ -51,6 +55,7 @@ export class ChatClient extends Requests {
         this.session = session;
         this.handlers = handlers;
         this.options = options;
+        this.#route = new Route(base, options.hints ?? false);
     }
     get ended() {
         return this.#closed;
@@ -108,9 +113,19 @@ export class ChatClient extends Requests {
             return;
         clearTimeout(this.#timer);
         this.handlers.status("connecting");
-        this.#heartbeat.connecting();
-        const url = new URL("/v1/ws", this.base);
-        url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+        const begun = ++this.#begun;
+        const known = this.#route.next();
+        if (known)
+            return this.#open(known);
+        void this.#route.ask().then(() => {
+            // Meanwhile the client may have been stopped, or begun anew.
+            if (!this.#closed && begun === this.#begun)
+                this.#open(this.#route.next() ?? this.#route.front);
+        });
+    }
+    #open(url) {
+        clearTimeout(this.#timer);
+        this.#heartbeat.connecting(this.#route.hasMore);
         const socket = new WebSocket(url, subProtocols(this.options.encoding ?? "json"));
         socket.binaryType = "arraybuffer";
         const previous = this.#socket;
@@ -153,6 +168,7 @@ export class ChatClient extends Requests {
     }
     #welcomed(welcome) {
         this.#attempt = 0;
+        this.#route.arrived();
         this.#heartbeat.online(welcome.ping_seconds);
         // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
         for (const room of welcome.rooms)
@@ -289,7 +305,8 @@ export class ChatClient extends Requests {
         if (this.#closed)
             return;
         this.#attempt += 1;
-        const ceiling = backoff(this.#attempt - 1);
+        // Another gateway is tried at once; after the last of them, and after a connection that stood, there is a pause.
+        const ceiling = this.#route.hasMore ? 0 : backoff(this.#attempt - 1);
         const least = code === 4429 ? 5_000 : 0;
         this.handlers.status("offline", reason);
         clearTimeout(this.#timer);

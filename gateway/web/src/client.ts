@@ -8,6 +8,7 @@ import { read, subProtocols, write, type Encoding, type Frame } from "./frames.j
 import { GatewayError, type Event, type Message, type Room, type Session, type Welcome } from "./protocol.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Requests } from "./requests.js";
+import { Route } from "./route.js";
 
 export type Status = "connecting" | "online" | "offline" | "signed-out";
 
@@ -22,6 +23,8 @@ export interface Handlers {
 export interface Options {
   /** How frames are written; `json` when absent. */
   encoding?: Encoding;
+  /** Whether to ask before each connection which gateways have room, and to try those first; `false` when absent. */
+  hints?: boolean;
 }
 
 interface Pending {
@@ -66,6 +69,9 @@ export class ChatClient extends Requests {
   /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
   #filling = new Map<string, Filling>();
   #attempt = 0;
+  readonly #route: Route;
+  /** Counts the times that a connection was begun, so that advice that comes late is noticed. */
+  #begun = 0;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #renewal: ReturnType<typeof setTimeout> | undefined;
@@ -83,6 +89,7 @@ export class ChatClient extends Requests {
     private readonly options: Options = {},
   ) {
     super();
+    this.#route = new Route(base, options.hints ?? false);
   }
 
   protected override get ended(): boolean {
@@ -145,9 +152,18 @@ export class ChatClient extends Requests {
     if (this.#closed) return;
     clearTimeout(this.#timer);
     this.handlers.status("connecting");
-    this.#heartbeat.connecting();
-    const url = new URL("/v1/ws", this.base);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const begun = ++this.#begun;
+    const known = this.#route.next();
+    if (known) return this.#open(known);
+    void this.#route.ask().then(() => {
+      // Meanwhile the client may have been stopped, or begun anew.
+      if (!this.#closed && begun === this.#begun) this.#open(this.#route.next() ?? this.#route.front);
+    });
+  }
+
+  #open(url: URL): void {
+    clearTimeout(this.#timer);
+    this.#heartbeat.connecting(this.#route.hasMore);
     const socket = new WebSocket(url, subProtocols(this.options.encoding ?? "json"));
     socket.binaryType = "arraybuffer";
     const previous = this.#socket;
@@ -185,6 +201,7 @@ export class ChatClient extends Requests {
 
   #welcomed(welcome: Welcome): void {
     this.#attempt = 0;
+    this.#route.arrived();
     this.#heartbeat.online(welcome.ping_seconds);
     // A room that is missing here keeps its place: its shard may be away, and it comes later as `room_added`.
     for (const room of welcome.rooms) if (!this.#cursors.has(room.id)) this.#cursors.set(room.id, room.last_seq);
@@ -304,7 +321,8 @@ export class ChatClient extends Requests {
   #again(code: number, reason: string): void {
     if (this.#closed) return;
     this.#attempt += 1;
-    const ceiling = backoff(this.#attempt - 1);
+    // Another gateway is tried at once; after the last of them, and after a connection that stood, there is a pause.
+    const ceiling = this.#route.hasMore ? 0 : backoff(this.#attempt - 1);
     const least = code === 4429 ? 5_000 : 0;
     this.handlers.status("offline", reason);
     clearTimeout(this.#timer);

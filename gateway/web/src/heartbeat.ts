@@ -6,6 +6,8 @@
 
 /** A gateway answers `hello` within moments, or the connection leads nowhere. */
 const WELCOME_MS = 20_000;
+/** The same where there is another gateway to try. */
+const WELCOME_OR_NEXT_MS = 5_000;
 
 export class Heartbeat {
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -17,10 +19,10 @@ export class Heartbeat {
     private readonly dead: () => void,
   ) {}
 
-  /** A connection is being made. */
-  connecting(): void {
+  /** A connection is being made; `hasMore` if another one can be tried when nothing comes of it. */
+  connecting(hasMore = false): void {
     this.stop();
-    this.#timer = setTimeout(this.dead, WELCOME_MS);
+    this.#timer = setTimeout(this.dead, hasMore ? WELCOME_OR_NEXT_MS : WELCOME_MS);
   }
 
   /** The connection stands; a turn is as long as the gateway's own. */

@@ -103,6 +103,9 @@ fn clients(cluster: &ValidatedCluster, tier: &Tier) -> String {
         // Writing into a String cannot fail.
         let _ = writeln!(text, "    http-request set-src req.hdr_ip(x-forwarded-for,-1) if {{ src {networks} }}");
     }
+    if tier.certificate.is_some() {
+        text.push_str("    http-request set-header X-Forwarded-Proto https\n");
+    }
     text.push_str(
         "    http-request del-header Forwarded
     http-request set-header X-Forwarded-For %[src]

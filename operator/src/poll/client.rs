@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use chat_gateway_config::stats::{GatewayStats, Moved, Moves};
+use chat_gateway_config::{
+    hints::Peers,
+    stats::{GatewayStats, Moved, Moves},
+};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
@@ -57,6 +60,11 @@ impl Place {
         let answer = self.call(Method::POST, "/moves", serde_json::to_vec(&moves)?.into()).await?;
         let Moved { asked } = serde_json::from_slice(&answer)?;
         Ok(asked)
+    }
+
+    /// Tells the gateway which gateways take clients.
+    pub(super) async fn peers(&self, peers: &Peers) -> Result<(), AskError> {
+        self.call(Method::PUT, "/peers", serde_json::to_vec(peers)?.into()).await.map(drop)
     }
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, AskError> {

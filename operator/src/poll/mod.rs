@@ -7,10 +7,11 @@ mod clocks;
 mod gauges;
 mod loads;
 mod orders;
+mod peers;
 mod view;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -32,10 +33,12 @@ use self::{
     client::Place,
     clocks::Clocks,
     orders::{Order, Pace},
+    peers::News,
 };
 pub use self::{
     loads::{Carried, Expected},
     orders::Drains,
+    peers::AddressTemplate,
     view::{ClusterView, Opinion},
 };
 use crate::{
@@ -74,6 +77,8 @@ struct Target {
     clocks: Clocks,
     analyst: Analyst,
     limits: Option<Limits>,
+    /// How clients reach a single gateway, where they are told.
+    introduces: Option<AddressTemplate>,
 }
 
 /// What an autoscaler is told by the ChatCluster and its Deployment.
@@ -160,6 +165,7 @@ impl Poller {
             clocks: Clocks::default(),
             analyst: Analyst::default(),
             limits: None,
+            introduces: None,
         });
         target.token.clone_from(token);
         target.scale(scaling, Instant::now(), Timestamp::now());
@@ -222,6 +228,8 @@ impl Poller {
         drop(pods);
         let places: HashMap<String, Place> =
             questions.iter().map(|question| (question.whole_name(), question.place.clone())).collect();
+        let ready: HashSet<String> =
+            questions.iter().filter(|question| question.ready).map(Question::whole_name).collect();
         let mut answers = stream::iter(questions)
             .map(|question| async move {
                 let asked = Timestamp::now();
@@ -257,13 +265,16 @@ impl Poller {
             self.metrics.polls.with_label_values(&[result]).inc();
         }
         drop(answers);
-        self.order(&views, &places).await;
+        let closing = self.order(&views, &places).await;
+        let introductions =
+            self.introductions(&News { views: &views, places: &places, ready: &ready, closing: &closing });
         for key in self.store(views, &reports) {
             // A full channel means that the controller is behind; the change is seen when it gets to the cluster.
             if let Err(error) = self.changed.try_send(key) {
                 tracing::debug!(%error, "the controller is behind");
             }
         }
+        peers::tell(introductions).await;
     }
 
     fn put_right(&self, key: &ClusterKey, stats: &mut GatewayStats, (asked, answered): (Timestamp, Timestamp)) {
@@ -273,8 +284,12 @@ impl Poller {
         }
     }
 
-    /// Tells gateways what follows from a round.
-    async fn order(&self, views: &HashMap<ClusterKey, ClusterView>, places: &HashMap<String, Place>) {
+    /// Tells gateways what follows from a round; returns the whole names of those that were told to take nobody new.
+    async fn order(
+        &self,
+        views: &HashMap<ClusterKey, ClusterView>,
+        places: &HashMap<String, Place>,
+    ) -> HashSet<String> {
         let now = Instant::now();
         let orders: Vec<(ClusterKey, Order)> = {
             let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -286,6 +301,8 @@ impl Poller {
             });
             all.flatten().collect()
         };
+        let closing = orders.iter().filter(|(_, order)| matches!(order, Order::Cordon(_)));
+        let closing = closing.map(|(key, order)| format!("{}/{}", key.namespace, order.pod())).collect();
         let given = stream::iter(orders).map(|(key, order)| async move {
             let asked = match places.get(&format!("{}/{}", key.namespace, order.pod())) {
                 Some(place) => order.give(place).await,
@@ -302,6 +319,7 @@ impl Poller {
                 target.pace.steering.moved(asked, now);
             }
         }
+        closing
     }
 
     /// Keeps the views of a round and tells which clusters have news.

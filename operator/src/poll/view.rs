@@ -150,6 +150,8 @@ pub(crate) mod tests {
             draining: false,
             cordoned: false,
             clock_ms: None,
+            limit: 10_000,
+            ready_seconds: Some(60),
             messages: MessageCounters::default(),
             health: HealthCounters::default(),
             broker: component(true),

@@ -122,6 +122,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         }
         let (gateways, connections_per_gateway) = (validated.gateways.replicas, validated.gateways.connections);
         context.poller.expect(key, Expected { gateways, connections_per_gateway });
+        context.poller.introduce(key, validated.gateways.hints.clone());
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let live = roll(context, key, &mut validated, (target, fetched), hands).await?;
         migration = migration_name(&validated)?;

@@ -143,6 +143,7 @@ fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gat
         autoscaling: Settings::of(spec, Timestamp::now()).map_err(|error| invalid(&error.to_string()))?,
         connections: unsigned("spec.gateways.connectionsPerGateway", spec.effective_connections_per_gateway())?,
         expose: expose::expose(spec, secrets)?,
+        hints: expose::hints(spec),
         limits: chat_gateway_config::Limits {
             messages_per_second: unsigned("spec.gateways.limits.messagesPerSecond", limits.messages_per_second)?,
             message_burst: unsigned("spec.gateways.limits.messageBurst", limits.message_burst)?,

@@ -17,6 +17,7 @@ use crate::{
     autoscale::Settings,
     drain::Tolerance,
     names::{ClusterKey, Names},
+    poll::AddressTemplate,
     rollout::Limits,
     sensitive::Sensitive,
 };
@@ -76,6 +77,8 @@ pub struct Gateways {
     pub connections: u32,
     /// What stands in front of them.
     pub expose: Expose,
+    /// How clients reach a single one, where gateways name each other to them.
+    pub hints: Option<AddressTemplate>,
     /// Limits on users and connections.
     pub limits: chat_gateway_config::Limits,
     /// Proxies whose word about addresses counts.

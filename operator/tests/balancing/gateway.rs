@@ -17,6 +17,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::apart::{self, Apart};
+
 /// The answer to the handshake of RFC 6455's example, which all clients here send.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -152,4 +154,44 @@ async fn agent(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         closed: state.closed.load(SeqCst),
     };
     stream.write_all(capacity.answer(&String::from_utf8_lossy(&question[..length])).as_bytes()).await
+}
+
+/// A gateway in a process of its own.
+pub(crate) struct Remote(Apart);
+
+impl Remote {
+    pub(crate) fn start(at: Ipv4Addr, number: usize, limit: u32) -> Self {
+        Self(Apart::start("gateway::gateway_apart", &format!("{at} {number} {limit}")))
+    }
+
+    pub(crate) fn connections(&mut self) -> u64 {
+        self.0.ask("count")[0]
+    }
+
+    /// Handshakes that it refused, because it was full.
+    pub(crate) fn refused(&mut self) -> u64 {
+        self.0.ask("count")[1]
+    }
+
+    /// Cordons it, or takes that back.
+    pub(crate) fn close(&mut self, on: bool) {
+        self.0.ask(if on { "close" } else { "open" });
+    }
+}
+
+#[tokio::test]
+#[ignore = "other tests start it as a process"]
+async fn gateway_apart() {
+    let task = apart::task();
+    let [at, number, limit] = task.split(' ').collect::<Vec<_>>()[..] else { panic!("{task}") };
+    let gateway = Gateway::start(at.parse().unwrap(), number.parse().unwrap(), limit.parse().unwrap());
+    apart::obey(async |words| {
+        match words {
+            ["close"] => gateway.state.closed.store(true, SeqCst),
+            ["open"] => gateway.state.closed.store(false, SeqCst),
+            _ => {}
+        }
+        vec![gateway.connections(), gateway.state.refused.load(SeqCst)]
+    })
+    .await;
 }

@@ -29,6 +29,8 @@ pub struct ClientConfig {
     pub account: Account,
     /// Where it connects: the first address, and the others when that one fails.
     pub addresses: Addresses,
+    /// Whether it asks there before each connection which gateways have room, and goes to those first.
+    pub hints: bool,
     /// Where it writes what it sent and saw.
     pub ledger: Ledger,
     /// How long a request is repeated before it fails.
@@ -42,7 +44,8 @@ impl ClientConfig {
     #[must_use]
     pub fn new(account: Account, addresses: Addresses, ledger: Ledger) -> Self {
         let name = account.user.name.clone();
-        Self { name, account, addresses, ledger, patience: Duration::from_secs(120), event_buffer: EVENT_BUFFER }
+        let patience = Duration::from_secs(120);
+        Self { name, account, addresses, hints: false, ledger, patience, event_buffer: EVENT_BUFFER }
     }
 }
 

@@ -9,6 +9,7 @@ mod backoff;
 pub mod cbor;
 mod client;
 mod forms;
+pub mod hints;
 pub mod ledger;
 pub mod load;
 pub mod socket;

@@ -83,6 +83,8 @@ impl Stub {
             draining: false,
             cordoned: self.cordoned.load(Relaxed),
             clock_ms: None,
+            limit: 0,
+            ready_seconds: None,
             messages: MessageCounters::default(),
             health: HealthCounters { turned_away, ..HealthCounters::default() },
             broker: fine(),

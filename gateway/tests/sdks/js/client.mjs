@@ -20,6 +20,16 @@ const ended = once(refused, "disconnected");
 refused.connect();
 assert.equal((await ended).code, 3500, "a false token");
 
+// As docs/reference/centrifuge.md has it; of the addresses that are named, the first is gone.
+const { addresses } = await (await fetch(new URL("/v1/connect", url.replace("ws", "http")))).json();
+assert.deepEqual(addresses, [new URL(url).origin], "a gateway without an operator");
+const transports = ["ws://127.0.0.1:9", ...addresses].map((address) => ({ transport: "websocket", endpoint: `${address}/connection/websocket` }));
+const chooser = new Centrifuge(transports, { ...options, token });
+const taken = once(chooser, "connected");
+chooser.connect();
+assert.match((await taken).client, /^[0-9a-f-]{36}$/);
+chooser.disconnect();
+
 const client = new Centrifuge(url, { ...options, token });
 client.on("error", () => {});
 const connected = once(client, "connected");

@@ -8,7 +8,8 @@ class FakeSocket {
   static all = [];
   readyState = 1;
   sent = [];
-  constructor(_, offered) {
+  constructor(url, offered) {
+    this.url = String(url);
     this.offered = offered;
     FakeSocket.all.push(this);
     queueMicrotask(() => this.onopen?.());

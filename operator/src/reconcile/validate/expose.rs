@@ -6,6 +6,7 @@ use super::{Problem, References, ValidateError, invalid, unsigned};
 use crate::{
     build::Kind,
     names::key,
+    poll::AddressTemplate,
     reconcile::{
         exposed::{Certificate, Expose, LoadBalancer, Tier},
         validated::SecretKey,
@@ -74,6 +75,12 @@ fn slots(spec: &crd::ChatClusterSpec) -> Result<u32, ValidateError> {
     let most = spec.native_autoscaling().and_then(|autoscaling| autoscaling.max_replicas);
     let most = unsigned("spec.gateways.replicas", most.unwrap_or_else(|| spec.effective_replicas()))?;
     Ok(most.saturating_mul(2).next_power_of_two().max(FEWEST_SLOTS))
+}
+
+/// How clients reach a single gateway.
+pub(super) fn hints(spec: &crd::ChatClusterSpec) -> Option<AddressTemplate> {
+    let hints = spec.gateways.as_ref()?.expose.as_ref()?.hints.as_ref()?;
+    Some(AddressTemplate::new(hints.address.as_str()))
 }
 
 pub(super) fn proxies(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::Cidr>, ValidateError> {

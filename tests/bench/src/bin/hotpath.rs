@@ -21,6 +21,7 @@ use chat_gateway::{
     },
     embedded,
     entrance::Entrance,
+    hints::Hints,
     hub::{Following, Hub},
     limiter::LocalLimiter,
     model::{EntryKind, Message, MessageId, RoomId, RoomKind, SessionId, User},
@@ -194,6 +195,7 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
         issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
         entrance: Entrance::default(),
+        hints: Hints::default(),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, stop);
     Ok((Pipeline::new(services, Arc::clone(&hub)), hub))

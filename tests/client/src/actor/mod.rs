@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     accounts, backoff,
     client::{ClientConfig, Standing},
+    hints,
     ledger::{ClientId, Source},
     socket::SocketError,
     wire::{Body, Inbound, Message, Refusal},
@@ -310,7 +311,11 @@ impl Opener {
     async fn persist(self, avoid: Option<String>, report: impl Fn(&LinkError)) -> Link {
         let mut attempt = 0;
         loop {
-            for address in self.config.addresses.candidates(avoid.as_deref()) {
+            let candidates = match self.config.hints {
+                true => hints::candidates(&self.config.addresses, avoid.as_deref()).await,
+                false => self.config.addresses.candidates(avoid.as_deref()),
+            };
+            for address in candidates {
                 match Box::pin(self.try_open(&address)).await {
                     Ok(link) => return link,
                     Err(error) => {

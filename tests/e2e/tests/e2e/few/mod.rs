@@ -6,6 +6,7 @@ mod draining;
 mod evictions;
 mod external_backends;
 mod haproxy;
+mod hints;
 mod horizontal_pod_autoscaler;
 mod kafka;
 mod long_crowd;

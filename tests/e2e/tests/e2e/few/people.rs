@@ -18,16 +18,19 @@ pub(crate) struct People {
 impl People {
     /// Connects `count` devices, and has the first make the room.
     pub(crate) async fn gather(cluster: &ChatCluster, count: usize) -> Result<Self> {
-        let services: Api<Service> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
-        let service = services.get(&format!("{}-gateway", cluster.name)).await?;
-        let address = service.spec.and_then(|spec| spec.cluster_ip).context("a Service without an address")?;
-        let addresses = Addresses::new(vec![format!("{address}:80")]);
+        Self::gather_with(cluster, count, false).await
+    }
+
+    /// The same; with `hints` each asks where to connect.
+    pub(crate) async fn gather_with(cluster: &ChatCluster, count: usize, hints: bool) -> Result<Self> {
+        let addresses = Addresses::new(vec![front(cluster).await?]);
         let account = sign_up(&addresses, "ann").await?;
         let ledger = Ledger::new();
         let mut devices = Vec::new();
         for number in 0..count {
             let mut config = ClientConfig::new(account.clone(), addresses.clone(), ledger.clone());
             config.name = format!("device-{number}");
+            config.hints = hints;
             devices.push(Client::start(config).await?);
         }
         let room = devices[0].create_room("group", "all devices", &[]).await?.id;
@@ -42,4 +45,12 @@ impl People {
     pub(crate) fn connections(&self) -> Vec<u32> {
         self.devices.iter().map(|device| device.standing().connections).collect()
     }
+}
+
+/// Where the gateways' Service is.
+pub(crate) async fn front(cluster: &ChatCluster) -> Result<String> {
+    let services: Api<Service> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+    let service = services.get(&format!("{}-gateway", cluster.name)).await?;
+    let address = service.spec.and_then(|spec| spec.cluster_ip).context("a Service without an address")?;
+    Ok(format!("{address}:80"))
 }
