@@ -4,6 +4,7 @@ mod autoscaling;
 mod embedded;
 mod expose;
 mod kafka;
+mod prometheus;
 
 use serde_json::{Value, json};
 
@@ -110,6 +111,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(kafka::refusals());
     all.extend(autoscaling::refusals());
     all.extend(expose::refusals());
+    all.extend(prometheus::refusals());
     all
 }
 

@@ -18,7 +18,7 @@ use axum::{
 use chat_gateway_config::{Embedded, GatewayConfig, Timeouts, stats::Component};
 use tokio::{
     net::{TcpListener, TcpSocket},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ use crate::{
         Accounts, Authenticator, Ed25519Tokens, KeyError, PasswordError, PasswordPool, RefreshTokens,
         oidc::{Issuers, RootsError},
     },
-    broker,
+    broker::{self, Broker, Delivery},
     entrance::Entrance,
     hints::Hints,
     http::{self, ClientAddress, Doors, Http, Places},
@@ -116,6 +116,14 @@ impl ServeError {
 /// # Errors
 /// [`ServeError`], all of them before the first client is served.
 pub async fn run(config: GatewayConfig, name: String) -> Result<(), ServeError> {
+    run_over(config, name, broker::start).await
+}
+
+/// As [`run`], with a broker that `join` makes of the configuration and the gateway's name.
+///
+/// # Errors
+/// [`ServeError`], all of them before the first client is served.
+pub async fn run_over(config: GatewayConfig, name: String, join: impl Join) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     // Listened to from the very first: as process 1 of its container it would otherwise ignore the signal.
     let mut asked_to_stop = pin!(shutdown::requested());
@@ -125,11 +133,16 @@ pub async fn run(config: GatewayConfig, name: String) -> Result<(), ServeError> 
         () = &mut asked_to_stop => return Ok(()),
         store = open_store(&config) => store?,
     };
-    let gateway = Gateway::start(config, name, store, stop).await?;
+    let gateway = Gateway::start_over(config, name, store, join, stop).await?;
     asked_to_stop.await;
     gateway.drain().await;
     Ok(())
 }
+
+/// Connects a gateway to its broker, as [`broker::start`] does.
+pub trait Join: FnOnce(&GatewayConfig, &str) -> (Arc<dyn Broker>, mpsc::Receiver<Delivery>) {}
+
+impl<F: FnOnce(&GatewayConfig, &str) -> (Arc<dyn Broker>, mpsc::Receiver<Delivery>)> Join for F {}
 
 /// A gateway that serves.
 pub struct Gateway {
@@ -153,6 +166,17 @@ impl Gateway {
         store: Arc<dyn Store>,
         stop: CancellationToken,
     ) -> Result<Self, ServeError> {
+        Self::start_over(config, name, store, broker::start, stop).await
+    }
+
+    /// As [`Gateway::start`], with a broker of another make.
+    async fn start_over(
+        config: GatewayConfig,
+        name: String,
+        store: Arc<dyn Store>,
+        join: impl Join,
+        stop: CancellationToken,
+    ) -> Result<Self, ServeError> {
         let (own, refresh) = load_key(&config)?;
         let token = load_admin_token(&config.admin_token_file)?;
         let metrics = Metrics::new()?;
@@ -165,7 +189,7 @@ impl Gateway {
         let accounts = Arc::new(Accounts::new(Arc::clone(&store)));
         let tokens = Authenticator::new(own, issuers.clone(), Arc::clone(&accounts));
         let shared = Shared::start(&config, &name, &stop);
-        let (broker, deliveries) = broker::start(&config, &name);
+        let (broker, deliveries) = join(&config, &name);
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
         let services = Arc::new(Services {
             limiter: shared.limiter,

@@ -57,6 +57,8 @@ pub struct Counters {
     pub delivered: AtomicU64,
     /// Messages taken from the store.
     pub backfilled: AtomicU64,
+    /// Messages of other gateways that came, from the broker or the store.
+    pub taken: AtomicU64,
     /// Messages dropped as repeats.
     pub duplicates: AtomicU64,
     /// Ephemeral events shed.

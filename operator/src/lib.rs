@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod names;
 pub mod observe;
 pub mod poll;
+pub mod prometheus;
 pub mod quantity;
 pub mod reconcile;
 pub mod rollout;

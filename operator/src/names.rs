@@ -46,6 +46,10 @@ pub mod annotation {
     pub const WAVE: &str = "chatcluster.dev/rollout-wave";
     /// On the Deployment of a revision that is not to be tried again: why, as `Reason: sentence`.
     pub const FAILED: &str = "chatcluster.dev/rollout-failed";
+    /// On the Deployment of a revision of the gateways: hash of where its gateways find the broker.
+    pub const BROKER: &str = "chatcluster.dev/broker-hash";
+    /// On the Deployment of the wanted revision, where the operator decides how many gateways there are: how many, over all revisions.
+    pub const WANTED: &str = "chatcluster.dev/gateways-wanted";
 }
 
 /// Ports of containers and Services.

@@ -14,8 +14,9 @@ use chat_operator::{
     poll::ClusterView,
     reconcile::{
         BackendObserved, BrokerKind, DatabaseKind, GatewaysObserved, Going, Inputs, MigrationObserved, Observed,
-        Problem, Shape, TierObserved, Trouble, Verdict, conditions,
+        Problem, Report, RolloutObserved, Shape, TierObserved, Trouble, Verdict, conditions, status,
     },
+    rollout::{Failure, Watched},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -893,6 +894,36 @@ fn a_restart_of_the_operator_changes_nothing_before_the_gateways_are_asked() {
             assert!(judge(&broken, &before, 3).iter().any(|c| c.type_ == "CacheAvailable" && c.status == "False"));
         }
     }
+}
+
+#[test]
+fn a_rollout_that_waits_for_an_answer_says_for_which() {
+    let waits = Failure { reason: "AnalysisInconclusive".to_owned(), message: "query a has no answer".to_owned() };
+    let mut world = fine();
+    let rollout = RolloutObserved { wave: 0, failure: None, started: None, is_back: false };
+    world.observed.gateways = Some(GatewaysObserved { rollout: Some(rollout), ..gateways(2, false) });
+    let told = |world: &World| {
+        let cluster = support::cluster("minimal");
+        let World { verdict, shape, observed, view } = world;
+        let report = Report {
+            cluster: &cluster,
+            default_image: "image",
+            verdict,
+            shape,
+            observed,
+            view,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let rollout = status(&report).rollout.unwrap();
+        (rollout.phase, rollout.reason, rollout.message)
+    };
+    let watched =
+        |revision: &str| Watched { revision: revision.to_owned(), waits: Some(waits.clone()), ..Watched::default() };
+    world.view.watched = watched("demo-gateway-before");
+    assert_eq!(told(&world), ("Progressing".to_owned(), None, None), "that is about another one");
+    world.view.watched = watched("demo-gateway-r");
+    let expected = ("Progressing".to_owned(), Some(waits.reason.clone()), Some(waits.message.clone()));
+    assert_eq!(told(&world), expected);
 }
 
 fn worlds() -> impl Strategy<Value = World> {

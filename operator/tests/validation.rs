@@ -6,7 +6,7 @@ mod support;
 
 use chat_operator::{
     build::{self, ChildId, Kind},
-    reconcile::{Dereferenced, LockedVolume, ValidateError, expected_children},
+    reconcile::{Dereferenced, LockedVolume, ValidateError, expected_children, referenced_secrets},
     sensitive::Sensitive,
 };
 use serde_json::json;
@@ -328,4 +328,52 @@ fn every_child_without_a_hash_in_its_name_is_looked_for_before_it_is_made() {
             assert!(hashed || expected.contains(&child.id), "{name}: {} could overwrite a foreign object", child.id);
         }
     }
+}
+
+#[test]
+fn queries_to_a_prometheus_come_with_what_they_are_asked_with() {
+    let mut cluster = support::cluster("minimal");
+    let prometheus = json!({
+        "url": "https://prometheus.example.org",
+        "tokenSecretRef": { "name": "reader" },
+        "queries": [{ "name": "errors", "query": "sum(errors{pod=~\"{cluster}-gateway-{revision}-.*\"})", "max": "0.25" }],
+    });
+    let gateways = json!({ "rollout": { "analysis": { "prometheus": prometheus } } });
+    cluster.spec.gateways = Some(serde_json::from_value(gateways).unwrap());
+    assert!(referenced_secrets(&cluster).contains(&"reader".to_owned()), "a change of it is watched for");
+    let mut fetched = support::fetched(cluster);
+    fetched.secrets.insert("reader".to_owned(), None);
+    let (terminal, reason, message) = problem(&fetched);
+    assert!(!terminal && reason == "SecretNotFound", "{reason}");
+    assert!(message.contains("spec.gateways.rollout.analysis.prometheus.tokenSecretRef"), "{message}");
+    fetched.secrets.insert("reader".to_owned(), Some([("token".to_owned(), Sensitive::new("t"))].into()));
+    let consultation = support::validated(&fetched).unwrap().gateways.rollout.consultation.unwrap();
+    assert_eq!(consultation.source.token, Some(Sensitive::new("t")));
+    assert_eq!((consultation.queries[0].min, consultation.queries[0].max), (None, Some(0.25)));
+    let without_bounds = |fetched: &mut Dereferenced| {
+        let rollout = fetched.cluster.spec.gateways.as_mut().unwrap().rollout.as_mut().unwrap();
+        rollout.analysis.as_mut().unwrap().prometheus.as_mut().unwrap().queries[0].max = None;
+    };
+    without_bounds(&mut fetched);
+    assert_eq!(problem(&fetched).1, "InvalidSpec", "by a schema that is older");
+}
+
+#[test]
+fn another_broker_has_another_hash_and_another_password_has_not() {
+    let hash = |fetched: &Dereferenced| build::broker_hash(&support::validated(fetched).unwrap()).unwrap();
+    let mut fetched = support::fetched(support::cluster("external-backends"));
+    let before = hash(&fetched);
+    let values = fetched.secrets.get_mut("my-rabbitmq").unwrap().as_mut().unwrap();
+    values.insert("connection_string".to_owned(), Sensitive::new("amqp://u:another@h"));
+    assert_eq!(hash(&fetched), before, "gateways follow what the Secret says");
+    let moved = fetched.secrets.get("my-rabbitmq").cloned().unwrap();
+    fetched.secrets.insert("moved".to_owned(), moved);
+    fetched.cluster.spec.broker.rabbitmq.as_mut().unwrap().uri_secret_ref.as_mut().unwrap().name = "moved".to_owned();
+    assert_ne!(hash(&fetched), before);
+    let kinds = ["minimal", "redis-pubsub", "redis-pubsub-apart", "kafka", "in-process"];
+    let mut all = kinds.map(|name| hash(&support::fetched(support::cluster(name)))).to_vec();
+    all.push(before);
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), kinds.len() + 1);
 }

@@ -4,7 +4,7 @@
 
 use super::{
     Analysis, Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, ExposeType, Gateways, HaProxy, Limits,
-    Passwords, Rollback, Rollout, ScaleDownPolicy,
+    Passwords, Prometheus, Rollback, Rollout, ScaleDownPolicy,
 };
 
 /// `spec.gateways.replicas`.
@@ -38,7 +38,7 @@ const DEFAULT_ANALYSIS: EffectiveAnalysis = EffectiveAnalysis {
     max_refused_sign_ins: 5,
     max_failed_requests: 1,
     max_added_latency_ms: 250,
-    max_missed_messages: None,
+    max_missed_messages: 20,
     max_restarts: 1,
 };
 /// `spec.gateways.expose.haproxy.replicas`: one may be lost.
@@ -73,8 +73,8 @@ pub struct EffectiveAnalysis {
     pub max_failed_requests: i32,
     /// Milliseconds.
     pub max_added_latency_ms: i32,
-    /// Percent of messages; `None` when they are not compared.
-    pub max_missed_messages: Option<i32>,
+    /// Percent of messages.
+    pub max_missed_messages: i32,
     /// Restarts.
     pub max_restarts: i32,
 }
@@ -132,21 +132,28 @@ impl ChatClusterSpec {
     /// Limits of a rollout's analysis.
     #[must_use]
     pub fn effective_analysis(&self) -> EffectiveAnalysis {
-        let given = self.rollout().and_then(|rollout| rollout.analysis).unwrap_or_default();
+        let given = self.rollout().and_then(|rollout| rollout.analysis.clone()).unwrap_or_default();
         let Analysis {
             max_refused_sign_ins,
             max_failed_requests,
             max_added_latency_ms,
             max_missed_messages,
             max_restarts,
+            prometheus: _,
         } = given;
         EffectiveAnalysis {
             max_refused_sign_ins: max_refused_sign_ins.unwrap_or(DEFAULT_ANALYSIS.max_refused_sign_ins),
             max_failed_requests: max_failed_requests.unwrap_or(DEFAULT_ANALYSIS.max_failed_requests),
             max_added_latency_ms: max_added_latency_ms.unwrap_or(DEFAULT_ANALYSIS.max_added_latency_ms),
-            max_missed_messages: max_missed_messages.or(DEFAULT_ANALYSIS.max_missed_messages),
+            max_missed_messages: max_missed_messages.unwrap_or(DEFAULT_ANALYSIS.max_missed_messages),
             max_restarts: max_restarts.unwrap_or(DEFAULT_ANALYSIS.max_restarts),
         }
+    }
+
+    /// Queries that new gateways have to pass.
+    #[must_use]
+    pub fn analysis_prometheus(&self) -> Option<&Prometheus> {
+        self.rollout()?.analysis.as_ref()?.prometheus.as_ref()
     }
 
     fn gateways(&self) -> Option<&Gateways> {

@@ -7,6 +7,7 @@ mod defaults;
 mod expose;
 mod gateways;
 mod kafka;
+mod prometheus;
 mod references;
 mod rollout;
 mod spec;
@@ -26,9 +27,10 @@ pub use expose::{
 };
 pub use gateways::{Drain, Gateways, Limits, PodTemplate, Rebalance, RebalanceMode};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
+pub use prometheus::{Prometheus, Query};
 pub use references::{
     CaSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef,
-    TlsSecretRef,
+    TlsSecretRef, TokenSecretRef,
 };
 pub use rollout::{Analysis, Rollback, Rollout, RolloutStatus};
 pub use spec::{

@@ -85,3 +85,10 @@ secret_ref! {
         key: "password" => key_or_default
     }
 }
+secret_ref! {
+    /// A Secret with a bearer token.
+    TokenSecretRef {
+        /// Key in the Secret whose value is the token; `token` if absent.
+        key: "token" => key_or_default
+    }
+}

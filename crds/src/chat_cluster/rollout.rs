@@ -5,6 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Prometheus;
+
 /// How gateways of a new revision take the place of the old ones. A gateway that is alone is replaced at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -29,7 +31,7 @@ pub struct Rollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
 
-    /// Seconds without a new gateway becoming ready after which the rollout has failed; 180 if absent.
+    /// Seconds within which a new gateway has to become ready, and to answer the operator once it is, or the rollout has failed; 180 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 86_400))]
     pub progress_deadline_seconds: Option<i32>,
@@ -44,7 +46,7 @@ pub struct Rollout {
 }
 
 /// What makes new gateways worse than the old ones. The new ones have failed when they are over a limit, and the old ones, watched over the same time, are not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis {
     /// Percent of the sign-ins over WebSockets that are refused, at most; 5 if absent.
@@ -62,7 +64,7 @@ pub struct Analysis {
     #[schemars(range(min = 1, max = 60_000))]
     pub max_added_latency_ms: Option<i32>,
 
-    /// Percent of the messages for its clients that a gateway had to fetch from the store, since its broker connection did not bring them, at most; not compared if absent. A rollout that changes the broker makes new gateways miss what old ones publish, and the other way round.
+    /// Percent of the messages for its clients that a gateway had to fetch from the store, since its broker connection did not bring them, at most; 20 if absent. In a rollout that changes the broker new gateways miss what old ones publish, and the other way round: there it is not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_missed_messages: Option<i32>,
@@ -71,6 +73,10 @@ pub struct Analysis {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_restarts: Option<i32>,
+
+    /// Queries to a Prometheus that new gateways have to pass besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Prometheus>,
 }
 
 /// What follows when new gateways fail.
@@ -98,11 +104,11 @@ pub struct RolloutStatus {
     /// How it stands, in a word: `Progressing`, `Paused`, `RollingBack` or `Failed`.
     #[schemars(length(max = 64))]
     pub phase: String,
-    /// Why it failed, in a word; absent unless it has.
+    /// Why it failed, or what it waits for where that is not as it should be, in a word; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub reason: Option<String>,
-    /// Why it failed, in a sentence; absent unless it has.
+    /// The same in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1_024))]
     pub message: Option<String>,

@@ -107,6 +107,9 @@ pub struct HealthCounters {
     pub timed_ms: u64,
     /// The same with those that seem to take less than no time, since one of the two clocks is behind the other.
     pub timed_raw_ms: i64,
+    /// Messages of other gateways that came, from the broker or the store, each once however many connections it went to. 0 from a gateway of an
+    /// earlier version.
+    pub taken: u64,
 }
 
 /// Whether something the gateway needs answers.

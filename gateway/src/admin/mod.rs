@@ -84,6 +84,7 @@ impl Admin {
                 timed: counters.timed.load(Relaxed),
                 timed_ms: counters.timed_ms.load(Relaxed),
                 timed_raw_ms: counters.timed_raw_ms.load(Relaxed),
+                taken: counters.taken.load(Relaxed),
             },
             broker: self.services.broker.state().borrow().component.clone(),
             redis: self.redis.borrow().clone(),

@@ -79,6 +79,8 @@ pub(super) struct Tally {
     pub(super) duplicates: u64,
     /// Messages that came from the store and not from the broker.
     pub(super) backfilled: u64,
+    /// Messages of other gateways that came at all, each once however many are here.
+    pub(super) taken: u64,
 }
 
 /// Read the store after this seq, please.
@@ -229,6 +231,7 @@ impl Room {
             tally.duplicates += u64::from(!own);
             return;
         }
+        tally.taken += u64::from(!own);
         let event = shared(message);
         let mut lacking = false;
         for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
@@ -270,7 +273,10 @@ impl Room {
         self.empty_fills = 0;
         for message in found {
             let seq = message.seq;
-            tally.backfilled += u64::from(seq > self.head);
+            // What waits ahead came from the broker.
+            let missed = u64::from(seq > self.head && !self.ahead.contains_key(&seq));
+            tally.backfilled += missed;
+            tally.taken += missed;
             self.target = self.target.max(seq);
             let event = shared(message);
             let mut lacking = false;

@@ -258,3 +258,19 @@ fn a_crowd_is_not_told_of_each_other() {
     room.join(session(PRESENCE), from(0, 1), nothing);
     assert!(!room.tells_presence());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_came_ahead_of_a_gap_was_not_missed() {
+    let (mut room, mut tally) = (Room::new(AHEAD), Tally::default());
+    for nth in 0..3 {
+        room.join(session(nth), from(1, 1), Place { room: ROOM, last_seq: 1, removal: 0 });
+    }
+    for seq in [2, 4, 5, 5] {
+        room.message(message(seq), 0, false, &mut tally);
+    }
+    room.message(message(6), 0, true, &mut tally);
+    assert_eq!(tally, Tally { duplicates: 1, backfilled: 0, taken: 3 }, "each once, and own ones not at all");
+    let page = Replay { messages: (3..=7).map(message).collect(), removal: 0 };
+    room.filled(Ok(page), Instant::now(), &mut tally);
+    assert_eq!(tally, Tally { duplicates: 1, backfilled: 2, taken: 5 }, "3 and 7");
+}

@@ -176,10 +176,11 @@ impl Worker {
         if let Some(state) = self.rooms.get_mut(&room) {
             act(state, &mut self.tally);
         }
-        let Tally { duplicates, backfilled } = std::mem::take(&mut self.tally);
+        let Tally { duplicates, backfilled, taken } = std::mem::take(&mut self.tally);
         let counters = &self.services.counters;
         counters.duplicates.fetch_add(duplicates, Ordering::Relaxed);
         counters.backfilled.fetch_add(backfilled, Ordering::Relaxed);
+        counters.taken.fetch_add(taken, Ordering::Relaxed);
     }
 
     /// Notes how long the first message of an envelope took from its commit: with the clocks of two machines; the

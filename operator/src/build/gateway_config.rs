@@ -13,7 +13,7 @@ use super::{
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{Broker, Database, Issuer, Kafka, SigningKey, ValidatedCluster},
+    reconcile::{Broker, Database, Issuer, Kafka, Redis, SigningKey, ValidatedCluster},
 };
 
 /// Slots of an embedded database, always.
@@ -129,6 +129,25 @@ fn broker_config(broker: &Broker) -> config::Broker {
         Broker::Kafka(kafka) => config::Broker::Kafka(kafka_config(kafka)),
         Broker::InProcess => config::Broker::InProcess(config::InProcess {}),
     }
+}
+
+/// Names the broker that gateways of `cluster` reach each other by: kind, places and Secrets. What a Secret holds is not in it, since running
+/// gateways follow that.
+pub(super) fn broker_hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    let secret = match &cluster.broker {
+        Broker::External(from) | Broker::Redis(from) => Some(from),
+        Broker::SharedRedis => match &cluster.redis {
+            Some(Redis::External(from)) => Some(from),
+            Some(Redis::Managed { .. }) | None => None,
+        },
+        Broker::Managed { .. } | Broker::Kafka(_) | Broker::InProcess => None,
+    };
+    let hash = Hasher::new().text(&serde_json::to_string(&broker_config(&cluster.broker))?);
+    let hash = match secret {
+        Some(from) => hash.text(&from.secret).text(&from.key),
+        None => hash,
+    };
+    Ok(hash.finish())
 }
 
 fn kafka_config(kafka: &Kafka) -> config::Kafka {

@@ -94,6 +94,14 @@ pub fn deployment_name(cluster: &ValidatedCluster) -> Result<String, BuildError>
     Ok(deployment.metadata.name.unwrap_or_default())
 }
 
+/// Names the broker that gateways of `cluster` reach each other by: equal hashes are the same broker.
+///
+/// # Errors
+/// When the configuration cannot be serialised, which no valid cluster leads to.
+pub fn broker_hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    gateway_config::broker_hash(cluster)
+}
+
 /// Whether the migration that the gateways of `cluster` need has completed.
 ///
 /// # Errors

@@ -25,6 +25,8 @@ pub struct Gateway {
     pub marked: Option<Timestamp>,
     /// What it said last: its open connections, and whether it takes nobody new. `None` when it does not answer.
     pub said: Option<(i64, bool)>,
+    /// Whether it has been asked in vain for so long that no order reaches it either.
+    pub deaf: bool,
 }
 
 impl Gateway {
@@ -123,6 +125,8 @@ fn is_done(gateway: &Gateway, Rules { policy, deadline, deserted }: Rules, now: 
         Some((_, false)) if age >= UNHEEDED => true,
         // It does not run: nobody can be connected to it.
         None if !gateway.running => true,
+        // Nor can it be asked to move anybody: when it is told to end it asks its clients itself.
+        None if gateway.deaf => policy != ScaleDownPolicy::WhenEmpty,
         _ => policy == ScaleDownPolicy::Deadline && age >= deadline,
     }
 }
@@ -148,6 +152,7 @@ pub(crate) mod tests {
             requested: false,
             marked: None,
             said: Some((connections, false)),
+            deaf: false,
         }
     }
 
@@ -264,6 +269,10 @@ pub(crate) mod tests {
         assert_eq!((planned(1, 2, &deaf(50)).replicas, planned(1, 2, &deaf(70)).replicas), (2, 1), "an older version");
         let silent = Gateway { said: None, ..marked("b", 0, 5) };
         assert_eq!(planned(1, 2, &[gateway("a", 30), silent.clone()]).replicas, 2, "who knows who is still there");
+        let deaf = Gateway { deaf: true, ..silent.clone() };
+        assert_eq!(planned(1, 2, &[gateway("a", 30), deaf.clone()]).replicas, 1, "it asks its clients when it ends");
+        let patient = Rules { policy: ScaleDownPolicy::WhenEmpty, ..DRAIN };
+        assert_eq!(plan((1, Some(2)), Successors::Here, &[gateway("a", 30), deaf], patient, NOW).replicas, 2);
         let dead = Gateway { running: false, ..silent };
         assert_eq!(planned(1, 2, &[gateway("a", 30), dead]).replicas, 1);
     }

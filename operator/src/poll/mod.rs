@@ -4,6 +4,7 @@
 
 mod client;
 mod clocks;
+mod consultant;
 mod gauges;
 mod loads;
 mod orders;
@@ -32,10 +33,12 @@ pub(crate) use self::view::tests as testing;
 use self::{
     client::Place,
     clocks::Clocks,
+    consultant::Consultant,
     orders::{Order, Pace},
     peers::News,
 };
 pub use self::{
+    consultant::Consultation,
     loads::{Carried, Expected},
     orders::Drains,
     peers::AddressTemplate,
@@ -45,7 +48,7 @@ use crate::{
     autoscale::{Answer, Hold, Load, Meter, Reason, Report, Scaler, Settings},
     metrics::Metrics,
     names::{ClusterKey, Component, annotation, label},
-    rollout::{Analyst, Limits},
+    rollout::{self, Analyst, Limits},
     sensitive::Sensitive,
 };
 
@@ -56,6 +59,8 @@ const PERIOD: Duration = Duration::from_secs(2);
 const CONNECTIONS_EVERY: Duration = Duration::from_secs(10);
 /// Rounds that the last answer of a ready gateway stands for when it gives none: a busy machine is no broken gateway.
 const PATIENCE: u32 = 3;
+/// Time for which a process says nothing while others of its cluster do, from which on it counts as deaf to orders, too.
+const DEAF: Duration = Duration::from_secs(30);
 /// Questions at the same time. A question is one small request, so this bounds sockets, not work.
 const CONCURRENCY: usize = 64;
 
@@ -67,6 +72,8 @@ struct Target {
     published: Instant,
     /// Rounds in a row that a ready pod has not answered.
     missed: HashMap<String, u32>,
+    /// Since when a pod has not answered, ready or not.
+    unheard: HashMap<String, Instant>,
     /// Where the operator decides how many gateways there are.
     scaler: Option<Scaler>,
     meter: Meter,
@@ -76,6 +83,7 @@ struct Target {
     pace: Pace,
     clocks: Clocks,
     analyst: Analyst,
+    consultant: Consultant,
     limits: Option<Limits>,
     /// How clients reach a single gateway, where they are told.
     introduces: Option<AddressTemplate>,
@@ -110,6 +118,21 @@ impl Target {
             }
         });
         view.gateways.extend(stand_ins);
+    }
+
+    /// Finds those who have not answered for long, where that is their own fault.
+    fn listen_for(&mut self, view: &mut ClusterView, now: Instant) {
+        if view.gateways.is_empty() {
+            // Nobody answers: it may be the operator that cannot reach them.
+            self.unheard.clear();
+        }
+        let unheard = std::mem::take(&mut view.deaf);
+        self.unheard.retain(|pod, _| unheard.contains(pod));
+        let is_deaf = |pod: &String| {
+            let since = *self.unheard.entry(pod.clone()).or_insert(now);
+            now.duration_since(since) >= DEAF
+        };
+        view.deaf = unheard.into_iter().filter(is_deaf).collect();
     }
 
     /// Takes what a spec says of its autoscaling.
@@ -156,6 +179,7 @@ impl Poller {
             view: ClusterView::default(),
             published: Instant::now(),
             missed: HashMap::new(),
+            unheard: HashMap::new(),
             scaler: None,
             meter: Meter::default(),
             load: Load::default(),
@@ -164,6 +188,7 @@ impl Poller {
             pace: Pace::new(Instant::now()),
             clocks: Clocks::default(),
             analyst: Analyst::default(),
+            consultant: Consultant::default(),
             limits: None,
             introduces: None,
         });
@@ -177,6 +202,13 @@ impl Poller {
         if let Some(target) = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
             target.drains = drains;
             target.limits = Some(limits);
+        }
+    }
+
+    /// From the next round on asks a Prometheus this about the new gateways of a rollout, or nothing.
+    pub fn consult(&self, key: &ClusterKey, consultation: Option<Consultation>) {
+        if let Some(target) = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+            target.consultant.instruct(consultation);
         }
     }
 
@@ -257,8 +289,9 @@ impl Poller {
                 Err(error) => {
                     // A gateway that starts or ends need not answer; a ready one must.
                     if question.ready {
-                        view.silent.insert(question.pod, error.to_string());
+                        view.silent.insert(question.pod.clone(), error.to_string());
                     }
+                    view.deaf.insert(question.pod);
                     "failed"
                 }
             };
@@ -334,12 +367,21 @@ impl Poller {
         for (key, target) in targets.iter_mut() {
             let mut view = views.remove(key).unwrap_or_default();
             view.asked = true;
+            target.listen_for(&mut view, now);
             target.bear_with(&mut view);
             target.clocks.retain(|pod| view.gateways.contains_key(pod));
             view.skewed = target.clocks.skewed();
             if let Some(limits) = &target.limits {
                 let (course, steering) = (target.drains.course.as_ref(), &target.pace.steering);
-                target.analyst.round(course, &view.gateways, steering, limits, now);
+                let due = course.is_some_and(|course| !course.back) && steering.is_filled();
+                let answers = target.consultant.round(due, now);
+                let round = rollout::Round {
+                    gateways: &view.gateways,
+                    silent: &view.silent,
+                    consults: target.consultant.is_instructed(),
+                    answers: answers.as_deref(),
+                };
+                target.analyst.round(course, round, steering, limits, now);
             }
             view.watched = target.analyst.watched();
             view.rebalancing = target.pace.rebalance.is_under_way();
@@ -435,6 +477,8 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
+    use chat_gateway_config::stats::GatewayStats;
+
     use super::{testing::stats, *};
 
     fn one(key: &ClusterKey, connections: u32) -> HashMap<ClusterKey, ClusterView> {
@@ -459,6 +503,39 @@ mod tests {
         assert_eq!(poller.store(silence(), &HashMap::new()), vec![key.clone()]);
         assert_eq!(poller.view(&key).silent.len(), 1);
         assert_eq!(poller.store(one(&key, 1), &HashMap::new()), vec![key.clone()], "and it is back by itself");
+    }
+
+    /// A gateway that does not answer in a round.
+    fn unheard(view: ClusterView, pod: &str) -> ClusterView {
+        ClusterView { deaf: [pod.to_owned()].into(), ..view }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_asked_in_vain_for_half_a_minute_is_deaf_unless_nobody_answers() {
+        let (sender, _receiver) = mpsc::channel(8);
+        let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));
+        let key = ClusterKey::new("ns", "demo");
+        poller.watch(&key, &Sensitive::new("t"), None);
+        let round = |answers: &[GatewayStats]| {
+            let view = unheard(testing::view(answers), "g2");
+            poller.store(HashMap::from([(key.clone(), view)]), &HashMap::new())
+        };
+        let one = [stats("g1", 1, &[])];
+        round(&one);
+        tokio::time::advance(DEAF - PERIOD).await;
+        assert_eq!((round(&one), poller.view(&key).deaf.len()), (Vec::new(), 0));
+        tokio::time::advance(PERIOD).await;
+        assert_eq!(round(&one), vec![key.clone()], "that is news");
+        assert!(poller.view(&key).deaf.contains("g2"));
+        for _ in 0..30 {
+            tokio::time::advance(PERIOD).await;
+            round(&[]);
+        }
+        assert!(poller.view(&key).deaf.is_empty(), "it may be the operator that hears nobody");
+        poller.store(HashMap::from([(key.clone(), testing::view(&one))]), &HashMap::new());
+        tokio::time::advance(DEAF).await;
+        round(&one);
+        assert!(poller.view(&key).deaf.is_empty(), "one answer, and the time begins anew");
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,8 @@ pub struct Drains {
     pub limit: u64,
     /// How unevenly they may be spread; `None` where that is nobody's business.
     pub tolerance: Option<Tolerance>,
+    /// It is decided on what gateways have said. Until then an operator that has just started takes no cordon back: the one before had reasons.
+    pub known: bool,
 }
 
 /// One order.
@@ -87,8 +89,8 @@ pub(super) fn orders(
     for (pod, stats) in gateways.iter().filter(|(_, stats)| !stats.draining) {
         match (closed(pod), stats.cordoned) {
             (true, false) => orders.push(Order::Cordon(pod.clone())),
-            (false, true) => orders.push(Order::Uncordon(pod.clone())),
-            (true, true) | (false, false) => {}
+            (false, true) if drains.known => orders.push(Order::Uncordon(pod.clone())),
+            (true, true) | (false, _) => {}
         }
     }
     let takers = gateways.iter().filter(|(pod, stats)| !closed(pod) && !stats.cordoned && !stats.draining).count();
@@ -239,7 +241,7 @@ mod tests {
 
     fn empty(pods: &[&str]) -> Drains {
         let pods = pods.iter().map(|pod| (*pod).to_owned()).collect();
-        Drains { pods, moves: true, per_second: None, course: None, limit: 10_000, tolerance: None }
+        Drains { pods, moves: true, per_second: None, course: None, limit: 10_000, tolerance: None, known: true }
     }
 
     #[tokio::test(start_paused = true)]
@@ -254,6 +256,8 @@ mod tests {
         );
         assert_eq!(round(&empty(&["b"]), &[a.clone(), cordoned("b", 0)]), []);
         assert_eq!(round(&empty(&[]), &[a.clone(), cordoned("b", 50)]), [Order::Uncordon("b".into())]);
+        let just_started = Drains { known: false, ..empty(&[]) };
+        assert_eq!(round(&just_started, &[a.clone(), cordoned("b", 50)]), [], "the operator before had a reason");
         let patient = Drains { moves: false, ..empty(&["b"]) };
         assert_eq!(round(&patient, &[a, cordoned("b", 50)]), [], "waited for");
     }

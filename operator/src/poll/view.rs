@@ -18,6 +18,8 @@ pub struct ClusterView {
     pub ready: BTreeSet<String>,
     /// Ready pods that did not answer, with the reason.
     pub silent: BTreeMap<String, String>,
+    /// Pods that have said nothing for half a minute, ready or not, while others of the cluster did: they take no orders either.
+    pub deaf: BTreeSet<String>,
     /// Open connections as published: they follow the sum of the answers at most every few seconds.
     pub connections: i64,
     /// How many gateways the operator wants, and why, as published: with the connections, and when the number changes. `None` where somebody
@@ -99,6 +101,7 @@ impl ClusterView {
             || self.skewed.keys().ne(before.skewed.keys())
             || self.watched != before.watched
             || self.silent.keys().ne(before.silent.keys())
+            || self.deaf != before.deaf
             || self.gateways.len() != before.gateways.len()
             || self.gateways.iter().zip(&before.gateways).any(|((pod, now), (pod_before, then))| {
                 pod != pod_before

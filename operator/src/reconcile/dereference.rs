@@ -137,6 +137,9 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     names.extend(kafka.and_then(|kafka| kafka.sasl.as_ref()).map(|sasl| sasl.password_secret_ref.name.clone()));
     names.extend(spec.redis.as_ref().and_then(|redis| redis.url_secret_ref.as_ref()).map(|from| from.name.clone()));
     names.extend(spec.haproxy().and_then(|tier| tier.tls_secret_ref).map(|from| from.name));
+    let prometheus = spec.analysis_prometheus();
+    names.extend(prometheus.and_then(|asked| asked.token_secret_ref.as_ref()).map(|from| from.name.clone()));
+    names.extend(prometheus.and_then(|asked| asked.ca_secret_ref.as_ref()).map(|from| from.name.clone()));
     names.sort_unstable();
     names.dedup();
     names

@@ -49,8 +49,9 @@ pub(super) fn going(live: &Live) -> Vec<Going> {
 }
 
 /// What the poller is to do about it. Clients of an old revision are asked to move whatever the policy.
-pub(super) fn orders(gateways: &Gateways, live: &Live, course: Option<Course>, hands: Hands) -> Drains {
+pub(super) fn orders(gateways: &Gateways, live: &Live, course: Option<Course>, hands: Hands, asked: bool) -> Drains {
     Drains {
+        known: asked || course.is_some(),
         pods: marked(live).map(|(pod, _)| pod.name_any()).collect(),
         moves: hands == Hands::On && (gateways.drain.policy != ScaleDownPolicy::WhenEmpty || course.is_some()),
         per_second: gateways.drain.moves_per_second,
@@ -73,6 +74,7 @@ pub(super) fn gateway(pod: &Pod, view: &ClusterView) -> Gateway {
         requested: pod.annotations().contains_key(annotation::DRAIN_REQUESTED),
         marked: since(pod),
         said: view.gateways.get(&pod.name_any()).map(|stats| (i64::from(stats.connections), stats.cordoned)),
+        deaf: view.deaf.contains(&pod.name_any()),
     }
 }
 

@@ -4,6 +4,7 @@
 mod apply;
 mod availability;
 mod conditions;
+mod consult;
 mod credentials;
 mod dereference;
 mod diff;
@@ -44,10 +45,13 @@ pub use self::{
         ValidatedCluster, Volume,
     },
 };
-use self::{drains::Marker, rollout::Registrar};
+use self::{
+    drains::Marker,
+    rollout::{Facts, Registrar},
+};
 use crate::{
     autoscale::{Hold, Settings},
-    build::{Resources, build, deployment_name, is_migrated, migration_name},
+    build::{Resources, broker_hash, build, deployment_name, is_migrated, migration_name},
     context::Context,
     names::{ClusterKey, Names},
     poll::{Expected, Scaling},
@@ -144,22 +148,28 @@ async fn roll(
 ) -> Result<Live, PassError> {
     let (now, mut live) = (Timestamp::now(), fetched.live.clone());
     let migrated = is_migrated(validated)?;
+    let facts = Facts {
+        broker: broker_hash(validated)?,
+        wanted: validated.gateways.autoscaling.as_ref().map(|_| validated.gateways.replicas),
+    };
+    validated.gateways.rollout.limits.same_broker = facts.is_same_broker(&target, &live);
     // A gateway that is alone has nobody to move its clients to.
     let mut course = None;
+    let view = context.poller.view(key);
     if validated.is_alone() {
         if !migrated {
             validated.gateways.kept.insert(validated.names.gateway());
         }
     } else {
         let wanted = migrated.then_some(target.as_str());
-        let view = context.poller.view(key);
         let plan = rollout::plan(validated, wanted, &live, &view, now);
         validated.gateways.closed = i32::try_from(view.closed().count()).unwrap_or(i32::MAX);
         if hands == Hands::On {
             let (client, metrics, namespace) = (&context.client, &*context.metrics, key.namespace.as_str());
             Marker { client, metrics, namespace }.write(&plan, &mut live, now).await?;
             Registrar { client, metrics, namespace }.write(&plan, &mut live).await?;
-            validated.gateways.notes = rollout::notes(&target, plan.note.as_ref().filter(|_| migrated), &live, now);
+            let note = plan.note.as_ref().filter(|_| migrated);
+            validated.gateways.notes = facts.beside(rollout::notes(&target, note, &live, now));
             validated.gateways.replicas = plan.wanted;
             validated.gateways.kept.extend(plan.others.into_keys());
             course = plan.course;
@@ -174,9 +184,10 @@ async fn roll(
         }
     }
     live.target = Some(target);
+    context.poller.consult(key, consult::consultation(validated, &live, course.as_ref()));
     context.poller.drain(
         key,
-        drains::orders(&validated.gateways, &live, course, hands),
+        drains::orders(&validated.gateways, &live, course, hands, view.asked),
         validated.gateways.rollout.limits,
     );
     Ok(live)
@@ -195,7 +206,8 @@ fn scaling(settings: Settings, target: &str, fetched: &Dereferenced, is_calm: bo
     };
     // Those that are being emptied were one too many already.
     let marked = i32::try_from(drains::marked(&fetched.live).count()).unwrap_or(i32::MAX);
-    Scaling { settings, hold, replicas: gateways.map(|gateways| gateways.desired.saturating_sub(marked)) }
+    let counted = gateways.map(|gateways| gateways.desired.saturating_sub(marked));
+    Scaling { settings, hold, replicas: rollout::noted_replicas(target, &fetched.live).or(counted) }
 }
 
 /// Gives a new ChatCluster all its conditions before the first child is written, which may take seconds.

@@ -156,7 +156,7 @@ fn newest_proven(revisions: &[Revision]) -> Option<String> {
 pub(super) fn notes(target: &str, note: Option<&Note>, live: &Live, now: Timestamp) -> BTreeMap<String, String> {
     let before =
         live.get(&ChildId::new(Kind::Deployment, target)).and_then(|object| object.metadata.annotations.as_ref());
-    let kept = [annotation::ROLLED_OUT, annotation::WAVE, annotation::FAILED];
+    let kept = [annotation::ROLLED_OUT, annotation::WAVE, annotation::FAILED, annotation::BROKER, annotation::WANTED];
     let mut notes: BTreeMap<String, String> =
         kept.iter().filter_map(|key| Some(((*key).to_owned(), before?.get(*key)?.clone()))).collect();
     if let Some(note) = note {
@@ -175,6 +175,53 @@ pub(super) fn notes(target: &str, note: Option<&Note>, live: &Live, now: Timesta
         None => {}
     }
     notes
+}
+
+/// What the Deployment of the wanted revision says beside the notes.
+pub(super) struct Facts {
+    /// Names the broker.
+    pub(super) broker: String,
+    /// Gateways wanted, over all revisions; `None` where somebody else than the operator decides.
+    pub(super) wanted: Option<i32>,
+}
+
+impl Facts {
+    /// The notes with these beside them.
+    pub(super) fn beside(&self, mut notes: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        notes.insert(annotation::BROKER.to_owned(), self.broker.clone());
+        match self.wanted {
+            Some(wanted) => notes.insert(annotation::WANTED.to_owned(), wanted.to_string()),
+            None => notes.remove(annotation::WANTED),
+        };
+        notes
+    }
+
+    /// Whether the gateways of all revisions but `target` have the broker that this one's have. Those of an earlier operator do not say.
+    pub(super) fn is_same_broker(&self, target: &str, live: &Live) -> bool {
+        let deployments = deployments(live);
+        let mut others = deployments.iter().filter(|other| other.name_any() != target && observed::wanted(other) > 0);
+        others.all(|other| other.annotations().get(annotation::BROKER) == Some(&self.broker))
+    }
+}
+
+/// Gateways that the operator wanted last, over all revisions, as the Deployments say. Their own numbers in sum are more in the middle of a rollout:
+/// an autoscaler that began with them would keep the surge. `None` when none says so, or when the `target` is not there yet and one revision alone
+/// has gateways: their number is newer then.
+pub(super) fn noted_replicas(target: &str, live: &Live) -> Option<i32> {
+    let deployments = deployments(live);
+    let note = |deployment: &Deployment| deployment.annotations().get(annotation::WANTED)?.parse().ok();
+    if let Some(wanted) = deployments.iter().find(|deployment| deployment.name_any() == target).and_then(note) {
+        return Some(wanted);
+    }
+    if deployments.iter().filter(|deployment| observed::wanted(deployment) > 0).count() < 2 {
+        return None;
+    }
+    let noted = deployments.iter().filter_map(|deployment| Some((created(deployment), note(deployment)?)));
+    noted.max_by_key(|(created, _)| *created).map(|(_, wanted)| wanted)
+}
+
+fn created(deployment: &Deployment) -> Option<Timestamp> {
+    deployment.metadata.creation_timestamp.as_ref().map(|created| created.0)
 }
 
 /// Scales the Deployments of old revisions. Their builder does not make them any more, so nothing else of them is touched.
@@ -215,5 +262,72 @@ impl Registrar<'_> {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
             Err(source) => Err(ApplyError::Api { verb: "scale", id: id.clone(), source: source.into() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A revision's Deployment, made in the second `made`.
+    fn deployment(live: &mut Live, name: &str, replicas: i32, made: u8, annotations: &[(&str, &str)]) {
+        let annotations: BTreeMap<&str, &str> = annotations.iter().copied().collect();
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {
+                "name": name,
+                "creationTimestamp": format!("2026-01-01T00:00:{made:02}Z"),
+                "labels": { label::COMPONENT: GATEWAY },
+                "annotations": annotations,
+            },
+            "spec": { "replicas": replicas, "selector": {}, "template": {} },
+        });
+        live.insert(ChildId::new(Kind::Deployment, name), serde_json::from_value(object).unwrap());
+    }
+
+    #[test]
+    fn an_operator_that_starts_in_the_middle_of_a_rollout_does_not_want_the_surge() {
+        let mut live = Live::default();
+        deployment(&mut live, "old", 4, 1, &[(annotation::WANTED, "3")]);
+        deployment(&mut live, "new", 1, 2, &[(annotation::WANTED, "4")]);
+        assert_eq!(noted_replicas("new", &live), Some(4), "and not five");
+        assert_eq!(noted_replicas("newer", &live), Some(4), "a third one is on its way: the newest says");
+        deployment(&mut live, "new", 0, 2, &[]);
+        assert_eq!(noted_replicas("newer", &live), None, "one alone has gateways, and was scaled since it was noted");
+        deployment(&mut live, "new", 1, 2, &[]);
+        deployment(&mut live, "old", 4, 1, &[]);
+        assert_eq!(noted_replicas("new", &live), None, "those of an earlier operator say nothing");
+    }
+
+    #[test]
+    fn another_broker_is_told_from_the_same() {
+        let facts = Facts { broker: "b1".to_owned(), wanted: None };
+        let mut live = Live::default();
+        assert!(facts.is_same_broker("new", &live));
+        deployment(&mut live, "new", 1, 2, &[(annotation::BROKER, "whatever stood there")]);
+        deployment(&mut live, "old", 3, 1, &[(annotation::BROKER, "b1")]);
+        assert!(facts.is_same_broker("new", &live));
+        deployment(&mut live, "older", 1, 0, &[(annotation::BROKER, "b0")]);
+        assert!(!facts.is_same_broker("new", &live));
+        deployment(&mut live, "older", 0, 0, &[(annotation::BROKER, "b0")]);
+        assert!(facts.is_same_broker("new", &live), "nobody is there any more");
+        deployment(&mut live, "old", 3, 1, &[]);
+        assert!(!facts.is_same_broker("new", &live), "of an earlier operator");
+    }
+
+    #[test]
+    fn facts_stand_beside_the_notes() {
+        let mut live = Live::default();
+        deployment(&mut live, "new", 1, 2, &[(annotation::WAVE, "2"), (annotation::WANTED, "4"), ("other", "x")]);
+        let notes = |wanted| {
+            let facts = Facts { broker: "b1".to_owned(), wanted };
+            facts.beside(notes("new", None, &live, Timestamp::UNIX_EPOCH))
+        };
+        let expected = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let of = [(annotation::WAVE, "2"), (annotation::BROKER, "b1"), (annotation::WANTED, "5")];
+        assert_eq!(notes(Some(5)), expected(&of));
+        assert_eq!(notes(None), expected(&of[..2]), "somebody else decides now");
     }
 }

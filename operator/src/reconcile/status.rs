@@ -30,6 +30,9 @@ use crate::{
     poll::ClusterView,
 };
 
+/// Letters of the sentence about a rollout that are kept.
+const LONGEST_MESSAGE: usize = 500;
+
 /// The status could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to write the status of ChatCluster {key}: {source}")]
@@ -244,14 +247,17 @@ fn rollout(inputs: &Inputs<'_>) -> Option<RolloutStatus> {
         None if inputs.shape.rollout_paused => "Paused",
         None => "Progressing",
     };
+    // What the newest round says of another rollout says nothing of this one.
+    let watched = Some(&inputs.view.watched).filter(|watched| watched.revision.ends_with(&gateways.revision));
+    let told = rollout.failure.as_ref().or(watched.and_then(|watched| watched.waits.as_ref()));
     Some(RolloutStatus {
         revision: gateways.revision.clone(),
         wave: i32::try_from(nth).unwrap_or_default().saturating_add(1),
         waves: i32::try_from(waves.len()).unwrap_or(i32::MAX),
         percent: waves.get(nth).copied().unwrap_or(100),
         phase: phase.to_owned(),
-        reason: rollout.failure.as_ref().map(|failure| failure.reason.clone()),
-        message: rollout.failure.as_ref().map(|failure| failure.message.clone()),
+        reason: told.map(|told| told.reason.clone()),
+        message: told.map(|told| told.message.chars().take(LONGEST_MESSAGE).collect()),
         started: rollout.started.map(Time),
     })
 }

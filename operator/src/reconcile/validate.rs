@@ -4,6 +4,7 @@ mod certificates;
 pub(super) mod expose;
 mod issuers;
 mod kafka;
+mod rollout;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +22,7 @@ use super::{
     dereference::Dereferenced,
     observed,
     validated::{
-        Broker, Database, DeletionPolicy, Drain, Gateways, ManagedShard, PodOverlay, Redis, Rollout, SecretKey, Shard,
+        Broker, Database, DeletionPolicy, Drain, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard,
         ShardBackend, SigningKey, ValidatedCluster, Volume,
     },
 };
@@ -31,7 +32,6 @@ use crate::{
     build::Kind,
     drain::Tolerance,
     names::{ClusterKey, Names},
-    rollout,
     sensitive::{Entropy, EntropyError, Sensitive},
 };
 
@@ -156,21 +156,10 @@ fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gat
         drain: drain(spec)?,
         tolerance: tolerance(spec)?,
         closed: 0,
-        rollout: rollout_of(spec)?,
+        rollout: rollout::rollout(spec, secrets)?,
         kept: BTreeSet::new(),
         notes: BTreeMap::new(),
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
-    })
-}
-
-fn rollout_of(spec: &crd::ChatClusterSpec) -> Result<Rollout, ValidateError> {
-    let watch = unsigned("spec.gateways.rollout.analysisSeconds", spec.effective_analysis_seconds())?;
-    Ok(Rollout {
-        waves: spec.effective_waves(),
-        rollback: spec.effective_rollback() == crd::Rollback::Automatic,
-        paused: spec.is_rollout_paused(),
-        progress_deadline: spec.effective_progress_deadline_seconds(),
-        limits: rollout::Limits { most: spec.effective_analysis(), watch: Duration::from_secs(watch.into()) },
     })
 }
 

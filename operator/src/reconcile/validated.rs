@@ -17,7 +17,7 @@ use crate::{
     autoscale::Settings,
     drain::Tolerance,
     names::{ClusterKey, Names},
-    poll::AddressTemplate,
+    poll::{AddressTemplate, Consultation},
     rollout::Limits,
     sensitive::Sensitive,
 };
@@ -127,6 +127,8 @@ pub struct Rollout {
     pub progress_deadline: i32,
     /// When new gateways are worse, and how long they are watched.
     pub limits: Limits,
+    /// What a Prometheus is asked about them; the names in braces of its queries are not replaced yet.
+    pub consultation: Option<Consultation>,
 }
 
 /// What the user lays over the gateways' pod template.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     plan::Failure,
+    queries::{Answered, Opinion, Queries},
     steering::{Course, Steering},
 };
 
@@ -22,6 +23,8 @@ const FEWEST_FAILED: u64 = 5;
 const FEWEST_MESSAGES: u64 = 50;
 /// Rounds in a row that have to be slow: one may be a machine's.
 const SLOW_ROUNDS: u32 = 5;
+/// Rounds in which messages have to be missed: all at once they are missed when a connection breaks, or the store is asked before the broker came.
+const MISSING_ROUNDS: u32 = 5;
 /// Rounds that a latency is taken over, 10 s.
 const LATENCY_ROUNDS: usize = 5;
 
@@ -57,6 +60,8 @@ pub struct Watched {
     pub wave: usize,
     /// What was found.
     pub finding: Finding,
+    /// What is waited for, where it should have come.
+    pub waits: Option<Failure>,
 }
 
 /// From where on gateways are worse, and how long they are watched.
@@ -66,6 +71,23 @@ pub struct Limits {
     pub most: EffectiveAnalysis,
     /// Time after a wave's share was reached.
     pub watch: Duration,
+    /// Time within which a new gateway has to answer.
+    pub deadline: Duration,
+    /// Old and new gateways have one broker: what either publish, both hear.
+    pub same_broker: bool,
+}
+
+/// What a round of questions came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Round<'a> {
+    /// The answers, by pod.
+    pub gateways: &'a BTreeMap<String, GatewayStats>,
+    /// Ready pods that do not answer, with the reason.
+    pub silent: &'a BTreeMap<String, String>,
+    /// A Prometheus is asked, too; the wave does not pass without its answers.
+    pub consults: bool,
+    /// Its answers, if there are new ones.
+    pub answers: Option<&'a [Answered]>,
 }
 
 /// Sums over the gateways of one side.
@@ -75,7 +97,7 @@ struct Sums {
     refused: u64,
     carried_out: u64,
     failed: u64,
-    delivered: u64,
+    taken: u64,
     backfilled: u64,
     timed: u64,
     timed_ms: u64,
@@ -90,6 +112,14 @@ pub struct Analyst {
     /// Sums of the last rounds, for what is now: the new and the old gateways'.
     recent: VecDeque<(Sums, Sums)>,
     slow: u32,
+    /// Rounds in which too many messages had been missed, and more of them.
+    missing: u32,
+    /// Messages that had been missed in the round before.
+    missed: u64,
+    /// New gateways that do not answer while old ones do, and since when.
+    silent: BTreeMap<String, Instant>,
+    queries: Queries,
+    waits: Option<Failure>,
     filled_since: Option<Instant>,
     finding: Finding,
 }
@@ -99,25 +129,26 @@ impl Analyst {
     #[must_use]
     pub fn watched(&self) -> Watched {
         let (revision, wave) = self.wave.clone().unwrap_or_default();
-        Watched { revision, wave, finding: self.finding.clone() }
+        Watched { revision, wave, finding: self.finding.clone(), waits: self.waits.clone() }
     }
 
     /// Looks at one round of answers.
     pub fn round(
         &mut self,
         course: Option<&Course>,
-        gateways: &BTreeMap<String, GatewayStats>,
+        round: Round<'_>,
         steering: &Steering,
         limits: &Limits,
         now: Instant,
     ) {
+        let gateways = round.gateways;
         let Some(course) = course.filter(|course| !course.back) else {
             *self = Self::default();
             return;
         };
         let wave = (course.revision.clone(), course.wave);
         if self.wave.as_ref() != Some(&wave) {
-            *self = Self { wave: Some(wave), ..Self::default() };
+            *self = Self { wave: Some(wave), silent: std::mem::take(&mut self.silent), ..Self::default() };
         }
         if matches!(self.finding, Finding::Failed(_)) {
             return;
@@ -144,12 +175,59 @@ impl Analyst {
         if steering.is_filled() {
             self.filled_since.get_or_insert(now);
         }
-        if let Some(failure) = self.judge(new, old, steering, limits, now) {
-            self.finding = Finding::Failed(failure);
-            return;
-        }
+        let failure = self.judge_silence(course, round, limits.deadline, now);
+        let failure = failure.or_else(|| self.judge(new, old, steering, limits, now));
+        let opinion = match failure {
+            Some(failure) => Opinion::Bad(failure),
+            // The last wave waits for no verdict, so none can be late.
+            None => self.consult(round, if course.percent < 100 { limits.deadline } else { Duration::MAX }, now),
+        };
         let watched = self.filled_since.is_some_and(|since| now.duration_since(since) >= limits.watch);
-        self.finding = if watched { Finding::Passed } else { Finding::Waiting };
+        (self.finding, self.waits) = match opinion {
+            Opinion::Bad(failure) => (Finding::Failed(failure), None),
+            Opinion::Open(waits) => (Finding::Waiting, waits),
+            Opinion::Good if watched => (Finding::Passed, None),
+            Opinion::Good => (Finding::Waiting, None),
+        };
+    }
+
+    /// What a Prometheus says, if there is one to be asked.
+    fn consult(&mut self, round: Round<'_>, deadline: Duration, now: Instant) -> Opinion {
+        if !round.consults {
+            return Opinion::Good;
+        }
+        if let Some(answers) = round.answers {
+            self.queries.take(answers, now);
+        }
+        self.queries.opinion(deadline, now)
+    }
+
+    /// Who does not answer cannot be compared, and nobody is moved to it: without an end to that the rollout would have none. Where old gateways do not
+    /// answer either, it is not the new ones' fault.
+    fn judge_silence(
+        &mut self,
+        course: &Course,
+        round: Round<'_>,
+        deadline: Duration,
+        now: Instant,
+    ) -> Option<Failure> {
+        let is_new = |pod: &String| course.to.contains(pod);
+        let is_old = |pod: &String| !is_new(pod);
+        // Those that turn people away are not ready, and so never among the silent.
+        let others_answer = round.gateways.keys().any(is_old) || !self.base.keys().any(is_old);
+        self.silent.retain(|pod, _| round.silent.contains_key(pod) && others_answer);
+        let silent = round.silent.iter().filter(|(pod, _)| is_new(pod) && others_answer);
+        let late: Vec<String> = silent
+            .filter(|(pod, _)| now.duration_since(*self.silent.entry((*pod).clone()).or_insert(now)) >= deadline)
+            .map(|(pod, error)| format!("{pod} ({error})"))
+            .collect();
+        (!late.is_empty()).then(|| {
+            let message = format!(
+                "new gateways are ready and did not answer the operator within progressDeadlineSeconds: {}",
+                late.join(", ")
+            );
+            failure("ProgressDeadlineExceeded", message)
+        })
     }
 
     fn judge(&mut self, new: Sums, old: Sums, steering: &Steering, limits: &Limits, now: Instant) -> Option<Failure> {
@@ -178,9 +256,14 @@ impl Analyst {
             let message = format!("{mine} % of the requests at new gateways fail, {theirs} % at old ones");
             return Some(failure("RequestsFailed", message));
         }
-        let missed =
-            |most| worse([new.backfilled, old.backfilled], [new.delivered, old.delivered], most, FEWEST_MESSAGES);
-        if let Some((mine, theirs)) = most.max_missed_messages.and_then(missed) {
+        let (missed, taken) = ([new.backfilled, old.backfilled], [new.taken, old.taken]);
+        let missed = worse(missed, taken, most.max_missed_messages, FEWEST_MESSAGES);
+        self.missing = match missed {
+            Some(_) => self.missing + u32::from(new.backfilled > self.missed),
+            None => 0,
+        };
+        self.missed = new.backfilled;
+        if let Some((mine, theirs)) = missed.filter(|_| limits.same_broker && self.missing >= MISSING_ROUNDS) {
             let message =
                 format!("new gateways had to fetch {mine} % of the messages from the store, old ones {theirs} %");
             return Some(failure("MessagesMissed", message));
@@ -213,7 +296,7 @@ impl Sums {
             refused: health.sign_ins_refused.saturating_sub(before.sign_ins_refused),
             carried_out: health.carried_out.saturating_sub(before.carried_out),
             failed: health.failed.saturating_sub(before.failed),
-            delivered: messages.delivered.saturating_sub(messages_before.delivered),
+            taken: health.taken.saturating_sub(before.taken),
             backfilled: messages.backfilled.saturating_sub(messages_before.backfilled),
             timed: health.timed.saturating_sub(before.timed),
             timed_ms: health.timed_ms.saturating_sub(before.timed_ms),
@@ -226,7 +309,7 @@ impl Sums {
             refused: self.refused + other.refused,
             carried_out: self.carried_out + other.carried_out,
             failed: self.failed + other.failed,
-            delivered: self.delivered + other.delivered,
+            taken: self.taken + other.taken,
             backfilled: self.backfilled + other.backfilled,
             timed: self.timed + other.timed,
             timed_ms: self.timed_ms + other.timed_ms,
@@ -248,90 +331,5 @@ fn failure(reason: &str, message: String) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::poll::testing::stats;
-
-    const LIMITS: Limits = Limits {
-        most: EffectiveAnalysis {
-            max_refused_sign_ins: 5,
-            max_failed_requests: 1,
-            max_added_latency_ms: 250,
-            max_missed_messages: Some(5),
-            max_restarts: 1,
-        },
-        watch: Duration::from_secs(10),
-    };
-
-    fn course() -> Course {
-        let (to, revision) = (vec!["new".to_owned()], "demo-gateway-2".to_owned());
-        Course { to, revision, percent: 5, canary: true, wave: 0, back: false }
-    }
-
-    /// Rounds in which both gateways count on, from what they had before the rollout; the steering has moved 10 clients and is done.
-    fn watch(rounds: u64, count: impl Fn(&mut GatewayStats, &mut GatewayStats, u64)) -> Finding {
-        let (mut analyst, mut steering, start) = (Analyst::default(), Steering::default(), Instant::now());
-        let fill = |old: u32, new: u32| {
-            BTreeMap::from([("old".to_owned(), stats("old", old, &[])), ("new".to_owned(), stats("new", new, &[]))])
-        };
-        steering.direct(Some(&course()), &fill(200, 0), 1_000, start);
-        steering.moved(10, start);
-        steering.direct(Some(&course()), &fill(190, 10), 1_000, start);
-        for round in 0..rounds {
-            let (mut old, mut new) = (stats("old", 190, &[]), stats("new", 10, &[]));
-            old.health.sign_ins_refused = 1_000;
-            new.health.signed_in = 10;
-            count(&mut old, &mut new, round);
-            let gateways = BTreeMap::from([("old".to_owned(), old), ("new".to_owned(), new)]);
-            let now = start + Duration::from_secs(2 * round);
-            analyst.round(Some(&course()), &gateways, &steering, &LIMITS, now);
-        }
-        analyst.watched().finding
-    }
-
-    fn reason(finding: Finding) -> String {
-        match finding {
-            Finding::Failed(failure) => failure.reason,
-            other => format!("{other:?}"),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_does_well_for_long_enough_passes() {
-        assert_eq!(watch(4, |_, _, _| {}), Finding::Waiting);
-        assert_eq!(watch(7, |_, _, _| {}), Finding::Passed);
-        let users_are_like_that = |old: &mut GatewayStats, new: &mut GatewayStats, round| {
-            old.health.sign_ins_refused += 20 * round;
-            new.health.sign_ins_refused = round;
-        };
-        assert_eq!(watch(7, users_are_like_that), Finding::Passed, "no worse than the old ones");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_refuses_fails_drops_or_delays_does_not() {
-        let refuses = |_: &mut GatewayStats, new: &mut GatewayStats, round| new.health.sign_ins_refused = round;
-        assert_eq!(reason(watch(7, refuses)), "SignInsRefused");
-        let nobody = |_: &mut GatewayStats, new: &mut GatewayStats, _| new.health.signed_in = 4;
-        assert_eq!(reason(watch(7, nobody)), "ReconnectsFailed");
-        let fails = |old: &mut GatewayStats, new: &mut GatewayStats, round| {
-            old.health.carried_out = 100 * round;
-            (new.health.carried_out, new.health.failed) = (98 * round, 2 * round);
-        };
-        assert_eq!(reason(watch(7, fails)), "RequestsFailed");
-        let misses = |old: &mut GatewayStats, new: &mut GatewayStats, round| {
-            old.messages.delivered = 1_000 * round;
-            (new.messages.delivered, new.messages.backfilled) = (200 * round, 20 * round);
-        };
-        assert_eq!(reason(watch(7, misses)), "MessagesMissed");
-        let delays = |old: &mut GatewayStats, new: &mut GatewayStats, round| {
-            (old.health.timed, old.health.timed_ms) = (100 * round, 500 * round);
-            (new.health.timed, new.health.timed_ms) = (100 * round, 30_000 * round);
-        };
-        assert_eq!(reason(watch(9, delays)), "DeliverySlow");
-        let a_slow_machine = |old: &mut GatewayStats, new: &mut GatewayStats, round| {
-            (old.health.timed, old.health.timed_ms) = (100 * round, 30_000 * round);
-            (new.health.timed, new.health.timed_ms) = (100 * round, 40_000 * round);
-        };
-        assert_eq!(watch(9, a_slow_machine), Finding::Passed);
-    }
-}
+#[path = "analysis_tests.rs"]
+mod tests;

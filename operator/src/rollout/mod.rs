@@ -5,10 +5,12 @@
 
 mod analysis;
 mod plan;
+mod queries;
 mod steering;
 
 pub use self::{
-    analysis::{Analyst, Finding, Limits, Watched},
+    analysis::{Analyst, Finding, Limits, Round, Watched},
     plan::{Failure, Note, Plan, Revision, Rules, Situation, plan},
+    queries::{Answered, Query},
     steering::{Course, Direction, Steering},
 };

@@ -140,6 +140,26 @@ pub const HAPROXY: Recipe = Recipe {
     stop_signal: "SIGUSR1",
 };
 
+/// Prometheus 2. No image of ours: the operator asks one that is there already, and its tests start this one.
+pub const PROMETHEUS: Recipe = Recipe {
+    name: "prometheus",
+    tag: "2",
+    packages: &["prometheus"],
+    unneeded: &[
+        "etc/default/",
+        "etc/prometheus/",
+        "usr/bin/promtool",
+        "usr/share/fonts",
+        "usr/share/javascript/",
+        "usr/share/prometheus/",
+    ],
+    entrypoint: "#!/bin/sh\nexec prometheus \"$@\"\n",
+    environment: &["PATH=/usr/bin:/usr/sbin", "LANG=C.UTF-8"],
+    folders: &[],
+    port: 9090,
+    stop_signal: "SIGTERM",
+};
+
 /// All servers that the operator can run beside gateways.
 pub const ALL: &[&Recipe] = &[&POSTGRESQL, &RABBITMQ, &REDIS, &HAPROXY];
 

@@ -12,7 +12,7 @@ use crate::elf;
 use crate::error::Error;
 use crate::hashing::sha256_of_parts;
 use crate::layer::Layer;
-use crate::oci::{BuiltImage, Settings, write_archive};
+use crate::oci::{BuiltImage, Settings, write_archive, write_variants};
 use crate::programs::{self, Program};
 
 /// The name before the slash of every image. It is no registry: the images are imported, never pulled.
@@ -20,6 +20,9 @@ pub const REGISTRY: &str = "chatcluster.dev";
 
 /// The tag of our own programs' images.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the broken gateways of the tests can have, each an image: the names in `tests/broken-gateway`.
+pub const FAULTS: [&str; 4] = ["delay", "drop", "unready", "silent"];
 
 /// Part of every cache key: to be raised when the code of this crate would make other images of the same inputs.
 const FORMAT: &str = "1";
@@ -48,7 +51,7 @@ impl Default for BuildOptions {
 pub fn build_all(progress: &dyn Fn(&str), options: &BuildOptions) -> Result<Vec<BuiltImage>, Error> {
     progress("compiling chat-gateway and chat-operator");
     let mut images = Vec::new();
-    for (program, binary) in programs::compile(&options.profile)? {
+    for (program, binary) in programs::compile(&Program::ALL, &options.profile)? {
         images.push(build_program(program, &binary, progress, options)?);
     }
     for recipe in backends::ALL {
@@ -67,7 +70,47 @@ pub fn build_program(
     progress: &dyn Fn(&str),
     options: &BuildOptions,
 ) -> Result<BuiltImage, Error> {
-    let reference = format!("{REGISTRY}/{}:{VERSION}", program.name());
+    pack(
+        program,
+        binary,
+        &[Variant { reference: format!("{REGISTRY}/{}:{VERSION}", program.name()), environment: None }],
+        progress,
+        options,
+    )
+}
+
+/// Compiles the broken gateway and packs one image for each fault, `chat-gateway:broken-FAULT`, all of them in one archive.
+///
+/// # Errors
+/// As [`build_program`], or when it does not compile.
+pub fn build_broken_gateways(progress: &dyn Fn(&str), options: &BuildOptions) -> Result<BuiltImage, Error> {
+    progress("compiling broken-gateway");
+    let built = programs::compile(&[Program::BrokenGateway], &options.profile)?;
+    let name = Program::BrokenGateway.name();
+    let binary = built.get(&Program::BrokenGateway).ok_or(Error::NotBuilt(name))?;
+    let variants = FAULTS.map(|fault| Variant {
+        reference: format!("{REGISTRY}/{}:broken-{fault}", Program::Gateway.name()),
+        environment: Some(format!("BROKEN={fault}")),
+    });
+    pack(Program::BrokenGateway, binary, &variants, progress, options)
+}
+
+/// One image of a program.
+struct Variant {
+    reference: String,
+    /// A `NAME=value` pair of its own.
+    environment: Option<String>,
+}
+
+fn pack(
+    program: Program,
+    binary: &Path,
+    variants: &[Variant],
+    progress: &dyn Fn(&str),
+    options: &BuildOptions,
+) -> Result<BuiltImage, Error> {
+    let references: Vec<&str> = variants.iter().map(|variant| variant.reference.as_str()).collect();
+    let reference = references.join(" ");
     let bytes = fs::read(binary).map_err(Error::file(binary))?;
     elf::require_static(binary, &bytes)?;
     let certificates = certificates::bundle()?;
@@ -81,16 +124,17 @@ pub fn build_program(
     accounts::add_to(&mut layer);
     layer.file("etc/ssl/certs/ca-certificates.crt", 0o644, certificates);
     layer.file(&format!("usr/bin/{}", program.name()), 0o755, bytes);
-    let settings = Settings {
-        reference,
+    let settings = |variant: &Variant| Settings {
+        reference: variant.reference.clone(),
         entrypoint: vec![format!("/usr/bin/{}", program.name())],
-        environment: programs::ENVIRONMENT.map(str::to_owned).to_vec(),
+        environment: programs::ENVIRONMENT.map(str::to_owned).into_iter().chain(variant.environment.clone()).collect(),
         ports: program.ports().to_vec(),
         stop_signal: None,
     };
-    let image = write_archive(&slot.archive(), &settings, &layer)?;
+    let all: Vec<Settings> = variants.iter().map(settings).collect();
+    let image = write_variants(&slot.archive(), &all, &layer)?;
     slot.keep(&image)?;
-    Ok(image)
+    Ok(BuiltImage { reference, ..image })
 }
 
 /// Builds the image of one backend from Debian packages.

@@ -20,7 +20,7 @@ pub mod programs;
 pub mod servers;
 pub mod unpack;
 
-pub use build::{BuildOptions, build_all, build_backend, build_program};
+pub use build::{BuildOptions, build_all, build_backend, build_broken_gateways, build_program};
 pub use cache::cache_dir;
 pub use error::Error;
 pub use oci::BuiltImage;

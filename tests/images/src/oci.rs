@@ -46,8 +46,17 @@ pub struct BuiltImage {
 /// # Errors
 /// When the folder of `archive` cannot be written to.
 pub fn write_archive(archive: &Path, settings: &Settings, layer: &Layer) -> Result<BuiltImage, Error> {
+    write_variants(archive, std::slice::from_ref(settings), layer)
+}
+
+/// As [`write_archive`], with several images of the same layer in one archive: at least one. Digest and reference are the first one's.
+///
+/// # Errors
+/// As [`write_archive`].
+pub fn write_variants(archive: &Path, variants: &[Settings], layer: &Layer) -> Result<BuiltImage, Error> {
     let folder = archive.parent().unwrap_or(Path::new("."));
-    let failed = |source| Error::Archive { image: settings.reference.clone(), source };
+    let reference = variants.first().map(|settings| settings.reference.clone()).unwrap_or_default();
+    let failed = |source| Error::Archive { image: reference.clone(), source };
 
     let (mut blob, layer_digest, layer_size) = layer
         .write(HashingWriter::new(BufWriter::new(tempfile::tempfile_in(folder).map_err(Error::file(folder))?)))
@@ -57,10 +66,10 @@ pub fn write_archive(archive: &Path, settings: &Settings, layer: &Layer) -> Resu
     let mut blob = blob.into_inner().map_err(|error| failed(error.into_error()))?;
     blob.rewind().map_err(failed)?;
 
-    let config = config_json(settings, &layer_digest).to_string();
-    let manifest = manifest_json(&config, &layer_digest, layer_size).to_string();
-    let digest = format!("sha256:{}", sha256(manifest.as_bytes()));
-    let index = index_json(settings, &digest, manifest.len()).to_string();
+    let all: Vec<Described> =
+        variants.iter().map(|settings| Described::new(settings, &layer_digest, layer_size)).collect();
+    let digest = all.first().map(Described::digest).unwrap_or_default();
+    let index = index_json(&all).to_string();
 
     let file = tempfile::NamedTempFile::new_in(folder).map_err(Error::file(folder))?;
     let mut writer = Builder::new(BufWriter::new(file));
@@ -68,15 +77,35 @@ pub fn write_archive(archive: &Path, settings: &Settings, layer: &Layer) -> Resu
     let mut write = || -> std::io::Result<()> {
         add_text(&mut writer, "oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#)?;
         add_text(&mut writer, "index.json", &index)?;
-        add_text(&mut writer, &format!("{blobs}/{}", sha256(manifest.as_bytes())), &manifest)?;
-        add_text(&mut writer, &format!("{blobs}/{}", sha256(config.as_bytes())), &config)?;
+        for text in all.iter().flat_map(|image| [&image.manifest, &image.config]) {
+            add_text(&mut writer, &format!("{blobs}/{}", sha256(text.as_bytes())), text)?;
+        }
         add(&mut writer, &format!("{blobs}/{layer_digest}"), layer_size, &mut blob)
     };
     write().map_err(failed)?;
     let file = writer.into_inner().map_err(failed)?.into_inner().map_err(|error| failed(error.into_error()))?;
     file.persist(archive).map_err(|error| Error::File { path: archive.to_owned(), source: error.error })?;
     let size = File::open(archive).and_then(|file| file.metadata()).map_err(Error::file(archive))?.len();
-    Ok(BuiltImage { reference: settings.reference.clone(), tar: archive.to_owned(), digest, size })
+    Ok(BuiltImage { reference, tar: archive.to_owned(), digest, size })
+}
+
+/// What an archive says of one image.
+struct Described {
+    reference: String,
+    config: String,
+    manifest: String,
+}
+
+impl Described {
+    fn new(settings: &Settings, layer_digest: &str, layer_size: u64) -> Self {
+        let config = config_json(settings, layer_digest).to_string();
+        let manifest = manifest_json(&config, layer_digest, layer_size).to_string();
+        Self { reference: settings.reference.clone(), config, manifest }
+    }
+
+    fn digest(&self) -> String {
+        format!("sha256:{}", sha256(self.manifest.as_bytes()))
+    }
 }
 
 fn config_json(settings: &Settings, layer_digest: &str) -> Value {
@@ -119,21 +148,24 @@ fn manifest_json(config: &str, layer_digest: &str, layer_size: u64) -> Value {
     })
 }
 
-fn index_json(settings: &Settings, digest: &str, size: usize) -> Value {
-    let tag = settings.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag);
+fn index_json(images: &[Described]) -> Value {
+    let one = |image: &Described| {
+        let tag = image.reference.rsplit_once(':').map_or("latest", |(_, tag)| tag);
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": image.digest(),
+            "size": image.manifest.len(),
+            "platform": { "architecture": "amd64", "os": "linux" },
+            "annotations": {
+                "io.containerd.image.name": image.reference,
+                "org.opencontainers.image.ref.name": tag,
+            },
+        })
+    };
     json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": [{
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "digest": digest,
-            "size": size,
-            "platform": { "architecture": "amd64", "os": "linux" },
-            "annotations": {
-                "io.containerd.image.name": settings.reference,
-                "org.opencontainers.image.ref.name": tag,
-            },
-        }],
+        "manifests": images.iter().map(one).collect::<Vec<_>>(),
     })
 }
 

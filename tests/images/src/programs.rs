@@ -18,11 +18,16 @@ pub enum Program {
     Gateway,
     /// The Kubernetes operator.
     Operator,
+    /// Gateways that are worse than the real one, for tests.
+    BrokenGateway,
 }
 
 impl Program {
-    /// Both programs.
+    /// Both programs that users get.
     pub const ALL: [Self; 2] = [Self::Gateway, Self::Operator];
+
+    /// All that a workspace can be compiled to.
+    const KNOWN: [Self; 3] = [Self::Gateway, Self::Operator, Self::BrokenGateway];
 
     /// The name of package, binary and image.
     #[must_use]
@@ -30,6 +35,7 @@ impl Program {
         match self {
             Self::Gateway => "chat-gateway",
             Self::Operator => "chat-operator",
+            Self::BrokenGateway => "broken-gateway",
         }
     }
 
@@ -37,24 +43,24 @@ impl Program {
     #[must_use]
     pub const fn ports(self) -> &'static [u16] {
         match self {
-            Self::Gateway => &[8080, 8081],
+            Self::Gateway | Self::BrokenGateway => &[8080, 8081],
             Self::Operator => &[8080],
         }
     }
 }
 
-/// Compiles both programs in the given cargo profile and tells where they are. Cargo's own progress goes to standard error.
+/// Compiles programs in the given cargo profile and tells where they are. Cargo's own progress goes to standard error.
 ///
 /// # Errors
 /// When cargo is missing or the code does not compile.
-pub fn compile(profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
+pub fn compile(programs: &[Program], profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     forget_package(&mut command);
     // --workspace, because cargo chooses the features of dependencies by the packages it is asked for: with another choice it
     // would compile most of them again.
     command.args(["build", "--workspace", "--message-format=json-render-diagnostics", "--profile", profile]);
-    for program in Program::ALL {
+    for program in programs {
         command.args(["--bin", program.name()]);
     }
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().map_err(|source| Error::Missing {
@@ -68,7 +74,7 @@ pub fn compile(profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
     let messages = String::from_utf8_lossy(&output.stdout);
     let built: BTreeMap<Program, PathBuf> =
         messages.lines().filter_map(|line| executable(&serde_json::from_str(line).ok()?)).collect();
-    match Program::ALL.into_iter().find(|program| !built.contains_key(program)) {
+    match programs.iter().find(|program| !built.contains_key(program)) {
         Some(absent) => Err(Error::NotBuilt(absent.name())),
         None => Ok(built),
     }
@@ -89,6 +95,6 @@ pub fn forget_package(cargo: &mut Command) {
 fn executable(message: &Value) -> Option<(Program, PathBuf)> {
     let path = message["executable"].as_str()?;
     let name = message["target"]["name"].as_str()?;
-    let program = Program::ALL.into_iter().find(|program| program.name() == name)?;
+    let program = Program::KNOWN.into_iter().find(|program| program.name() == name)?;
     Some((program, PathBuf::from(path)))
 }

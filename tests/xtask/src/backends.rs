@@ -20,6 +20,11 @@ pub(crate) fn images(build: Build, refresh: bool) -> Result<Vec<BuiltImage>> {
     Ok(images::build_all(&|line| println!("{line}"), &options)?)
 }
 
+/// Builds the images of gateways with a fault, which only tests run.
+pub(crate) fn broken_gateways() -> Result<BuiltImage> {
+    Ok(images::build_broken_gateways(&|line| println!("{line}"), &BuildOptions::default())?)
+}
+
 /// Unpacks the servers of the images for tests beside Kubernetes, unless they are there.
 pub(crate) fn servers() -> Result<()> {
     Prerequisites::ensure()?;

@@ -291,6 +291,7 @@ fn e2e(run: &mut Run) -> Result<()> {
     let outcome = install::install(&kube, Build::default(), OTHERS, true).and_then(|()| {
         // While an API is registered whose server is away, no namespace goes. Tests that need one register it again; others take the operator away.
         shell::run(kube.kubectl([&["delete", "apiservice"], METRICS_APIS].concat())?)?;
+        kube.load_image(&backends::broken_gateways()?.tar)?;
         let keda = if run.long { keda(&kube)? } else { PathBuf::new() };
         // Most of these tests wait most of the time, so several go at once; those of `few` promise times and wait for each other's turns, and those
         // of `alone` need the machine for themselves.

@@ -6,6 +6,7 @@ mod drains;
 mod faults;
 mod load;
 mod operator_away;
+mod operator_killed;
 mod paused;
 mod times;
 mod two_operators;

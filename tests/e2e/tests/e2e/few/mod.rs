@@ -2,6 +2,7 @@
 //! each takes its turn on the shared cluster, or among those with one of their own.
 
 mod autoscaling;
+mod bad_rollouts;
 mod draining;
 mod evictions;
 mod external_backends;
@@ -12,7 +13,7 @@ mod kafka;
 mod long_crowd;
 mod long_keda;
 mod namespaced;
-mod people;
+pub(crate) mod people;
 mod rebalancing;
-mod rollouts;
+pub(crate) mod rollouts;
 mod scaled;

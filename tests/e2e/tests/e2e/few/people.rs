@@ -1,12 +1,23 @@
 //! Devices of one person that come through the Service, as people do.
 
+use std::{
+    future::Future,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
 use anyhow::{Context as _, Result, ensure};
-use chat_test_client::{Addresses, Client, ClientConfig, Ledger};
+use chat_test_client::{
+    Addresses, Client, ClientConfig, Ledger,
+    load::{self, Load, Progress},
+};
 use e2e::{ChatCluster, crowd::sign_up};
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 
 use crate::shared::SETTLE_LIMIT;
+
+/// What the first two devices say, again and again.
+const TALK: Load = Load { messages: 500, in_flight: 16, body_bytes: 100, per_second: 125 };
 
 /// Devices in one room, and what they saw.
 pub(crate) struct People {
@@ -44,6 +55,50 @@ impl People {
     /// Connections that each device has made.
     pub(crate) fn connections(&self) -> Vec<u32> {
         self.devices.iter().map(|device| device.standing().connections).collect()
+    }
+
+    /// Has the first two devices talk for as long as `story` goes on, then looks whether everybody has everything of it.
+    pub(crate) async fn talk_during<T>(&self, what: &str, story: impl Future<Output = Result<T>>) -> Result<T> {
+        let over = AtomicBool::new(false);
+        let (rooms, senders) = ([self.room], [&self.devices[0], &self.devices[1]]);
+        let talk = async {
+            let mut acked = 0;
+            loop {
+                let report = load::run(&senders, &rooms, TALK, &Progress::default()).await?;
+                acked += report.acked;
+                if over.load(Relaxed) {
+                    return anyhow::Ok((acked, report));
+                }
+            }
+        };
+        let told = async {
+            let told = story.await;
+            over.store(true, Relaxed);
+            told
+        };
+        let (talked, told) = tokio::join!(talk, told);
+        let (told, (acked, last)) = (told?, talked?);
+        let devices: Vec<&Client> = self.devices.iter().collect();
+        let behind = load::settle(&devices, &last, SETTLE_LIMIT).await;
+        ensure!(behind.is_empty(), "{} positions are behind: {:?}", behind.len(), behind.first());
+        let verdict = self.ledger.verify();
+        print!("{what}\n{verdict}");
+        verdict.assert_clean(acked);
+        Ok(told)
+    }
+
+    /// Connections that each device has made since it had made these.
+    pub(crate) fn moves_since(&self, before: &[u32]) -> Vec<u32> {
+        self.connections().iter().zip(before).map(|(now, then)| now - then).collect()
+    }
+
+    /// Waits until every device is connected.
+    pub(crate) async fn all_connected(&self) -> Result<()> {
+        for device in &self.devices {
+            let connected = device.wait_standing(SETTLE_LIMIT, |standing| standing.gateway.is_some()).await;
+            ensure!(connected, "{:?} is not connected", device.standing());
+        }
+        Ok(())
     }
 }
 

@@ -102,7 +102,7 @@ async fn succeed(cluster: &ChatCluster, people: &People) -> Result<String> {
 async fn crash(cluster: &ChatCluster, good: &str) -> Result<()> {
     let started = Instant::now();
     change(cluster, json!({ "requests": { "memory": "6Mi" }, "limits": { "memory": "6Mi" } })).await?;
-    let told = failed(cluster, good).await?;
+    let told = failed(cluster, good, None).await?;
     println!("taken back after {:.1} s: {told}", started.elapsed().as_secs_f64());
     Ok(())
 }
@@ -125,7 +125,7 @@ async fn refuse(cluster: &ChatCluster, people: &People, good: &str) -> Result<()
     });
     secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
     cluster.merge(json!({ "spec": { "auth": { "signingKeySecretRef": { "name": "another-key" } } } })).await?;
-    let told = failed(cluster, good).await?;
+    let told = failed(cluster, good, None).await?;
     ensure!(told["reason"] == "SignInsRefused", "{told}");
     println!("taken back after {:.1} s: {told}", started.elapsed().as_secs_f64());
     let touched = people.connections().iter().zip(&before).filter(|(now, then)| now > then).count();
@@ -138,13 +138,14 @@ async fn refuse(cluster: &ChatCluster, people: &People, good: &str) -> Result<()
     Ok(())
 }
 
-/// Waits until the newest revision has failed and everybody is with the good one.
-async fn failed(cluster: &ChatCluster, good: &str) -> Result<Value> {
+/// Waits until the newest revision, which is not the one that failed before, has failed and everybody is with the good one.
+pub(super) async fn failed(cluster: &ChatCluster, good: &str, since: Option<&str>) -> Result<Value> {
     let told = until("the rollout to fail", ROLLOUT_LIMIT, || async {
         let status = cluster.get().await?.data["status"].clone();
         let rollout = status["rollout"].clone();
         ensure!(status["revision"] == good, "the revision that all gateways run is {}", status["revision"]);
-        Ok(if rollout["phase"] == "Failed" { Seen::Yes(rollout) } else { Seen::NotYet(rollout.to_string()) })
+        let is_new = since.is_none_or(|since| rollout["revision"] != since);
+        Ok(if is_new && rollout["phase"] == "Failed" { Seen::Yes(rollout) } else { Seen::NotYet(rollout.to_string()) })
     })
     .await?;
     let status = cluster.get().await?.data["status"].clone();
@@ -160,7 +161,7 @@ async fn change(cluster: &ChatCluster, resources: Value) -> Result<()> {
     cluster.merge(json!({ "spec": { "gateways": { "podTemplate": template } } })).await.map(drop)
 }
 
-async fn revision(cluster: &ChatCluster) -> Result<String> {
+pub(crate) async fn revision(cluster: &ChatCluster) -> Result<String> {
     let status = cluster.get().await?.data["status"].clone();
     status["revision"].as_str().map(str::to_owned).context("no revision")
 }
