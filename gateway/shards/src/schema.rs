@@ -31,11 +31,11 @@ const FILES: &[(i32, &str, &str)] = &[
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer
-/// migrations is left as it is: an older program beside a newer one is a normal moment of a rollout.
+/// migrations is left as it is: an older program beside a newer one is a normal moment of a rollout. The version that the schema has then.
 ///
 /// # Errors
 /// A migration that failed, or one that was changed after it had been applied.
-pub async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> {
+pub async fn migrate(connection: &mut PgConnection) -> Result<i64, MigrateError> {
     let migrations = FILES
         .iter()
         .map(|&(version, name, sql)| {
@@ -47,5 +47,6 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> 
     migrator.dangerous_set_table_name("chat.migrations");
     migrator.set_ignore_missing(true);
     connection.ping().await?;
-    migrator.run_direct(None, connection, false).await
+    migrator.run_direct(None, connection, false).await?;
+    Ok(sqlx::query_scalar("select max(version) from chat.migrations").fetch_one(connection).await?)
 }

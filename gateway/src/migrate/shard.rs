@@ -30,10 +30,15 @@ pub(super) async fn prepare(shard: &Shard, identity: &Identity) -> Result<PgConn
         .execute(&mut connection)
         .await
         .map_err(|source| sql(&shard.name, source))?;
-    chat_shards::migrate(&mut connection)
+    let version = chat_shards::migrate(&mut connection)
         .await
         .map_err(|source| MigrateError::Schema { shard: shard.name.clone(), source })?;
-    tracing::info!(shard = %shard.name, version = chat_shards::SCHEMA_VERSION, "schema is current");
+    if version > i64::from(chat_shards::SCHEMA_VERSION) {
+        let own = chat_shards::SCHEMA_VERSION;
+        tracing::info!(shard = %shard.name, version, own, "schema is of a newer gateway, and is left as it is");
+    } else {
+        tracing::info!(shard = %shard.name, version, "schema is current");
+    }
     chat_shards::claim_identity(&mut connection, identity).await?;
     chat_shards::grant_access(&mut connection, &gateway.login)
         .await

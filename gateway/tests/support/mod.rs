@@ -9,6 +9,7 @@
 )]
 
 mod authority;
+pub mod baseline;
 pub mod behind;
 pub mod kafka;
 pub mod kafka_cluster;

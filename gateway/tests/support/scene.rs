@@ -34,7 +34,8 @@ pub struct Scene<B> {
     pub alice: Client,
     pub bob: Client,
     pub carol: Client,
-    homes: Vec<Addresses>,
+    /// Where Alice, Bob and Carol connect next.
+    pub homes: Vec<Addresses>,
     /// What the gateways took before anything was said.
     memory: [u64; 2],
     pub rooms: Vec<Uuid>,
@@ -77,6 +78,11 @@ impl<B: BrokerService> Scene<B> {
     pub async fn open() -> Self {
         let stage = Stage::start().await;
         let (a, b) = tokio::join!(stage.ready_gateway("gateway-a"), stage.ready_gateway("gateway-b"));
+        Self::on(stage, a, b).await
+    }
+
+    /// The same with two gateways that are ready.
+    pub async fn on(stage: Stage<B>, a: Gateway, b: Gateway) -> Self {
         let ledger = Ledger::new();
         let ((alice, alices), (bob, bobs), (carol, carols)) = tokio::join!(
             client("alice", &a, &b, &ledger),

@@ -86,16 +86,26 @@ pub struct Gateway {
 impl<B: BrokerService> Stage<B> {
     /// Starts all backends and migrates the shards.
     pub async fn start() -> Self {
+        let stage = Self::unmigrated().await;
+        let migrated = stage.migrate(Path::new(PROGRAM));
+        assert!(migrated.status.success(), "{}{}", text(&migrated.stdout), text(&migrated.stderr));
+        stage
+    }
+
+    /// Starts all backends, with databases that nobody has migrated.
+    pub async fn unmigrated() -> Self {
         let (postgres, broker, redis) = tokio::join!(Postgres::start(), B::start(), Redis::start());
         for shard in ["shard_a", "shard_b"] {
             postgres.create_database(shard);
         }
         let dir = tempfile::tempdir().unwrap();
-        let stage = Self { postgres, broker, redis, dir };
-        let config = stage.write_config("migrate", &stage.config());
-        let migrated = run(&["migrate", "--config", &config.to_string_lossy()]);
-        assert!(migrated.status.success(), "{}{}", text(&migrated.stdout), text(&migrated.stderr));
-        stage
+        Self { postgres, broker, redis, dir }
+    }
+
+    /// Migrates the shards by this program, to its end.
+    pub fn migrate(&self, program: &Path) -> Output {
+        let config = self.write_config("migrate", &self.config());
+        Command::new(program).args(["migrate", "--config"]).arg(config).output().unwrap()
     }
 
     fn write(&self, name: &str, value: &str) -> PathBuf {
@@ -154,9 +164,14 @@ impl<B: BrokerService> Stage<B> {
 
     /// Starts a gateway with this configuration.
     pub fn gateway_with(&self, name: &str, config: &GatewayConfig) -> Gateway {
+        self.gateway_of(Path::new(PROGRAM), name, config)
+    }
+
+    /// Starts a gateway of this program with this configuration.
+    pub fn gateway_of(&self, program: &Path, name: &str, config: &GatewayConfig) -> Gateway {
         let file = self.write_config(name, config);
         let log = self.dir.path().join(format!("{name}.log"));
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program);
         command.args(["serve", "--name", name, "--config"]).arg(file).env("RUST_LOG", "info,krafka=error,lapin=error");
         Gateway {
             name: name.into(),

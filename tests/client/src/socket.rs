@@ -111,10 +111,26 @@ impl Socket {
     /// # Errors
     /// The connection ended, or the frame does not follow the protocol.
     pub async fn recv(&mut self) -> Result<Inbound, SocketError> {
+        self.read(wire::parse, wire::parse_cbor).await
+    }
+
+    /// The next protocol frame with all its fields, of whatever type it is. Otherwise as [`Self::recv`].
+    ///
+    /// # Errors
+    /// The connection ended, or the frame is no JSON.
+    pub async fn recv_value(&mut self) -> Result<serde_json::Value, SocketError> {
+        self.read(wire::value, wire::value_of_cbor).await
+    }
+
+    async fn read<T>(
+        &mut self,
+        text: impl Fn(&str) -> Result<T, WireError>,
+        bytes: impl Fn(&[u8]) -> Result<T, WireError>,
+    ) -> Result<T, SocketError> {
         loop {
             match self.stream.next().await {
-                Some(Ok(Message::Text(text))) if !self.binary => return Ok(wire::parse(&text)?),
-                Some(Ok(Message::Binary(bytes))) if self.binary => return Ok(wire::parse_cbor(&bytes)?),
+                Some(Ok(Message::Text(frame))) if !self.binary => return Ok(text(&frame)?),
+                Some(Ok(Message::Binary(frame))) if self.binary => return Ok(bytes(&frame)?),
                 Some(Ok(Message::Close(frame))) => {
                     let (code, reason) = frame.map_or((1005, String::new()), |f| (f.code.into(), f.reason.to_string()));
                     return Err(SocketError::Closed { code, reason });

@@ -203,8 +203,19 @@ pub struct WireError {
 /// # Errors
 /// The frame is no JSON object of a known type with all its fields.
 pub fn parse(text: &str) -> Result<Inbound, WireError> {
-    let wrong = |source| WireError { frame: text.chars().take(300).collect(), source };
-    inbound(serde_json::from_str(text).map_err(wrong)?).map_err(wrong)
+    inbound(value(text)?).map_err(|source| wrong(text, source))
+}
+
+/// Reads one text frame of whatever type.
+///
+/// # Errors
+/// The frame is no JSON.
+pub fn value(text: &str) -> Result<Value, WireError> {
+    serde_json::from_str(text).map_err(|source| wrong(text, source))
+}
+
+fn wrong(text: &str, source: serde_json::Error) -> WireError {
+    WireError { frame: text.chars().take(300).collect(), source }
 }
 
 /// Reads one binary frame.
@@ -212,9 +223,19 @@ pub fn parse(text: &str) -> Result<Inbound, WireError> {
 /// # Errors
 /// As of [`parse`].
 pub fn parse_cbor(bytes: &[u8]) -> Result<Inbound, WireError> {
-    let wrong = |source| WireError { frame: format!("{:02x?}", bytes.get(..100).unwrap_or(bytes)), source };
-    let value = crate::cbor::decode(bytes).map_err(|error| wrong(serde::de::Error::custom(error)))?;
-    inbound(value).map_err(wrong)
+    inbound(value_of_cbor(bytes)?).map_err(|source| wrong_bytes(bytes, source))
+}
+
+/// Reads one binary frame of whatever type.
+///
+/// # Errors
+/// The frame is no CBOR.
+pub fn value_of_cbor(bytes: &[u8]) -> Result<Value, WireError> {
+    crate::cbor::decode(bytes).map_err(|error| wrong_bytes(bytes, serde::de::Error::custom(error)))
+}
+
+fn wrong_bytes(bytes: &[u8], source: serde_json::Error) -> WireError {
+    WireError { frame: format!("{:02x?}", bytes.get(..100).unwrap_or(bytes)), source }
 }
 
 fn inbound(value: Value) -> Result<Inbound, serde_json::Error> {

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the one entry point for developers and CI.
 
 mod backends;
+mod baseline;
 mod bench;
 mod cluster;
 mod codegen;
@@ -62,6 +63,8 @@ enum Command {
     },
     /// Gets the Apache Kafka that tests start, unless it is in the cache.
     Kafka,
+    /// Builds the gateway of the version before, which tests start beside today's, unless it is in the cache.
+    Baseline,
     /// Unpacks the PostgreSQL, RabbitMQ and Redis of the images, which tests start, unless they are in the cache.
     Servers,
     /// Fuzzes everything that a gateway reads from a network, for a bounded time.
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Images { build, refresh } => backends::images(build, refresh).map(|built| backends::print(&built)),
         Command::Codegen { check } => codegen::run(check),
         Command::Kafka => kafka::ensure(),
+        Command::Baseline => baseline::ensure(),
         Command::Servers => backends::servers(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Instructions(instructions) => instructions.run(),

@@ -8,6 +8,7 @@ use localkube::{Binaries, Cluster, Keda, Prerequisites};
 
 use crate::{
     backends::{self, Build},
+    baseline,
     bench::Instructions,
     cluster, codegen,
     demo::Demo,
@@ -20,7 +21,7 @@ use crate::{
 const LONGEST: &[&[&str]] = &[
     &["broker_outages", "store_conformance"],
     &["broker_conformance", "services", "presence_services", "simulation"],
-    &["kafka_services", "hardening", "sessions_services"],
+    &["kafka_services", "hardening", "sessions_services", "mixed_versions"],
 ];
 
 /// Namespaces of the end-to-end tests with an operator of their own.
@@ -100,6 +101,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("compile", "everything compiles, tests and all, and the parts of the local Kubernetes", |_| {
         compile()?;
         // Here, and not where they are needed: minutes of compilers beside the tests would make servers miss their deadlines.
+        baseline::ensure()?;
         Prerequisites::ensure()?;
         Binaries::build(&|line| println!("{line}"))?;
         Ok(())
@@ -173,6 +175,7 @@ fn unit(run: &mut Run) -> Result<()> {
     kafka::ensure()?;
     backends::servers()?;
     compile()?;
+    baseline::ensure()?;
     if !run.long {
         println!("left out: {LONG_ONLY:?}, which `--long` runs");
     }
