@@ -22,6 +22,9 @@ pub enum Command {
         /// The configuration file (JSON), for a gateway that is one of several.
         #[arg(long, env = "CHAT_GATEWAY_CONFIG")]
         config: Option<PathBuf>,
+        /// What goes before the configuration file and is taken while the gateway runs (JSON); by default the `liveFile` that it names.
+        #[arg(long, env = "CHAT_GATEWAY_LIVE_CONFIG", requires = "config")]
+        live_config: Option<PathBuf>,
         /// Without a configuration file: the folder of the database, the signing key and the administrator's token. Made when absent.
         #[arg(long, env = "CHAT_GATEWAY_DATA", default_value = "chat-data", conflicts_with = "config")]
         data: PathBuf,

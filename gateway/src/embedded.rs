@@ -65,6 +65,7 @@ pub fn prepare(data: &Path, listen: SocketAddr, admin_listen: SocketAddr) -> Res
         listen,
         admin_listen,
         agent_listen: None,
+        live_file: None,
         admin_token_file,
         drain_seconds: 5,
         max_connections: MAX_CONNECTIONS,

@@ -14,6 +14,7 @@ pub mod hints;
 pub mod http;
 pub mod hub;
 pub mod limiter;
+pub mod live;
 pub mod metrics;
 pub mod migrate;
 pub mod model;

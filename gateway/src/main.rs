@@ -61,8 +61,12 @@ fn tell(error: &migrate::MigrateError) {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
-        Command::Serve { config: Some(config), name, .. } => Ok(serve::run(settings::load(&config)?, name).await?),
-        Command::Serve { config: None, data, listen, admin_listen, name } => {
+        Command::Serve { config: Some(config), live_config, name, .. } => {
+            let mut config = settings::load(&config)?;
+            config.live_file = live_config.or(config.live_file);
+            Ok(serve::run(config, name).await?)
+        }
+        Command::Serve { config: None, data, listen, admin_listen, name, .. } => {
             let config = embedded::prepare(&data, listen, admin_listen)?;
             Ok(serve::run(config, name).await?)
         }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{self, Admin},
     auth::{
-        Accounts, Authenticator, Ed25519Tokens, KeyError, PasswordError, PasswordPool, RefreshTokens,
+        Accounts, Authenticator, Ed25519Tokens, PasswordError, PasswordPool, RefreshTokens,
         oidc::{Issuers, RootsError},
     },
     broker::{self, Broker, Delivery},
@@ -34,6 +34,7 @@ use crate::{
     http::{self, ClientAddress, Doors, Http, Places},
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
+    live::{Current, Follower, Swaps},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, RedisPresence},
     redis_link::RedisLink,
@@ -61,14 +62,6 @@ pub enum ServeError {
     /// A file of the configuration cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The signing key cannot be used.
-    #[error("auth.signingKeyFile {path}: {source}")]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: KeyError,
-    },
     /// The roots of an issuer cannot be used.
     #[error(transparent)]
     Roots(#[from] RootsError),
@@ -102,11 +95,7 @@ impl ServeError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Settings(_)
-                | Self::Key { .. }
-                | Self::Roots(_)
-                | Self::AdminToken(_)
-                | Self::Embedded(OpenError::Newer { .. })
+            Self::Settings(_) | Self::Roots(_) | Self::AdminToken(_) | Self::Embedded(OpenError::Newer { .. })
         )
     }
 }
@@ -177,7 +166,12 @@ impl Gateway {
         join: impl Join,
         stop: CancellationToken,
     ) -> Result<Self, ServeError> {
-        let (own, refresh) = load_key(&config)?;
+        let files = Follower::open(config)?;
+        let config = files.config();
+        let keys = Arc::new(files.keyring());
+        let life = config.auth.sessions.access_seconds;
+        let own = Ed25519Tokens::over(Arc::clone(&keys), &config.cluster, life);
+        let refresh = RefreshTokens::over(Arc::clone(&keys));
         let token = load_admin_token(&config.admin_token_file)?;
         let metrics = Metrics::new()?;
         let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
@@ -191,11 +185,13 @@ impl Gateway {
         let shared = Shared::start(&config, &name, &stop);
         let (broker, deliveries) = join(&config, &name);
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
+        let swaps = Swaps { config: Arc::new(Current::new(config)), keys };
+        files.tell(&swaps);
         let services = Arc::new(Services {
             limiter: shared.limiter,
             presence: shared.presence,
             gateway: name,
-            config,
+            config: Arc::clone(&swaps.config),
             store,
             broker,
             tokens: Arc::new(tokens),
@@ -204,12 +200,14 @@ impl Gateway {
             entrance: Entrance::default(),
             hints: Hints::default(),
         });
+        tokio::spawn(files.run(swaps, stop.clone()));
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
+        let config = services.config.get();
         let gateway = Self {
-            address: clients.local_addr().map_err(|source| listen_error("listen", services.config.listen, source))?,
+            address: clients.local_addr().map_err(|source| listen_error("listen", config.listen, source))?,
             admin_address: admins
                 .local_addr()
-                .map_err(|source| listen_error("adminListen", services.config.admin_listen, source))?,
+                .map_err(|source| listen_error("adminListen", config.admin_listen, source))?,
             services: Arc::clone(&services),
             hub: Arc::clone(&hub),
             stop: stop.clone(),
@@ -218,9 +216,9 @@ impl Gateway {
         let http = Http::new(Arc::clone(&services), passwords, Arc::new(refresh), accounts, hub);
         let doors = Doors { chat: websocket(Door::Chat), centrifuge: websocket(Door::Centrifuge) };
         let router = http::router(http, &doors);
-        let places = Places::of_this_process(services.config.database.shards.len());
-        warn_of_few_places(&places, services.config.max_connections);
-        tokio::spawn(http::serve(clients, router, services.config.http.timeouts, places, stop.clone()));
+        let places = Places::of_this_process(config.database.shards.len());
+        warn_of_few_places(&places, config.max_connections);
+        tokio::spawn(http::serve(clients, router, config.http.timeouts, places, stop.clone()));
         let (redis, ready_since) = (shared.state, OnceLock::new());
         let admin = Arc::new(Admin { services, hub: admins_hub, metrics, redis, shards, token, ready_since });
         if let Some(agent) = agent {
@@ -235,7 +233,7 @@ impl Gateway {
     /// Takes no new WebSockets, asks the clients to move, and ends when they have or the time is over. Both ports stay open meanwhile:
     /// probes go on, and who comes by an old address gets an answer that says where the matter stands.
     pub async fn drain(self) {
-        let time = Duration::from_secs(self.services.config.drain_seconds.into());
+        let time = Duration::from_secs(self.services.config.get().drain_seconds.into());
         let connections = self.services.counters.connections.load(Relaxed);
         tracing::info!(connections, seconds = time.as_secs(), "draining");
         self.services.entrance.drain();
@@ -309,15 +307,6 @@ fn warn_of_few_places(places: &Places, most: u32) {
             "the limit on open files leaves fewer connections than maxConnections; raise it (ulimit -n, LimitNOFILE)"
         );
     }
-}
-
-fn load_key(config: &GatewayConfig) -> Result<(Ed25519Tokens, RefreshTokens), ServeError> {
-    let path = &config.auth.signing_key_file;
-    let pem = settings::read(path)?;
-    let failed = |source| ServeError::Key { path: path.clone(), source };
-    let life = config.auth.sessions.access_seconds;
-    let tokens = Ed25519Tokens::new(pem.as_bytes(), &config.cluster, life).map_err(failed)?;
-    Ok((tokens, RefreshTokens::new(pem.as_bytes()).map_err(failed)?))
 }
 
 fn load_admin_token(path: &Path) -> Result<String, ServeError> {

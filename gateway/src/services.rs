@@ -5,14 +5,13 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64},
 };
 
-use chat_gateway_config::GatewayConfig;
-
 use crate::{
     auth::{Tokens, oidc::Issuers},
     broker::Broker,
     entrance::Entrance,
     hints::Hints,
     limiter::Limiter,
+    live::Current,
     presence::Presence,
     store::Store,
     tally::Tally,
@@ -22,8 +21,8 @@ use crate::{
 pub struct Services {
     /// Name of this gateway, its pod's name.
     pub gateway: String,
-    /// The checked configuration.
-    pub config: GatewayConfig,
+    /// The checked configuration, which may change.
+    pub config: Arc<Current>,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The broker.

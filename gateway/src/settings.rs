@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use chat_gateway_config::{ConfigError, GatewayConfig};
+use chat_gateway_config::{ConfigError, GatewayConfig, KeyError};
+use serde::de::DeserializeOwned;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,14 @@ pub enum SettingsError {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// The signing keys cannot be used.
+    #[error("auth.signingKeyFile {path}: {source}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
     /// A field is out of its range.
     #[error("the configuration cannot be used: {0}")]
     Field(#[from] ConfigError),
@@ -34,10 +43,14 @@ pub enum SettingsError {
 /// [`SettingsError`], which names the file or the field.
 pub fn load(path: &Path) -> Result<GatewayConfig, SettingsError> {
     let text = read(path)?;
-    let config: GatewayConfig =
-        serde_json::from_str(&text).map_err(|source| SettingsError::Parse { path: path.to_owned(), source })?;
+    let config: GatewayConfig = parse(path, &text)?;
     config.validate()?;
     Ok(config)
+}
+
+/// The content of a file, which `path` is named for in errors.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, SettingsError> {
+    serde_json::from_str(text).map_err(|source| SettingsError::Parse { path: path.to_owned(), source })
 }
 
 /// Reads a file with a secret value; the line break that editors and `echo` leave at its end is dropped.

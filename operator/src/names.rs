@@ -84,6 +84,10 @@ pub mod path {
     pub const CONFIG_DIR: &str = "/etc/chatcluster/gateway";
     /// Name of the configuration file in [`CONFIG_DIR`] and its key in the ConfigMap.
     pub const CONFIG_FILE: &str = "config.json";
+    /// Folder of what gateways take while they run.
+    pub const LIVE_DIR: &str = "/etc/chatcluster/live";
+    /// Name of the file in [`LIVE_DIR`] and its key in the ConfigMap.
+    pub const LIVE_FILE: &str = "live.json";
     /// Folder that holds one folder for each Secret.
     pub const SECRETS_DIR: &str = "/etc/chatcluster/secrets";
     /// Folder of HAProxy's configuration file.
@@ -201,6 +205,12 @@ impl Names {
     #[must_use]
     pub fn gateway_revision(&self, revision: &str) -> String {
         format!("{}-gateway-{revision}", self.0)
+    }
+
+    /// ConfigMap with what gateways of every revision take while they run.
+    #[must_use]
+    pub fn gateway_live(&self) -> String {
+        format!("{}-gateway-live", self.0)
     }
 
     /// Headless Service by which the tier of HAProxy finds the gateways.

@@ -7,14 +7,14 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use chat_gateway_config::stats::{Component as Seen, GatewayStats, HealthCounters, MessageCounters, ShardStats};
+use chat_gateway_config::stats::{Component as Seen, GatewayStats, HealthCounters, MessageCounters, ShardStats, Taken};
 use chat_operator::{
     autoscale::{Decision, Reason},
     names::Component,
     poll::ClusterView,
     reconcile::{
         BackendObserved, BrokerKind, DatabaseKind, GatewaysObserved, Going, Inputs, MigrationObserved, Observed,
-        Problem, Report, RolloutObserved, Shape, TierObserved, Trouble, Verdict, conditions, status,
+        Problem, Report, RolloutObserved, Shape, TierObserved, Trouble, Verdict, Wanted, conditions, status,
     },
     rollout::{Failure, Watched},
 };
@@ -112,8 +112,20 @@ fn stats(name: &str) -> GatewayStats {
         broker: seen(true),
         redis: seen(true),
         issuers: Vec::new(),
+        live: Some(taken()),
         shards: vec![ShardStats { name: "a".to_owned(), slots: 1_024, component: seen(true) }],
     }
+}
+
+/// What gateways are to take while they run.
+fn wanted() -> Wanted {
+    Wanted { config: "new".to_owned(), keys: vec!["k1".to_owned(), "k2".to_owned()] }
+}
+
+/// What a gateway has taken that has everything.
+fn taken() -> Taken {
+    let keys = vec!["k2".to_owned(), "k1".to_owned()];
+    Taken { config: Some("new".to_owned()), keys, signs: "k1".to_owned(), error: None }
 }
 
 fn view() -> ClusterView {
@@ -157,6 +169,7 @@ fn fine() -> World {
             backends: backends(),
             migrations: [(JOB.to_owned(), MigrationObserved::Completed)].into(),
             troubles: BTreeMap::new(),
+            wanted: Some(wanted()),
         },
         view: view(),
     }
@@ -744,6 +757,56 @@ fn broken() -> Vec<Row> {
     ]
 }
 
+/// A world in which the second gateway has taken something else.
+fn taken_by_g2(edit: impl FnOnce(&mut Taken)) -> World {
+    change(|world| edit(world.view.gateways.get_mut("g2").unwrap().live.as_mut().unwrap()))
+}
+
+fn live_configuration() -> Vec<Row> {
+    use Judgement::{Current, InProgress};
+    const TAKING: &str = "GatewaysTakeConfiguration";
+    let waits = |what, world| {
+        ready_row(
+            what,
+            world,
+            InProgress,
+            ("False", TAKING),
+            &[("Reconciling", "True", TAKING), ("GatewaysAvailable", "True", "GatewaysReady")],
+        )
+    };
+    let fine = |what, world| ready_row(what, world, Current, ("True", "Ready"), &[("Reconciling", "False", "Settled")]);
+    vec![
+        waits("one gateway has the limits of before", taken_by_g2(|taken| taken.config = Some("old".to_owned()))),
+        waits("one gateway has no live configuration", taken_by_g2(|taken| taken.config = None)),
+        waits("one gateway does not know the new key", taken_by_g2(|taken| drop(taken.keys.remove(0)))),
+        waits("one gateway takes a key that was removed", taken_by_g2(|taken| taken.keys.push("k0".to_owned()))),
+        ready_row(
+            "a gateway fell silent before it took what is new",
+            change(|world| {
+                world.view.gateways.remove("g2");
+                world.view.silent.insert("g2".to_owned(), "no answer".to_owned());
+                world.view.last_words.insert("g2".to_owned(), Taken { config: None, ..taken() });
+            }),
+            InProgress,
+            ("False", TAKING),
+            &[("GatewaysAvailable", "True", "GatewaySilent")],
+        ),
+        waits(
+            "the operator has just started, and the spec is a new one",
+            change(|world| world.view = ClusterView::default()),
+        ),
+        fine("a gateway that ends takes nothing any more", {
+            let mut world = taken_by_g2(|taken| taken.config = Some("old".to_owned()));
+            world.view.gateways.get_mut("g2").unwrap().draining = true;
+            world
+        }),
+        fine(
+            "a gateway of a version that says nothing of it",
+            change(|world| world.view.gateways.get_mut("g2").unwrap().live = None),
+        ),
+    ]
+}
+
 fn embedded() -> Vec<Row> {
     use Judgement::{Current, InProgress};
     vec![
@@ -807,7 +870,8 @@ fn embedded() -> Vec<Row> {
 }
 
 fn every_row() -> Vec<Row> {
-    on_the_way().into_iter().chain(sharing_out()).chain(with_a_tier()).chain(broken()).chain(embedded()).collect()
+    let chained = on_the_way().into_iter().chain(sharing_out()).chain(with_a_tier()).chain(broken());
+    chained.chain(embedded()).chain(live_configuration()).collect()
 }
 
 #[test]
@@ -924,6 +988,27 @@ fn a_rollout_that_waits_for_an_answer_says_for_which() {
     world.view.watched = watched("demo-gateway-r");
     let expected = ("Progressing".to_owned(), Some(waits.reason.clone()), Some(waits.message.clone()));
     assert_eq!(told(&world), expected);
+}
+
+#[test]
+fn why_a_gateway_keeps_to_what_it_had_is_told() {
+    let refused = taken_by_g2(|taken| {
+        taken.config = Some("old".to_owned());
+        taken.error = Some("limits.messageBytes: must be 1 to 49152".to_owned());
+    });
+    let ready = judge(&refused, &[], 1).remove(0);
+    assert!(
+        ready.message.contains("1 of 2 gateways") && ready.message.contains("g2: limits.messageBytes"),
+        "{ready:?}"
+    );
+}
+
+#[test]
+fn an_operator_that_starts_knows_no_more_than_what_was_said() {
+    let late = taken_by_g2(|taken| taken.config = None);
+    let before = judge(&late, &[], 1);
+    let restarted = World { view: ClusterView::default(), ..late };
+    assert_eq!(judge(&restarted, &before, 2), before, "it was not taken, and nobody has said anything else");
 }
 
 fn worlds() -> impl Strategy<Value = World> {

@@ -6,8 +6,8 @@
 mod support;
 
 use chat_operator::{
-    build::{self, Child, Kind},
-    reconcile::ValidatedCluster,
+    build::{self, Child, ChildId, Kind},
+    reconcile::{SigningKey, ValidatedCluster},
 };
 use serde_json::Value;
 
@@ -126,6 +126,15 @@ fn gateway_pods_never_see_the_credentials_of_the_migration() {
     }
 }
 
+/// What the gateways of the fixture read at their start.
+fn gateway_config(name: &str) -> chat_gateway_config::GatewayConfig {
+    let cluster = support::migrated(name);
+    let revision = build::deployment_name(&cluster).unwrap();
+    let config = children(&cluster).into_iter().find(|child| child.id == ChildId::new(Kind::ConfigMap, &revision));
+    let object = serde_json::to_value(&config.unwrap().object).unwrap();
+    serde_json::from_str(object["data"]["config.json"].as_str().unwrap()).unwrap()
+}
+
 #[test]
 fn the_configuration_is_one_that_a_gateway_accepts() {
     for name in support::FIXTURES {
@@ -133,9 +142,15 @@ fn the_configuration_is_one_that_a_gateway_accepts() {
             if object["metadata"]["labels"]["app.kubernetes.io/component"] == "balancer" {
                 continue;
             }
-            let json = object["data"]["config.json"].as_str().unwrap();
-            let config: chat_gateway_config::GatewayConfig = serde_json::from_str(json).unwrap();
-            config.validate().unwrap();
+            if let Some(json) = object["data"]["live.json"].as_str() {
+                let live: chat_gateway_config::LiveConfig = serde_json::from_str(json).unwrap();
+                assert_eq!(json, build::live_config(&support::migrated(name)).unwrap());
+                live.over(&gateway_config(name)).validate().unwrap();
+            } else {
+                let json = object["data"]["config.json"].as_str().unwrap();
+                let config: chat_gateway_config::GatewayConfig = serde_json::from_str(json).unwrap();
+                config.validate().unwrap();
+            }
         }
     }
 }
@@ -204,11 +219,81 @@ fn every_revision_has_a_deployment_and_a_config_map_of_its_own() {
     let first = names(&|_| {});
     assert_eq!(names(&|cluster| cluster.gateways.replicas = 9), first);
     assert_ne!(names(&|cluster| cluster.gateways.overlay.priority_class_name = Some("high".to_owned())), first);
-    assert_ne!(names(&|cluster| cluster.gateways.connections += 1), first);
+    assert_ne!(names(&|cluster| cluster.gateways.drain_seconds += 1), first);
     let mut kept = support::migrated("minimal");
     kept.gateways.kept.insert("demo-gateway-old".to_owned());
     let held = build::build(&kept).unwrap().held;
     assert_eq!(held.len(), 2, "{held:?}");
+}
+
+/// What gateways take while they run is in the ConfigMap that all revisions have, and makes no other one: not a byte of a Deployment changes.
+#[test]
+fn what_running_gateways_take_leaves_their_deployment_as_it_is() {
+    use chat_crds::chat_cluster::{ChatClusterSpec, Gateways, Limits, LogLevel, Passwords};
+    type Change = fn(&mut ChatClusterSpec, &mut Gateways);
+    let changes: [(&str, Change); 8] = [
+        ("logLevel", |_, gateways| gateways.log_level = Some(LogLevel::Debug)),
+        ("connectionsPerGateway", |_, gateways| gateways.connections_per_gateway = Some(77)),
+        ("messagesPerSecond", |_, gateways| limits(gateways).messages_per_second = Some(3)),
+        ("messageBurst", |_, gateways| limits(gateways).message_burst = Some(3)),
+        ("messageBytes", |_, gateways| limits(gateways).message_bytes = Some(333)),
+        ("roomsPerConnection", |_, gateways| limits(gateways).rooms_per_connection = Some(3)),
+        ("allowedOrigins", |_, gateways| gateways.allowed_origins = vec!["https://new.example.org".to_owned()]),
+        ("passwords", |spec, _| {
+            let passwords = &mut spec.auth.get_or_insert_default().passwords;
+            *passwords =
+                Some(if *passwords == Some(Passwords::Disabled) { Passwords::Enabled } else { Passwords::Disabled });
+        }),
+    ];
+    fn limits(gateways: &mut Gateways) -> &mut Limits {
+        gateways.limits.get_or_insert_default()
+    }
+    for name in support::FIXTURES {
+        let deployment = |cluster: &ValidatedCluster| {
+            let name = build::deployment_name(cluster).unwrap();
+            let found = children(cluster).into_iter().find(|child| child.id == ChildId::new(Kind::Deployment, &name));
+            serde_json::to_string(&found.unwrap().object).unwrap()
+        };
+        let before = support::migrated(name);
+        for (field, change) in &changes {
+            let mut cluster = support::cluster(name);
+            let mut gateways = cluster.spec.gateways.take().unwrap_or_default();
+            change(&mut cluster.spec, &mut gateways);
+            cluster.spec.gateways = Some(gateways);
+            let after = support::migrated_from(support::fetched(cluster));
+            assert_eq!(deployment(&after), deployment(&before), "{name}: {field}");
+            assert_ne!(build::live_config(&after).unwrap(), build::live_config(&before).unwrap(), "{name}: {field}");
+        }
+        let mut rotated = before.clone();
+        (rotated.signer, rotated.signing_keys) = ("new".to_owned(), vec!["new".to_owned(), before.signer.clone()]);
+        if let SigningKey::Generated(pem) = &mut rotated.signing_key {
+            *pem = chat_operator::sensitive::Sensitive::new("other");
+        }
+        assert_eq!(deployment(&rotated), deployment(&before), "{name}: keys");
+        // What cannot be taken so makes a revision, as does the template.
+        let mut drains = before.clone();
+        drains.gateways.drain_seconds += 1;
+        assert_ne!(deployment(&drains), deployment(&before), "{name}: drainSeconds");
+    }
+}
+
+#[test]
+fn a_secret_with_two_keys_gives_both_and_the_first_signs() {
+    let mut fetched = support::fetched(support::cluster("everything"));
+    let named = fetched.cluster.spec.auth.as_ref().unwrap().signing_key_secret_ref.clone().unwrap();
+    let values = fetched.secrets.get_mut(&named.name).unwrap().as_mut().unwrap();
+    let value = values.get_mut(named.key_or_default()).unwrap();
+    let old = value.expose().to_owned();
+    let new = old.replace("AAA\n-----END", "AAB\n-----END");
+    *value = chat_operator::sensitive::Sensitive::new(format!("{new}{old}"));
+    let before = support::migrated("everything");
+    let after = support::validated(&fetched).unwrap();
+    assert_eq!(after.signing_keys.len(), 2);
+    assert_eq!((&after.signing_keys[1], &after.signer), (&before.signer, &after.signing_keys[0]));
+    let bad = fetched.secrets.get_mut(&named.name).unwrap().as_mut().unwrap();
+    bad.insert(named.key_or_default().to_owned(), chat_operator::sensitive::Sensitive::new("no key"));
+    let error = support::validated(&fetched).unwrap_err().to_string();
+    assert!(error.contains("openssl genpkey") && error.contains(&named.name), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use super::{
     Analysis, Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, ExposeType, Gateways, HaProxy, Limits,
-    Passwords, Prometheus, Rollback, Rollout, ScaleDownPolicy,
+    LogLevel, Passwords, Prometheus, Rollback, Rollout, ScaleDownPolicy,
 };
 
 /// `spec.gateways.replicas`.
@@ -218,6 +218,12 @@ impl ChatClusterSpec {
             message_bytes: message_bytes.unwrap_or(DEFAULT_LIMITS.message_bytes),
             rooms_per_connection: rooms_per_connection.unwrap_or(DEFAULT_LIMITS.rooms_per_connection),
         }
+    }
+
+    /// How much gateways log.
+    #[must_use]
+    pub fn effective_log_level(&self) -> LogLevel {
+        self.gateways().and_then(|gateways| gateways.log_level).unwrap_or(LogLevel::Info)
     }
 
     /// Whether passwords are a way in.

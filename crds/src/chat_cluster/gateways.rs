@@ -35,6 +35,10 @@ pub struct Gateways {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
 
+    /// How much the gateways log; Info if absent. What libraries say in detail is never logged, whatever the level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_level: Option<LogLevel>,
+
     /// Networks of the proxies in front of the gateways, such as `10.0.0.0/8`. From them, and from nobody else, a client's address is taken out of X-Forwarded-For or Forwarded, for limits on sign-ins and handshakes. With `expose.type` HAProxy they are those in front of HAProxy, and the last address of X-Forwarded-For counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 2, max = 49), regex(pattern = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")))]
@@ -73,6 +77,19 @@ pub struct Gateways {
     /// What to add to the gateways' pods. The operator's own labels, probes, ports and security settings stay as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
+}
+
+/// How much the gateways log; Info if absent. What libraries say in detail is never logged, whatever the level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum LogLevel {
+    /// What was lost.
+    Error,
+    /// What somebody should look at, too.
+    Warn,
+    /// What begins, changes and ends, too.
+    Info,
+    /// Each step, too.
+    Debug,
 }
 
 /// How gateways are emptied.

@@ -25,7 +25,7 @@ pub use defaults::{
 pub use expose::{
     Expose, ExposeType, HaProxy, Hints, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
 };
-pub use gateways::{Drain, Gateways, Limits, PodTemplate, Rebalance, RebalanceMode};
+pub use gateways::{Drain, Gateways, Limits, LogLevel, PodTemplate, Rebalance, RebalanceMode};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
 pub use prometheus::{Prometheus, Query};
 pub use references::{

@@ -33,9 +33,9 @@ macro_rules! secret_ref {
 }
 
 secret_ref! {
-    /// A Secret with an Ed25519 key.
+    /// A Secret with Ed25519 keys.
     SigningKeySecretRef {
-        /// Key in the Secret whose value is a PKCS#8 PEM; `key.pem` if absent.
+        /// Key in the Secret whose value is one to four PKCS#8 PEMs, one after the other; `key.pem` if absent.
         key: "key.pem" => key_or_default
     }
 }

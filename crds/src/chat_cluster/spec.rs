@@ -100,7 +100,7 @@ pub struct Auth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passwords: Option<Passwords>,
 
-    /// The Ed25519 key that signs tokens; the operator makes one if absent.
+    /// The Ed25519 keys of tokens, the first of which signs them; the operator makes one if absent. Running gateways follow the Secret; another Secret rolls them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key_secret_ref: Option<SigningKeySecretRef>,
 

@@ -19,6 +19,9 @@ pub struct GatewayConfig {
     /// Address where a load balancer asks how much more this gateway takes; see [`crate::agent`]. Nowhere if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_listen: Option<SocketAddr>,
+    /// File with a [`crate::LiveConfig`], which is taken while the gateway runs and goes before what stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_file: Option<PathBuf>,
     /// File with the bearer token of `/stats`.
     pub admin_token_file: PathBuf,
     /// Seconds that a draining gateway gives its clients to move.
@@ -64,7 +67,8 @@ pub struct Limits {
 pub struct Auth {
     /// Whether sign-up and sign-in with a password are served.
     pub passwords: Passwords,
-    /// PEM file (PKCS#8) of the Ed25519 key that signs and verifies tokens.
+    /// PEM file (PKCS#8) of the Ed25519 keys that verify tokens, at most [`crate::SigningKeys::MAX`]; the first one signs, unless
+    /// [`crate::LiveConfig::signing_key`] names another. Taken while the gateway runs.
     pub signing_key_file: PathBuf,
     /// How long sign-ins last.
     #[serde(default, skip_serializing_if = "SessionLimits::is_default")]

@@ -1,5 +1,5 @@
-//! What the operator and the gateway tell each other, as types: the configuration file that the operator writes
-//! ([`GatewayConfig`]), the statistics that the gateway answers on its admin port ([`stats::GatewayStats`]), and why a migration gave
+//! What the operator and the gateway tell each other, as types: the configuration files that the operator writes
+//! ([`GatewayConfig`], [`LiveConfig`]), the statistics that the gateway answers on its admin port ([`stats::GatewayStats`]), and why a migration gave
 //! up ([`Farewell`]).
 //!
 //! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
@@ -11,9 +11,11 @@ mod farewell;
 pub mod hints;
 mod http;
 mod kafka;
+mod live;
 mod origins;
 mod presence;
 mod redis_url;
+mod signing_keys;
 pub mod stats;
 mod timeouts;
 
@@ -25,7 +27,9 @@ pub use config::{
 pub use farewell::Farewell;
 pub use http::{Bucket, Cidr, CidrError, Http, Rates};
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};
+pub use live::{LiveConfig, LogLevel};
 pub use origins::{AllowedOrigin, MAX_ORIGINS, Origin, OriginError};
 pub use presence::Presence;
 pub use redis_url::{Credentials, HostPort, RedisUrl, RedisUrlError, Seeds, Sentinels};
+pub use signing_keys::{KeyError, SigningKey, SigningKeys};
 pub use timeouts::Timeouts;

@@ -42,6 +42,25 @@ pub struct GatewayStats {
     /// Every configured issuer of tokens as this gateway sees it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issuers: Vec<IssuerStats>,
+    /// What it has taken while it runs; absent from a gateway of a version that reads everything at its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Taken>,
+}
+
+/// What a gateway has taken of the files that may change while it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Taken {
+    /// [`crate::LiveConfig::digest`] of the live configuration that is in force; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// Ids of the keys that verify tokens, in the order of their file.
+    pub keys: Vec<String>,
+    /// Id of the key that signs them.
+    pub signs: String,
+    /// Why what stands in the files now is not in force. What was before goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What the operator asks of `POST /moves`.

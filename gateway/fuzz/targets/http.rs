@@ -21,6 +21,7 @@ use chat_gateway::{
     http::{Doors, Http, router},
     hub::Hub,
     limiter::LocalLimiter,
+    live::Current,
     presence::MemoryPresence,
     services::{Counters, Services},
     store::memory::MemoryStore,
@@ -75,7 +76,7 @@ fn gateway() -> Router {
     let (broker, deliveries) = MemoryExchange::new().join();
     let services = Arc::new(Services {
         gateway: "alone".into(),
-        config,
+        config: Arc::new(Current::new(config)),
         store,
         broker: Arc::new(broker),
         limiter: Arc::new(LocalLimiter::default()),

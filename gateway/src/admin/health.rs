@@ -91,6 +91,7 @@ mod tests {
             broker: component(broker),
             redis: component(redis),
             issuers: Vec::new(),
+            live: None,
             shards: shards
                 .iter()
                 .map(|available| ShardStats { name: "a".into(), slots: 1, component: component(*available) })

@@ -65,7 +65,7 @@ impl Admin {
             draining: self.services.entrance.is_draining(),
             cordoned: self.services.entrance.is_cordoned(),
             clock_ms: Some(Timestamp::now().as_millisecond()),
-            limit: self.services.config.max_connections,
+            limit: self.services.config.get().max_connections,
             ready_seconds: self.ready_since.get().map(|since| small(since.elapsed().as_secs())),
             messages: MessageCounters {
                 accepted: counters.accepted.load(Relaxed),
@@ -90,6 +90,7 @@ impl Admin {
             redis: self.redis.borrow().clone(),
             shards: self.shards.borrow().clone(),
             issuers: self.services.issuers.stats(),
+            live: self.services.config.taken(),
         }
     }
 
@@ -108,7 +109,7 @@ impl Admin {
         let Services { counters, config, entrance, .. } = &*self.services;
         Capacity {
             connections: counters.connections.load(Relaxed),
-            limit: config.max_connections,
+            limit: config.get().max_connections,
             age: self.ready_since.get().map(Instant::elapsed),
             closed: entrance.turns_away(),
         }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::model::{SessionId, User};
 
 mod authenticator;
+mod keyring;
 pub mod names;
 pub mod oidc;
 mod passwords;
@@ -12,9 +13,10 @@ mod refresh;
 mod tokens;
 
 pub use authenticator::{Accounts, Authenticator};
+pub use keyring::Keyring;
 pub use passwords::{PasswordError, PasswordPool};
 pub use refresh::{Presented, RefreshTokens};
-pub use tokens::{Ed25519Tokens, KeyError};
+pub use tokens::Ed25519Tokens;
 
 /// What a valid token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,12 +5,15 @@
 //! before it: the store keeps hashes and the last salt, from which alone nobody makes a token, and yet the very client that lost an
 //! answer gets the same token again when it repeats the old one.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chat_gateway_config::{KeyError, SigningKeys};
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{KeyError, tokens::read_key};
+use super::Keyring;
 use crate::{
     model::{SessionId, UserId},
     store::sessions::TokenHash,
@@ -21,12 +24,10 @@ const PREFIX: &str = "ccr_";
 /// User, session, secret: 16, 16 and 32 bytes. The seal follows.
 const SEALED: usize = 64;
 const BYTES: usize = SEALED + 32;
-/// What is signed to derive the sealing key; no token could ever be mistaken for its signature.
-const PURPOSE: &[u8] = b"chatcluster refresh tokens, version 1";
 
 /// Makes and reads refresh tokens.
 pub struct RefreshTokens {
-    seal: hmac::Key,
+    keys: Arc<Keyring>,
 }
 
 /// A refresh token that was issued here, at some time.
@@ -62,16 +63,18 @@ impl Presented {
 }
 
 impl RefreshTokens {
-    /// Derives the seal from the PEM text of the cluster's signing key, so that all gateways have the same one. With another signing
-    /// key everybody has to sign in again.
+    /// Sealed by the first of the cluster's keys in this PEM text.
     ///
     /// # Errors
     /// [`KeyError`] when the text holds no Ed25519 key.
     pub fn new(pem: &[u8]) -> Result<Self, KeyError> {
-        let (_, pair) = read_key(pem)?;
-        // Ed25519 signatures are deterministic, and nobody makes one without the private key.
-        let key = Sha256::digest(pair.sign(PURPOSE));
-        Ok(Self { seal: hmac::Key::new(hmac::HMAC_SHA256, &key) })
+        Ok(Self::over(Arc::new(Keyring::new(&SigningKeys::parse(pem)?, None))))
+    }
+
+    /// Sealed by the key that signs, and read by each. What a key sealed that is removed is no token any more: its user has to sign in again.
+    #[must_use]
+    pub fn over(keys: Arc<Keyring>) -> Self {
+        Self { keys }
     }
 
     /// The first token of a session.
@@ -87,7 +90,7 @@ impl RefreshTokens {
         bytes[..16].copy_from_slice(token.user.0.as_bytes());
         bytes[16..32].copy_from_slice(token.session.0.as_bytes());
         bytes[32..SEALED].copy_from_slice(&token.secret);
-        let tag = hmac::sign(&self.seal, &bytes[..SEALED]);
+        let tag = hmac::sign(&self.keys.keys().signer().seal, &bytes[..SEALED]);
         bytes[SEALED..].copy_from_slice(tag.as_ref());
         format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
@@ -96,7 +99,9 @@ impl RefreshTokens {
     #[must_use]
     pub fn read(&self, text: &str) -> Option<Presented> {
         let bytes: [u8; BYTES] = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?.try_into().ok()?;
-        hmac::verify(&self.seal, &bytes[..SEALED], &bytes[SEALED..]).ok()?;
+        let keys = self.keys.keys();
+        let fits = |seal| hmac::verify(seal, &bytes[..SEALED], &bytes[SEALED..]).is_ok();
+        keys.all().iter().any(|key| fits(&key.seal)).then_some(())?;
         Some(Presented {
             user: UserId(Uuid::from_slice(&bytes[..16]).ok()?),
             session: SessionId(Uuid::from_slice(&bytes[16..32]).ok()?),
@@ -143,5 +148,19 @@ mod tests {
         assert_ne!(one.successor(&[1; 32]).hash(), one.successor(&[2; 32]).hash());
         assert_ne!(one.successor(&[1; 32]).hash(), other.successor(&[1; 32]).hash());
         assert_ne!(one.successor(&[1; 32]).hash(), one.hash());
+    }
+    #[test]
+    fn a_seal_is_good_as_long_as_its_key_is_there() {
+        use crate::auth::keyring::tests::{keys, pem};
+        let (old, new) = (pem(), pem());
+        let ring = Arc::new(Keyring::new(&keys(&old), None));
+        let tokens = RefreshTokens::over(Arc::clone(&ring));
+        let before = tokens.write(&first(&tokens));
+        ring.replace(&keys(&format!("{new}{old}")), None);
+        let after = tokens.write(&first(&tokens));
+        assert!(tokens.read(&before).is_some() && tokens.read(&after).is_some());
+        assert!(RefreshTokens::new(old.as_bytes()).unwrap().read(&after).is_none(), "the new key seals");
+        ring.replace(&keys(&new), None);
+        assert!(tokens.read(&before).is_none() && tokens.read(&after).is_some());
     }
 }

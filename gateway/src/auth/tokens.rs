@@ -1,40 +1,26 @@
 //! Access tokens: JWTs signed with the cluster's Ed25519 key (RFC 8037). No other algorithm is ever accepted.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use async_trait::async_trait;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
-use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
+use chat_gateway_config::{KeyError, SigningKeys};
+use jsonwebtoken::{Algorithm, Validation, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::{Claims, TokenError, Tokens};
+use super::{Claims, Keyring, TokenError, Tokens, keyring::Key};
 use crate::model::{SessionId, User, UserId};
 
 /// Clocks of gateways may differ by this much.
 const LEEWAY_SECONDS: u64 = 30;
 
-/// Why a key cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The file is not PEM with a PKCS#8 private key.
-    #[error(
-        "the signing key is not a PEM file with a PKCS#8 private key; make one with: openssl genpkey -algorithm ed25519"
-    )]
-    Pem,
-    /// The key is of another kind.
-    #[error("the signing key is not an Ed25519 key; make one with: openssl genpkey -algorithm ed25519")]
-    Kind,
-}
-
-/// [`Tokens`] over one Ed25519 key.
+/// [`Tokens`] over the cluster's Ed25519 keys.
 pub struct Ed25519Tokens {
     issuer: String,
     life_seconds: u32,
-    header: Header,
-    signing: EncodingKey,
-    verifying: DecodingKey,
+    keys: Arc<Keyring>,
     validation: Validation,
 }
 
@@ -51,40 +37,25 @@ struct Body {
 }
 
 impl Ed25519Tokens {
-    /// Takes the PEM text of the cluster's key; `issuer` is the cluster's `namespace/name`. Tokens live for `life_seconds`.
+    /// Over the PEM text of the cluster's keys, of which the first signs; `issuer` is the cluster's `namespace/name`. Tokens live for
+    /// `life_seconds`.
     ///
     /// # Errors
     /// [`KeyError`] when the text holds no Ed25519 key.
     pub fn new(pem: &[u8], issuer: &str, life_seconds: u32) -> Result<Self, KeyError> {
-        let (der, pair) = read_key(pem)?;
-        let public = pair.public_key().as_ref();
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some(key_id(public));
+        let keys = Keyring::new(&SigningKeys::parse(pem)?, None);
+        Ok(Self::over(Arc::new(keys), issuer, life_seconds))
+    }
+
+    /// Over keys that may change.
+    #[must_use]
+    pub fn over(keys: Arc<Keyring>, issuer: &str, life_seconds: u32) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.leeway = LEEWAY_SECONDS;
         validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-        Ok(Self {
-            issuer: issuer.to_owned(),
-            life_seconds,
-            header,
-            signing: EncodingKey::from_ed_der(der.secret_pkcs8_der()),
-            verifying: DecodingKey::from_ed_der(public),
-            validation,
-        })
+        Self { issuer: issuer.to_owned(), life_seconds, keys, validation }
     }
-}
-
-/// The key in a PEM text, as it stands there and ready for use.
-pub(super) fn read_key(pem: &[u8]) -> Result<(PrivatePkcs8KeyDer<'static>, Ed25519KeyPair), KeyError> {
-    let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::Pem)?;
-    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).map_err(|_| KeyError::Kind)?;
-    Ok((der, pair))
-}
-
-/// Names a key without telling it: the first 8 bytes of SHA-256 over the public half.
-fn key_id(public: &[u8]) -> String {
-    Sha256::digest(public)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn now() -> i64 {
@@ -104,20 +75,30 @@ impl Tokens for Ed25519Tokens {
             iat: issued,
             exp: issued + i64::from(self.life_seconds),
         };
+        let keys = self.keys.keys();
+        let key = keys.signer();
         // The key was checked when it was loaded and the body is plain strings, so an empty token is out of reach;
         // were it not, it would be refused by `verify` and harm nobody.
-        let token = jsonwebtoken::encode(&self.header, &body, &self.signing).unwrap_or_default();
+        let token = jsonwebtoken::encode(&key.header, &body, &key.signing).unwrap_or_default();
         (token, self.life_seconds)
     }
 
     async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        let data =
-            jsonwebtoken::decode::<Body>(token, &self.verifying, &self.validation).map_err(|error| {
-                match error.kind() {
-                    ErrorKind::ExpiredSignature => TokenError::Expired,
-                    _ => TokenError::Invalid,
+        let id = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?.kid;
+        let keys = self.keys.keys();
+        let check = |key: &Key| jsonwebtoken::decode::<Body>(token, &key.verifying, &self.validation);
+        let mut refused = TokenError::Invalid;
+        let data = keys.of(id.as_deref()).iter().find_map(|key| match check(key) {
+            Ok(data) => Some(data),
+            Err(error) => {
+                // Said only of a token whose signature fits.
+                if matches!(error.kind(), ErrorKind::ExpiredSignature) {
+                    refused = TokenError::Expired;
                 }
-            })?;
+                None
+            }
+        });
+        let data = data.ok_or(refused)?;
         let Body { sub, sid, name, display_name, exp, .. } = data.claims;
         Ok(Claims { user: User { id: sub, name, display_name }, session: sid, expires_at: exp })
     }
@@ -125,15 +106,14 @@ impl Tokens for Ed25519Tokens {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::auth::names::user_id;
+    use jsonwebtoken::{EncodingKey, Header};
+    use ring::signature::KeyPair as _;
 
-    fn pem() -> Vec<u8> {
-        use base64::Engine as _;
-        let der = Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new()).unwrap();
-        let text = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
-        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n").into_bytes()
-    }
+    use super::*;
+    use crate::auth::{
+        keyring::tests::{keys, pem},
+        names::user_id,
+    };
 
     fn alice() -> User {
         User { id: user_id("alice"), name: "alice".into(), display_name: "Alice".into() }
@@ -141,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_says_who_it_was_issued_to() {
-        let tokens = Ed25519Tokens::new(&pem(), "chat/demo", 60).unwrap();
+        let tokens = Ed25519Tokens::new(pem().as_bytes(), "chat/demo", 60).unwrap();
         let session = SessionId(uuid::Uuid::now_v7());
         let (token, life) = tokens.issue(&alice(), session);
         let claims = tokens.verify(&token).await.unwrap();
@@ -152,11 +132,17 @@ mod tests {
     #[tokio::test]
     async fn refuses_other_keys_other_issuers_and_altered_tokens() {
         let key = pem();
-        let tokens = Ed25519Tokens::new(&key, "chat/demo", 60).unwrap();
+        let tokens = Ed25519Tokens::new(key.as_bytes(), "chat/demo", 60).unwrap();
         let session = SessionId(uuid::Uuid::now_v7());
         let (token, _) = tokens.issue(&alice(), session);
-        assert_eq!(Ed25519Tokens::new(&pem(), "chat/demo", 60).unwrap().verify(&token).await, Err(TokenError::Invalid));
-        assert_eq!(Ed25519Tokens::new(&key, "chat/other", 60).unwrap().verify(&token).await, Err(TokenError::Invalid));
+        assert_eq!(
+            Ed25519Tokens::new(pem().as_bytes(), "chat/demo", 60).unwrap().verify(&token).await,
+            Err(TokenError::Invalid)
+        );
+        assert_eq!(
+            Ed25519Tokens::new(key.as_bytes(), "chat/other", 60).unwrap().verify(&token).await,
+            Err(TokenError::Invalid)
+        );
         let mut altered = token.clone().into_bytes();
         let at = token.find('.').unwrap() + 4;
         altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
@@ -166,14 +152,14 @@ mod tests {
     #[tokio::test]
     async fn refuses_algorithm_none_and_a_mac_with_the_public_key() {
         let key = pem();
-        let tokens = Ed25519Tokens::new(&key, "chat/demo", 60).unwrap();
+        let tokens = Ed25519Tokens::new(key.as_bytes(), "chat/demo", 60).unwrap();
         let session = SessionId(uuid::Uuid::now_v7());
         let (token, _) = tokens.issue(&alice(), session);
         let body = token.split('.').nth(1).unwrap();
         let none = format!("eyJhbGciOiJub25lIn0.{body}.");
         assert_eq!(tokens.verify(&none).await, Err(TokenError::Invalid));
-        let der = PrivatePkcs8KeyDer::from_pem_slice(&key).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).unwrap();
+        let keys = keys(&key);
+        let pair = keys.iter().next().unwrap().pair();
         let claims = serde_json::json!({"iss": "chat/demo", "sub": alice().id, "name": "alice", "display_name": "Alice", "iat": now(), "exp": now() + 60});
         let mac = jsonwebtoken::encode(
             &Header::new(Algorithm::HS256),
@@ -187,10 +173,42 @@ mod tests {
     #[tokio::test]
     async fn tells_an_expired_token_from_a_false_one() {
         let key = pem();
-        let tokens = Ed25519Tokens::new(&key, "chat/demo", 60).unwrap();
+        let tokens = Ed25519Tokens::new(key.as_bytes(), "chat/demo", 60).unwrap();
         let claims = serde_json::json!({"iss": "chat/demo", "sub": alice().id, "name": "alice", "display_name": "Alice", "iat": 1, "exp": now() - 60});
-        let old = jsonwebtoken::encode(&tokens.header, &claims, &tokens.signing).unwrap();
+        let keys = tokens.keys.keys();
+        let old = jsonwebtoken::encode(&keys.signer().header, &claims, &keys.signer().signing).unwrap();
         assert_eq!(tokens.verify(&old).await, Err(TokenError::Expired));
+    }
+
+    /// A rotation: the new key is known before it signs, and the old one until its tokens have ended.
+    #[tokio::test]
+    async fn each_key_verifies_and_what_is_removed_verifies_no_more() {
+        let (old, new, session) = (pem(), pem(), SessionId(uuid::Uuid::now_v7()));
+        let ring = Arc::new(Keyring::new(&keys(&old), None));
+        let tokens = Ed25519Tokens::over(Arc::clone(&ring), "chat/demo", 60);
+        let (before, after) = (tokens.issue(&alice(), session).0, keys(&new).ids().remove(0));
+        ring.replace(&keys(&format!("{old}{new}")), Some(&after));
+        let with_new = tokens.issue(&alice(), session).0;
+        assert_eq!(jsonwebtoken::decode_header(&with_new).unwrap().kid, Some(after));
+        let elsewhere = Ed25519Tokens::new(old.as_bytes(), "chat/demo", 60).unwrap();
+        assert_eq!(elsewhere.verify(&with_new).await, Err(TokenError::Invalid), "it is the new key's");
+        assert!(tokens.verify(&before).await.is_ok() && tokens.verify(&with_new).await.is_ok());
+        ring.replace(&keys(&new), None);
+        assert_eq!(tokens.verify(&before).await, Err(TokenError::Invalid));
+        assert!(tokens.verify(&with_new).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_token_that_names_no_key_is_tried_with_each() {
+        let (one, other) = (pem(), pem());
+        let tokens = Ed25519Tokens::new(format!("{one}{other}").as_bytes(), "chat/demo", 60).unwrap();
+        let claims = |end: i64| serde_json::json!({"iss": "chat/demo", "sub": alice().id, "name": "alice", "display_name": "Alice", "iat": 1, "exp": now() + end});
+        let keys = tokens.keys.keys();
+        for key in keys.all() {
+            let sign = |end| jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims(end), &key.signing).unwrap();
+            assert!(tokens.verify(&sign(60)).await.is_ok());
+            assert_eq!(tokens.verify(&sign(-60)).await, Err(TokenError::Expired));
+        }
     }
 
     #[test]

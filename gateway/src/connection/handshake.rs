@@ -88,7 +88,7 @@ pub(super) async fn hello(
             return Err(refuse(error.into(), CloseCode::Stopping));
         }
     };
-    let start = start(rooms, &resume, services.config.limits.rooms_per_connection as usize);
+    let start = start(rooms, &resume, services.config.get().limits.rooms_per_connection as usize);
     if !complete {
         keep_unlisted(&session, &resume, &start);
     }
@@ -148,8 +148,8 @@ fn welcome(pipeline: &Pipeline, session: &Session, tag: Option<Tag>, rooms: Vec<
         session: session.id,
         user: session.user.clone(),
         gateway: services.gateway.clone(),
-        ping_seconds: services.config.http.timeouts.ping_seconds,
-        limits: services.config.limits.into(),
+        ping_seconds: services.config.get().http.timeouts.ping_seconds,
+        limits: services.config.get().limits.into(),
         rooms: rooms.into_iter().map(Into::into).collect(),
         resumed,
         expires_in: session.expires_at() - Timestamp::now().as_second(),

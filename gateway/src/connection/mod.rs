@@ -116,7 +116,7 @@ async fn greet<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let time = pipeline.services.config.http.timeouts.hello_seconds;
+    let time = pipeline.services.config.get().http.timeouts.hello_seconds;
     let deadline = Instant::now() + Duration::from_secs(time.into());
     let queue = Arc::new(Queue::default());
     let mut reader = Reader::new(socket.codec);

@@ -139,7 +139,7 @@ pub(super) async fn change_password(
 }
 
 fn passwords_enabled(http: &Http) -> Result<(), ApiError> {
-    match http.services.config.auth.passwords {
+    match http.services.config.get().auth.passwords {
         Passwords::Enabled => Ok(()),
         Passwords::Disabled => Err(ApiError::new(
             StatusCode::FORBIDDEN,

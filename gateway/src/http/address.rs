@@ -64,7 +64,7 @@ impl FromRequestParts<Http> for ClientAddress {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         // The listener adds the peer to every request; without it the strictest answer is one bucket for all.
         let peer = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-        Ok(Self::of(peer, &parts.headers, &http.services.config.http.trusted_proxies))
+        Ok(Self::of(peer, &parts.headers, &http.services.config.get().http.trusted_proxies))
     }
 }
 

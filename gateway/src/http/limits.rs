@@ -42,8 +42,8 @@ impl Limits<'_> {
         self.take(format!("connect-from:{address}"), self.rates().handshake_per_address).await
     }
 
-    fn rates(&self) -> &Rates {
-        &self.0.services.config.http.rates
+    fn rates(&self) -> Rates {
+        self.0.services.config.get().http.rates
     }
 
     async fn take(&self, bucket: String, Bucket { per_minute, burst }: Bucket) -> Result<(), ApiError> {

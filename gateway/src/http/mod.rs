@@ -79,7 +79,7 @@ impl Http {
     /// # Errors
     /// 403 for other pages.
     pub fn admit_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        Source::of(headers, &self.services.config.http.allowed_origins).admit()
+        Source::of(headers, &self.services.config.get().http.allowed_origins).admit()
     }
 
     /// Takes one of the handshakes that an address may make.
@@ -139,7 +139,7 @@ fn handler(operation: Operation, doors: &Doors) -> MethodRouter<Http> {
 
 /// Around every answer: what is refused whatever the path, and the headers that each one carries.
 async fn guard(State(http): State<Http>, request: Request, next: Next) -> Response {
-    let source = Source::of(request.headers(), &http.services.config.http.allowed_origins);
+    let source = Source::of(request.headers(), &http.services.config.get().http.allowed_origins);
     let host = request.headers().get(header::HOST).cloned();
     let mut response = match body::check(request.headers()) {
         Err(refusal) => refusal.into_response(),

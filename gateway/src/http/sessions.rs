@@ -89,7 +89,7 @@ impl Listed {
 
 /// Begins a session of a user who has just proved who they are.
 pub(super) async fn begin(http: &Http, user: User, headers: &HeaderMap) -> Result<Tokens, ApiError> {
-    let limits = http.services.config.auth.sessions;
+    let limits = http.services.config.get().auth.sessions;
     let id = SessionId(Uuid::now_v7());
     let token = http.refresh.first(user.id, id);
     let new = NewSession {
@@ -134,7 +134,7 @@ pub(super) async fn refresh(
         presented: presented.hash(),
         next: next.hash(),
         salt,
-        idle: Duration::from_secs(http.services.config.auth.sessions.idle_seconds.into()),
+        idle: Duration::from_secs(http.services.config.get().auth.sessions.idle_seconds.into()),
         user_agent: user_agent(&headers),
     };
     let (user, expires_at, next) = match http.services.store.refresh_session(refresh).await? {

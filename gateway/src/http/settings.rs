@@ -26,7 +26,7 @@ fn passwords(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(super) async fn config(State(http): State<Http>) -> Json<PublicSettings> {
-    let config = &http.services.config;
+    let config = http.services.config.get();
     Json(PublicSettings {
         passwords: config.auth.passwords,
         oidc: http.services.issuers.login_pages(),

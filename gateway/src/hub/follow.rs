@@ -141,7 +141,7 @@ impl Hub {
         if !session.codec.follows_all() {
             return self.tell_added(session, room).await;
         }
-        let limit = self.services.config.limits.rooms_per_connection as usize;
+        let limit = self.services.config.get().limits.rooms_per_connection as usize;
         if session.follows(room) || session.room_count() >= limit {
             return Ok(());
         }

@@ -22,7 +22,7 @@ pub(super) async fn run(hub: Arc<Hub>) {
 }
 
 fn beat(hub: &Hub, second: u32, now: i64) {
-    let period = hub.services.config.http.timeouts.ping_seconds;
+    let period = hub.services.config.get().http.timeouts.ping_seconds;
     let slot = second % period;
     hub.dispatch.registry.for_each(|session| {
         let turn = u32::from(session.id.as_bytes()[15]);

@@ -77,7 +77,6 @@ pub(super) fn start(services: Arc<Services>, fills: Arc<Semaphore>, stop: Cancel
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let handle = WorkerHandle { commands };
     let worker = Worker {
-        bounds: Bounds::of(services.config.limits.message_bytes),
         services,
         fills,
         me: handle.commands.downgrade(),
@@ -91,7 +90,6 @@ pub(super) fn start(services: Arc<Services>, fills: Arc<Semaphore>, stop: Cancel
 
 struct Worker {
     services: Arc<Services>,
-    bounds: Bounds,
     fills: Arc<Semaphore>,
     me: mpsc::WeakSender<Command>,
     rooms: HashMap<RoomId, Room>,
@@ -100,6 +98,10 @@ struct Worker {
 }
 
 impl Worker {
+    fn bounds(&self) -> Bounds {
+        Bounds::of(self.services.config.get().limits.message_bytes)
+    }
+
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -122,7 +124,7 @@ impl Worker {
                 if !self.rooms.contains_key(&room) {
                     self.services.counters.rooms.fetch_add(1, Ordering::Relaxed);
                 }
-                let ahead = self.bounds.ahead;
+                let ahead = self.bounds().ahead;
                 self.rooms.entry(room).or_insert_with(|| Room::new(ahead)).join(session, following, place);
                 room
             }
@@ -242,7 +244,7 @@ impl Worker {
 
     fn fill(&self, room: RoomId, Fill { after }: Fill) {
         let (services, fills, me) = (Arc::clone(&self.services), Arc::clone(&self.fills), self.me.clone());
-        let page = self.bounds.fill;
+        let page = self.bounds().fill;
         tokio::spawn(async move {
             let found = {
                 let _permit = fills.acquire().await;

@@ -86,7 +86,7 @@ impl Pipeline {
     }
 
     async fn carry_out(&self, session: &Arc<Session>, request: Request) -> Result<Outcome, WireError> {
-        frame::check(&self.services.config.limits, &request)?;
+        frame::check(&self.services.config.get().limits, &request)?;
         let verdict = rate_limit::check(&self.services, session, &request).await?;
         authenticate::check(session)?;
         if verdict == rate_limit::Verdict::Drop {

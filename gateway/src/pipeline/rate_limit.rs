@@ -74,13 +74,13 @@ pub(super) async fn check(services: &Services, session: &Session, request: &Requ
 }
 
 async fn write(services: &Services, session: &Session) -> Result<(), WireError> {
-    let limits = services.config.limits;
+    let limits = services.config.get().limits;
     let rate = Rate::per_second(limits.messages_per_second, limits.message_burst);
     if floods(session, rate, now_micros()) {
         session.close(CloseCode::Flooding);
         return Err(WireError::new(ErrorCode::RateLimited, "flooding"));
     }
-    let Bucket { per_minute, burst } = services.config.http.rates.write_per_address;
+    let Bucket { per_minute, burst } = services.config.get().http.rates.write_per_address;
     let mut buckets = vec![(format!("user:{}", session.user.id), rate)];
     if let Some(address) = session.address.filter(|_| per_minute > 0) {
         buckets.push((format!("write-from:{address}"), Rate { per_minute, burst }));

@@ -40,7 +40,7 @@ pub(super) async fn create(pipeline: &Pipeline, session: &Arc<Session>, wanted: 
     };
     let title = if wanted.kind == RoomKind::Direct { String::new() } else { wanted.title };
     let new = NewRoom { id, kind: wanted.kind, title, creator, members };
-    let limit = pipeline.services.config.limits.rooms_per_connection as usize;
+    let limit = pipeline.services.config.get().limits.rooms_per_connection as usize;
     if is_full(pipeline, session, id, limit).await? {
         // What was made under this request counts already.
         if let Some(request) = wanted.request_id

@@ -39,7 +39,7 @@ pub(super) async fn subscribe(
     session: &Arc<Session>,
     Subscribe { room, recover, strict }: Subscribe,
 ) -> Result<Outcome, WireError> {
-    let limit = pipeline.services.config.limits.rooms_per_connection as usize;
+    let limit = pipeline.services.config.get().limits.rooms_per_connection as usize;
     if session.room_count() >= limit && !session.follows(room) {
         return Err(WireError::new(ErrorCode::Limit, format!("a connection follows at most {limit} rooms")));
     }

@@ -18,7 +18,6 @@ const MIN_AGE: Duration = Duration::from_secs(2);
 
 /// Sweeps until it is stopped.
 pub(super) async fn run(services: Arc<Services>, dispatch: Arc<Dispatch>, lanes: Lanes) {
-    let batch = Bounds::of(services.config.limits.message_bytes).sweep;
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -27,6 +26,7 @@ pub(super) async fn run(services: Arc<Services>, dispatch: Arc<Dispatch>, lanes:
         if !services.broker.state().borrow().component.available {
             continue;
         }
+        let batch = Bounds::of(services.config.get().limits.message_bytes).sweep;
         let claimed = match services.store.claim_outbox(MIN_AGE, batch).await {
             Ok(claimed) => claimed,
             Err(error) => {

@@ -76,7 +76,7 @@ pub fn upgrade(
         Ok(accepted) => accepted,
         Err(refusal) => return *refusal,
     };
-    let Some(permit) = Permit::take(&services.counters, services.config.max_connections) else {
+    let Some(permit) = Permit::take(&services.counters, services.config.get().max_connections) else {
         services.counters.turned_away.fetch_add(1, Ordering::Relaxed);
         return refuse("this gateway has all the connections it takes");
     };

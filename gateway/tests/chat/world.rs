@@ -13,6 +13,7 @@ use chat_gateway::{
     http::ClientAddress,
     hub::Hub,
     limiter::LocalLimiter,
+    live::Current,
     model::{SessionId, User},
     pipeline::Pipeline,
     presence::{MemoryPresence, Presence},
@@ -140,7 +141,7 @@ impl Gateway {
     pub(crate) fn start(nth: usize, parts: Parts, deliveries: mpsc::Receiver<Delivery>, config: GatewayConfig) -> Self {
         let services = Arc::new(Services {
             gateway: format!("gateway-{nth}"),
-            config,
+            config: Arc::new(Current::new(config)),
             store: parts.store,
             broker: parts.broker,
             limiter: Arc::new(LocalLimiter::default()),
@@ -194,6 +195,7 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         admin_listen: ([127, 0, 0, 1], 0).into(),
         agent_listen: None,
+        live_file: None,
         admin_token_file: nowhere(),
         drain_seconds: 10,
         max_connections: 2,

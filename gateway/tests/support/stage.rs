@@ -129,6 +129,7 @@ impl<B: BrokerService> Stage<B> {
             listen: local(),
             admin_listen: local(),
             agent_listen: None,
+            live_file: None,
             admin_token_file: self.write("admin-token", &format!("{ADMIN_TOKEN}\n")),
             drain_seconds: 10,
             max_connections: 100,

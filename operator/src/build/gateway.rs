@@ -43,7 +43,7 @@ pub(super) fn build_deployment(cluster: &ValidatedCluster, config_hash: &str) ->
         revision.truncate(REVISION_LENGTH);
         let name = cluster.names.gateway_revision(&revision);
         for volume in template.spec.iter_mut().flat_map(|spec| spec.volumes.iter_mut().flatten()) {
-            if let Some(config) = &mut volume.config_map {
+            if let Some(config) = volume.config_map.as_mut().filter(|config| config.name == cluster.names.gateway()) {
                 config.name.clone_from(&name);
             }
         }
@@ -92,7 +92,8 @@ fn one_less_then_one_more() -> DeploymentStrategy {
 
 fn pod_template(cluster: &ValidatedCluster, config_hash: &str, drain: i32) -> PodTemplateSpec {
     let overlay = &cluster.gateways.overlay;
-    let Mounts { volumes, mounts } = Mounts::config(cluster.names.gateway()).gateway_secrets(cluster).data(cluster);
+    let Mounts { volumes, mounts } =
+        Mounts::config(cluster.names.gateway()).live(cluster).gateway_secrets(cluster).data(cluster);
     let mut metadata = meta::template(cluster, ROLE);
     // The operator's own labels and annotations win: selectors and rollouts depend on them.
     let mut labels = overlay.labels.clone();
@@ -140,7 +141,7 @@ fn container(cluster: &ValidatedCluster, mounts: Vec<k8s_openapi::api::core::v1:
         env: Some(vec![
             pod::env_field("POD_NAME", "metadata.name"),
             pod::env_field("POD_IP", "status.podIP"),
-            pod::env("RUST_LOG", "info"),
+            pod::env("CHAT_GATEWAY_LIVE_CONFIG", format!("{}/{}", path::LIVE_DIR, path::LIVE_FILE)),
         ]),
         ports: Some(ports(cluster)),
         resources: Some(overlay.resources.clone().unwrap_or_else(|| pod::resources("100m", "128Mi", "512Mi"))),

@@ -1,4 +1,4 @@
-//! The gateways' configuration file, its ConfigMap, and the Deployment that restarts when it changes.
+//! The gateways' configuration file, its ConfigMap, and the Deployment of those who read it at their start.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{Broker, Database, Issuer, Kafka, Redis, SigningKey, ValidatedCluster},
+    reconcile::{Broker, Database, Issuer, Kafka, Redis, ValidatedCluster},
 };
 
 /// Slots of an embedded database, always.
@@ -29,17 +29,40 @@ pub(super) enum Reader {
 /// The ConfigMap of the gateways and the Deployment that carries its hash.
 pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(ConfigMap, Deployment), BuildError> {
     let json = render(cluster, Reader::Gateway)?;
-    // What a gateway reads once, at its start. URIs are read at every connection, so they need no restart.
-    let signing_key = match &cluster.signing_key {
-        SigningKey::Generated(key) | SigningKey::Given { content: key, .. } => key,
-    };
-    let hash = Hasher::new().text(&json).text(signing_key.expose()).text(cluster.admin_token.expose());
+    // What a gateway reads once, at its start. URIs are read at every connection, and what is in the live configuration while it runs, so they need
+    // no restart. Signing keys are followed, too.
+    let lasting = config::LiveConfig::without(&config(cluster, Reader::Gateway));
+    let hash = Hasher::new().text(&serde_json::to_string_pretty(&lasting)?).text(cluster.admin_token.expose());
     let authorities = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
     let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose())).finish();
     let deployment = gateway::build_deployment(cluster, &hash);
-    // A gateway of an old revision that starts anew reads what it was made for.
+    // A gateway of an old revision that starts anew reads what it was made for. The newest values of the live configuration stand here, too, for
+    // gateways of a version that knows no other file.
     let name = deployment.metadata.name.clone().unwrap_or_default();
     Ok((build_config_map(cluster, Role::of(Component::Gateway), name, json), deployment))
+}
+
+/// What gateways of every revision take while they run.
+pub(super) fn build_live_config(cluster: &ValidatedCluster) -> Result<ConfigMap, BuildError> {
+    Ok(ConfigMap {
+        metadata: meta::owned(cluster, Role::of(Component::Gateway), cluster.names.gateway_live()),
+        data: Some(BTreeMap::from([(path::LIVE_FILE.to_owned(), render_live(cluster)?)])),
+        ..ConfigMap::default()
+    })
+}
+
+/// The live configuration as its file has it.
+pub(super) fn render_live(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    Ok(serde_json::to_string_pretty(&config::LiveConfig {
+        log_level: Some(cluster.gateways.log_level),
+        max_connections: Some(cluster.gateways.connections),
+        limits: Some(cluster.gateways.limits),
+        passwords: Some(cluster.passwords),
+        trusted_proxies: Some(trusted_proxies(cluster)),
+        allowed_origins: Some(cluster.gateways.allowed_origins.clone()),
+        rates: None,
+        signing_key: Some(cluster.signer.clone()),
+    })?)
 }
 
 /// A ConfigMap that holds one configuration file.
@@ -63,6 +86,8 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         listen: any(port::GATEWAY_HTTP),
         admin_listen: any(port::GATEWAY_ADMIN),
         agent_listen: cluster.gateways.expose.tier().map(|_| any(port::GATEWAY_AGENT)),
+        // Named by a variable, which gateways of a version that does not know it pass over.
+        live_file: None,
         admin_token_file: secret_file("admin", key::TOKEN),
         drain_seconds: cluster.gateways.drain_seconds,
         max_connections: cluster.gateways.connections,

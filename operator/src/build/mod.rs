@@ -35,7 +35,7 @@ pub struct BuildError(#[from] serde_json::Error);
 
 /// Everything that should exist for `cluster`.
 ///
-/// The gateways' ConfigMap and Deployment are built only after the migration that they need has completed; until then
+/// The ConfigMap and the Deployment of the gateways' revision are built only after the migration that they need has completed; until then
 /// they are [held](Resources::held): what runs keeps running, untouched. An embedded database needs none: its gateway
 /// brings it up to date itself.
 ///
@@ -45,6 +45,7 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
     let migration = cluster.embedded().is_none().then(|| migration::build_migration(cluster)).transpose()?;
     let migrated = migration.as_ref().is_none_or(|migration| cluster.completed_migrations.contains(&migration.name));
     let (gateway_config, deployment) = gateway_config::build_gateway_config(cluster)?;
+    let live_config = gateway_config::build_live_config(cluster)?;
     let mut resources = Resources {
         service_accounts: service_account::build_service_accounts(cluster),
         secrets: secret::build_secrets(cluster),
@@ -79,6 +80,8 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
             resources.held.insert(ChildId::new(Kind::ConfigMap, name));
         }
     }
+    // Gateways of whatever revision take it while they run, also while those of the next one wait.
+    resources.config_maps.push(live_config);
     for name in &cluster.gateways.kept {
         resources.held.extend([Kind::ConfigMap, Kind::Deployment].map(|kind| ChildId::new(kind, name)));
     }
@@ -100,6 +103,14 @@ pub fn deployment_name(cluster: &ValidatedCluster) -> Result<String, BuildError>
 /// When the configuration cannot be serialised, which no valid cluster leads to.
 pub fn broker_hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
     gateway_config::broker_hash(cluster)
+}
+
+/// What gateways of `cluster` are to take while they run, as the file has it.
+///
+/// # Errors
+/// When the configuration cannot be serialised, which no valid cluster leads to.
+pub fn live_config(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    gateway_config::render_live(cluster)
 }
 
 /// Whether the migration that the gateways of `cluster` need has completed.

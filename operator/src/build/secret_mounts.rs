@@ -35,9 +35,21 @@ pub(super) struct Mounts {
 impl Mounts {
     /// The configuration file from the ConfigMap `name`.
     pub(super) fn config(name: String) -> Self {
+        let mut mounts = Self::default();
+        mounts.config_map("config", name, path::CONFIG_DIR);
+        mounts
+    }
+
+    /// What gateways take while they run. A folder as a whole: a single file of a ConfigMap would stay as it was when the pod started.
+    pub(super) fn live(mut self, cluster: &ValidatedCluster) -> Self {
+        self.config_map("live", cluster.names.gateway_live(), path::LIVE_DIR);
+        self
+    }
+
+    fn config_map(&mut self, volume: &str, name: String, folder: &str) {
         let source = ConfigMapVolumeSource { name, default_mode: Some(0o444), ..ConfigMapVolumeSource::default() };
-        let volume = Volume { name: "config".to_owned(), config_map: Some(source), ..Volume::default() };
-        Self { volumes: vec![volume], mounts: vec![mount_read_only("config", path::CONFIG_DIR)] }
+        self.volumes.push(Volume { name: volume.to_owned(), config_map: Some(source), ..Volume::default() });
+        self.mounts.push(mount_read_only(volume, folder));
     }
 
     /// Everything that a gateway reads, and nothing that only the migration may read.
@@ -47,7 +59,7 @@ impl Mounts {
             SigningKey::Generated(_) => {
                 self.add("signing-key", &names.signing_key(), &[(key::SIGNING_KEY, key::SIGNING_KEY)])
             }
-            SigningKey::Given { from, .. } => self.add("signing-key", &from.secret, &[(&from.key, key::SIGNING_KEY)]),
+            SigningKey::Given(from) => self.add("signing-key", &from.secret, &[(&from.key, key::SIGNING_KEY)]),
         }
         self.add("admin", &names.admin_token(), &[(key::TOKEN, key::TOKEN)]);
         for (nth, issuer) in cluster.oidc.iter().enumerate() {

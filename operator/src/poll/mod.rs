@@ -118,6 +118,10 @@ impl Target {
             }
         });
         view.gateways.extend(stand_ins);
+        let before = &self.view;
+        let said = |pod: &String| before.gateways.get(pod).and_then(|stats| stats.live.as_ref());
+        let last = |pod: &String| said(pod).or_else(|| before.last_words.get(pod)).cloned();
+        view.last_words = view.silent.keys().filter_map(|pod| Some((pod.clone(), last(pod)?))).collect();
     }
 
     /// Finds those who have not answered for long, where that is their own fault.
@@ -477,7 +481,7 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
-    use chat_gateway_config::stats::GatewayStats;
+    use chat_gateway_config::stats::{GatewayStats, Taken};
 
     use super::{testing::stats, *};
 
@@ -536,6 +540,34 @@ mod tests {
         tokio::time::advance(DEAF).await;
         round(&one);
         assert!(poller.view(&key).deaf.is_empty(), "one answer, and the time begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_gateway_has_taken_is_news_and_stands_while_it_is_silent() {
+        let (sender, _receiver) = mpsc::channel(8);
+        let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));
+        let key = ClusterKey::new("ns", "demo");
+        poller.watch(&key, &Sensitive::new("t"), None);
+        let taken = |config: &str| Some(Taken { config: Some(config.to_owned()), ..Taken::default() });
+        let says = |live: Option<Taken>| {
+            let mut views = one(&key, 1);
+            views.values_mut().flat_map(|view| view.gateways.values_mut()).for_each(|stats| stats.live = live.clone());
+            poller.store(views, &HashMap::new())
+        };
+        says(taken("old"));
+        assert_eq!(says(taken("old")), Vec::new());
+        assert_eq!(says(taken("new")), vec![key.clone()]);
+        for _ in 0..2 * PATIENCE {
+            let silent = [("g1".to_owned(), "no answer".to_owned())].into();
+            poller.store(
+                HashMap::from([(key.clone(), ClusterView { silent, ..ClusterView::default() })]),
+                &HashMap::new(),
+            );
+        }
+        let view = poller.view(&key);
+        assert_eq!((view.gateways.len(), view.last_words.get("g1").cloned()), (0, taken("new")));
+        says(taken("new"));
+        assert!(poller.view(&key).last_words.is_empty(), "it speaks for itself again");
     }
 
     #[tokio::test(start_paused = true)]

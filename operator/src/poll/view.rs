@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use chat_gateway_config::stats::{Component, GatewayStats};
+use chat_gateway_config::stats::{Component, GatewayStats, Taken};
 
 use crate::{autoscale::Decision, rollout::Watched};
 
@@ -20,6 +20,8 @@ pub struct ClusterView {
     pub silent: BTreeMap<String, String>,
     /// Pods that have said nothing for half a minute, ready or not, while others of the cluster did: they take no orders either.
     pub deaf: BTreeSet<String>,
+    /// What gateways had taken that do not answer any more, as they said last.
+    pub last_words: BTreeMap<String, Taken>,
     /// Open connections as published: they follow the sum of the answers at most every few seconds.
     pub connections: i64,
     /// How many gateways the operator wants, and why, as published: with the connections, and when the number changes. `None` where somebody
@@ -108,6 +110,7 @@ impl ClusterView {
                     || now.broker != then.broker
                     || now.redis != then.redis
                     || now.shards != then.shards
+                    || now.live != then.live
                     || emptiness(now) != emptiness(then)
             })
     }
@@ -160,6 +163,7 @@ pub(crate) mod tests {
             broker: component(true),
             redis: component(true),
             issuers: Vec::new(),
+            live: None,
             shards: shards
                 .iter()
                 .map(|(name, slots)| ShardStats { name: (*name).to_owned(), slots: *slots, component: component(true) })

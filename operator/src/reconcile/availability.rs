@@ -81,6 +81,12 @@ pub(super) fn gateways(inputs: &Inputs<'_>) -> Part {
             );
             return Part::new(State::True, "Rebalancing", &message);
         }
+        let old = inputs.view.gateways.values().filter(|stats| stats.live.is_none()).count();
+        if old > 0 {
+            let message =
+                format!("{message}; {old} of them are of a version that takes limits and keys at its start only");
+            return Part::new(State::True, "GatewaysReady", &message);
+        }
         return Part::new(State::True, if wanted == 0 { "ScaledToZero" } else { "GatewaysReady" }, &message);
     }
     if let Some((reason, message)) = trouble_of(inputs, Component::Gateway) {

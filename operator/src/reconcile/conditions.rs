@@ -4,6 +4,7 @@
 //! `Reconciling=True` for "in progress" and `Stalled=True` for "failed"; both are always present and never both True.
 
 use chat_crds::chat_cluster::ConditionType;
+use chat_gateway_config::stats::Taken;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -13,6 +14,9 @@ use super::{
     validate::Problem,
 };
 use crate::{names::Component, poll::ClusterView, rollout::Failure};
+
+/// Reason while gateways take what they take while they run.
+const TAKING: &str = "GatewaysTakeConfiguration";
 
 /// What a pass came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +132,31 @@ impl Inputs<'_> {
     /// Whether as many gateways as the Deployment wants serve, all of the newest revision.
     pub(super) fn has_all(&self, gateways: &GatewaysObserved) -> bool {
         gateways.whole && self.serving() >= gateways.desired
+    }
+
+    /// What gateways have not taken that they take while they run, if there is anything.
+    fn untaken(&self) -> Option<String> {
+        let (wanted, view) = (self.observed.wanted.as_ref()?, self.view);
+        if !view.asked {
+            // What was said of this very spec stands.
+            let is_of_this = |ready: &&Condition| ready.observed_generation == Some(self.generation);
+            let ready = self.previous.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
+            return match ready.filter(is_of_this) {
+                Some(ready) => (ready.reason == TAKING).then(|| ready.message.clone()),
+                None => (self.shape.replicas > 0).then(|| "no gateway has said yet what it has taken".to_owned()),
+            };
+        }
+        // One that ends takes nothing any more, and one of a version before takes nothing at all.
+        let mut all: Vec<(&String, &Taken)> = view.last_words.iter().collect();
+        let serving = view.gateways.iter().filter(|(_, stats)| !stats.draining);
+        all.extend(serving.filter_map(|(pod, stats)| Some((pod, stats.live.as_ref()?))));
+        let late: Vec<&(&String, &Taken)> = all.iter().filter(|(_, taken)| !wanted.is_taken(taken)).collect();
+        let (pod, taken) = late.iter().max_by_key(|(_, taken)| taken.error.is_some())?;
+        let why = taken.error.as_deref().unwrap_or("it has not taken what is new yet");
+        let (late, all) = (late.len(), all.len());
+        Some(format!(
+            "{late} of {all} gateways do not have the limits, log level and keys that they take while they run: {pod}: {why}"
+        ))
     }
 
     /// Why the newest revision failed, if it did.
@@ -250,6 +279,9 @@ fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
             return Some(("RollingOut", "not every gateway is of the newest revision and ready".to_owned()));
         }
         Some(_) => {}
+    }
+    if let Some(message) = inputs.untaken() {
+        return Some((TAKING, message));
     }
     if let Some(unsettled) = unsettled_tier(inputs) {
         return Some(unsettled);

@@ -31,6 +31,7 @@ const ALONE: [Kind; 2] = [Kind::ConfigMap, Kind::Deployment];
 pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     let (names, spec) = (Names::new(cluster.name_any()), &cluster.spec);
     let mut children: Vec<ChildId> = GATEWAY.map(|kind| ChildId::new(kind, &names.gateway())).into();
+    children.push(ChildId::new(Kind::ConfigMap, &names.gateway_live()));
     if spec.broker.in_process.is_some() {
         children.extend(ALONE.map(|kind| ChildId::new(kind, &names.gateway())));
     }
@@ -84,6 +85,6 @@ mod tests {
         .unwrap();
         let expected = expected_children(&cluster);
         assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), expected.len(), "no name twice");
-        assert_eq!(expected.len(), 4 + 3 + 3 * 5);
+        assert_eq!(expected.len(), 5 + 3 + 3 * 5);
     }
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
 };
 
+use chat_gateway_config::stats::Taken;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
@@ -19,8 +20,28 @@ pub struct Live {
     pub pods: Vec<Pod>,
     /// Name of the gateways' Deployment that the spec leads to, once that is known.
     pub target: Option<String>,
+    /// What gateways are to take while they run, once that is known.
+    pub wanted: Option<Wanted>,
     /// Kinds that the API server does not serve.
     pub not_served: BTreeSet<Kind>,
+}
+
+/// What gateways are to take while they run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Digest of the live configuration.
+    pub config: String,
+    /// Ids of the signing keys, in any order.
+    pub keys: Vec<String>,
+}
+
+impl Wanted {
+    /// Whether a gateway has taken it.
+    #[must_use]
+    pub fn is_taken(&self, taken: &Taken) -> bool {
+        let has = |keys: &[String], others: &[String]| keys.iter().all(|key| others.contains(key));
+        taken.config.as_ref() == Some(&self.config) && has(&self.keys, &taken.keys) && has(&taken.keys, &self.keys)
+    }
 }
 
 impl fmt::Debug for Live {

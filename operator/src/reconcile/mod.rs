@@ -16,11 +16,13 @@ mod observed;
 mod outcome;
 mod plan;
 mod rollout;
+mod signer;
 mod status;
 mod validate;
 mod validated;
 
 use chat_crds::{ChatCluster, ChatClusterStatus};
+use chat_gateway_config::LiveConfig;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -30,7 +32,7 @@ pub use self::{
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
     expected::expected_children,
     exposed::{Certificate, Expose, LoadBalancer, Tier},
-    live::Live,
+    live::{Live, Wanted},
     observed::{
         BackendObserved, GatewaysObserved, Going, MigrationObserved, Observed, RolloutObserved, TierObserved, Trouble,
         observe,
@@ -51,7 +53,7 @@ use self::{
 };
 use crate::{
     autoscale::{Hold, Settings},
-    build::{Resources, broker_hash, build, deployment_name, is_migrated, migration_name},
+    build::{Resources, broker_hash, build, deployment_name, is_migrated, live_config, migration_name},
     context::Context,
     names::{ClusterKey, Names},
     poll::{Expected, Scaling},
@@ -117,6 +119,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     let mut migration = None;
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
+        validated.signer = signer::signer(&validated, &fetched.live, &context.poller.view(key));
         let target = deployment_name(&validated)?;
         let is_calm = !context.poller.view(key).rebalancing;
         let scaling =
@@ -185,6 +188,8 @@ async fn roll(
     }
     live.target = Some(target);
     context.poller.consult(key, consult::consultation(validated, &live, course.as_ref()));
+    let config = LiveConfig::digest(&live_config(validated)?);
+    live.wanted = Some(Wanted { config, keys: validated.signing_keys.clone() });
     context.poller.drain(
         key,
         drains::orders(&validated.gateways, &live, course, hands, view.asked),

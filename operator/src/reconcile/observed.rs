@@ -11,7 +11,11 @@ use k8s_openapi::api::{
 };
 use kube::{ResourceExt, api::ObjectMeta};
 
-use super::{diff, drains, live::Live, rollout};
+use super::{
+    diff, drains,
+    live::{Live, Wanted},
+    rollout,
+};
 use crate::{
     build::Kind,
     hash::Hasher,
@@ -35,6 +39,8 @@ pub struct Observed {
     pub migrations: BTreeMap<String, MigrationObserved>,
     /// What keeps pods from running, by component: the first trouble of each.
     pub troubles: BTreeMap<Component, Trouble>,
+    /// What gateways are to take while they run; `None` while that is not known.
+    pub wanted: Option<Wanted>,
 }
 
 /// A gateway that is to go.
@@ -146,6 +152,7 @@ pub fn observe(names: &Names, live: &Live) -> Observed {
             .map(|job| (job.name_any(), migration(job, &live.pods)))
             .collect(),
         troubles: troubles(&live.pods),
+        wanted: live.wanted.clone(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use chat_crds::chat_cluster as crd;
-use chat_gateway_config::RedisUrl;
+use chat_gateway_config::{LogLevel, RedisUrl, SigningKeys};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -31,7 +31,7 @@ use crate::{
     autoscale::Settings,
     build::Kind,
     drain::Tolerance,
-    names::{ClusterKey, Names},
+    names::{ClusterKey, Names, key},
     sensitive::{Entropy, EntropyError, Sensitive},
 };
 
@@ -90,9 +90,14 @@ pub fn validate(
     if let Some(image) = &spec.image {
         images.gateway.clone_from(image);
     }
-    let signing_key = match spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()) {
+    let (signing_key, signing_keys) = match spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()) {
         Some(from) => secrets.signing_key(&from.name, from.key_or_default())?,
-        None => SigningKey::Generated(keeper.signing_key()?),
+        None => {
+            let content = keeper.signing_key()?;
+            let what = format!("the key {} of Secret {}", key::SIGNING_KEY, names.signing_key());
+            let ids = signing_keys(&what, &content)?;
+            (SigningKey::Generated(content), ids)
+        }
     };
     Ok(ValidatedCluster {
         key: ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any()),
@@ -110,6 +115,8 @@ pub fn validate(
         },
         oidc: issuers::issuers(spec, &secrets)?,
         signing_key,
+        signer: signing_keys.first().cloned().unwrap_or_default(),
+        signing_keys,
         admin_token: keeper.admin_token()?,
         broker: broker(spec, &secrets, &mut keeper)?,
         redis: redis(spec, &secrets, &mut keeper)?,
@@ -150,6 +157,12 @@ fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gat
             message_bytes: unsigned("spec.gateways.limits.messageBytes", limits.message_bytes)?,
             rooms_per_connection: unsigned("spec.gateways.limits.roomsPerConnection", limits.rooms_per_connection)?,
         },
+        log_level: match spec.effective_log_level() {
+            crd::LogLevel::Error => LogLevel::Error,
+            crd::LogLevel::Warn => LogLevel::Warn,
+            crd::LogLevel::Info => LogLevel::Info,
+            crd::LogLevel::Debug => LogLevel::Debug,
+        },
         trusted_proxies: expose::proxies(spec)?,
         allowed_origins: origins(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
@@ -172,6 +185,16 @@ fn tolerance(spec: &crd::ChatClusterSpec) -> Result<Option<Tolerance>, ValidateE
         excess: unsigned("spec.gateways.rebalance.minExcess", excess)?,
     };
     Ok((rebalance.mode != Some(crd::RebalanceMode::Off)).then_some(tolerance))
+}
+
+/// Ids of the keys in a Secret.
+fn signing_keys(what: &str, content: &Sensitive) -> Result<Vec<String>, ValidateError> {
+    let keys = SigningKeys::parse(content.expose().as_bytes());
+    // What runs goes on with the keys that it has.
+    keys.map(|keys| keys.ids()).map_err(|error| {
+        let message = format!("{what} is no use: {error}; correct the value");
+        ValidateError::Unmet(Problem::new("SecretInvalid", message))
+    })
 }
 
 fn drain(spec: &crd::ChatClusterSpec) -> Result<Drain, ValidateError> {
@@ -381,18 +404,11 @@ impl References<'_> {
         Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
     }
 
-    fn signing_key(&self, secret: &str, name: &str) -> Result<SigningKey, ValidateError> {
+    fn signing_key(&self, secret: &str, name: &str) -> Result<(SigningKey, Vec<String>), ValidateError> {
         let field = "spec.auth.signingKeySecretRef";
         let from = SecretKey { secret: secret.to_owned(), key: name.to_owned() };
-        let content = self.get(field, &from)?;
-        if !content.expose().contains("-----BEGIN PRIVATE KEY-----") {
-            let message = format!(
-                "{field}: the key {name} of Secret {secret} must be an Ed25519 private key as PKCS#8 PEM; make one with \
-                 `openssl genpkey -algorithm ed25519`"
-            );
-            return Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)));
-        }
-        Ok(SigningKey::Given { from, content })
+        let ids = signing_keys(&format!("{field}: the key {name} of Secret {secret}"), &self.get(field, &from)?)?;
+        Ok((SigningKey::Given(from), ids))
     }
 
     fn shard(&self, from: &crd::ShardSecretRef) -> Result<ShardBackend, ValidateError> {

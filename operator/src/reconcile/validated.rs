@@ -8,7 +8,7 @@ use std::{
 };
 
 use chat_crds::chat_cluster::ScaleDownPolicy;
-use chat_gateway_config::{AllowedOrigin, Cidr, Oidc, Passwords, SaslMechanism, SecurityProtocol};
+use chat_gateway_config::{AllowedOrigin, Cidr, LogLevel, Oidc, Passwords, SaslMechanism, SecurityProtocol};
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 
 use super::exposed::Expose;
@@ -43,8 +43,12 @@ pub struct ValidatedCluster {
     pub passwords: Passwords,
     /// Other issuers of tokens.
     pub oidc: Vec<Issuer>,
-    /// The key that signs tokens.
+    /// The keys that verify tokens.
     pub signing_key: SigningKey,
+    /// Their ids, in the order in which they stand in the Secret; at least one.
+    pub signing_keys: Vec<String>,
+    /// Id of the one that signs tokens.
+    pub signer: String,
     /// The token of the gateways' admin port.
     pub admin_token: Sensitive,
     /// The broker.
@@ -81,6 +85,8 @@ pub struct Gateways {
     pub hints: Option<AddressTemplate>,
     /// Limits on users and connections.
     pub limits: chat_gateway_config::Limits,
+    /// How much they log.
+    pub log_level: LogLevel,
     /// Proxies whose word about addresses counts.
     pub trusted_proxies: Vec<Cidr>,
     /// Pages on other hosts that may connect from a browser.
@@ -179,18 +185,13 @@ pub struct Authorities {
     pub content: Sensitive,
 }
 
-/// The key that signs tokens.
+/// The keys that verify tokens, one of which signs them.
 #[derive(Clone, Debug)]
 pub enum SigningKey {
     /// Made by the operator, kept in a Secret of the cluster.
     Generated(Sensitive),
-    /// Made by the user.
-    Given {
-        /// Where it is.
-        from: SecretKey,
-        /// Its content, for the hash that restarts gateways.
-        content: Sensitive,
-    },
+    /// Made by the user, and kept there.
+    Given(SecretKey),
 }
 
 /// The broker.

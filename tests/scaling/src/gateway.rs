@@ -91,6 +91,7 @@ impl Stub {
             redis: fine(),
             shards: vec![ShardStats { name: SHARD.to_owned(), slots: DEFAULT_SLOTS.unsigned_abs(), component: fine() }],
             issuers: Vec::new(),
+            live: None,
         }
     }
 

@@ -24,6 +24,7 @@ use chat_gateway::{
     hints::Hints,
     hub::{Following, Hub},
     limiter::LocalLimiter,
+    live::Current,
     model::{EntryKind, Message, MessageId, RoomId, RoomKind, SessionId, User},
     pipeline::{Pipeline, frame::Reader},
     presence::MemoryPresence,
@@ -186,7 +187,7 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
     let (broker, deliveries) = MemoryExchange::new().join();
     let services = Arc::new(Services {
         gateway: "hotpath".into(),
-        config,
+        config: Arc::new(Current::new(config)),
         store,
         broker: Arc::new(broker),
         limiter: Arc::new(LocalLimiter::default()),

@@ -10,6 +10,7 @@ mod haproxy;
 mod hints;
 mod horizontal_pod_autoscaler;
 mod kafka;
+mod live_config;
 mod long_crowd;
 mod long_keda;
 mod namespaced;
