@@ -45,12 +45,12 @@ impl<B: BrokerService> Course<B> {
     }
 
     /// A gateway of today that is ready.
-    pub(crate) async fn new(&self, name: &str) -> Gateway {
+    pub(crate) async fn start_new(&self, name: &str) -> Gateway {
         self.scene.stage.ready_gateway(name).await
     }
 
     /// A gateway of the version before that is ready.
-    async fn old(&self, name: &str) -> Gateway {
+    async fn start_old(&self, name: &str) -> Gateway {
         let stage = &self.scene.stage;
         let gateway = stage.gateway_of(&self.before, name, &stage.config());
         gateway.wait_ready().await;
@@ -162,7 +162,7 @@ impl<B: BrokerService> Course<B> {
 
     /// Gateways of the version before start on today's schema, and that of today dies.
     pub(crate) async fn it_is_taken_back(&mut self) {
-        let (a, b) = tokio::join!(self.old("old-3"), self.old("old-4"));
+        let (a, b) = tokio::join!(self.start_old("old-3"), self.start_old("old-4"));
         let homes = [&a, &b, &b].map(|gateway| gateway.address.clone());
         for (home, address) in self.scene.homes.iter().zip(homes) {
             home.set(vec![address]);

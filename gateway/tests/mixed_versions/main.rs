@@ -26,7 +26,7 @@ async fn upgraded_taken_back_and_upgraded_again<B: BrokerService>() {
     course.first_dies("an old gateway dies beside a new one").await;
     course.it_is_taken_back().await;
     course.migrating_backwards_changes_nothing();
-    let again = course.new("new-2").await;
+    let again = course.start_new("new-2").await;
     course.second_is_replaced("an old gateway drains to a new one again", again).await;
     course.side_by_side("an old gateway and a new one again").await;
     course.all_is_there().await;

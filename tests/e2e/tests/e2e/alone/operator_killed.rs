@@ -57,8 +57,8 @@ async fn a_rollout_and_a_rollback_go_on_after_the_operator_was_killed() -> Resul
         // There and back, and nobody who had not met it when it failed.
         back.judge(&returned, |moves, then| moves == if then > 0 { 2 } else { 0 })
     };
-    let both = back.people.talk_during("a rollback without its operator", story);
-    forth.people.talk_during("a rollout without its operator", both).await?;
+    let both = Box::pin(back.people.talk_during("a rollback without its operator", story));
+    Box::pin(forth.people.talk_during("a rollout without its operator", both)).await?;
     for story in [&forth, &back] {
         story.namespace.discard().await?;
     }

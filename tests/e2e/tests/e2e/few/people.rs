@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -62,11 +63,13 @@ impl People {
         let over = AtomicBool::new(false);
         let (rooms, senders) = ([self.room], [&self.devices[0], &self.devices[1]]);
         let talk = async {
-            let mut acked = 0;
+            let (mut acked, mut slowest) = (0, Duration::ZERO);
             loop {
                 let report = load::run(&senders, &rooms, TALK, &Progress::default()).await?;
                 acked += report.acked;
+                slowest = slowest.max(report.percentile(99));
                 if over.load(Relaxed) {
+                    println!("{acked} messages, 99 % of each {} acknowledged within {slowest:.1?}", TALK.messages);
                     return anyhow::Ok((acked, report));
                 }
             }
