@@ -89,7 +89,9 @@ pub fn plan(
         let with_successors = desired.saturating_add(i32::try_from(requested).unwrap_or(i32::MAX));
         return Plan { replicas: current.max(with_successors), ..Plan::default() };
     }
-    let excess = current.map_or(0, |current| current.saturating_sub(desired));
+    // Those that the ReplicaSet has been told to take and has not taken yet are not one too many once more.
+    let told = leaving(current, gateways, rules, now);
+    let excess = current.map_or(0, |current| current.saturating_sub(desired)).saturating_add(told);
     let at_once = Plan { replicas: desired, ..Plan::default() };
     if excess <= 0 || (desired == 0 && alone) {
         // Where nobody is left to take the clients, the number holds at once.
@@ -107,13 +109,22 @@ pub fn plan(
     let victims = usize::try_from(excess.saturating_sub(missing)).unwrap_or_default();
     let (going, staying) = order.split_at(victims.min(order.len()));
     let done = names(going.iter().copied().filter(|gateway| is_done(gateway, rules, now)));
-    let gone = missing.min(excess).saturating_add(i32::try_from(done.len()).unwrap_or(i32::MAX));
+    let done_now = i32::try_from(done.len()).unwrap_or(i32::MAX).saturating_sub(told).max(0);
+    let gone = missing.min(excess).saturating_add(done_now);
     Plan {
         replicas: current.unwrap_or(desired).saturating_sub(gone).max(desired),
         mark: names(going.iter().copied().filter(|gateway| gateway.marked.is_none())),
         unmark: names(staying.iter().copied().filter(|gateway| gateway.marked.is_some())),
         done,
     }
+}
+
+/// Pods that are done and only there because the ReplicaSet has not deleted them yet: there are more pods than the Deployment has.
+fn leaving(current: Option<i32>, gateways: &[Gateway], rules: Rules, now: Timestamp) -> i32 {
+    let Some(current) = current else { return 0 };
+    let count = |gateways: usize| i32::try_from(gateways).unwrap_or(i32::MAX);
+    let surplus = count(gateways.len()).saturating_sub(current).max(0);
+    surplus.min(count(gateways.iter().filter(|gateway| is_done(gateway, rules, now)).count()))
 }
 
 fn is_done(gateway: &Gateway, Rules { policy, deadline, deserted }: Rules, now: Timestamp) -> bool {
@@ -179,6 +190,25 @@ pub(crate) mod tests {
         );
         let empty = [gateway("a", 30), marked("b", 0, 20), gateway("c", 24)];
         assert_eq!(planned(2, 3, &empty), Plan { replicas: 2, done: vec!["b".into()], ..Plan::default() });
+    }
+
+    /// The Deployment has the new number, and the ReplicaSet has not deleted the pod yet: it must not be counted twice, or somebody else would have
+    /// to go with people on it.
+    #[test]
+    fn who_has_been_told_to_go_is_not_one_too_many_once_more() {
+        let three = [gateway("a", 30), marked("b", 4, 10), marked("c", 0, 10)];
+        assert_eq!(planned(1, 3, &three), Plan { replicas: 2, done: vec!["c".into()], ..Plan::default() });
+        assert_eq!(planned(1, 2, &three), Plan { replicas: 2, done: vec!["c".into()], ..Plan::default() }, "b goes on");
+        assert_eq!(planned(1, 2, &three[..2]), Plan { replicas: 2, ..Plan::default() });
+        let last = [gateway("a", 30), gateway("b", 4), marked("c", 0, 10)];
+        assert_eq!(
+            planned(2, 2, &last),
+            Plan { replicas: 2, done: vec!["c".into()], ..Plan::default() },
+            "it stays told"
+        );
+        assert_eq!(planned(3, 2, &last).replicas, 3);
+        let surging = [gateway("a", 30), gateway("b", 4), gateway("new", 0)];
+        assert_eq!(planned(2, 2, &surging), Plan { replicas: 2, ..Plan::default() }, "that is Kubernetes' own affair");
     }
 
     #[test]
