@@ -42,6 +42,8 @@ const HOST: &str = "chat.example.org";
 const SECRET: &str = "chat-tls";
 /// Time that a HAProxy that ends has; then it cuts off who is left.
 const DRAIN_SECONDS: u64 = 120;
+/// Time in which every HAProxy has found every gateway: it asks for their addresses and after each of them every few seconds.
+const FOUND_WITHIN: Duration = Duration::from_secs(10);
 /// HAProxy's port for clients with TLS.
 const PORT: u16 = 9443;
 
@@ -65,6 +67,8 @@ async fn people_chat_through_haproxy_over_tls_and_come_back_when_one_is_killed()
     outside::apply(&world, &namespace.name, &[outside::secret(SECRET, &pair)]).await?;
     let before = cluster.wait_ready(READY_LIMIT).await?;
     cluster.wait_pods(Part::Balancer, 2, SETTLE_LIMIT).await?;
+    // A HAProxy is ready when it knows one gateway; it looks for itself whether the other is, a few seconds later.
+    tokio::time::sleep(FOUND_WITHIN).await;
 
     let way_in = WayIn::open(&cluster, certified.cert.der().clone()).await?;
     let crowd = Crowd::through(&way_in.addresses, 4).await?;
