@@ -10,6 +10,7 @@ mod rebalance;
 
 #[cfg(test)]
 pub(crate) use self::plan::tests as testing;
+pub(crate) use self::rebalance::LANDING;
 pub use self::{
     budget::Budget,
     plan::{Gateway, Plan, Rules, Successors, plan},

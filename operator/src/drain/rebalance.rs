@@ -26,7 +26,7 @@ const FULL_PERCENT: u64 = 85;
 /// Rounds in which a gateway may be silent without an end to it.
 const LONGEST_PAUSE: u32 = 3;
 /// Time from an order to the new connection: the spread of the order, and a client's first tries.
-const LANDING: Duration = Duration::from_secs(8);
+pub(crate) const LANDING: Duration = Duration::from_secs(8);
 
 /// How uneven is too uneven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -264,8 +264,6 @@ impl Poller {
         drop(pods);
         let places: HashMap<String, Place> =
             questions.iter().map(|question| (question.whole_name(), question.place.clone())).collect();
-        let ready: HashSet<String> =
-            questions.iter().filter(|question| question.ready).map(Question::whole_name).collect();
         let mut answers = stream::iter(questions)
             .map(|question| async move {
                 let asked = Timestamp::now();
@@ -303,8 +301,7 @@ impl Poller {
         }
         drop(answers);
         let closing = self.order(&views, &places).await;
-        let introductions =
-            self.introductions(&News { views: &views, places: &places, ready: &ready, closing: &closing });
+        let introductions = self.introductions(&News { views: &views, places: &places, closing: &closing });
         for key in self.store(views, &reports) {
             // A full channel means that the controller is behind; the change is seen when it gets to the cluster.
             if let Err(error) = self.changed.try_send(key) {

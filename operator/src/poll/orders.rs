@@ -104,19 +104,22 @@ pub(super) fn orders(
     }
     let busy = || gateways.iter().filter(|(_, stats)| stats.connections > 0);
     let ending = busy().filter(|(_, stats)| stats.draining).collect();
-    share(&mut orders, &mut allowed, ending, u32::MAX);
+    share(&mut orders, &mut allowed, ending, u32::MAX, Order::Move);
     if !view.ending_proxies.is_empty() {
-        through(&mut orders, &mut allowed, busy().filter(|(_, stats)| !stats.draining).collect(), view);
+        // Up to half of what is left: nobody knows how many came through them, nor to which gateways.
+        let proxies: Vec<IpAddr> = view.ending_proxies.iter().copied().collect();
+        let (from, most) = (busy().filter(|(_, stats)| !stats.draining).collect(), allowed.div_ceil(2));
+        share(&mut orders, &mut allowed, from, most, |pod, count| Order::Through(pod, count, proxies.clone()));
     }
     let leaving: Vec<_> =
         busy().filter(|(pod, stats)| drains.moves && is_marked(pod) && stats.cordoned && !stats.draining).collect();
     // Those that are being emptied fill the new ones; the others help only where that is not enough.
     let help = if leaving.is_empty() { direction.shed } else { 0 };
-    share(&mut orders, &mut allowed, leaving, u32::MAX);
+    share(&mut orders, &mut allowed, leaving, u32::MAX, Order::Move);
     let mut old: Vec<_> =
         busy().filter(|(pod, stats)| !is_new(pod) && !is_marked(pod) && stats.cordoned && !stats.draining).collect();
     old.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.connections));
-    share(&mut orders, &mut allowed, old, help);
+    share(&mut orders, &mut allowed, old, help, Order::Move);
     even_out(&mut orders, allowed, shedding, view, rebalance, now);
     orders
 }
@@ -164,19 +167,14 @@ fn even_out(
     }
 }
 
-/// Up to half of what is left for those who came through proxies that end: nobody knows how many they are, nor to which gateways.
-fn through(orders: &mut Vec<Order>, allowed: &mut u32, from: Vec<(&String, &GatewayStats)>, view: &ClusterView) {
-    let proxies: Vec<IpAddr> = view.ending_proxies.iter().copied().collect();
-    let mut shares = Vec::new();
-    share(&mut shares, allowed, from, allowed.div_ceil(2));
-    orders.extend(shares.into_iter().map(|order| match order {
-        Order::Move(pod, count) => Order::Through(pod, count, proxies.clone()),
-        other => other,
-    }));
-}
-
 /// An even share of what is left for each; the last takes the rest.
-fn share(orders: &mut Vec<Order>, allowed: &mut u32, from: Vec<(&String, &GatewayStats)>, most: u32) {
+fn share(
+    orders: &mut Vec<Order>,
+    allowed: &mut u32,
+    from: Vec<(&String, &GatewayStats)>,
+    most: u32,
+    order: impl Fn(String, u32) -> Order,
+) {
     let mut left = (*allowed).min(most);
     let mut count = u32::try_from(from.len()).unwrap_or(u32::MAX);
     for (pod, stats) in from {
@@ -185,7 +183,7 @@ fn share(orders: &mut Vec<Order>, allowed: &mut u32, from: Vec<(&String, &Gatewa
         if share > 0 {
             left -= share;
             *allowed -= share;
-            orders.push(Order::Move(pod.clone(), share));
+            orders.push(order(pod.clone(), share));
         }
     }
 }

@@ -40,8 +40,6 @@ pub(super) struct News<'a> {
     pub(super) views: &'a HashMap<ClusterKey, ClusterView>,
     /// Where they are, by namespace and name.
     pub(super) places: &'a HashMap<String, Place>,
-    /// Those whose pods are ready.
-    pub(super) ready: &'a HashSet<String>,
     /// Those that were told to take nobody new just now.
     pub(super) closing: &'a HashSet<String>,
 }
@@ -74,7 +72,7 @@ impl Poller {
             let target = targets.get(key)?;
             let whole = |pod: &str| format!("{}/{pod}", key.namespace);
             let place = |pod: &str| news.places.get(&whole(pod)).cloned();
-            let takes = |pod: &str| news.ready.contains(&whole(pod)) && !news.closing.contains(&whole(pod));
+            let takes = |pod: &str| view.ready.contains(pod) && !news.closing.contains(&whole(pod));
             let open = |pod: &str| place(pod).filter(|_| takes(pod));
             let peers = Arc::new(peers(target.introduces.as_ref()?, target.drains.limit, &view.gateways, open));
             let places = view.gateways.keys().filter_map(|pod| place(pod));
@@ -168,11 +166,12 @@ mod tests {
         }
         // b is cordoned, c has just been told to, d is not ready.
         let b = GatewayStats { cordoned: true, ..stats("b", 2, &[]) };
-        let answered = view(&[stats("a", 1, &[]), b, stats("c", 3, &[]), stats("d", 4, &[])]);
+        let mut answered = view(&[stats("a", 1, &[]), b, stats("c", 3, &[]), stats("d", 4, &[])]);
+        answered.ready = ["a", "b", "c"].map(str::to_owned).into();
         let views = HashMap::from([(key.clone(), answered)]);
         let set = |pods: &[&str]| pods.iter().map(|pod| format!("ns/{pod}")).collect::<HashSet<_>>();
-        let (ready, closing) = (set(&["a", "b", "c"]), set(&["c"]));
-        let news = News { views: &views, places: &places, ready: &ready, closing: &closing };
+        let closing = set(&["c"]);
+        let news = News { views: &views, places: &places, closing: &closing };
 
         poller.introduce(&key, Some(AddressTemplate::new("ws://{podIP}:{port}")));
         let heard = async { futures::future::join_all(listeners.iter().map(request)).await };

@@ -119,11 +119,14 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     let mut migration = None;
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
-        validated.signer = signer::signer(&validated, &fetched.live, &context.poller.view(key));
+        let view = context.poller.view(key);
+        validated.signer = signer::signer(&validated, &fetched.live, &view);
         let target = deployment_name(&validated)?;
-        let is_calm = !context.poller.view(key).rebalancing;
-        let scaling =
-            validated.gateways.autoscaling.clone().map(|settings| scaling(settings, &target, fetched, is_calm));
+        let scaling = validated
+            .gateways
+            .autoscaling
+            .clone()
+            .map(|settings| scaling(settings, &target, fetched, !view.rebalancing));
         if let Some(desired) = context.poller.watch(key, &validated.admin_token, scaling) {
             validated.gateways.replicas = desired;
         }

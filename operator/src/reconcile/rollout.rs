@@ -27,8 +27,8 @@ use crate::{
     rollout::{self, Failure, Finding, Note, Plan, Revision, Rules, Situation},
 };
 
-/// Letters of a failure's sentence that are kept.
-const LONGEST_MESSAGE: usize = 500;
+/// Letters of a sentence about a rollout that are kept.
+pub(super) const LONGEST_MESSAGE: usize = 500;
 
 /// The Deployments of gateways, of whatever revision. That of a gateway that is alone is none of a revision's: it goes at once.
 pub(super) fn deployments(live: &Live) -> Vec<Deployment> {

@@ -19,6 +19,7 @@ use super::{
     availability::{self, State},
     conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
     observed::Observed,
+    rollout::LONGEST_MESSAGE,
 };
 use crate::{
     api,
@@ -29,9 +30,6 @@ use crate::{
     names::{ClusterKey, FIELD_MANAGER, Names},
     poll::ClusterView,
 };
-
-/// Letters of the sentence about a rollout that are kept.
-const LONGEST_MESSAGE: usize = 500;
 
 /// The status could not be written.
 #[derive(Debug, thiserror::Error)]

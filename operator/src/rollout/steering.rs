@@ -10,8 +10,8 @@ use std::{
 use chat_gateway_config::stats::GatewayStats;
 use tokio::time::Instant;
 
-/// Time from an order to the new connection: the spread of the order, and a client's first tries.
-const LANDING: Duration = Duration::from_secs(8);
+use crate::drain::LANDING;
+
 /// Time that Services, balancers and clients need to see that a gateway turns people away.
 const HEEDED: Duration = Duration::from_secs(6);
 /// Time that the old gateways turn people away for a canary at most: it may be broken.
