@@ -81,6 +81,8 @@ impl Kafka {
         };
         let config = format!(
             "{COMMON}\
+             # The only server that there is loses its partitions when its heartbeats stop for so long, which a busy machine does.\n\
+             broker.session.timeout.ms=9000\n\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
              listeners={open},PROXIED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}\n\

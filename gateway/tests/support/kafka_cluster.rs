@@ -27,6 +27,8 @@ impl KafkaCluster {
         for node in 0..NODES {
             let config = format!(
                 "{COMMON}\
+                 # One that was killed is missed, and may come back, this soon.\n\
+                 broker.session.timeout.ms=2000\n\
                  node.id={id}\n\
                  controller.quorum.voters={voters}\n\
                  listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\

@@ -49,6 +49,4 @@ pub const COMMON: &str = "process.roles=broker,controller\n\
     inter.broker.listener.name=PLAINTEXT\n\
     controller.listener.names=CONTROLLER\n\
     auto.create.topics.enable=false\n\
-    # One that was killed is missed, and may come back, this soon.\n\
-    broker.session.timeout.ms=2000\n\
     broker.heartbeat.interval.ms=500\n";
