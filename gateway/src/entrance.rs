@@ -7,6 +7,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::turnstile::Turnstile;
+
 /// Time after which a cordon ends when the operator says nothing more: a gateway must not stay closed because nobody is there to open it.
 /// An operator whose leader was killed is back within 17 s.
 const LAPSE: Duration = Duration::from_secs(60);
@@ -21,6 +23,8 @@ pub struct Entrance {
     heard: Moment,
     /// When it had clients move last.
     ordered: Moment,
+    /// Takes those who come in one after the other.
+    pub turnstile: Turnstile,
 }
 
 /// Milliseconds from the start and one more; 0 for never.
@@ -35,6 +39,7 @@ impl Default for Entrance {
             cordoned: AtomicBool::new(false),
             heard: Moment::new(0),
             ordered: Moment::new(0),
+            turnstile: Turnstile::default(),
         }
     }
 }

@@ -32,3 +32,4 @@ pub mod store;
 pub mod tally;
 pub mod telemetry;
 pub mod transport;
+pub mod turnstile;

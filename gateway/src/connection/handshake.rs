@@ -16,7 +16,7 @@ use crate::{
     model::{Room, RoomId, Seq},
     pipeline::Pipeline,
     protocol::{
-        Answer, CloseCode, Request, WireError,
+        Answer, CloseCode, ErrorCode, Request, WireError,
         answer::{Resumed, Welcome},
         limits,
     },
@@ -53,12 +53,16 @@ pub(super) async fn hello(
         Refused { frame: told.then(|| codec.answer(tag, &Answer::Error(error))), code }
     };
     let Request::Hello { token, resume } = request else {
-        let error = WireError::new(crate::protocol::ErrorCode::Unauthenticated, "the first frame must be hello");
+        let error = WireError::new(ErrorCode::Unauthenticated, "the first frame must be hello");
         return Err(refuse(error, CloseCode::Unauthenticated));
     };
     let services = &pipeline.services;
     let Claims { user, session: sign_in, expires_at } =
         services.tokens.verify(&token).await.map_err(|error| refuse(error.into(), close_code(error)))?;
+    let place = services.entrance.turnstile.pass(!resume.is_empty()).await.map_err(|back| {
+        let busy = WireError::new(ErrorCode::Unavailable, "too many clients come at the same time").retry_after(back);
+        refuse(busy, CloseCode::Stopping)
+    })?;
     let session = Session::new(user, expires_at, Arc::clone(queue), Arc::clone(&services.counters));
     let session = Arc::new(session.of_sign_in(sign_in).from(source).speaking(codec));
     if !resume.is_empty() {
@@ -93,6 +97,7 @@ pub(super) async fn hello(
         keep_unlisted(&session, &resume, &start);
     }
     welcome(pipeline, &session, tag, start.rooms, start.resumed);
+    drop(place);
     pipeline.hub.follow(&session, &start.following).await;
     pipeline.hub.arrived(&session).await;
     Ok(session)

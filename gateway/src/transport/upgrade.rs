@@ -59,7 +59,7 @@ impl Door {
 /// Seconds after which a refused client should try again, drawn from this range so that a crowd does not return as one.
 const RETRY_SECONDS: std::ops::RangeInclusive<u32> = 1..=5;
 
-/// Answers an upgrade request at a door: 101 and a connection, 503 when the gateway is full or draining, 426 for what is no upgrade. It came
+/// Answers an upgrade request at a door: 101 and a connection, 503 when the gateway is full, draining or has a crowd before it, 426 for what is no upgrade. It came
 /// from `peer`, and `client` is whom limits by address are about.
 pub fn upgrade(
     services: Arc<Services>,
@@ -70,6 +70,9 @@ pub fn upgrade(
 ) -> Response {
     if services.entrance.turns_away() {
         return refuse("this gateway takes no new connections");
+    }
+    if services.entrance.turnstile.is_crowded() {
+        return refuse("too many clients come to this gateway at the same time");
     }
     let chosen = door.sub_protocols().iter().find(|(name, _)| offers(request.headers(), name));
     let (mut response, upgrade) = match handshake(request) {

@@ -25,6 +25,10 @@ const KEPT_PERCENT: u64 = 103;
 const FULL_PERCENT: u64 = 85;
 /// Rounds in which a gateway may be silent without an end to it.
 const LONGEST_PAUSE: u32 = 3;
+/// Percent of all connections by which their number may differ from the round before: whoever comes back in a crowd finds its own place, and open gateways.
+const CALM_PERCENT: u64 = 5;
+/// Connections by which it may differ whatever that is in percent.
+const CALM: u64 = 20;
 /// Time from an order to the new connection: the spread of the order, and a client's first tries.
 pub(crate) const LANDING: Duration = Duration::from_secs(8);
 
@@ -52,6 +56,8 @@ pub struct Rebalance {
     /// Since when they are spread unevenly, and how many connections were above the mean then.
     uneven: Option<(Instant, u64)>,
     under_way: bool,
+    /// Connections of all gateways in the round before.
+    total: Option<u64>,
     closed: BTreeSet<String>,
     /// Rounds in a row in which not every gateway has answered.
     unknown: u32,
@@ -97,8 +103,10 @@ impl Rebalance {
         let total: u64 = gateways.values().map(|stats| u64::from(stats.connections)).sum();
         let most = gateways.values().map(|stats| u64::from(stats.connections)).max().unwrap_or_default();
         self.unknown = 0;
-        if count < 2 || total == 0 {
-            self.stop();
+        let before = self.total.replace(total).unwrap_or(total);
+        let is_calm = before.abs_diff(total) <= (before * CALM_PERCENT / 100).max(CALM);
+        if count < 2 || total == 0 || !is_calm {
+            *self = Self { total: self.total, ..Self::default() };
             return Shedding::default();
         }
         let above: u64 =
@@ -218,11 +226,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_comes_or_goes_finds_all_gateways_open() {
+        let (mut rebalance, start) = (Rebalance::default(), Instant::now());
+        assert!(!watched(&mut rebalance, &[2_000, 2_000, 0], start).closed.is_empty());
+        // Half of them lost their connections, and come back over a minute.
+        let mut round = 31;
+        for connections in (2_000..4_000).step_by(250) {
+            assert_eq!(look(&mut rebalance, &[connections, 0, 0], start + ROUND * round), Shedding::default());
+            round += 1;
+        }
+        assert!(!rebalance.is_under_way());
+        assert!(look(&mut rebalance, &[4_000, 0, 0], start + ROUND * round).closed.is_empty(), "patience begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn nobody_is_closed_while_the_others_have_no_room_to_spare() {
         let (mut rebalance, start) = (Rebalance::default(), Instant::now());
-        assert!(!watched(&mut rebalance, &[8_000, 2_000], start).closed.is_empty());
-        assert_eq!(look(&mut rebalance, &[9_900, 8_600], start + ROUND * 31), Shedding::default());
-        assert!(rebalance.is_under_way(), "a crowd came; it goes on later");
-        assert!(!look(&mut rebalance, &[9_900, 8_000], start + ROUND * 32).closed.is_empty());
+        assert!(!watched(&mut rebalance, &[9_700, 6_000], start).closed.is_empty());
+        for (round, others) in [(31, 6_650), (32, 7_400), (33, 8_150)] {
+            assert!(!look(&mut rebalance, &[9_900, others], start + ROUND * round).closed.is_empty());
+        }
+        assert_eq!(look(&mut rebalance, &[9_900, 8_600], start + ROUND * 34), Shedding::default());
+        assert!(rebalance.is_under_way(), "more people came; it goes on later");
+        assert!(!look(&mut rebalance, &[9_900, 8_300], start + ROUND * 35).closed.is_empty());
     }
 }

@@ -7,10 +7,33 @@ use rand::RngExt as _;
 const FIRST: Duration = Duration::from_millis(50);
 const MOST: Duration = Duration::from_secs(2);
 
+/// How long a client waits before it connects again: a random part of `first`, doubled with each attempt up to `most`.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// The first ceiling.
+    pub first: Duration,
+    /// The highest ceiling.
+    pub most: Duration,
+    /// The part of the ceiling that is waited at least, from 0 to 1.
+    pub least: f64,
+}
+
+impl Patience {
+    /// Back within two seconds, for tests of few clients that are to end soon.
+    pub const SHORT: Self = Self { first: FIRST, most: MOST, least: 0.5 };
+    /// The documented clients': full jitter of up to 8 s. Thousands that lost their gateway come back by it.
+    pub const DOCUMENTED: Self = Self { first: Duration::from_millis(250), most: Duration::from_secs(8), least: 0.0 };
+
+    /// Delay before attempt number `attempt`, from 0.
+    pub(crate) fn delay(self, attempt: u32) -> Duration {
+        let ceiling = self.first.saturating_mul(1 << attempt.min(10)).min(self.most);
+        ceiling.mul_f64(rand::rng().random_range(self.least..=1.0))
+    }
+}
+
 /// Delay before attempt number `attempt` (from 0): random between half and all of 50 ms doubled per attempt, 2 s at most.
 pub(crate) fn delay(attempt: u32) -> Duration {
-    let ceiling = FIRST.saturating_mul(1 << attempt.min(10)).min(MOST);
-    ceiling.mul_f64(rand::rng().random_range(0.5..=1.0))
+    Patience::SHORT.delay(attempt)
 }
 
 /// `base` and up to a quarter of it more.

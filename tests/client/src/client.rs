@@ -11,6 +11,7 @@ use crate::{
     accounts::Account,
     actor::{self, Command, Positions},
     addresses::Addresses,
+    backoff::Patience,
     ledger::{ClientId, Ledger},
     wire::{Body, Message, Refusal, Room},
 };
@@ -35,6 +36,8 @@ pub struct ClientConfig {
     pub ledger: Ledger,
     /// How long a request is repeated before it fails.
     pub patience: Duration,
+    /// How long it waits before it connects again.
+    pub reconnect: Patience,
     /// Events that [`Client::events`] keeps for whoever is slow to read them; the place for them is taken at once, some 60 bytes each.
     pub event_buffer: usize,
 }
@@ -45,7 +48,8 @@ impl ClientConfig {
     pub fn new(account: Account, addresses: Addresses, ledger: Ledger) -> Self {
         let name = account.user.name.clone();
         let patience = Duration::from_secs(120);
-        Self { name, account, addresses, hints: false, ledger, patience, event_buffer: EVENT_BUFFER }
+        let reconnect = Patience::SHORT;
+        Self { name, account, addresses, hints: false, ledger, patience, reconnect, event_buffer: EVENT_BUFFER }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod wire;
 
 pub use accounts::{Account, AccountError};
 pub use addresses::Addresses;
+pub use backoff::Patience;
 pub use client::{Ack, Client, ClientConfig, HistoryRange, RequestError, Standing};
 pub use forms::is_long;
 pub use ledger::{ClientId, Ledger, Verdict};

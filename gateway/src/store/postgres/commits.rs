@@ -16,7 +16,7 @@ use super::{
     failure::{Failure, classify},
     messages::{self, Stored},
     route::ATTEMPT,
-    shard::Shard,
+    shard::{Doubt, Shard},
 };
 use crate::store::{NewMessage, StoreError};
 
@@ -151,16 +151,19 @@ async fn outcomes(shard: &Shard, mut entries: Vec<Entry>) -> Vec<Outcome> {
         && let Some(Entry { new, slot, outbox }) = entries.pop()
     {
         let outcome = match timeout(ATTEMPT, messages::insert_text(&pool, slot, &new, outbox)).await {
-            Ok(Ok(stored)) => Outcome::Stored(new, stored),
+            Ok(Ok(stored)) => {
+                shard.note_answer();
+                Outcome::Stored(new, stored)
+            }
             Ok(Err(error)) => match classify(&error) {
                 Failure::Final(error) => Outcome::Refused(error),
                 failure => {
-                    doubt(shard, &failure);
+                    look(shard, &failure, &error);
                     Outcome::Alone(new)
                 }
             },
             Err(_) => {
-                shard.look(true);
+                shard.look(Doubt::Some);
                 Outcome::Alone(new)
             }
         };
@@ -169,6 +172,7 @@ async fn outcomes(shard: &Shard, mut entries: Vec<Entry>) -> Vec<Outcome> {
     let mut stored: Vec<Option<Stored>> = entries.iter().map(|_| None).collect();
     match timeout(ATTEMPT, messages::insert_texts(&pool, &entries)).await {
         Ok(Ok(rows)) => {
+            shard.note_answer();
             for (place, row) in rows {
                 // Places count from 1.
                 let place = usize::try_from(place - 1).ok();
@@ -178,11 +182,11 @@ async fn outcomes(shard: &Shard, mut entries: Vec<Entry>) -> Vec<Outcome> {
             }
         }
         Ok(Err(error)) => {
-            doubt(shard, &classify(&error));
+            look(shard, &classify(&error), &error);
             tracing::debug!(%error, texts = entries.len(), "a batch failed; its texts are stored one by one")
         }
         Err(_) => {
-            shard.look(true);
+            shard.look(Doubt::Some);
             tracing::debug!(texts = entries.len(), "a batch took too long; its texts are stored one by one");
         }
     }
@@ -194,9 +198,8 @@ async fn outcomes(shard: &Shard, mut entries: Vec<Entry>) -> Vec<Outcome> {
 }
 
 /// Has the prober look at a shard that may be away, so that everybody hears of it soon and not after the next one's wait for a connection.
-fn doubt(shard: &Shard, failure: &Failure) {
-    if let Failure::Away(cause) = failure {
-        // A full pool says nothing about the shard.
-        shard.look(cause.reason != "Timeout");
+fn look(shard: &Shard, failure: &Failure, error: &sqlx::Error) {
+    if let Failure::Away(_) = failure {
+        shard.look(Doubt::of(error));
     }
 }

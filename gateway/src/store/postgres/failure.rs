@@ -91,6 +91,19 @@ pub(crate) fn cause(error: &sqlx::Error) -> Option<Cause> {
     Some(Cause::new(reason, message))
 }
 
+/// Whether a shard that has too much to do fails like this. It says nothing against connections on which others are answered.
+pub(super) fn is_overload(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut => true,
+        // Out of connections or memory, statement or lock timeout, deadlock, serialization.
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default();
+            code.starts_with("53") || code_reason(&code) == Some("Timeout")
+        }
+        _ => false,
+    }
+}
+
 /// SQLSTATEs after which the same statement may work later or elsewhere.
 fn code_reason(code: &str) -> Option<&'static str> {
     Some(match code {
@@ -118,6 +131,7 @@ mod tests {
         assert_eq!(code_reason("23505"), None);
         assert_eq!(code_reason(""), None);
         assert!(matches!(classify(&sqlx::Error::PoolTimedOut), Failure::Away(_)));
+        assert!(is_overload(&sqlx::Error::PoolTimedOut) && !is_overload(&sqlx::Error::WorkerCrashed));
         assert!(matches!(classify(&sqlx::Error::RowNotFound), Failure::Final(StoreError::Internal(_))));
     }
 }

@@ -242,7 +242,7 @@ impl Store for PostgresStore {
         join_all(self.shards.iter().map(|shard| async move {
             let mut status = shard.status();
             let before = status.borrow().probes;
-            shard.look(false);
+            shard.look(shard::Doubt::None);
             let probed = status.wait_for(|status| status.probes > before);
             let answered = tokio::time::timeout(HEALTH_BUDGET, probed).await.is_ok();
             let mut stats = shard.stats();

@@ -14,13 +14,17 @@ use super::{
 
 /// Bound of one look. Shorter than the 2 s that `health` promises.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
+/// What a probe says of a shard that is away, and also of one that has too much to do for one more connection or question.
+const BUSY: [&str; 2] = ["Timeout", "ConnectionRefused"];
 /// Between looks at a shard that answers: how old the directory gets when nobody is refused.
 const WHEN_UP: Duration = Duration::from_secs(5);
+/// Between looks at a shard that answers statements and not probes.
+const WHEN_BUSY: Duration = Duration::from_secs(1);
 /// Between looks at a shard that is away: how soon people chat again once it is back.
 const WHEN_AWAY: Duration = Duration::from_millis(250);
 /// Least time between looks, and between replacements of a pool, however many requests ask for one.
 const LEAST: Duration = Duration::from_millis(50);
-const LEAST_REPLACE: Duration = Duration::from_secs(1);
+const LEAST_REPLACE: Duration = Duration::from_secs(3);
 
 /// Who the shard must say it is.
 pub(super) struct Expected {
@@ -32,19 +36,27 @@ pub(super) struct Expected {
 pub(super) async fn run(shard: Arc<Shard>, directory: Arc<Directory>, expected: Arc<Expected>) {
     let mut connection = None;
     let mut replaced: Option<Instant> = None;
+    // Whether the connections of the pool may be dead, or there are none yet.
+    let mut renew = true;
     loop {
         if shard.take_suspect() && replaced.is_none_or(|at| at.elapsed() > LEAST_REPLACE) {
-            connection = None;
+            (connection, renew) = (None, true);
         }
-        let fresh = connection.is_none();
-        let outcome =
-            match tokio::time::timeout(PROBE_TIMEOUT, look(&shard, &directory, &expected, &mut connection)).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(Cause::new("Timeout", "no answer within 1.8 s")),
-            };
-        if outcome.is_err() {
+        let looking = look(&shard, &directory, &expected, (&mut connection, renew));
+        let outcome = match tokio::time::timeout(PROBE_TIMEOUT, looking).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Cause::new("Timeout", "no answer within 1.8 s")),
+        };
+        if outcome.as_ref().is_err_and(|cause| BUSY.contains(&cause.reason)) && shard.answers() {
+            // To call it away would turn everybody away who is still served, and their return would be more work.
             connection = None;
-        } else if fresh {
+            shard.probed_in_vain();
+            tokio::time::sleep(WHEN_BUSY).await;
+            continue;
+        }
+        if outcome.is_err() {
+            (connection, renew) = (None, true);
+        } else if std::mem::take(&mut renew) {
             replaced = Some(Instant::now());
         }
         let pause = if outcome.is_ok() { WHEN_UP } else { WHEN_AWAY };
@@ -60,7 +72,7 @@ async fn look(
     shard: &Shard,
     directory: &Directory,
     expected: &Expected,
-    connection: &mut Option<PgConnection>,
+    (connection, renew): (&mut Option<PgConnection>, bool),
 ) -> Result<u32, Cause> {
     let mut fresh = None;
     if connection.is_none() {
@@ -86,7 +98,7 @@ async fn look(
         return Err(Cause::new("ProtocolError", message));
     }
     // Only now: a pool to a wrong or outdated database must never be there.
-    if let Some(options) = fresh {
+    if let Some(options) = fresh.filter(|_| renew) {
         shard.replace_pool(options);
     }
     let count = u32::try_from(owned.len()).unwrap_or(u32::MAX);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     PostgresStore,
     failure::{Cause, Failure, classify},
-    shard::Shard,
+    shard::{Doubt, Shard},
 };
 use crate::store::StoreError;
 
@@ -103,16 +103,18 @@ impl PostgresStore {
         let mut last: Option<Cause> = None;
         loop {
             let pool = self.wait_for(shard, started, last.take()).await.map_err(Failure::Away)?;
-            let cause = match timeout(ATTEMPT, op(pool)).await {
-                Ok(Ok(value)) => return Ok(value),
+            let (cause, doubt) = match timeout(ATTEMPT, op(pool)).await {
+                Ok(Ok(value)) => {
+                    shard.note_answer();
+                    return Ok(value);
+                }
                 Ok(Err(error)) => match classify(&error) {
-                    Failure::Away(cause) => cause,
+                    Failure::Away(cause) => (cause, Doubt::of(&error)),
                     other => return Err(other),
                 },
-                Err(_) => Cause::new("Timeout", "no answer within 3 s"),
+                Err(_) => (Cause::new("Timeout", "no answer within 3 s"), Doubt::Some),
             };
-            // A full pool says nothing about the shard; anything else says that connections may be dead.
-            shard.look(cause.reason != "Timeout" || started.elapsed() >= ATTEMPT);
+            shard.look(doubt);
             if started.elapsed() > AWAY_BUDGET {
                 return Err(Failure::Away(cause));
             }
@@ -134,10 +136,14 @@ impl PostgresStore {
             (None, None) => return Err(unavailable(&shard.name, "no pool")),
         };
         match timeout(ATTEMPT, op(pool)).await {
-            Ok(answer) => answer.map_err(|error| match classify(&error) {
+            Ok(Ok(answer)) => {
+                shard.note_answer();
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(match classify(&error) {
                 Failure::Final(error) => error,
                 Failure::Away(cause) => {
-                    shard.look(true);
+                    shard.look(Doubt::of(&error));
                     unavailable(&shard.name, cause.message)
                 }
                 _ => unavailable(&shard.name, error.to_string()),
@@ -219,7 +225,7 @@ impl PostgresStore {
     /// Asks every prober to look now, after a refusal showed that the directory is old.
     fn look_everywhere(&self) {
         for shard in &self.shards {
-            shard.look(false);
+            shard.look(Doubt::None);
         }
     }
 }

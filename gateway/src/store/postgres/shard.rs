@@ -6,6 +6,7 @@ use std::{
         PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use chat_gateway_config::stats::{Component, ShardStats};
@@ -15,7 +16,13 @@ use tokio::{
     time::Instant,
 };
 
-use super::{connect, failure::Cause};
+use super::{
+    connect,
+    failure::{self, Cause},
+};
+
+/// A statement that was answered this lately tells of a shard that has much to do, and not of one that is away.
+const LATELY: Duration = Duration::from_secs(1);
 
 /// One shard. Its prober (`probe.rs`) writes the status and replaces the pool; requests only read them.
 pub(super) struct Shard {
@@ -29,6 +36,26 @@ pub(super) struct Shard {
     status: watch::Sender<Status>,
     wake: Notify,
     suspect: AtomicBool,
+    /// When a statement was answered last.
+    answered: RwLock<Option<Instant>>,
+}
+
+/// Whether a shard's connections may be dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Nothing speaks for it.
+    None,
+    /// A statement failed as it does where there is too much to do, or when nobody answers any more. While others are answered it is the former:
+    /// making all connections anew is the last thing that such a shard needs.
+    Some,
+    /// A statement failed as it does on a dead connection, or at a server that is no primary any more.
+    Strong,
+}
+
+impl Doubt {
+    pub(super) fn of(error: &sqlx::Error) -> Self {
+        if failure::is_overload(error) { Self::Some } else { Self::Strong }
+    }
 }
 
 /// How a shard stands.
@@ -63,6 +90,7 @@ impl Shard {
             status: watch::Sender::new(status),
             wake: Notify::new(),
             suspect: AtomicBool::new(false),
+            answered: RwLock::new(None),
         }
     }
 
@@ -109,9 +137,14 @@ impl Shard {
         });
     }
 
-    /// Asks the prober to look now. `suspect`: a statement failed on its connection, so the prober must not trust its own.
-    pub(super) fn look(&self, suspect: bool) {
-        if suspect {
+    /// Notes a probe that says nothing: the shard stands as it stood.
+    pub(super) fn probed_in_vain(&self) {
+        self.status.send_modify(|status| status.probes += 1);
+    }
+
+    /// Asks the prober to look now, and not to trust its connection where there is doubt about those of requests.
+    pub(super) fn look(&self, doubt: Doubt) {
+        if doubt == Doubt::Strong || doubt == Doubt::Some && !self.answers() {
             self.suspect.store(true, Ordering::SeqCst);
         }
         self.wake.notify_one();
@@ -125,6 +158,16 @@ impl Shard {
     /// Whether a statement failed on its connection since the last call.
     pub(super) fn take_suspect(&self) -> bool {
         self.suspect.swap(false, Ordering::SeqCst)
+    }
+
+    /// Notes that a statement was answered, whatever the answer.
+    pub(super) fn note_answer(&self) {
+        *self.answered.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a statement was answered lately: the shard may be slow, and is not away.
+    pub(super) fn answers(&self) -> bool {
+        self.answered.read().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < LATELY)
     }
 
     /// For `/stats` and conditions.

@@ -315,16 +315,20 @@ impl Opener {
                 true => hints::candidates(&self.config.addresses, avoid.as_deref()).await,
                 false => self.config.addresses.candidates(avoid.as_deref()),
             };
+            let mut least = Duration::ZERO;
             for address in candidates {
                 match Box::pin(self.try_open(&address)).await {
                     Ok(link) => return link,
                     Err(error) => {
+                        if let LinkError::Refused(Refusal { retry_after_ms: Some(millis), .. }) = &error {
+                            least = Duration::from_millis(*millis);
+                        }
                         tracing::debug!(client = self.config.name, address, %error, "no connection");
                         report(&error);
                     }
                 }
             }
-            tokio::time::sleep(backoff::delay(attempt)).await;
+            tokio::time::sleep(self.config.reconnect.delay(attempt).max(least)).await;
             attempt += 1;
         }
     }
