@@ -153,6 +153,7 @@ impl Run {
         match fault {
             Fault::Stall => drop(self.world.with(namespace, |side| side.stalled = true)),
             Fault::Answer => drop(self.world.with(namespace, |side| side.stalled = false)),
+            Fault::Skew(off) => drop(self.world.with(namespace, |side| side.skew = off)),
             Fault::Least(least) => {
                 let bounds = Bounds { least, ..self.bounds };
                 objects::apply(&self.client, &self.scaled(namespace, bounds)).await?;

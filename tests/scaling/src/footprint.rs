@@ -2,7 +2,9 @@
 //! nothing happens.
 
 use std::{
+    collections::HashSet,
     path::Path,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -11,7 +13,8 @@ use chat_crds::ChatCluster;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{ListParams, Patch, PatchParams},
+    api::{Patch, PatchParams},
+    runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::json;
 
@@ -98,25 +101,31 @@ impl Footprint<'_> {
         all.buffer_unordered(WRITERS).try_collect().await
     }
 
-    /// Waits until every ChatCluster says Ready of its newest generation; returns the time since `since`.
+    /// Waits until every ChatCluster says Ready of its newest generation; returns the time since `since`. It watches: reading them all again and
+    /// again would keep the API server from the operator.
     async fn wait_until_ready(&self, since: Instant, patience: Duration) -> Result<Duration> {
         let api: Api<ChatCluster> = Api::all(self.client.clone());
-        let mut told = Instant::now();
-        loop {
-            let list = api.list(&ListParams::default()).await?;
-            let ready = list.iter().filter(|cluster| cluster.name_any() != objects::NAME && is_ready(cluster)).count();
-            if ready == self.clusters as usize {
-                return Ok(since.elapsed());
-            }
-            if since.elapsed() > patience {
-                bail!("{ready} of {} ChatClusters are ready after {} s", self.clusters, patience.as_secs());
+        let mut changes = pin!(watcher(api, watcher::Config::default()).default_backoff().applied_objects());
+        let (mut ready, mut told) = (HashSet::new(), Instant::now());
+        while ready.len() < self.clusters as usize {
+            let rest = patience.saturating_sub(since.elapsed());
+            let Ok(change) = tokio::time::timeout(rest, changes.next()).await else {
+                bail!("{} of {} ChatClusters are ready after {} s", ready.len(), self.clusters, patience.as_secs());
+            };
+            // A watch that failed is begun again.
+            let Some(Ok(cluster)) = change else { continue };
+            let name = cluster.name_any();
+            if name != objects::NAME && is_ready(&cluster) {
+                ready.insert(name);
+            } else {
+                ready.remove(&name);
             }
             if told.elapsed() > Duration::from_secs(30) {
-                println!("  {ready} of {} ChatClusters are ready", self.clusters);
+                println!("  {} of {} ChatClusters are ready", ready.len(), self.clusters);
                 told = Instant::now();
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
         }
+        Ok(since.elapsed())
     }
 }
 

@@ -116,7 +116,13 @@ impl Kubelet {
         }
         let (address, listener) = listen(self.network, self.numbers.fetch_add(1, Relaxed)).await?;
         let cordoned = AtomicBool::new(false);
-        let stub = Arc::new(Stub { namespace, name: name.clone(), world: Arc::clone(&self.world), cordoned });
+        let stub = Arc::new(Stub {
+            namespace,
+            name: name.clone(),
+            world: Arc::clone(&self.world),
+            cordoned,
+            delivered: Default::default(),
+        });
         let serving = tokio::spawn(Arc::clone(&stub).serve(listener));
         let lived = self.serve(&api, &stub, (&container, &address.ip().to_string()), &mut ending).await;
         serving.abort();

@@ -39,6 +39,8 @@ impl Operator {
             .arg(program)
             .args(["--listen", &address.to_string(), "--pod-namespace", "chat-system"])
             .env("KUBECONFIG", kubeconfig)
+            // As the chart has it.
+            .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")])
             // A proxy of this machine cannot reach addresses that only this machine knows.
             .env("NO_PROXY", "*")
             .stdin(Stdio::null())

@@ -93,6 +93,8 @@ fn people(area: &Area<'_>, scenario: Scenario, both: &Both<'_>) -> Drawn {
             Fault::LoseHalf => "half is lost",
             Fault::Stall => "no answers",
             Fault::Answer => "answers",
+            Fault::Skew(0) => "clocks are right",
+            Fault::Skew(_) => "clocks are off",
             Fault::Least(_) => "more gateways are wanted",
         };
         let at = i32::try_from(second).unwrap_or(i32::MAX);

@@ -21,6 +21,8 @@ pub(crate) enum Scenario {
     StatsStalled,
     /// Twice as many gateways, while nobody has a reason to connect anew.
     GatewaysAdded,
+    /// Clocks of gateways that are off, while people come and go in waves.
+    ClockSkew,
     /// A thousand ChatClusters for one operator.
     Footprint,
 }
@@ -36,6 +38,8 @@ pub(crate) enum Fault {
     Answer,
     /// Somebody wants at least so many gateways.
     Least(u32),
+    /// Clocks of every other gateway are ahead of the operator's by so many milliseconds, and those of the rest as much behind it.
+    Skew(i64),
 }
 
 /// A scenario in figures; seconds count from the beginning of the measurement.
@@ -55,7 +59,7 @@ pub(crate) struct Course {
 
 impl Scenario {
     /// Those with people, in the order of the report.
-    pub(crate) const SIMULATED: [Self; 7] = [
+    pub(crate) const SIMULATED: [Self; 8] = [
         Self::Sine,
         Self::StepUp,
         Self::StepDown,
@@ -63,6 +67,7 @@ impl Scenario {
         Self::HalfLost,
         Self::StatsStalled,
         Self::GatewaysAdded,
+        Self::ClockSkew,
     ];
 
     /// Its name in the report, in namespaces and of its plot.
@@ -75,6 +80,7 @@ impl Scenario {
             Self::HalfLost => "half-lost",
             Self::StatsStalled => "stats-stalled",
             Self::GatewaysAdded => "gateways-added",
+            Self::ClockSkew => "clock-skew",
             Self::Footprint => "footprint",
         }
     }
@@ -89,6 +95,7 @@ impl Scenario {
             Self::HalfLost => "100,000 people, and half of the gateways are gone",
             Self::StatsStalled => "80,000 people; nobody is told how many while half of them leave",
             Self::GatewaysAdded => "60,000 people who come to any gateway, and twice as many gateways",
+            Self::ClockSkew => "the sine, while clocks of gateways are a minute and a half ahead or behind",
             Self::Footprint => "many ChatClusters",
         }
     }
@@ -103,8 +110,12 @@ impl Scenario {
             short: None,
             balance: None,
         };
+        let sine = Load::Sine { mean: 100_000.0, share: 0.3, period: 240.0 };
         match self {
-            Self::Sine => course(Load::Sine { mean: 100_000.0, share: 0.3, period: 240.0 }, 600, 240),
+            Self::Sine => course(sine, 600, 240),
+            Self::ClockSkew => {
+                Course { faults: vec![(30, Fault::Skew(90_000)), (150, Fault::Skew(0))], ..course(sine, 300, 200) }
+            }
             Self::StepUp => {
                 Course { short: Some(30), ..course(lines(&[(30.0, 10_000.0), (30.0, 100_000.0)]), 240, 120) }
             }

@@ -18,6 +18,8 @@ pub(crate) struct Side {
     pub(crate) fleet: Fleet,
     /// Whether nobody is told how many connections there are.
     pub(crate) stalled: bool,
+    /// Milliseconds by which clocks of gateways are off, ahead or behind.
+    pub(crate) skew: i64,
     /// Time from a pod that was made to a gateway that is ready.
     pub(crate) start: Duration,
     /// Pods that are not being deleted.
@@ -34,7 +36,7 @@ pub(crate) struct World {
 impl World {
     /// Adds a contender, who has a namespace to itself.
     pub(crate) fn add(&self, namespace: &str, fleet: Fleet, start: Duration) {
-        let side = Side { fleet, stalled: false, start, pods: BTreeSet::new() };
+        let side = Side { fleet, stalled: false, skew: 0, start, pods: BTreeSet::new() };
         self.lock().insert(namespace.to_owned(), side);
     }
 
