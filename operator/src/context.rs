@@ -5,7 +5,8 @@ use std::sync::Arc;
 use kube::Client;
 
 use crate::{
-    backoff::Backoff, echoes::Echoes, events::Announcer, metrics::Metrics, poll::Poller, reconcile::Environment,
+    backoff::Backoff, cache::Cache, echoes::Echoes, events::Announcer, metrics::Metrics, poll::Poller,
+    reconcile::Environment,
 };
 
 /// What every pass is given.
@@ -15,6 +16,8 @@ pub struct Context {
     pub client: Client,
     /// Images and the operator's namespace.
     pub environment: Arc<Environment>,
+    /// Children and pods, as watches brought them.
+    pub cache: Arc<Cache>,
     /// Answers of the gateways.
     pub poller: Arc<Poller>,
     /// Metrics.

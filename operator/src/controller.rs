@@ -3,19 +3,14 @@
 use std::{fmt::Debug, sync::Arc};
 
 use chat_crds::ChatCluster;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{
-        apps::v1::{Deployment, StatefulSet},
-        batch::v1::Job,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodStatus, Secret, Service, ServiceAccount},
-        networking::v1::{Ingress, NetworkPolicy},
-        policy::v1::PodDisruptionBudget,
-    },
+    api::core::v1::{Pod, Secret},
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
+    api::DynamicObject,
     core::PartialObjectMeta,
     runtime::{
         Controller, WatchStreamExt,
@@ -30,15 +25,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Scope,
+    build::Kind,
+    cache::Cache,
     context::Context,
     metrics::Metrics,
-    names::{ClusterKey, annotation, label},
+    names::{ClusterKey, label},
     observe,
     reconcile::referenced_secrets,
 };
 
 /// Objects read in one answer when a watch begins. Small pages keep the memory of a large start small.
-const PAGE: u32 = 100;
+const PAGE: u32 = 25;
 
 /// Where and how the controller works.
 #[derive(Debug)]
@@ -53,7 +50,6 @@ pub struct Settings {
 pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<ClusterKey>, stop: CancellationToken) {
     let scope = Watches::new(context.client.clone(), settings.scope, Arc::clone(&context.metrics));
     let (clusters, writer) = reflector::store::<ChatCluster>();
-    let (pods, pod_writer) = reflector::store::<Pod>();
 
     let echoes = Arc::clone(&context.echoes);
     let cluster_stream = scope.count_errors(
@@ -64,39 +60,27 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
             .applied_objects()
             .try_filter(move |cluster| std::future::ready(!echoes.is_echo(cluster))),
     );
-    let pod_stream = scope.count_errors(
-        watcher(scope.api::<Pod>(), scope.here(ours()))
-            .default_backoff()
-            .modify(prune_pod)
-            .reflect(pod_writer)
-            .touched_objects(),
-    );
-    let news = tokio_stream(news).map(|key| ObjectRef::<ChatCluster>::new(&key.name).within(&key.namespace));
+    let cache = Arc::clone(&context.cache);
+    let pods = cache.follow_pods(scope.events(scope.api::<Pod>()));
+    let children = Kind::ALL.into_iter().filter(|kind| Cache::keeps(*kind)).map(|kind| {
+        let events = scope.events(scope.any(kind));
+        cache.follow_children(kind, events).boxed()
+    });
+    let followed = stream::select_all(children.chain([pods.boxed()]));
+    let news = stream::select(tokio_stream(news), followed)
+        .map(|key| ObjectRef::<ChatCluster>::new(&key.name).within(&key.namespace));
     let secrets_of = clusters.clone();
 
     let controller = Controller::for_stream(cluster_stream, clusters.clone())
         .with_config(Config::default().concurrency(settings.concurrency.max(1)))
-        .owns_stream(scope.children::<ServiceAccount>())
-        .owns_stream(scope.children::<ConfigMap>())
-        .owns_stream(scope.children::<Service>())
-        .owns_stream(scope.children::<NetworkPolicy>())
-        .owns_stream(scope.children::<PodDisruptionBudget>())
-        .owns_stream(scope.children::<StatefulSet>())
-        .owns_stream(scope.children::<Job>())
-        .owns_stream(scope.children::<Deployment>())
-        // HTTPRoutes are not watched: a watch of a kind that is not served fails for ever.
-        .owns_stream(scope.children::<Ingress>())
-        // Retained Secrets and claims have no owner, and Secrets of users have no label: the mapper looks at both.
-        .watches_stream(scope.metadata::<Secret>(watcher::Config::default()), move |secret| {
-            users_of(&secret, &secrets_of)
-        })
-        .watches_stream(scope.children::<PersistentVolumeClaim>(), |claim| labelled_cluster(&claim))
-        .watches_stream(pod_stream, |pod| labelled_cluster(&pod))
+        // Retained Secrets have no owner, and Secrets of users have no label: the mapper looks at both.
+        .watches_stream(scope.secrets(), move |secret| users_of(&secret, &secrets_of))
         .reconcile_on(news)
         .graceful_shutdown_on(stop.clone().cancelled_owned());
 
     let poller = Arc::clone(&context.poller);
-    let polling = tokio::spawn(async move { poller.run(pods, stop).await });
+    let cache = Arc::clone(&context.cache);
+    let polling = tokio::spawn(async move { poller.run(&cache, stop).await });
     let metrics = Arc::clone(&context.metrics);
     controller
         .run(observe::pass, |cluster, _error, context| observe::retry(&cluster, &context), Arc::new(context))
@@ -143,34 +127,28 @@ impl Watches {
         }
     }
 
-    /// Changes of the operator's own children of a kind.
-    fn children<K>(&self) -> impl Stream<Item = watcher::Result<PartialObjectMeta<K>>> + Send + use<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + 'static,
-    {
-        self.metadata(ours())
+    /// Children of a kind that is known when the program runs.
+    fn any(&self, kind: Kind) -> Api<DynamicObject> {
+        let resource = kind.api_resource();
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
     }
 
-    /// Changes of a kind, metadata only: whose the object is, is all that is asked here.
-    fn metadata<K>(
-        &self,
-        config: watcher::Config,
-    ) -> impl Stream<Item = watcher::Result<PartialObjectMeta<K>>> + Send + use<K>
+    /// What happens to the objects that are some ChatCluster's.
+    fn events<K>(&self, api: Api<K>) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + use<K>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + 'static,
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let stream = watcher(self.api::<PartialObjectMeta<K>>(), self.here(config)).default_backoff();
-        self.count_errors(stream.touched_objects())
+        let config = self.here(watcher::Config::default().labels(label::CLUSTER));
+        self.count_errors(watcher(api, config).default_backoff())
+    }
+
+    /// Changes of Secrets, metadata only: whose the object is, is all that is asked here.
+    fn secrets(&self) -> impl Stream<Item = watcher::Result<PartialObjectMeta<Secret>>> + Send + use<> {
+        let api = self.api::<PartialObjectMeta<Secret>>();
+        self.count_errors(watcher(api, self.here(watcher::Config::default())).default_backoff().touched_objects())
     }
 
     fn count_errors<T, S>(&self, stream: S) -> impl Stream<Item = watcher::Result<T>> + Send + use<T, S>
@@ -185,10 +163,6 @@ impl Watches {
     }
 }
 
-fn ours() -> watcher::Config {
-    watcher::Config::default().labels(&format!("{}=chat-operator", label::MANAGED_BY))
-}
-
 /// A field selector for what is in none of these namespaces; every namespaced kind knows this field.
 fn without(namespaces: &[String]) -> Option<String> {
     let terms: Vec<String> = namespaces.iter().map(|name| format!("metadata.namespace!={name}")).collect();
@@ -197,21 +171,6 @@ fn without(namespaces: &[String]) -> Option<String> {
 
 fn tokio_stream(mut receiver: mpsc::Receiver<ClusterKey>) -> impl Stream<Item = ClusterKey> + Send {
     futures::stream::poll_fn(move |context| receiver.poll_recv(context))
-}
-
-/// Keeps of a pod what the poller needs: where it is, whose it is, whether it is ready.
-fn prune_pod(pod: &mut Pod) {
-    pod.managed_fields_mut().clear();
-    if let Some(annotations) = &mut pod.metadata.annotations {
-        annotations.retain(|key, _| key == annotation::DRAINING);
-    }
-    pod.spec = None;
-    pod.status = pod.status.take().map(|status| PodStatus {
-        phase: status.phase,
-        pod_ip: status.pod_ip,
-        conditions: status.conditions,
-        ..PodStatus::default()
-    });
 }
 
 fn labelled_cluster<K: Resource>(object: &K) -> Option<ObjectRef<ChatCluster>> {

@@ -9,6 +9,7 @@ pub mod args;
 pub mod autoscale;
 pub mod backoff;
 pub mod build;
+pub mod cache;
 pub mod context;
 pub mod controller;
 pub mod crd;

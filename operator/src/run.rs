@@ -14,6 +14,7 @@ use crate::{
     admin::{self, Readiness},
     args::Args,
     backoff::Backoff,
+    cache::Cache,
     context::Context,
     controller::{self, Settings},
     crd,
@@ -121,6 +122,7 @@ fn assemble(
     let settings = Settings { scope: args.scope(), concurrency: args.concurrency };
     let context = Context {
         environment: Arc::new(Environment { images: args.images, operator_namespace: args.pod_namespace }),
+        cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
         backoff: Arc::new(Backoff::default()),
         echoes: Arc::new(Echoes::default()),

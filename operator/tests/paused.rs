@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use chat_crds::ChatCluster;
 use chat_operator::{
-    backoff::Backoff, context::Context, echoes::Echoes, events::Announcer, metrics::Metrics, names::ClusterKey,
-    poll::Poller, reconcile::reconcile,
+    backoff::Backoff, cache::Cache, context::Context, echoes::Echoes, events::Announcer, metrics::Metrics,
+    names::ClusterKey, poll::Poller, reconcile::reconcile,
 };
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ async fn pass(cluster: &ChatCluster) -> Vec<Write> {
     let (changed, _news) = tokio::sync::mpsc::channel(1);
     let context = Context {
         environment: Arc::new(support::environment()),
+        cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
         backoff: Arc::new(Backoff::default()),
         echoes: Arc::new(Echoes::default()),

@@ -1,7 +1,7 @@
 //! The only writer of children: ordered server-side apply with one field manager, then pruning.
 
 use kube::{
-    Api, Client,
+    Api,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
 };
 
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api_error::ApiError,
     build::{Child, ChildId, Prepared, Resources},
-    metrics::Metrics,
+    context::Context,
     names::{ClusterKey, FIELD_MANAGER},
 };
 
@@ -78,8 +78,7 @@ impl From<PlanError> for ApplyError {
 /// # Errors
 /// When an object of somebody else is in the way, or the API server refuses a write.
 pub(super) async fn apply(
-    client: &Client,
-    metrics: &Metrics,
+    context: &Context,
     (key, uid): (&ClusterKey, &str),
     resources: Resources<Prepared>,
     mut live: Live,
@@ -91,7 +90,7 @@ pub(super) async fn apply(
         return Ok(resources.at_stage(Applied { live, pending }));
     }
     let Plan { apply, prune, leaving } = plan;
-    let writer = Writer { client, metrics, namespace: &key.namespace };
+    let writer = Writer { context, namespace: &key.namespace };
     for child in apply {
         let written = writer.apply(&child).await?;
         live.insert(child.id, written);
@@ -104,8 +103,7 @@ pub(super) async fn apply(
 }
 
 struct Writer<'a> {
-    client: &'a Client,
-    metrics: &'a Metrics,
+    context: &'a Context,
     namespace: &'a str,
 }
 
@@ -113,9 +111,12 @@ impl Writer<'_> {
     async fn apply(&self, child: &Child) -> Result<DynamicObject, ApplyError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = self.api(&child.id).patch(&child.id.name, &params, &Patch::Apply(&child.object)).await;
-        self.metrics.writes.with_label_values(&[self.namespace, child.id.kind.name(), "apply"]).inc();
+        self.context.metrics.writes.with_label_values(&[self.namespace, child.id.kind.name(), "apply"]).inc();
         tracing::debug!(child = %child.id, "applied");
-        written.map_err(|source| ApplyError::Api { verb: "apply", id: child.id.clone(), source: source.into() })
+        let written =
+            written.map_err(|source| ApplyError::Api { verb: "apply", id: child.id.clone(), source: source.into() })?;
+        self.context.cache.note_child(child.id.kind, &written);
+        Ok(written)
     }
 
     async fn delete(&self, id: &ChildId, uid: Option<String>) -> Result<(), ApplyError> {
@@ -123,7 +124,7 @@ impl Writer<'_> {
         let preconditions = Preconditions { uid, resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         let deleted = self.api(id).delete(&id.name, &params).await;
-        self.metrics.writes.with_label_values(&[self.namespace, id.kind.name(), "delete"]).inc();
+        self.context.metrics.writes.with_label_values(&[self.namespace, id.kind.name(), "delete"]).inc();
         tracing::info!(child = %id, "pruned");
         match deleted {
             Ok(_) => Ok(()),
@@ -133,6 +134,6 @@ impl Writer<'_> {
     }
 
     fn api(&self, id: &ChildId) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), self.namespace, &id.kind.api_resource())
+        Api::namespaced_with(self.context.client.clone(), self.namespace, &id.kind.api_resource())
     }
 }

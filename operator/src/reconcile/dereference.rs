@@ -1,4 +1,4 @@
-//! The only reader: the ChatCluster itself, its children, its pods, and the Secrets it refers to.
+//! The only reader: the ChatCluster itself, its children, its pods, and the Secrets it refers to. What is watched is not asked for again.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ use super::{expected::expected_children, live::Live};
 use crate::{
     api_error::ApiError,
     build::{ChildId, Kind},
+    context::Context,
     names::{ClusterKey, Names, label},
     sensitive::Sensitive,
 };
@@ -68,12 +69,14 @@ pub(super) async fn fetch(client: &Client, key: &ClusterKey) -> Result<Option<Ch
 /// # Errors
 /// When the API server refuses or does not answer.
 pub(super) async fn dereference(
-    client: &Client,
+    context: &Context,
     key: &ClusterKey,
     cluster: ChatCluster,
 ) -> Result<Dereferenced, DereferenceError> {
+    let client = &context.client;
+    context.cache.filled().await;
     let (mut live, secrets) =
-        tokio::try_join!(read_children(client, key), read_secrets(client, key, referenced_secrets(&cluster)))?;
+        tokio::try_join!(read_children(context, key), read_secrets(client, key, referenced_secrets(&cluster)))?;
     // An object of a child's name without our labels is in no list. It must be known before anything is written.
     let is_missing = |id: &ChildId| live.get(id).is_none() && !live.not_served.contains(&id.kind);
     let missing: Vec<ChildId> = expected_children(&cluster).into_iter().filter(is_missing).collect();
@@ -145,14 +148,18 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     names
 }
 
-async fn read_children(client: &Client, key: &ClusterKey) -> Result<Live, DereferenceError> {
+async fn read_children(context: &Context, key: &ClusterKey) -> Result<Live, DereferenceError> {
     let ours = ListParams::default().labels(&format!("{}={}", label::CLUSTER, key.name)).limit(PAGE);
+    let client = &context.client;
     let lists = try_join_all(Kind::ALL.map(|kind| {
         let ours = &ours;
         async move {
+            if let Some(kept) = context.cache.children(kind, key) {
+                return Ok((kind, Some(kept)));
+            }
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &key.namespace, &kind.api_resource());
             match api.list(ours).await {
-                Ok(list) => Ok((kind, Some(list))),
+                Ok(list) => Ok((kind, Some(list.items))),
                 // Nobody can have made an object of a kind that is not served.
                 Err(kube::Error::Api(status)) if kind.is_optional() && status.code == 404 => Ok((kind, None)),
                 Err(source) => Err(failed(format!("{}s", kind.name()), source)),
@@ -160,9 +167,14 @@ async fn read_children(client: &Client, key: &ClusterKey) -> Result<Live, Derefe
         }
     }));
     let pods: Api<Pod> = Api::namespaced(client.clone(), &key.namespace);
-    let pods = async { pods.list(&ours).await.map_err(|source| failed("Pods".to_owned(), source)) };
+    let pods = async {
+        if let Some(kept) = context.cache.pods(key) {
+            return Ok(kept);
+        }
+        Ok(pods.list(&ours).await.map_err(|source| failed("Pods".to_owned(), source))?.items)
+    };
     let (lists, pods) = tokio::try_join!(lists, pods)?;
-    let mut live = Live::with_pods(pods.items);
+    let mut live = Live::with_pods(pods);
     for (kind, list) in lists {
         let Some(list) = list else {
             live.not_served.insert(kind);

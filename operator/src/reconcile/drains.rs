@@ -4,7 +4,7 @@ use chat_crds::chat_cluster::ScaleDownPolicy;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ use super::{
     validated::Gateways,
 };
 use crate::{
+    context::Context,
     drain::Gateway,
-    metrics::Metrics,
     names::{DRAIN_MANAGER, annotation},
     poll::{self, ClusterView, Drains},
     rollout::{Course, Plan},
@@ -80,8 +80,7 @@ pub(super) fn gateway(pod: &Pod, view: &ClusterView) -> Gateway {
 
 /// Marks on pods, and takes marks back. They come before the Deployment's number, so that the ReplicaSet knows whom to take.
 pub(super) struct Marker<'a> {
-    pub(super) client: &'a Client,
-    pub(super) metrics: &'a Metrics,
+    pub(super) context: &'a Context,
     pub(super) namespace: &'a str,
 }
 
@@ -109,14 +108,15 @@ impl Marker<'_> {
 
     /// Sets annotations, and removes those that are null; `None` when the pod is gone.
     async fn annotate(&self, name: &str, annotations: &Value) -> Result<Option<Pod>, ApplyError> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), self.namespace);
+        let pods: Api<Pod> = Api::namespaced(self.context.client.clone(), self.namespace);
         // No apply: of a pod that is gone it would ask for the right to make one.
         let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
         let params = PatchParams { field_manager: Some(DRAIN_MANAGER.to_owned()), ..PatchParams::default() };
-        self.metrics.writes.with_label_values(&[self.namespace, "Pod", "patch"]).inc();
+        self.context.metrics.writes.with_label_values(&[self.namespace, "Pod", "patch"]).inc();
         match pods.patch(name, &params, &patch).await {
             Ok(pod) => {
                 tracing::info!(pod = name, %annotations, "marked a gateway");
+                self.context.cache.note_pod(&pod);
                 Ok(Some(pod))
             }
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),

@@ -88,7 +88,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         }
     };
     let cluster = begin(context, key, cluster).await?;
-    let fetched = match dereference::dereference(&context.client, key, cluster.clone()).await {
+    let fetched = match dereference::dereference(context, key, cluster.clone()).await {
         Ok(fetched) => fetched,
         Err(error) => return unreadable(context, key, cluster, error).await,
     };
@@ -138,7 +138,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         migration = migration_name(&validated)?;
         let prepared = build(&validated)?;
         let whose = (key, validated.uid.as_str());
-        Ok(apply::apply(&context.client, &context.metrics, whose, prepared, live, hands).await?)
+        Ok(apply::apply(context, whose, prepared, live, hands).await?)
     };
     let stages = Box::pin(stages).await;
     Advanced { stages, migration }
@@ -171,9 +171,9 @@ async fn roll(
         let plan = rollout::plan(validated, wanted, &live, &view, now);
         validated.gateways.closed = i32::try_from(view.closed().count()).unwrap_or(i32::MAX);
         if hands == Hands::On {
-            let (client, metrics, namespace) = (&context.client, &*context.metrics, key.namespace.as_str());
-            Marker { client, metrics, namespace }.write(&plan, &mut live, now).await?;
-            Registrar { client, metrics, namespace }.write(&plan, &mut live).await?;
+            let namespace = key.namespace.as_str();
+            Marker { context, namespace }.write(&plan, &mut live, now).await?;
+            Registrar { context, namespace }.write(&plan, &mut live).await?;
             let note = plan.note.as_ref().filter(|_| migrated);
             validated.gateways.notes = facts.beside(rollout::notes(&target, note, &live, now));
             validated.gateways.replicas = plan.wanted;

@@ -6,7 +6,7 @@ use chat_crds::keys::label::GATEWAY;
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     build::{ChildId, Kind},
+    context::Context,
     drain,
-    metrics::Metrics,
     names::{FIELD_MANAGER, annotation, label},
     poll::ClusterView,
     rollout::{self, Failure, Finding, Note, Plan, Revision, Rules, Situation},
@@ -226,8 +226,7 @@ fn created(deployment: &Deployment) -> Option<Timestamp> {
 
 /// Scales the Deployments of old revisions. Their builder does not make them any more, so nothing else of them is touched.
 pub(super) struct Registrar<'a> {
-    pub(super) client: &'a Client,
-    pub(super) metrics: &'a Metrics,
+    pub(super) context: &'a Context,
     pub(super) namespace: &'a str,
 }
 
@@ -240,26 +239,29 @@ impl Registrar<'_> {
             if deployment.data["spec"]["replicas"] == *replicas {
                 continue;
             }
-            if self.scale(&id, *replicas).await? {
-                deployment.data["spec"]["replicas"] = json!(replicas);
-                live.insert(id, deployment);
-            } else {
-                live.remove(&id);
+            match self.scale(&id, *replicas).await? {
+                Some(version) => {
+                    deployment.data["spec"]["replicas"] = json!(replicas);
+                    deployment.metadata.resource_version = version;
+                    self.context.cache.note_child(id.kind, &deployment);
+                    live.insert(id, deployment);
+                }
+                None => live.remove(&id),
             }
         }
         Ok(())
     }
 
-    /// Whether the Deployment was still there.
-    async fn scale(&self, id: &ChildId, replicas: i32) -> Result<bool, ApplyError> {
-        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), self.namespace);
+    /// The version that the Deployment came to; `None` when it was not there any more.
+    async fn scale(&self, id: &ChildId, replicas: i32) -> Result<Option<Option<String>>, ApplyError> {
+        let deployments: Api<Deployment> = Api::namespaced(self.context.client.clone(), self.namespace);
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
-        self.metrics.writes.with_label_values(&[self.namespace, "Deployment", "patch"]).inc();
+        self.context.metrics.writes.with_label_values(&[self.namespace, "Deployment", "patch"]).inc();
         match deployments.patch_scale(&id.name, &params, &patch).await {
-            Ok(_) => Ok(true),
+            Ok(scale) => Ok(Some(scale.metadata.resource_version)),
             // Somebody deleted it: what follows from that is for the next pass.
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(source) => Err(ApplyError::Api { verb: "scale", id: id.clone(), source: source.into() }),
         }
     }

@@ -1,0 +1,237 @@
+//! The objects of one kind as a watch brought them. Pure.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::names::ClusterKey;
+
+/// How long a watch that failed is not relied on. It begins anew within half that time, and says nothing when it does.
+const DISTRUST: Duration = Duration::from_secs(60);
+
+/// Where an object is and whose it is.
+#[derive(Clone, Debug)]
+pub(super) struct Tag {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// Name of the ChatCluster.
+    pub(super) cluster: String,
+    /// The API server's version of the object. Kubernetes 1.35 promises what has always held: the larger number is the later one.
+    pub(super) version: u64,
+}
+
+impl Tag {
+    fn key(&self) -> ClusterKey {
+        ClusterKey::new(&self.namespace, &self.cluster)
+    }
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    cluster: String,
+    version: u64,
+    /// The last beginning of the watch that has found it.
+    round: u64,
+    value: T,
+}
+
+/// All objects of one kind.
+#[derive(Debug)]
+pub(super) struct Shelf<T> {
+    /// By namespace and name.
+    entries: HashMap<String, BTreeMap<String, Entry<T>>>,
+    round: u64,
+    complete: bool,
+    failed: Option<Instant>,
+    /// Something came that cannot be put in order.
+    spoiled: bool,
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), round: 0, complete: false, failed: None, spoiled: false }
+    }
+}
+
+impl<T: Clone + PartialEq> Shelf<T> {
+    /// The watch begins: it brings all there is.
+    pub(super) fn begin(&mut self) {
+        self.round += 1;
+    }
+
+    /// The watch has brought all there was. Tells of whom something is gone.
+    pub(super) fn finish(&mut self) -> HashSet<ClusterKey> {
+        let mut gone = HashSet::new();
+        let (round, was_complete) = (self.round, self.complete);
+        for (namespace, entries) in &mut self.entries {
+            entries.retain(|_, entry| {
+                let stays = entry.round == round;
+                if !stays && was_complete {
+                    gone.insert(ClusterKey::new(namespace, &entry.cluster));
+                }
+                stays
+            });
+        }
+        self.entries.retain(|_, entries| !entries.is_empty());
+        (self.complete, self.failed) = (true, None);
+        gone
+    }
+
+    /// The watch failed, and will be begun again.
+    pub(super) fn fail(&mut self, now: Instant) {
+        self.failed = Some(now);
+    }
+
+    /// The watch brings what cannot be kept here: it is of no use.
+    pub(super) fn spoil(&mut self) {
+        self.spoiled = true;
+    }
+
+    /// Keeps the object, unless a later version of it is there. Tells who has news; while the first objects come, nobody has.
+    pub(super) fn put(&mut self, tag: &Tag, value: T) -> HashSet<ClusterKey> {
+        let (round, complete) = (self.round, self.complete);
+        let entry = Entry { cluster: tag.cluster.clone(), version: tag.version, round, value };
+        let entries = self.entries.entry(tag.namespace.clone()).or_default();
+        let mut news = HashSet::new();
+        match entries.get_mut(&tag.name) {
+            Some(before) if before.version >= tag.version => before.round = round,
+            Some(before) => {
+                if before.value != entry.value || before.cluster != entry.cluster {
+                    news.extend([ClusterKey::new(&tag.namespace, &before.cluster), tag.key()]);
+                }
+                *before = entry;
+            }
+            None => {
+                entries.insert(tag.name.clone(), entry);
+                news.insert(tag.key());
+            }
+        }
+        if !complete {
+            news.clear();
+        }
+        news
+    }
+
+    /// Forgets the object, unless a later version of it is there: one that was made anew under the same name.
+    pub(super) fn remove(&mut self, tag: &Tag) -> HashSet<ClusterKey> {
+        let Some(entries) = self.entries.get_mut(&tag.namespace) else { return HashSet::new() };
+        let is_there = entries.get(&tag.name).is_some_and(|entry| entry.version <= tag.version);
+        let removed = is_there.then(|| entries.remove(&tag.name)).flatten();
+        if entries.is_empty() {
+            self.entries.remove(&tag.namespace);
+        }
+        removed.into_iter().map(|entry| ClusterKey::new(&tag.namespace, &entry.cluster)).collect()
+    }
+
+    /// Whether the watch has ever brought all there is.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether the watch has brought all there is or has failed: there is nothing to wait for.
+    pub(super) fn is_decided(&self) -> bool {
+        self.complete || self.failed.is_some() || self.spoiled
+    }
+
+    /// Names and objects of a ChatCluster; `None` when the watch cannot be relied on.
+    pub(super) fn of(&self, key: &ClusterKey, now: Instant) -> Option<Vec<(String, T)>> {
+        let is_distrusted = self.failed.is_some_and(|failed| now.duration_since(failed) < DISTRUST);
+        if !self.complete || self.spoiled || is_distrusted {
+            return None;
+        }
+        let entries = self.entries.get(&key.namespace).into_iter().flatten();
+        let of = entries.filter(|(_, entry)| entry.cluster == key.name);
+        Some(of.map(|(name, entry)| (name.clone(), entry.value.clone())).collect())
+    }
+
+    /// All objects, of whatever ChatCluster.
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        self.entries.values().flat_map(BTreeMap::values).map(|entry| &entry.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(name: &str, cluster: &str, version: u64) -> Tag {
+        Tag { namespace: "ns".into(), name: name.into(), cluster: cluster.into(), version }
+    }
+
+    fn key(cluster: &str) -> ClusterKey {
+        ClusterKey::new("ns", cluster)
+    }
+
+    fn set(clusters: &[&str]) -> HashSet<ClusterKey> {
+        clusters.iter().map(|cluster| key(cluster)).collect()
+    }
+
+    fn filled() -> Shelf<&'static str> {
+        let mut shelf = Shelf::default();
+        shelf.begin();
+        assert_eq!(shelf.put(&tag("a", "demo", 5), "old"), set(&[]), "the first objects are no news");
+        assert_eq!(shelf.of(&key("demo"), Instant::now()), None, "there may be more");
+        assert_eq!(shelf.finish(), set(&[]));
+        shelf
+    }
+
+    fn read(shelf: &Shelf<&'static str>) -> Vec<(String, &'static str)> {
+        shelf.of(&key("demo"), Instant::now()).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_is_not_undone_by_what_was_seen_before_it() {
+        let mut shelf = filled();
+        assert_eq!(shelf.put(&tag("a", "demo", 8), "written"), set(&["demo"]));
+        assert_eq!(shelf.put(&tag("a", "demo", 6), "seen late"), set(&[]));
+        assert_eq!(shelf.put(&tag("a", "demo", 8), "written"), set(&[]), "its own echo");
+        assert_eq!(shelf.remove(&tag("a", "demo", 7)), set(&[]), "one of that name that was there before");
+        assert_eq!(read(&shelf), [("a".to_owned(), "written")]);
+        assert_eq!(shelf.put(&tag("a", "demo", 9), "written"), set(&[]), "another version, nothing that matters");
+        assert_eq!(shelf.remove(&tag("a", "demo", 10)), set(&["demo"]));
+        assert_eq!(read(&shelf), []);
+    }
+
+    #[test]
+    fn who_loses_and_who_gets_an_object_hear_of_it() {
+        let mut shelf = filled();
+        assert_eq!(shelf.put(&tag("a", "other", 6), "old"), set(&["demo", "other"]));
+        assert_eq!(read(&shelf), []);
+        assert_eq!(shelf.of(&ClusterKey::new("elsewhere", "other"), Instant::now()), Some(Vec::new()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_failed_is_not_relied_on_for_a_minute() {
+        let mut shelf = filled();
+        shelf.fail(Instant::now());
+        assert_eq!(shelf.of(&key("demo"), Instant::now()), None);
+        tokio::time::advance(DISTRUST).await;
+        assert_eq!(read(&shelf).len(), 1, "it went on without a word");
+        shelf.fail(Instant::now());
+        shelf.begin();
+        shelf.put(&tag("b", "demo", 7), "new");
+        assert_eq!(shelf.finish(), set(&["demo"]), "of whom something is gone");
+        assert_eq!(read(&shelf), [("b".to_owned(), "new")], "begun anew: all there is");
+    }
+
+    #[test]
+    fn a_watch_that_never_began_is_decided_and_not_relied_on() {
+        let mut shelf = Shelf::<&str>::default();
+        assert!(!shelf.is_decided());
+        shelf.fail(Instant::now());
+        assert!(shelf.is_decided());
+        assert_eq!(shelf.of(&key("demo"), Instant::now()), None);
+    }
+
+    #[test]
+    fn what_cannot_be_put_in_order_spoils_all() {
+        let mut shelf = filled();
+        shelf.spoil();
+        shelf.begin();
+        shelf.finish();
+        assert_eq!(shelf.of(&key("demo"), Instant::now()), None);
+    }
+}
