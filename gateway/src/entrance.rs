@@ -31,20 +31,26 @@ pub struct Entrance {
 type Moment = AtomicU64;
 
 impl Default for Entrance {
-    /// Open, and nothing heard.
+    /// Open, and nothing heard, for one shard.
     fn default() -> Self {
+        Self::new(Turnstile::default())
+    }
+}
+
+impl Entrance {
+    /// Open, and nothing heard.
+    #[must_use]
+    pub fn new(turnstile: Turnstile) -> Self {
         Self {
             begin: Instant::now(),
             draining: AtomicBool::new(false),
             cordoned: AtomicBool::new(false),
             heard: Moment::new(0),
             ordered: Moment::new(0),
-            turnstile: Turnstile::default(),
+            turnstile,
         }
     }
-}
 
-impl Entrance {
     /// Closes for good: the gateway ends.
     pub fn drain(&self) {
         self.draining.store(true, Relaxed);

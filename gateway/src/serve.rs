@@ -47,6 +47,7 @@ use crate::{
         sqlite::{OpenError, SqliteStore},
     },
     transport::{self, Door},
+    turnstile::Turnstile,
 };
 
 /// Connections that wait to be accepted; Linux takes `net.core.somaxconn` (4,096) where that is less. A client that finds no place tries again
@@ -185,6 +186,7 @@ impl Gateway {
         let shared = Shared::start(&config, &name, &stop);
         let (broker, deliveries) = join(&config, &name);
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
+        let turnstile = Turnstile::to_shards(config.database.shards.len());
         let swaps = Swaps { config: Arc::new(Current::new(config)), keys };
         files.tell(&swaps);
         let services = Arc::new(Services {
@@ -197,7 +199,7 @@ impl Gateway {
             tokens: Arc::new(tokens),
             issuers,
             counters: Arc::new(Counters::default()),
-            entrance: Entrance::default(),
+            entrance: Entrance::new(turnstile),
             hints: Hints::default(),
         });
         tokio::spawn(files.run(swaps, stop.clone()));

@@ -15,12 +15,12 @@ use tokio::{
     time::timeout,
 };
 
-/// Clients that come in at the same time. Each asks its shard through a pool of ten connections, so more of them would wait there.
-const AT_ONCE: usize = 16;
-/// Of these, those that do not resume.
-const ANEW: usize = 12;
-/// Clients that may wait: what comes in within a second or two on a busy machine.
-const CROWD: usize = 512;
+/// Clients that come in at the same time, for each shard. Each asks a shard through a pool of ten connections, so many more would only wait there.
+const EACH_SHARD: usize = 32;
+/// Of four that come in, so many may come anew.
+const ANEW_OF_FOUR: usize = 3;
+/// Clients that may wait for each that comes in: what passes within a second or two on a busy machine.
+const CROWD: usize = 32;
 /// Longest wait. A client that gets no answer within some five seconds begins anew.
 const LONGEST: Duration = Duration::from_secs(2);
 /// Who is sent away comes back after a random time between these.
@@ -32,6 +32,7 @@ pub struct Turnstile {
     all: Semaphore,
     anew: Semaphore,
     waiting: AtomicUsize,
+    most_waiting: usize,
 }
 
 /// A place in it, until it is dropped.
@@ -42,15 +43,31 @@ pub struct Place<'a> {
 }
 
 impl Default for Turnstile {
+    /// For one shard.
     fn default() -> Self {
-        Self { all: Semaphore::new(AT_ONCE), anew: Semaphore::new(ANEW), waiting: AtomicUsize::new(0) }
+        Self::new(EACH_SHARD)
     }
 }
 
 impl Turnstile {
+    /// For a gateway with so many shards; none means the embedded store, which carries out the reads that wait together, the more the cheaper.
+    #[must_use]
+    pub fn to_shards(count: usize) -> Self {
+        if count == 0 { Self::new(Semaphore::MAX_PERMITS / CROWD) } else { Self::new(EACH_SHARD.saturating_mul(count)) }
+    }
+
+    fn new(at_once: usize) -> Self {
+        Self {
+            all: Semaphore::new(at_once),
+            anew: Semaphore::new(at_once / 4 * ANEW_OF_FOUR),
+            waiting: AtomicUsize::new(0),
+            most_waiting: at_once.saturating_mul(CROWD),
+        }
+    }
+
     /// Whether so many wait that another one would wait in vain.
     pub fn is_crowded(&self) -> bool {
-        self.waiting.load(Relaxed) >= CROWD
+        self.waiting.load(Relaxed) >= self.most_waiting
     }
 
     /// Waits for a place.
@@ -94,6 +111,9 @@ mod tests {
 
     use super::*;
 
+    const AT_ONCE: usize = EACH_SHARD;
+    const ANEW: usize = 24;
+
     #[tokio::test(start_paused = true)]
     async fn who_resumes_has_places_that_others_do_not_get_and_nobody_waits_for_long() {
         let turnstile = Turnstile::default();
@@ -117,11 +137,21 @@ mod tests {
     async fn a_crowd_is_told_before_it_waits() {
         let turnstile = Turnstile::default();
         let _inside = join_all((0..AT_ONCE).map(|_| turnstile.pass(true))).await;
-        let mut crowd = Box::pin(join_all((0..CROWD).map(|_| turnstile.pass(true))));
+        let mut crowd = Box::pin(join_all((0..CROWD * AT_ONCE).map(|_| turnstile.pass(true))));
         assert!(!turnstile.is_crowded());
         assert!(crowd.as_mut().now_or_never().is_none());
         assert!(turnstile.is_crowded());
         drop(crowd);
         assert!(!turnstile.is_crowded(), "whoever left waits no more");
+    }
+
+    #[tokio::test]
+    async fn more_shards_take_more_and_the_embedded_store_takes_all() {
+        let inside = |turnstile: &Turnstile| turnstile.all.available_permits();
+        assert_eq!([1, 4].map(|count| inside(&Turnstile::to_shards(count))), [AT_ONCE, 4 * AT_ONCE]);
+        let embedded = Turnstile::to_shards(0);
+        let pass = |_| tokio::task::unconstrained(embedded.pass(true)).now_or_never();
+        let all: Vec<_> = (0..10_000).filter_map(pass).collect();
+        assert_eq!(all.len(), 10_000);
     }
 }

@@ -246,7 +246,7 @@ impl Store for PostgresStore {
             let probed = status.wait_for(|status| status.probes > before);
             let answered = tokio::time::timeout(HEALTH_BUDGET, probed).await.is_ok();
             let mut stats = shard.stats();
-            if !answered {
+            if !answered && !shard.answers() {
                 stats.component.available = false;
                 stats.component.reason = "Timeout".to_owned();
                 stats.component.message = "no answer within 2 s".to_owned();
