@@ -53,6 +53,9 @@ test("both encodings carry the same chat", { timeout: 3 * PATIENCE_MS }, async (
     await until(() => [plain, compact, other].every(({ seen }) => seen.welcomes.length > 0), "no welcome");
     assert.deepEqual(sockets.map(({ protocol }) => protocol).sort(), ["chat.v1", "chat.v1.cbor", "chat.v1.cbor"]);
     const room = await other.client.createRoom({ kind: "group", title: "Ünïcödé 🎉", members: [ann.user.name] });
+    // What is said before a connection follows the room is history to it, and no event.
+    const follows = ({ seen }) => seen.events.some((event) => event.type === "room_added" && event.room.id === room.id);
+    await until(() => [plain, compact].every(follows), "the room did not come");
     const sent = await other.client.send(room.id, "who is there? 👋", { mentions: [ann.user.id] });
     await compact.client.send(room.id, ann.user.id, { replyTo: sent.seq });
     await plain.client.react(room.id, sent.seq, "👀");
