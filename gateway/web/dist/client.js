@@ -40,6 +40,8 @@ export class ChatClient extends Requests {
     /** Rooms whose gap is being fetched from the history: live messages wait behind it. */
     #filling = new Map();
     #attempt = 0;
+    /** Milliseconds that a gateway with too many newcomers asked to wait. */
+    #least = 0;
     #route;
     /** Counts the times that a connection was begun, so that advice that comes late is noticed. */
     #begun = 0;
@@ -152,6 +154,7 @@ export class ChatClient extends Requests {
             this.#welcomed(frame);
         }
         else if (frame.re === 0 && frame.type === "error") {
+            this.#least = Number(frame["retry_after_ms"] ?? 0);
             this.#lost(["unauthenticated", "token_expired"].includes(String(frame["code"])) ? TOKEN_REFUSED : 1012, String(frame["message"]));
         }
         else if (frame.re !== undefined) {
@@ -307,7 +310,8 @@ export class ChatClient extends Requests {
         this.#attempt += 1;
         // Another gateway is tried at once; after the last of them, and after a connection that stood, there is a pause.
         const ceiling = this.#route.hasMore ? 0 : backoff(this.#attempt - 1);
-        const least = code === 4429 ? 5_000 : 0;
+        const least = code === 4429 ? 5_000 : this.#route.hasMore ? 0 : this.#least;
+        this.#least = 0;
         this.handlers.status("offline", reason);
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.#connect(), least + Math.random() * ceiling);

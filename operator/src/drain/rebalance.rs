@@ -243,7 +243,7 @@ mod tests {
     async fn nobody_is_closed_while_the_others_have_no_room_to_spare() {
         let (mut rebalance, start) = (Rebalance::default(), Instant::now());
         assert!(!watched(&mut rebalance, &[9_700, 6_000], start).closed.is_empty());
-        for (round, others) in [(31, 6_650), (32, 7_400), (33, 8_150)] {
+        for (round, others) in [(31, 6_500), (32, 7_200), (33, 7_900)] {
             assert!(!look(&mut rebalance, &[9_900, others], start + ROUND * round).closed.is_empty());
         }
         assert_eq!(look(&mut rebalance, &[9_900, 8_600], start + ROUND * 34), Shedding::default());

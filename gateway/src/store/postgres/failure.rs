@@ -104,6 +104,13 @@ pub(super) fn is_overload(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether nobody was reached for reasons that may be on the way, as when a name is not resolved. A server that is gone refuses, or resets.
+pub(super) fn is_on_the_way(error: &sqlx::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    let sqlx::Error::Io(io) = error else { return false };
+    ![BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof].contains(&io.kind())
+}
+
 /// SQLSTATEs after which the same statement may work later or elsewhere.
 fn code_reason(code: &str) -> Option<&'static str> {
     Some(match code {
@@ -131,6 +138,10 @@ mod tests {
         assert_eq!(code_reason("23505"), None);
         assert_eq!(code_reason(""), None);
         assert!(matches!(classify(&sqlx::Error::PoolTimedOut), Failure::Away(_)));
+        let io = |kind: std::io::ErrorKind| sqlx::Error::Io(kind.into());
+        assert!(
+            is_on_the_way(&io(std::io::ErrorKind::Other)) && !is_on_the_way(&io(std::io::ErrorKind::ConnectionRefused))
+        );
         assert!(is_overload(&sqlx::Error::PoolTimedOut) && !is_overload(&sqlx::Error::WorkerCrashed));
         assert!(matches!(classify(&sqlx::Error::RowNotFound), Failure::Final(StoreError::Internal(_))));
     }

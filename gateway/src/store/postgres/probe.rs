@@ -14,8 +14,6 @@ use super::{
 
 /// Bound of one look. Shorter than the 2 s that `health` promises.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
-/// What a probe says of a shard that is away, and also of one that has too much to do for one more connection or question.
-const BUSY: [&str; 2] = ["Timeout", "ConnectionRefused"];
 /// Between looks at a shard that answers: how old the directory gets when nobody is refused.
 const WHEN_UP: Duration = Duration::from_secs(5);
 /// Between looks at a shard that answers statements and not probes.
@@ -45,9 +43,9 @@ pub(super) async fn run(shard: Arc<Shard>, directory: Arc<Directory>, expected: 
         let looking = look(&shard, &directory, &expected, (&mut connection, renew));
         let outcome = match tokio::time::timeout(PROBE_TIMEOUT, looking).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Cause::new("Timeout", "no answer within 1.8 s")),
+            Err(_) => Err(Failed { cause: Cause::new("Timeout", "no answer within 1.8 s"), may_be_busy: true }),
         };
-        if outcome.as_ref().is_err_and(|cause| BUSY.contains(&cause.reason)) && shard.answers() {
+        if outcome.as_ref().is_err_and(|failed| failed.may_be_busy) && shard.answers() {
             // To call it away would turn everybody away who is still served, and their return would be more work.
             connection = None;
             shard.probed_in_vain();
@@ -60,9 +58,22 @@ pub(super) async fn run(shard: Arc<Shard>, directory: Arc<Directory>, expected: 
             replaced = Some(Instant::now());
         }
         let pause = if outcome.is_ok() { WHEN_UP } else { WHEN_AWAY };
-        shard.probed(outcome);
+        shard.probed(outcome.map_err(|failed| failed.cause));
         tokio::time::sleep(LEAST).await;
         let _ = tokio::time::timeout(pause, shard.asked_to_look()).await;
+    }
+}
+
+/// A probe that failed.
+struct Failed {
+    cause: Cause,
+    /// Whether it fails like this also where the shard has too much to do for one more connection or question.
+    may_be_busy: bool,
+}
+
+impl From<Cause> for Failed {
+    fn from(cause: Cause) -> Self {
+        Self { cause, may_be_busy: false }
     }
 }
 
@@ -73,7 +84,7 @@ async fn look(
     directory: &Directory,
     expected: &Expected,
     (connection, renew): (&mut Option<PgConnection>, bool),
-) -> Result<u32, Cause> {
+) -> Result<u32, Failed> {
     let mut fresh = None;
     if connection.is_none() {
         let options =
@@ -81,21 +92,24 @@ async fn look(
         *connection = Some(PgConnection::connect_with(&options).await.map_err(|e| why(&e))?);
         fresh = Some(options);
     }
-    let Some(open) = connection else { return Err(Cause::new("ProtocolError", "no connection")) };
+    let Some(open) = connection else {
+        return Err(Cause::new("ProtocolError", "no connection").into());
+    };
     let overview: Option<Overview> =
         sqlx::query_as("select * from chat.overview()").fetch_optional(open).await.map_err(|e| why(&e))?;
     let Some((version, cluster, name, slots, owned, epochs)) = overview else {
-        return Err(Cause::new("SchemaOutdated", "the database has not been migrated to the end"));
+        return Err(Cause::new("SchemaOutdated", "the database has not been migrated to the end").into());
     };
     let version = version.unwrap_or(0);
     if version < chat_shards::SCHEMA_VERSION {
         let needed = chat_shards::SCHEMA_VERSION;
-        return Err(Cause::new("SchemaOutdated", format!("schema version {version}, this gateway needs {needed}")));
+        let message = format!("schema version {version}, this gateway needs {needed}");
+        return Err(Cause::new("SchemaOutdated", message).into());
     }
     if cluster != expected.cluster || name != shard.name || i64::from(slots) != i64::from(expected.slots) {
         let message =
             format!("the database is shard {name} of cluster {cluster} with {slots} slots, not the configured one");
-        return Err(Cause::new("ProtocolError", message));
+        return Err(Cause::new("ProtocolError", message).into());
     }
     // Only now: a pool to a wrong or outdated database must never be there.
     if let Some(options) = fresh.filter(|_| renew) {
@@ -106,6 +120,7 @@ async fn look(
     Ok(count)
 }
 
-fn why(error: &sqlx::Error) -> Cause {
-    failure::cause(error).unwrap_or_else(|| Cause::new("ProtocolError", error.to_string()))
+fn why(error: &sqlx::Error) -> Failed {
+    let cause = failure::cause(error).unwrap_or_else(|| Cause::new("ProtocolError", error.to_string()));
+    Failed { cause, may_be_busy: failure::is_overload(error) || failure::is_on_the_way(error) }
 }
