@@ -20,10 +20,10 @@ use kube::{
     api::DynamicObject,
     runtime::watcher::{self, Event},
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Notify, time::Instant};
 
-use self::shelf::{Shelf, Tag};
+use self::shelf::{Change, Shelf, Tag};
 use crate::{
     build::Kind,
     names::{ClusterKey, label},
@@ -31,6 +31,9 @@ use crate::{
 
 /// How long a pass waits for watches that have just begun.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a kind that is not served is taken not to be.
+const ABSENT: Duration = Duration::from_secs(60);
 
 /// A child or a pod as compact JSON: as a tree of values or as its type it would take five times the memory.
 type Json = Arc<[u8]>;
@@ -45,8 +48,16 @@ pub struct Cache {
 
 #[derive(Debug, Default)]
 struct Held {
-    children: BTreeMap<Kind, Shelf<Json>>,
-    pods: Option<Shelf<Json>>,
+    shelves: BTreeMap<Watched, Shelf>,
+    /// When the API server said last that it does not serve a kind.
+    absent: BTreeMap<Kind, Instant>,
+}
+
+/// What one watch brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Watched {
+    Pods,
+    Children(Kind),
 }
 
 impl Cache {
@@ -61,8 +72,7 @@ impl Cache {
     where
         S: Stream<Item = watcher::Result<Event<DynamicObject>>> + Send,
     {
-        self.held().children.insert(kind, Shelf::default());
-        follow(Arc::clone(self), events, move |held| held.children.entry(kind).or_default(), json)
+        self.follow(Watched::Children(kind), events, prune_child)
     }
 
     /// Keeps what a watch of pods brings, and tells whose ChatClusters have news.
@@ -70,23 +80,56 @@ impl Cache {
     where
         S: Stream<Item = watcher::Result<Event<Pod>>> + Send,
     {
-        self.held().pods = Some(Shelf::default());
-        let pods: fn(&mut Held) -> &mut Shelf<Json> = |held| held.pods.get_or_insert_default();
-        follow(Arc::clone(self), events, pods, |pod| written(&pods::prune(pod)))
+        self.follow(Watched::Pods, events, pods::prune)
+    }
+
+    fn follow<S, K>(
+        self: &Arc<Self>,
+        what: Watched,
+        events: S,
+        prune: fn(K) -> K,
+    ) -> impl Stream<Item = ClusterKey> + Send + use<S, K>
+    where
+        S: Stream<Item = watcher::Result<Event<K>>> + Send,
+        K: Resource + Serialize + Send,
+    {
+        self.held().shelves.insert(what, Shelf::default());
+        let cache = Arc::clone(self);
+        let news = events.map(move |event| {
+            // Read and written outside of the lock.
+            let event = event.map(|event| match event {
+                Event::Init => Change::Begin,
+                Event::InitDone => Change::Finish,
+                Event::Apply(object) | Event::InitApply(object) => {
+                    kept(object, prune).map_or(Change::Spoil, |(tag, json)| Change::Put(tag, json))
+                }
+                Event::Delete(object) => tag(&object).map_or(Change::Spoil, Change::Remove),
+            });
+            let mut held = cache.held();
+            let shelf = held.shelves.entry(what).or_default();
+            let news = match event {
+                Ok(change) => shelf.change(change),
+                Err(_) => {
+                    shelf.fail(Instant::now());
+                    HashSet::new()
+                }
+            };
+            drop(held);
+            cache.progress.notify_waiters();
+            stream::iter(news)
+        });
+        news.flatten()
     }
 
     /// Waits until the watches have brought what there is, or have failed, or take too long.
     pub async fn filled(&self) {
-        let is_decided = |held: &Held| {
-            held.children.values().all(Shelf::is_decided) && held.pods.as_ref().is_none_or(Shelf::is_decided)
-        };
         // Whoever has waited in vain asks for itself.
-        let _ = tokio::time::timeout(PATIENCE, self.until(is_decided)).await;
+        let _ = tokio::time::timeout(PATIENCE, self.until(|held| held.shelves.values().all(Shelf::is_decided))).await;
     }
 
     /// Waits, for ever if need be, until the watch of pods has brought all there are.
     pub async fn filled_with_pods(&self) {
-        self.until(|held| held.pods.as_ref().is_some_and(Shelf::is_complete)).await;
+        self.until(|held| held.shelves.get(&Watched::Pods).is_some_and(Shelf::is_complete)).await;
     }
 
     async fn until(&self, is_so: impl Fn(&Held) -> bool) {
@@ -103,36 +146,63 @@ impl Cache {
     /// Children of a kind, of one ChatCluster; `None` when the watch of that kind cannot be relied on.
     #[must_use]
     pub fn children(&self, kind: Kind, key: &ClusterKey) -> Option<Vec<DynamicObject>> {
-        let objects = self.held().children.get(&kind)?.of(key, Instant::now())?;
-        objects.into_iter().map(|(_, json)| serde_json::from_slice(&json).ok()).collect()
+        self.read(Watched::Children(kind), key)
     }
 
     /// Pods of one ChatCluster, with what the operator reads of them; `None` when their watch cannot be relied on.
     #[must_use]
     pub fn pods(&self, key: &ClusterKey) -> Option<Vec<Pod>> {
-        let pods = self.held().pods.as_ref()?.of(key, Instant::now())?;
-        pods.into_iter().map(|(_, json)| serde_json::from_slice(&json).ok()).collect()
+        self.read(Watched::Pods, key)
+    }
+
+    fn read<K: DeserializeOwned>(&self, what: Watched, key: &ClusterKey) -> Option<Vec<K>> {
+        let objects = self.held().shelves.get(&what)?.of(key, Instant::now())?;
+        objects.into_iter().map(|json| serde_json::from_slice(&json).ok()).collect()
     }
 
     /// Pods of all ChatClusters, as far as they are known, read one by one.
     pub fn all_pods(&self) -> impl Iterator<Item = Pod> + use<> {
-        let all: Vec<Json> = self.held().pods.iter().flat_map(Shelf::all).cloned().collect();
+        let held = self.held();
+        let all: Vec<Json> = held.shelves.get(&Watched::Pods).into_iter().flat_map(Shelf::all).cloned().collect();
         all.into_iter().filter_map(|json| serde_json::from_slice(&json).ok())
     }
 
-    /// Keeps a child as the API server answered a write of it.
-    pub fn note_child(&self, kind: Kind, object: &DynamicObject) {
-        let Some((tag, json)) = tag(object).zip(json(object.clone())) else { return };
-        if let Some(shelf) = self.held().children.get_mut(&kind) {
-            shelf.put(&tag, json);
+    /// Notes whether the API server serves a kind.
+    pub fn note_served(&self, kind: Kind, served: bool) {
+        let absent = &mut self.held().absent;
+        if served {
+            absent.remove(&kind);
+        } else {
+            absent.insert(kind, Instant::now());
         }
     }
 
+    /// Whether the API server said a moment ago that it does not serve a kind.
+    #[must_use]
+    pub fn is_absent(&self, kind: Kind) -> bool {
+        self.held().absent.get(&kind).is_some_and(|said| said.elapsed() < ABSENT)
+    }
+
+    /// Keeps a child as the API server answered a write of it.
+    pub fn note_child(&self, kind: Kind, object: DynamicObject) {
+        self.note(Watched::Children(kind), kept(object, prune_child));
+    }
+
     /// Keeps a pod as the API server answered a write of it.
-    pub fn note_pod(&self, pod: &Pod) {
-        let Some((tag, json)) = tag(pod).zip(written(&pods::prune(pod.clone()))) else { return };
-        if let Some(shelf) = &mut self.held().pods {
-            shelf.put(&tag, json);
+    pub fn note_pod(&self, pod: Pod) {
+        self.note(Watched::Pods, kept(pod, pods::prune));
+    }
+
+    fn note(&self, what: Watched, kept: Option<(Tag, Json)>) {
+        if let (Some(shelf), Some((tag, json))) = (self.held().shelves.get_mut(&what), kept) {
+            shelf.change(Change::Put(tag, json));
+        }
+    }
+
+    /// Forgets a child that the API server has deleted. Its watch will say so, too.
+    pub fn forget_child(&self, kind: Kind, namespace: &str, name: &str) {
+        if let Some(shelf) = self.held().shelves.get_mut(&Watched::Children(kind)) {
+            shelf.forget(namespace, name);
         }
     }
 
@@ -141,55 +211,9 @@ impl Cache {
     }
 }
 
-fn follow<S, K, T, P, V>(cache: Arc<Cache>, events: S, shelf: P, value: V) -> impl Stream<Item = ClusterKey> + Send
-where
-    S: Stream<Item = watcher::Result<Event<K>>> + Send,
-    K: Resource + Send,
-    T: Clone + PartialEq,
-    P: Fn(&mut Held) -> &mut Shelf<T> + Send,
-    V: Fn(K) -> Option<T> + Send,
-{
-    let news = events.map(move |event| {
-        // Read and written outside of the lock.
-        let (event, object) = match event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) => (Ok(Change::Put), tag(&object).zip(value(object))),
-            Ok(Event::Delete(object)) => (Ok(Change::Remove), tag(&object).zip(value(object))),
-            Ok(Event::Init) => (Ok(Change::Begin), None),
-            Ok(Event::InitDone) => (Ok(Change::Finish), None),
-            Err(error) => (Err(error), None),
-        };
-        let mut held = cache.held();
-        let shelf = shelf(&mut held);
-        let news = match (event, object) {
-            (Ok(Change::Begin), _) => {
-                shelf.begin();
-                HashSet::new()
-            }
-            (Ok(Change::Finish), _) => shelf.finish(),
-            (Ok(Change::Put), Some((tag, value))) => shelf.put(&tag, value),
-            (Ok(Change::Remove), Some((tag, _))) => shelf.remove(&tag),
-            (Ok(Change::Put | Change::Remove), None) => {
-                tracing::warn!("an object has no version that is a number; reading that kind anew in every pass");
-                shelf.spoil();
-                HashSet::new()
-            }
-            (Err(_), _) => {
-                shelf.fail(Instant::now());
-                HashSet::new()
-            }
-        };
-        drop(held);
-        cache.progress.notify_waiters();
-        stream::iter(news)
-    });
-    news.flatten()
-}
-
-enum Change {
-    Begin,
-    Put,
-    Remove,
-    Finish,
+fn kept<K: Resource + Serialize>(object: K, prune: fn(K) -> K) -> Option<(Tag, Json)> {
+    let tag = tag(&object)?;
+    Some((tag, serde_json::to_vec(&prune(object)).ok()?.into()))
 }
 
 fn tag<K: Resource>(object: &K) -> Option<Tag> {
@@ -203,14 +227,10 @@ fn tag<K: Resource>(object: &K) -> Option<Tag> {
 }
 
 /// Without what says nothing about the object itself, so that equal is what is equal.
-fn json(mut object: DynamicObject) -> Option<Json> {
+fn prune_child(mut object: DynamicObject) -> DynamicObject {
     object.metadata.managed_fields = None;
     object.metadata.resource_version = None;
-    written(&object)
-}
-
-fn written(object: &impl Serialize) -> Option<Json> {
-    serde_json::to_vec(object).ok().map(Json::from)
+    object
 }
 
 #[cfg(test)]
@@ -269,7 +289,7 @@ mod tests {
             happens.unbounded_send(event).unwrap();
         }
         assert_eq!(news.next().now_or_never(), None);
-        cache.note_child(Kind::ConfigMap, &config_map("5", "written"));
+        cache.note_child(Kind::ConfigMap, config_map("5", "written"));
         for event in [Event::Apply(config_map("4", "x")), Event::Apply(config_map("5", "written"))] {
             happens.unbounded_send(event).unwrap();
         }

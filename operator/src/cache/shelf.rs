@@ -7,6 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::Json;
 use crate::names::ClusterKey;
 
 /// How long a watch that failed is not relied on. It begins anew within half that time, and says nothing when it does.
@@ -29,20 +30,35 @@ impl Tag {
     }
 }
 
+/// What a watch or a write says.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    /// The watch begins: it brings all there is.
+    Begin,
+    /// The object is there, with this version.
+    Put(Tag, Json),
+    /// The object is gone.
+    Remove(Tag),
+    /// The watch has brought all there was.
+    Finish,
+    /// Something came that cannot be put in order: the watch is of no use.
+    Spoil,
+}
+
 #[derive(Debug)]
-struct Entry<T> {
+struct Entry {
     cluster: String,
     version: u64,
     /// The last beginning of the watch that has found it.
     round: u64,
-    value: T,
+    value: Json,
 }
 
 /// All objects of one kind.
-#[derive(Debug)]
-pub(super) struct Shelf<T> {
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
     /// By namespace and name.
-    entries: HashMap<String, BTreeMap<String, Entry<T>>>,
+    entries: HashMap<String, BTreeMap<String, Entry>>,
     round: u64,
     complete: bool,
     failed: Option<Instant>,
@@ -50,20 +66,24 @@ pub(super) struct Shelf<T> {
     spoiled: bool,
 }
 
-impl<T> Default for Shelf<T> {
-    fn default() -> Self {
-        Self { entries: HashMap::new(), round: 0, complete: false, failed: None, spoiled: false }
+impl Shelf {
+    /// Takes it in, and tells whose ChatClusters have news.
+    pub(super) fn change(&mut self, change: Change) -> HashSet<ClusterKey> {
+        match change {
+            Change::Begin => self.round += 1,
+            Change::Put(tag, value) => return self.put(&tag, value),
+            Change::Remove(tag) => return self.remove(&tag),
+            Change::Finish => return self.finish(),
+            Change::Spoil => {
+                tracing::warn!("an object has no version that is a number; reading that kind anew in every pass");
+                self.spoiled = true;
+            }
+        }
+        HashSet::new()
     }
-}
 
-impl<T: Clone + PartialEq> Shelf<T> {
-    /// The watch begins: it brings all there is.
-    pub(super) fn begin(&mut self) {
-        self.round += 1;
-    }
-
-    /// The watch has brought all there was. Tells of whom something is gone.
-    pub(super) fn finish(&mut self) -> HashSet<ClusterKey> {
+    /// Tells of whom something is gone.
+    fn finish(&mut self) -> HashSet<ClusterKey> {
         let mut gone = HashSet::new();
         let (round, was_complete) = (self.round, self.complete);
         for (namespace, entries) in &mut self.entries {
@@ -85,13 +105,8 @@ impl<T: Clone + PartialEq> Shelf<T> {
         self.failed = Some(now);
     }
 
-    /// The watch brings what cannot be kept here: it is of no use.
-    pub(super) fn spoil(&mut self) {
-        self.spoiled = true;
-    }
-
     /// Keeps the object, unless a later version of it is there. Tells who has news; while the first objects come, nobody has.
-    pub(super) fn put(&mut self, tag: &Tag, value: T) -> HashSet<ClusterKey> {
+    fn put(&mut self, tag: &Tag, value: Json) -> HashSet<ClusterKey> {
         let (round, complete) = (self.round, self.complete);
         let entry = Entry { cluster: tag.cluster.clone(), version: tag.version, round, value };
         let entries = self.entries.entry(tag.namespace.clone()).or_default();
@@ -116,7 +131,7 @@ impl<T: Clone + PartialEq> Shelf<T> {
     }
 
     /// Forgets the object, unless a later version of it is there: one that was made anew under the same name.
-    pub(super) fn remove(&mut self, tag: &Tag) -> HashSet<ClusterKey> {
+    fn remove(&mut self, tag: &Tag) -> HashSet<ClusterKey> {
         let Some(entries) = self.entries.get_mut(&tag.namespace) else { return HashSet::new() };
         let is_there = entries.get(&tag.name).is_some_and(|entry| entry.version <= tag.version);
         let removed = is_there.then(|| entries.remove(&tag.name)).flatten();
@@ -124,6 +139,13 @@ impl<T: Clone + PartialEq> Shelf<T> {
             self.entries.remove(&tag.namespace);
         }
         removed.into_iter().map(|entry| ClusterKey::new(&tag.namespace, &entry.cluster)).collect()
+    }
+
+    /// Forgets the object, whatever its version.
+    pub(super) fn forget(&mut self, namespace: &str, name: &str) {
+        if let Some(entries) = self.entries.get_mut(namespace) {
+            entries.remove(name);
+        }
     }
 
     /// Whether the watch has ever brought all there is.
@@ -136,19 +158,18 @@ impl<T: Clone + PartialEq> Shelf<T> {
         self.complete || self.failed.is_some() || self.spoiled
     }
 
-    /// Names and objects of a ChatCluster; `None` when the watch cannot be relied on.
-    pub(super) fn of(&self, key: &ClusterKey, now: Instant) -> Option<Vec<(String, T)>> {
+    /// Objects of a ChatCluster, by name; `None` when the watch cannot be relied on.
+    pub(super) fn of(&self, key: &ClusterKey, now: Instant) -> Option<Vec<Json>> {
         let is_distrusted = self.failed.is_some_and(|failed| now.duration_since(failed) < DISTRUST);
         if !self.complete || self.spoiled || is_distrusted {
             return None;
         }
-        let entries = self.entries.get(&key.namespace).into_iter().flatten();
-        let of = entries.filter(|(_, entry)| entry.cluster == key.name);
-        Some(of.map(|(name, entry)| (name.clone(), entry.value.clone())).collect())
+        let entries = self.entries.get(&key.namespace).into_iter().flat_map(BTreeMap::values);
+        Some(entries.filter(|entry| entry.cluster == key.name).map(|entry| Json::clone(&entry.value)).collect())
     }
 
     /// All objects, of whatever ChatCluster.
-    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Json> {
         self.entries.values().flat_map(BTreeMap::values).map(|entry| &entry.value)
     }
 }
@@ -161,6 +182,10 @@ mod tests {
         Tag { namespace: "ns".into(), name: name.into(), cluster: cluster.into(), version }
     }
 
+    fn put(name: &str, cluster: &str, version: u64, value: &str) -> Change {
+        Change::Put(tag(name, cluster, version), value.as_bytes().into())
+    }
+
     fn key(cluster: &str) -> ClusterKey {
         ClusterKey::new("ns", cluster)
     }
@@ -169,37 +194,49 @@ mod tests {
         clusters.iter().map(|cluster| key(cluster)).collect()
     }
 
-    fn filled() -> Shelf<&'static str> {
+    fn filled() -> Shelf {
         let mut shelf = Shelf::default();
-        shelf.begin();
-        assert_eq!(shelf.put(&tag("a", "demo", 5), "old"), set(&[]), "the first objects are no news");
+        shelf.change(Change::Begin);
+        assert_eq!(shelf.change(put("a", "demo", 5, "old")), set(&[]), "the first objects are no news");
         assert_eq!(shelf.of(&key("demo"), Instant::now()), None, "there may be more");
-        assert_eq!(shelf.finish(), set(&[]));
+        assert_eq!(shelf.change(Change::Finish), set(&[]));
         shelf
     }
 
-    fn read(shelf: &Shelf<&'static str>) -> Vec<(String, &'static str)> {
-        shelf.of(&key("demo"), Instant::now()).unwrap()
+    fn read(shelf: &Shelf) -> Vec<String> {
+        let values = shelf.of(&key("demo"), Instant::now()).unwrap();
+        values.iter().map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
     }
 
     #[test]
     fn what_was_written_is_not_undone_by_what_was_seen_before_it() {
         let mut shelf = filled();
-        assert_eq!(shelf.put(&tag("a", "demo", 8), "written"), set(&["demo"]));
-        assert_eq!(shelf.put(&tag("a", "demo", 6), "seen late"), set(&[]));
-        assert_eq!(shelf.put(&tag("a", "demo", 8), "written"), set(&[]), "its own echo");
-        assert_eq!(shelf.remove(&tag("a", "demo", 7)), set(&[]), "one of that name that was there before");
-        assert_eq!(read(&shelf), [("a".to_owned(), "written")]);
-        assert_eq!(shelf.put(&tag("a", "demo", 9), "written"), set(&[]), "another version, nothing that matters");
-        assert_eq!(shelf.remove(&tag("a", "demo", 10)), set(&["demo"]));
-        assert_eq!(read(&shelf), []);
+        assert_eq!(shelf.change(put("a", "demo", 8, "written")), set(&["demo"]));
+        assert_eq!(shelf.change(put("a", "demo", 6, "seen late")), set(&[]));
+        assert_eq!(shelf.change(put("a", "demo", 8, "written")), set(&[]), "its own echo");
+        let before = Change::Remove(tag("a", "demo", 7));
+        assert_eq!(shelf.change(before), set(&[]), "one of that name that was there before");
+        assert_eq!(read(&shelf), ["written"]);
+        let later = put("a", "demo", 9, "written");
+        assert_eq!(shelf.change(later), set(&[]), "another version, nothing that matters");
+        assert_eq!(shelf.change(Change::Remove(tag("a", "demo", 10))), set(&["demo"]));
+        assert!(read(&shelf).is_empty());
+    }
+
+    #[test]
+    fn what_was_deleted_is_gone_at_once_and_its_echo_is_no_news() {
+        let mut shelf = filled();
+        shelf.forget("ns", "a");
+        assert!(read(&shelf).is_empty());
+        assert_eq!(shelf.change(Change::Remove(tag("a", "demo", 6))), set(&[]));
+        assert_eq!(shelf.change(put("a", "demo", 7, "anew")), set(&["demo"]));
     }
 
     #[test]
     fn who_loses_and_who_gets_an_object_hear_of_it() {
         let mut shelf = filled();
-        assert_eq!(shelf.put(&tag("a", "other", 6), "old"), set(&["demo", "other"]));
-        assert_eq!(read(&shelf), []);
+        assert_eq!(shelf.change(put("a", "other", 6, "old")), set(&["demo", "other"]));
+        assert!(read(&shelf).is_empty());
         assert_eq!(shelf.of(&ClusterKey::new("elsewhere", "other"), Instant::now()), Some(Vec::new()));
     }
 
@@ -211,15 +248,15 @@ mod tests {
         tokio::time::advance(DISTRUST).await;
         assert_eq!(read(&shelf).len(), 1, "it went on without a word");
         shelf.fail(Instant::now());
-        shelf.begin();
-        shelf.put(&tag("b", "demo", 7), "new");
-        assert_eq!(shelf.finish(), set(&["demo"]), "of whom something is gone");
-        assert_eq!(read(&shelf), [("b".to_owned(), "new")], "begun anew: all there is");
+        shelf.change(Change::Begin);
+        shelf.change(put("b", "demo", 7, "new"));
+        assert_eq!(shelf.change(Change::Finish), set(&["demo"]), "of whom something is gone");
+        assert_eq!(read(&shelf), ["new"], "begun anew: all there is");
     }
 
     #[test]
     fn a_watch_that_never_began_is_decided_and_not_relied_on() {
-        let mut shelf = Shelf::<&str>::default();
+        let mut shelf = Shelf::default();
         assert!(!shelf.is_decided());
         shelf.fail(Instant::now());
         assert!(shelf.is_decided());
@@ -229,9 +266,9 @@ mod tests {
     #[test]
     fn what_cannot_be_put_in_order_spoils_all() {
         let mut shelf = filled();
-        shelf.spoil();
-        shelf.begin();
-        shelf.finish();
+        for change in [Change::Spoil, Change::Begin, Change::Finish] {
+            shelf.change(change);
+        }
         assert_eq!(shelf.of(&key("demo"), Instant::now()), None);
     }
 }

@@ -113,6 +113,9 @@ mod tests {
         let (window, floors) = (Duration::from_secs(1_800), Vec::new());
         let settings = Settings { min: 1, max: 5, connections: 10, messages: None, target: 70, window, floors };
         let scaling = Scaling { settings, hold: Hold::None, replicas: Some(1) };
+        for key in [&native, &external] {
+            poller.meet(key, &Sensitive::new("t"), &[]).await;
+        }
         poller.watch(&native, &Sensitive::new("t"), Some(scaling));
         poller.watch(&external, &Sensitive::new("t"), None);
         poller.expect(&external, Expected { gateways: 4, connections_per_gateway: 10 });

@@ -10,6 +10,7 @@ mod loads;
 mod orders;
 mod peers;
 mod pods;
+mod round;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -21,23 +22,15 @@ use std::{
     time::Duration,
 };
 
-use chat_gateway_config::stats::GatewayStats;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(test)]
 pub(crate) use self::view::tests as testing;
-use self::{
-    client::Place,
-    orders::Order,
-    peers::News,
-    pods::{Question, ending_proxy, report},
-    target::Target,
-};
+use self::{client::Place, orders::Order, peers::News, round::Heard, target::Target};
 pub use self::{
     consultant::Consultation,
     loads::{Carried, Expected},
@@ -48,10 +41,10 @@ pub use self::{
 };
 pub(crate) use self::{gauges::Gauges, pods::is_ready, view::camel_case};
 use crate::{
-    autoscale::{Answer, Reason, Report},
+    autoscale::{Reason, Report},
     cache::Cache,
     metrics::Metrics,
-    names::{ClusterKey, Component, label},
+    names::ClusterKey,
     rollout::Limits,
     sensitive::Sensitive,
 };
@@ -137,56 +130,10 @@ impl Poller {
     }
 
     async fn round(&self, pods: impl Iterator<Item = Pod>) {
-        let mut reports: HashMap<ClusterKey, Vec<Report>> = HashMap::new();
-        let mut views: HashMap<ClusterKey, ClusterView> = HashMap::new();
-        let mut questions: Vec<Question> = Vec::new();
-        for pod in pods {
-            if let Some((cluster, report)) = report(&pod) {
-                reports.entry(cluster).or_default().push(report);
-            }
-            if let Some((cluster, address)) = ending_proxy(&pod) {
-                views.entry(cluster).or_default().ending_proxies.insert(address);
-            }
-            questions.extend(self.question(&pod));
-        }
+        let round = self.survey(pods);
         let places: HashMap<String, Place> =
-            questions.iter().map(|question| (question.whole_name(), question.place.clone())).collect();
-        let mut answers = stream::iter(questions)
-            .map(|question| async move {
-                let asked = Timestamp::now();
-                let answer = question.place.stats().await;
-                (question, answer, (asked, Timestamp::now()))
-            })
-            .buffer_unordered(CONCURRENCY);
-        while let Some((question, answer, moments)) = answers.next().await {
-            let view = views.entry(question.cluster.clone()).or_default();
-            let result = match answer {
-                Ok(mut stats) => {
-                    self.put_right(&question.cluster, &mut stats, moments);
-                    let asked = reports.get_mut(&question.cluster).into_iter().flatten();
-                    if let Some(report) = asked.into_iter().find(|report| report.pod == question.pod) {
-                        let (connections, accepted) = (i64::from(stats.connections), stats.messages.accepted);
-                        let refused = stats.health.turned_away;
-                        report.answer = Some(Answer { connections, accepted, refused });
-                    }
-                    if question.ready {
-                        view.ready.insert(question.pod.clone());
-                    }
-                    view.gateways.insert(question.pod, stats);
-                    "answered"
-                }
-                Err(error) => {
-                    // A gateway that starts or ends need not answer; a ready one must.
-                    if question.ready {
-                        view.silent.insert(question.pod.clone(), error.to_string());
-                    }
-                    view.deaf.insert(question.pod);
-                    "failed"
-                }
-            };
-            self.metrics.polls.with_label_values(&[result]).inc();
-        }
-        drop(answers);
+            round.questions.iter().map(|question| (question.whole_name(), question.place.clone())).collect();
+        let Heard { views, reports } = self.hear(round).await;
         let closing = self.order(&views, &places).await;
         let introductions = self.introductions(&News { views: &views, places: &places, closing: &closing });
         for key in self.store(views, &reports) {
@@ -196,13 +143,6 @@ impl Poller {
             }
         }
         peers::tell(introductions).await;
-    }
-
-    fn put_right(&self, key: &ClusterKey, stats: &mut GatewayStats, (asked, answered): (Timestamp, Timestamp)) {
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = targets.get_mut(key) {
-            target.clocks.put_right(stats, asked, answered);
-        }
     }
 
     /// Tells gateways what follows from a round; returns the whole names of those that were told to take nobody new.
@@ -243,7 +183,7 @@ impl Poller {
         closing
     }
 
-    /// Keeps the views of a round and tells which clusters have news.
+    /// Keeps the views of a round and tells which clusters have news. Who came while it was under way is left to whoever asks it first.
     fn store(
         &self,
         mut views: HashMap<ClusterKey, ClusterView>,
@@ -253,23 +193,15 @@ impl Poller {
         let mut news = Vec::new();
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, target) in targets.iter_mut() {
+            let view = views.remove(key);
+            if view.is_none() && !target.view.asked {
+                continue;
+            }
             let reports = reports.get(key).map_or(&[][..], Vec::as_slice);
-            if target.take(views.remove(key).unwrap_or_default(), reports, now, wall) {
+            if target.take(view.unwrap_or_default(), reports, now, wall) {
                 news.push(key.clone());
             }
         }
         news
-    }
-
-    fn question(&self, pod: &Pod) -> Option<Question> {
-        let labels = pod.labels();
-        if labels.get(label::COMPONENT)? != Component::Gateway.label() {
-            return None;
-        }
-        let cluster = ClusterKey::new(pod.namespace()?, labels.get(label::CLUSTER)?);
-        let status = pod.status.as_ref()?;
-        let address = status.pod_ip.clone().filter(|_| status.phase.as_deref() == Some("Running"))?;
-        let token = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(&cluster)?.token.clone();
-        Some(Question { cluster, pod: pod.name_any(), place: Place { address, token }, ready: is_ready(pod) })
     }
 }

@@ -137,3 +137,20 @@ async fn connections_are_news_at_most_every_ten_seconds() {
     tokio::time::advance(CONNECTIONS_EVERY * 3).await;
     assert_eq!(poller.store(one(&key, 9), &HashMap::new()), Vec::new(), "an idle cluster has no news");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_a_round_is_under_way_is_left_to_whoever_asks_it_first() {
+    let (sender, _receiver) = mpsc::channel(8);
+    let poller = Poller::new(sender, Arc::new(Metrics::new().unwrap()));
+    let key = ClusterKey::new("ns", "demo");
+    poller.watch(&key, &Sensitive::new("t"), None);
+    assert_eq!(poller.store(HashMap::new(), &HashMap::new()), Vec::new());
+    assert!(!poller.view(&key).asked, "the round knows nothing of it");
+    // No pods, and so nobody to ask.
+    poller.meet(&key, &Sensitive::new("t"), &[]).await;
+    assert!(poller.view(&key).asked);
+    assert_eq!(poller.store(HashMap::new(), &HashMap::new()), Vec::new(), "nothing has changed");
+    poller.store(one(&key, 1), &HashMap::new());
+    poller.meet(&key, &Sensitive::new("t"), &[]).await;
+    assert_eq!(poller.view(&key).gateways.len(), 1, "it is no stranger any more");
+}

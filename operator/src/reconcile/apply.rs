@@ -115,7 +115,7 @@ impl Writer<'_> {
         tracing::debug!(child = %child.id, "applied");
         let written =
             written.map_err(|source| ApplyError::Api { verb: "apply", id: child.id.clone(), source: source.into() })?;
-        self.context.cache.note_child(child.id.kind, &written);
+        self.context.cache.note_child(child.id.kind, written.clone());
         Ok(written)
     }
 
@@ -127,7 +127,13 @@ impl Writer<'_> {
         self.context.metrics.writes.with_label_values(&[self.namespace, id.kind.name(), "delete"]).inc();
         tracing::info!(child = %id, "pruned");
         match deleted {
-            Ok(_) => Ok(()),
+            Ok(answer) => {
+                match answer.left() {
+                    Some(leaving) => self.context.cache.note_child(id.kind, leaving),
+                    None => self.context.cache.forget_child(id.kind, self.namespace, &id.name),
+                }
+                Ok(())
+            }
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
             Err(source) => Err(ApplyError::Api { verb: "delete", id: id.clone(), source: source.into() }),
         }

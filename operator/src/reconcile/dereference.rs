@@ -75,11 +75,14 @@ pub(super) async fn dereference(
 ) -> Result<Dereferenced, DereferenceError> {
     let client = &context.client;
     context.cache.filled().await;
-    let (mut live, secrets) =
-        tokio::try_join!(read_children(context, key), read_secrets(client, key, referenced_secrets(&cluster)))?;
+    let expected = expected_children(&cluster);
+    let (mut live, secrets) = tokio::try_join!(
+        read_children(context, key, &expected),
+        read_secrets(client, key, referenced_secrets(&cluster))
+    )?;
     // An object of a child's name without our labels is in no list. It must be known before anything is written.
     let is_missing = |id: &ChildId| live.get(id).is_none() && !live.not_served.contains(&id.kind);
-    let missing: Vec<ChildId> = expected_children(&cluster).into_iter().filter(is_missing).collect();
+    let missing: Vec<ChildId> = expected.into_iter().filter(is_missing).collect();
     for (id, object) in
         try_join_all(missing.into_iter().map(|id| read_one(client, key, id))).await?.into_iter().flatten()
     {
@@ -148,20 +151,30 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     names
 }
 
-async fn read_children(context: &Context, key: &ClusterKey) -> Result<Live, DereferenceError> {
+async fn read_children(context: &Context, key: &ClusterKey, expected: &[ChildId]) -> Result<Live, DereferenceError> {
     let ours = ListParams::default().labels(&format!("{}={}", label::CLUSTER, key.name)).limit(PAGE);
     let client = &context.client;
     let lists = try_join_all(Kind::ALL.map(|kind| {
         let ours = &ours;
         async move {
+            // A ChatCluster that wants one may be the first to hear that it is served by now.
+            if !expected.iter().any(|id| id.kind == kind) && context.cache.is_absent(kind) {
+                return Ok((kind, None));
+            }
             if let Some(kept) = context.cache.children(kind, key) {
                 return Ok((kind, Some(kept)));
             }
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &key.namespace, &kind.api_resource());
             match api.list(ours).await {
-                Ok(list) => Ok((kind, Some(list.items))),
+                Ok(list) => {
+                    context.cache.note_served(kind, true);
+                    Ok((kind, Some(list.items)))
+                }
                 // Nobody can have made an object of a kind that is not served.
-                Err(kube::Error::Api(status)) if kind.is_optional() && status.code == 404 => Ok((kind, None)),
+                Err(kube::Error::Api(status)) if kind.is_optional() && status.code == 404 => {
+                    context.cache.note_served(kind, false);
+                    Ok((kind, None))
+                }
                 Err(source) => Err(failed(format!("{}s", kind.name()), source)),
             }
         }

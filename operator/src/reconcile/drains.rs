@@ -116,7 +116,7 @@ impl Marker<'_> {
         match pods.patch(name, &params, &patch).await {
             Ok(pod) => {
                 tracing::info!(pod = name, %annotations, "marked a gateway");
-                self.context.cache.note_pod(&pod);
+                self.context.cache.note_pod(pod.clone());
                 Ok(Some(pod))
             }
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),

@@ -119,6 +119,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     let mut migration = None;
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
+        context.poller.meet(key, &validated.admin_token, &fetched.live.pods).await;
         let view = context.poller.view(key);
         validated.signer = signer::signer(&validated, &fetched.live, &view);
         let target = deployment_name(&validated)?;

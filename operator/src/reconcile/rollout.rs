@@ -243,7 +243,7 @@ impl Registrar<'_> {
                 Some(version) => {
                     deployment.data["spec"]["replicas"] = json!(replicas);
                     deployment.metadata.resource_version = version;
-                    self.context.cache.note_child(id.kind, &deployment);
+                    self.context.cache.note_child(id.kind, deployment.clone());
                     live.insert(id, deployment);
                 }
                 None => live.remove(&id),

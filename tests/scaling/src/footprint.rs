@@ -72,6 +72,7 @@ impl Footprint<'_> {
         second.wait_until_it_leads().await?;
         let cold = self.wait_until_ready(start, PATIENCE).await?;
         tokio::time::sleep(REST).await;
+        let at_start = second.sum("chat_operator_status_writes_total").await? / f64::from(self.clusters);
         let before = writes(&second).await?;
         let answered = second.sum("chat_operator_polls_total").await?;
         tokio::time::sleep(IDLE).await;
@@ -83,6 +84,7 @@ impl Footprint<'_> {
         Ok(vec![
             row("ChatClusters", self.clusters.into(), None),
             row("from the operator's start to the last one Ready, s", cold.as_secs_f64(), Some(30.0)),
+            row("status writes of a ChatCluster after the start, mean", at_start, None),
             row("resident memory, MiB", mebibytes(resident), Some(64.0)),
             row("most resident memory so far, MiB", mebibytes(most), None),
             row("writes in an idle minute", idle * 60.0 / IDLE.as_secs_f64(), Some(0.0)),

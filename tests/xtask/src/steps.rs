@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use localkube::{Binaries, Cluster, Keda, Prerequisites};
+use localkube::{Binaries, Cluster, Keda, Prerequisites, gateway_api};
 
 use crate::{
     backends::{self, Build},
@@ -295,6 +295,7 @@ fn e2e(run: &mut Run) -> Result<()> {
         // While an API is registered whose server is away, no namespace goes. Tests that need one register it again; others take the operator away.
         shell::run(kube.kubectl([&["delete", "apiservice"], METRICS_APIS].concat())?)?;
         kube.load_image(&backends::broken_gateways()?.tar)?;
+        let gateway_api = gateway_api()?;
         let keda = if run.long { keda(&kube)? } else { PathBuf::new() };
         // Most of these tests wait most of the time, so several go at once; those of `few` promise times and wait for each other's turns, and those
         // of `alone` need the machine for themselves.
@@ -319,6 +320,7 @@ fn e2e(run: &mut Run) -> Result<()> {
                 .env("CHATCLUSTER_HELM", &helm)
                 .env("CHATCLUSTER_KUBECTL", &kubectl)
                 .env("CHATCLUSTER_KEDA", &keda)
+                .env("CHATCLUSTER_GATEWAY_API", &gateway_api)
                 .env("PATH", &path)
                 .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
             leave_out_long(run, &mut command);

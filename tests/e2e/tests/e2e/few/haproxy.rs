@@ -1,6 +1,8 @@
 //! People chat through the tier of HAProxy over TLS, and one of its pods is killed.
 
 use std::{
+    env, fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -143,6 +145,44 @@ async fn other_ways_in(cluster: &ChatCluster) -> Result<()> {
     let told = ["spec.gateways.expose.httpRoute", "install the Gateway API"];
     cluster.wait_told("Ready", &["KindNotServed"], &told, SETTLE_LIMIT).await?;
     ensure!(ways_in().await? == ["Ingress tier-gateway"], "what ran is gone: {:?}", ways_in().await?);
+    a_route(cluster).await?;
+    ensure!(ways_in().await?.is_empty(), "two ways in: {:?}", ways_in().await?);
+    Ok(())
+}
+
+/// The definition of the Gateway API itself is installed, and takes the route as the operator wants it.
+async fn a_route(cluster: &ChatCluster) -> Result<()> {
+    let folder = env::var_os("CHATCLUSTER_GATEWAY_API").filter(|folder| !folder.is_empty());
+    let folder = folder.context("no Gateway API: run this test by `cargo xtask test --only e2e`")?;
+    let file = Path::new(&folder).join("gateway.networking.k8s.io_httproutes.yaml");
+    let definition = fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
+    cluster.world.kubectl_apply(&definition).await?;
+    let served = until("a route", SETTLE_LIMIT, || async {
+        let args = ["get", "httproute.gateway.networking.k8s.io/tier-gateway", "-n", &cluster.namespace, "-o", "json"];
+        let got = cluster.world.kubectl_any(&args, None).await?;
+        Ok(if got.success { Seen::Yes(got.out) } else { Seen::NotYet(got.err) })
+    });
+    let route: Value = serde_json::from_str(&served.await?)?;
+    cluster.wait_ready(SETTLE_LIMIT).await?;
+    let backend = &route["spec"]["rules"][0]["backendRefs"][0];
+    ensure!((&backend["kind"], &backend["name"]) == (&json!("Service"), &json!("tier-gateway")), "{route}");
+    ensure!(route["spec"]["parentRefs"][0]["name"] == "public", "{route}");
+    // What the API server adds by itself is no difference that would be mended in every pass.
+    cluster.merge(json!({ "metadata": { "annotations": { "chatcluster.dev/looked-at": "again" } } })).await?;
+    tokio::time::sleep(FOUND_WITHIN).await;
+    let args = ["get", "httproute/tier-gateway", "-n", &cluster.namespace, "-o", "json"];
+    let later: Value = serde_json::from_str(&cluster.world.kubectl(&args).await?)?;
+    let version = |route: &Value| route["metadata"]["resourceVersion"].clone();
+    ensure!(version(&later) == version(&route), "written again: {route} {later}");
+    // A route of a ChatCluster that wants none goes, and so may the definition.
+    cluster.merge(json!({ "spec": { "gateways": { "expose": { "type": "ClusterIP", "httpRoute": null } } } })).await?;
+    until("the route to be gone", SETTLE_LIMIT, || async {
+        let gone = !cluster.world.kubectl_any(&args, None).await?.success;
+        Ok(if gone { Seen::Yes(()) } else { Seen::NotYet("it is there".to_owned()) })
+    })
+    .await?;
+    let printed = cluster.world.kubectl_any(&["delete", "-f", "-"], Some(&definition)).await?;
+    ensure!(printed.success, "the definition cannot be removed: {}", printed.err);
     Ok(())
 }
 

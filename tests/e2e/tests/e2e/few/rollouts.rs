@@ -15,8 +15,11 @@ use e2e::{
     pods::Part,
     wait::{Seen, until},
 };
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, api::PostParams};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+};
 use serde_json::{Value, json};
 
 use super::people::People;
@@ -26,7 +29,7 @@ use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 const DEVICES: usize = 40;
 /// Percent of them that a canary gets.
 const CANARY: usize = 10;
-const LOAD: Load = Load { messages: 15_000, in_flight: 16, body_bytes: 100, per_second: 125 };
+const LOAD: Load = Load { messages: 20_000, in_flight: 16, body_bytes: 100, per_second: 125 };
 /// A rollout of three waves that are watched for five seconds each.
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(150);
 
@@ -52,7 +55,8 @@ async fn good_gateways_take_over_and_bad_ones_are_taken_back() -> Result<()> {
         progress.reach(LOAD.messages / 20).await;
         let first = succeed(&cluster, &people).await?;
         crash(&cluster, &first).await?;
-        refuse(&cluster, &people, &first).await
+        refuse(&cluster, &people, &first).await?;
+        vanish(&cluster, &people).await
     };
     let (report, told) = tokio::join!(load::run(&senders[..2], &rooms, LOAD, &progress), story);
     told?;
@@ -60,7 +64,7 @@ async fn good_gateways_take_over_and_bad_ones_are_taken_back() -> Result<()> {
     let behind = load::settle(&senders, &report, SETTLE_LIMIT).await;
     ensure!(behind.is_empty(), "{} positions are behind: {:?}", behind.len(), behind.first());
     let verdict = people.ledger.verify();
-    print!("a good rollout and two bad ones\n{verdict}");
+    print!("two good rollouts and two bad ones\n{verdict}");
     verdict.assert_clean(LOAD.messages);
     cluster.check_spec_is_the_users().await?;
     namespace.discard().await
@@ -136,6 +140,43 @@ async fn refuse(cluster: &ChatCluster, people: &People, good: &str) -> Result<()
         ensure!(connected, "{} did not come back", device.account().user.name);
     }
     Ok(())
+}
+
+/// The Secret with the signing key is gone half way through a rollout: that is told, everything stays as it is, and it goes on when the Secret is back.
+async fn vanish(cluster: &ChatCluster, people: &People) -> Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+    // The key that the operator made, in a Secret of the user's.
+    let made = secrets.get(&format!("{}-signing-key", cluster.name)).await?;
+    let secret = Secret { metadata: ObjectMeta { name: Some("own-key".into()), ..ObjectMeta::default() }, ..made };
+    secrets.create(&PostParams::default(), &secret).await?;
+    cluster.merge(json!({ "spec": { "auth": { "signingKeySecretRef": { "name": "own-key" } } } })).await?;
+    let template = json!({ "annotations": { "example.com/turn": "2" } });
+    cluster.merge(json!({ "spec": { "gateways": { "podTemplate": template } } })).await?;
+    let wave = |status: &Value| status["rollout"]["wave"].as_i64();
+    until("the first wave", ROLLOUT_LIMIT, || async {
+        let status = cluster.get().await?.data["status"].clone();
+        let begun = wave(&status) == Some(1) && status["rollout"]["phase"] != "Failed";
+        Ok(if begun { Seen::Yes(()) } else { Seen::NotYet(status["rollout"].to_string()) })
+    })
+    .await?;
+    secrets.delete("own-key", &DeleteParams::default()).await?;
+    let names = ["spec.auth.signingKeySecretRef", "own-key"];
+    cluster.wait_told("Ready", &["SecretNotFound"], &names, SETTLE_LIMIT).await?;
+    let before = people.connections();
+    // Longer than a wave is watched: whoever has been asked to move by then has moved.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let status = cluster.get().await?.data["status"].clone();
+    ensure!(condition(&status, "GatewaysAvailable")["status"] == "True", "{status}");
+    let moved = people.connections().iter().zip(&before).filter(|(now, then)| now > then).count();
+    ensure!(moved <= DEVICES * CANARY / 100, "{moved} of {DEVICES} devices were moved while a Secret was missing");
+    secrets.create(&PostParams::default(), &secret).await?;
+    until("the rollout to end", ROLLOUT_LIMIT, || async {
+        let status = cluster.get().await?.data["status"].clone();
+        ensure!(status["rollout"]["phase"] != "Failed", "it failed: {}", status["rollout"]);
+        Ok(if status["rollout"].is_null() { Seen::Yes(()) } else { Seen::NotYet(status["rollout"].to_string()) })
+    })
+    .await?;
+    cluster.wait_ready(SETTLE_LIMIT).await.map(drop)
 }
 
 /// Waits until the newest revision, which is not the one that failed before, has failed and everybody is with the good one.
