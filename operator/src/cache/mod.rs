@@ -3,6 +3,7 @@
 //! The operator's own writes are kept here at once, as the API server answered them: a pass never sees less than what the one before it wrote. Where
 //! a watch cannot be relied on, a pass asks for itself. Secrets are not kept: a password must not be made anew because a watch is late.
 
+mod packed;
 mod pods;
 mod shelf;
 
@@ -23,7 +24,10 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Notify, time::Instant};
 
-use self::shelf::{Change, Shelf, Tag};
+use self::{
+    packed::Packed,
+    shelf::{Change, Shelf, Tag},
+};
 use crate::{
     build::Kind,
     names::{ClusterKey, label},
@@ -34,9 +38,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a kind that is not served is taken not to be.
 const ABSENT: Duration = Duration::from_secs(60);
-
-/// A child or a pod as compact JSON: as a tree of values or as its type it would take five times the memory.
-type Json = Arc<[u8]>;
 
 /// Children and pods of all ChatClusters.
 #[derive(Debug, Default)]
@@ -101,7 +102,7 @@ impl Cache {
                 Event::Init => Change::Begin,
                 Event::InitDone => Change::Finish,
                 Event::Apply(object) | Event::InitApply(object) => {
-                    kept(object, prune).map_or(Change::Spoil, |(tag, json)| Change::Put(tag, json))
+                    kept(object, prune).map_or(Change::Spoil, |(tag, packed)| Change::Put(tag, packed))
                 }
                 Event::Delete(object) => tag(&object).map_or(Change::Spoil, Change::Remove),
             });
@@ -157,14 +158,14 @@ impl Cache {
 
     fn read<K: DeserializeOwned>(&self, what: Watched, key: &ClusterKey) -> Option<Vec<K>> {
         let objects = self.held().shelves.get(&what)?.of(key, Instant::now())?;
-        objects.into_iter().map(|json| serde_json::from_slice(&json).ok()).collect()
+        objects.iter().map(Packed::read).collect()
     }
 
     /// Pods of all ChatClusters, as far as they are known, read one by one.
     pub fn all_pods(&self) -> impl Iterator<Item = Pod> + use<> {
         let held = self.held();
-        let all: Vec<Json> = held.shelves.get(&Watched::Pods).into_iter().flat_map(Shelf::all).cloned().collect();
-        all.into_iter().filter_map(|json| serde_json::from_slice(&json).ok())
+        let all: Vec<Packed> = held.shelves.get(&Watched::Pods).into_iter().flat_map(Shelf::all).cloned().collect();
+        all.into_iter().filter_map(|pod| pod.read())
     }
 
     /// Notes whether the API server serves a kind.
@@ -193,9 +194,9 @@ impl Cache {
         self.note(Watched::Pods, kept(pod, pods::prune));
     }
 
-    fn note(&self, what: Watched, kept: Option<(Tag, Json)>) {
-        if let (Some(shelf), Some((tag, json))) = (self.held().shelves.get_mut(&what), kept) {
-            shelf.change(Change::Put(tag, json));
+    fn note(&self, what: Watched, kept: Option<(Tag, Packed)>) {
+        if let (Some(shelf), Some((tag, packed))) = (self.held().shelves.get_mut(&what), kept) {
+            shelf.change(Change::Put(tag, packed));
         }
     }
 
@@ -211,9 +212,9 @@ impl Cache {
     }
 }
 
-fn kept<K: Resource + Serialize>(object: K, prune: fn(K) -> K) -> Option<(Tag, Json)> {
+fn kept<K: Resource + Serialize>(object: K, prune: fn(K) -> K) -> Option<(Tag, Packed)> {
     let tag = tag(&object)?;
-    Some((tag, serde_json::to_vec(&prune(object)).ok()?.into()))
+    Some((tag, Packed::of(&prune(object))?))
 }
 
 fn tag<K: Resource>(object: &K) -> Option<Tag> {

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Json;
+use super::Packed;
 use crate::names::ClusterKey;
 
 /// How long a watch that failed is not relied on. It begins anew within half that time, and says nothing when it does.
@@ -36,7 +36,7 @@ pub(super) enum Change {
     /// The watch begins: it brings all there is.
     Begin,
     /// The object is there, with this version.
-    Put(Tag, Json),
+    Put(Tag, Packed),
     /// The object is gone.
     Remove(Tag),
     /// The watch has brought all there was.
@@ -51,7 +51,7 @@ struct Entry {
     version: u64,
     /// The last beginning of the watch that has found it.
     round: u64,
-    value: Json,
+    value: Packed,
 }
 
 /// All objects of one kind.
@@ -106,7 +106,7 @@ impl Shelf {
     }
 
     /// Keeps the object, unless a later version of it is there. Tells who has news; while the first objects come, nobody has.
-    fn put(&mut self, tag: &Tag, value: Json) -> HashSet<ClusterKey> {
+    fn put(&mut self, tag: &Tag, value: Packed) -> HashSet<ClusterKey> {
         let (round, complete) = (self.round, self.complete);
         let entry = Entry { cluster: tag.cluster.clone(), version: tag.version, round, value };
         let entries = self.entries.entry(tag.namespace.clone()).or_default();
@@ -159,17 +159,17 @@ impl Shelf {
     }
 
     /// Objects of a ChatCluster, by name; `None` when the watch cannot be relied on.
-    pub(super) fn of(&self, key: &ClusterKey, now: Instant) -> Option<Vec<Json>> {
+    pub(super) fn of(&self, key: &ClusterKey, now: Instant) -> Option<Vec<Packed>> {
         let is_distrusted = self.failed.is_some_and(|failed| now.duration_since(failed) < DISTRUST);
         if !self.complete || self.spoiled || is_distrusted {
             return None;
         }
         let entries = self.entries.get(&key.namespace).into_iter().flat_map(BTreeMap::values);
-        Some(entries.filter(|entry| entry.cluster == key.name).map(|entry| Json::clone(&entry.value)).collect())
+        Some(entries.filter(|entry| entry.cluster == key.name).map(|entry| entry.value.clone()).collect())
     }
 
     /// All objects, of whatever ChatCluster.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Json> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Packed> {
         self.entries.values().flat_map(BTreeMap::values).map(|entry| &entry.value)
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn put(name: &str, cluster: &str, version: u64, value: &str) -> Change {
-        Change::Put(tag(name, cluster, version), value.as_bytes().into())
+        Change::Put(tag(name, cluster, version), Packed::of(&value).unwrap())
     }
 
     fn key(cluster: &str) -> ClusterKey {
@@ -205,7 +205,7 @@ mod tests {
 
     fn read(shelf: &Shelf) -> Vec<String> {
         let values = shelf.of(&key("demo"), Instant::now()).unwrap();
-        values.iter().map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
+        values.iter().map(|value| value.read().unwrap()).collect()
     }
 
     #[test]

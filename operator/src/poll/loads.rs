@@ -58,7 +58,7 @@ impl Poller {
     /// What the gateways of `key` carry; `None` when there is no such ChatCluster.
     #[must_use]
     pub fn carried(&self, key: &ClusterKey) -> Option<Carried> {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(Carried::of)
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(|target| Carried::of(target))
     }
 
     /// The same of all ChatClusters.

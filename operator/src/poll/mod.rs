@@ -59,7 +59,8 @@ const CONCURRENCY: usize = 64;
 #[derive(Debug)]
 pub struct Poller {
     // A std mutex: held for map operations, never across an await.
-    targets: Mutex<HashMap<ClusterKey, Target>>,
+    // Boxed: the map has room for up to twice as many.
+    targets: Mutex<HashMap<ClusterKey, Box<Target>>>,
     changed: mpsc::Sender<ClusterKey>,
     metrics: Arc<Metrics>,
 }
@@ -74,7 +75,7 @@ impl Poller {
     /// Asks the gateways of `key` with `token` from the next round on. Where the operator decides how many there are, tells how many.
     pub fn watch(&self, key: &ClusterKey, token: &Sensitive, scaling: Option<Scaling>) -> Option<i32> {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        let target = targets.entry(key.clone()).or_insert_with(|| Target::new(token));
+        let target = targets.entry(key.clone()).or_insert_with(|| Box::new(Target::new(token)));
         target.token.clone_from(token);
         target.scale(scaling, Instant::now(), Timestamp::now());
         target.view.scaling.as_ref().map(|decision| decision.desired)
@@ -155,7 +156,7 @@ impl Poller {
         let orders: Vec<(ClusterKey, Order)> = {
             let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
             let all = views.iter().filter_map(|(key, view)| {
-                let Target { drains, pace, scaler, .. } = targets.get_mut(key)?;
+                let Target { drains, pace, scaler, .. } = &mut **targets.get_mut(key)?;
                 pace.shrinks = scaler.as_ref().is_some_and(|scaler| scaler.decision().reason == Reason::Stabilizing);
                 let orders = orders::orders(drains, view, pace, now);
                 Some(orders.into_iter().map(|order| (key.clone(), order)))

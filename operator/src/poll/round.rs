@@ -41,7 +41,7 @@ impl Poller {
     pub async fn meet(&self, key: &ClusterKey, token: &Sensitive, pods: &[Pod]) {
         {
             let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-            let target = targets.entry(key.clone()).or_insert_with(|| Target::new(token));
+            let target = targets.entry(key.clone()).or_insert_with(|| Box::new(Target::new(token)));
             target.token.clone_from(token);
             if target.view.asked {
                 return;

@@ -61,6 +61,9 @@ pub(crate) fn budget(connections: u32, takers: u32) -> f64 {
     (f64::from(connections) / 600.0).clamp(20.0, (250.0 * f64::from(takers)).max(20.0))
 }
 
+/// Seconds from an order to the last reconnect that comes of it: it is spread over two, and its gateways were asked a moment before.
+const ORDERED: usize = 3;
+
 /// What a contender's seconds come to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,7 +74,7 @@ pub(crate) struct Figures {
     pub(crate) lost: u64,
     /// Most reconnects in one second.
     pub(crate) peak_reconnects: u64,
-    /// The highest share of the budget that reconnects of one second were.
+    /// The highest share of the budget that reconnects of one second were: of the budget by which they were ordered.
     pub(crate) peak_of_budget: f64,
     /// Times that the number wanted turned from rising to falling or back.
     pub(crate) reversals: u32,
@@ -111,7 +114,7 @@ pub(crate) fn figures(samples: &[Sample], short: Option<u32>, blind: Option<(u32
         forced_moves: measured.iter().map(|sample| sample.forced).sum(),
         lost: measured.iter().map(|sample| sample.lost).sum(),
         peak_reconnects: measured.iter().map(|sample| sample.reconnects).max().unwrap_or_default(),
-        peak_of_budget: measured.iter().map(|sample| sample.reconnects as f64 / sample.budget).fold(0.0, f64::max),
+        peak_of_budget: (0..measured.len()).map(|at| share_of_budget(&measured, at)).fold(0.0, f64::max),
         reversals: directions.windows(2).filter(|pair| pair[0] != pair[1]).count() as u32,
         covered_after: short.and_then(|short| covered(&measured, short as i32)),
         even_after: even(&measured),
@@ -125,6 +128,13 @@ pub(crate) fn figures(samples: &[Sample], short: Option<u32>, blind: Option<(u32
         mean_pods: mean(&|sample| f64::from(sample.pods)),
         mean_waiting: mean(&|sample| f64::from(sample.demand.saturating_sub(sample.connected))),
     }
+}
+
+/// What share of the budget the reconnects of a second are. Where people leave all at once the budget falls with them, and orders that were given
+/// before cannot be taken back.
+fn share_of_budget(measured: &[&Sample], at: usize) -> f64 {
+    let ordered = measured[at.saturating_sub(ORDERED)..=at].iter().map(|sample| sample.budget).fold(0.0, f64::max);
+    measured[at].reconnects as f64 / ordered
 }
 
 /// Seconds from `short` to the end of the shortage that begins then.
@@ -167,6 +177,20 @@ mod tests {
         let figures = figures(&up_down_up, None, Some((4, 5)));
         assert_eq!((figures.reversals, figures.scale_downs, figures.scale_downs_blind), (2, 1, 1));
         assert_eq!((figures.mean_pods, figures.peak_of_budget), (4.0, 0.5));
+    }
+
+    #[test]
+    fn reconnects_are_a_share_of_the_budget_that_they_were_ordered_by() {
+        let peak = |falls: i32, last: i32| {
+            let sample = |second| Sample {
+                second,
+                reconnects: if second <= last { 80 } else { 0 },
+                budget: if second < falls { 160.0 } else { 40.0 },
+                ..Sample::default()
+            };
+            figures(&(0..20).map(sample).collect::<Vec<_>>(), None, None).peak_of_budget
+        };
+        assert_eq!((peak(10, 12), peak(10, 13)), (0.5, 2.0));
     }
 
     #[test]
