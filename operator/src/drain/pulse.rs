@@ -28,7 +28,7 @@ impl Pulse {
 
     /// Takes a round of answers. Every ten seconds tells whether the gateways were strained in that time: more than one request in a thousand failed for
     /// reasons of their own, or somebody found all places taken.
-    pub fn feel(&mut self, gateways: &BTreeMap<String, GatewayStats>, now: Instant) -> Option<bool> {
+    pub fn feel(&mut self, gateways: &BTreeMap<String, Box<GatewayStats>>, now: Instant) -> Option<bool> {
         if now.duration_since(self.since) < BEAT {
             return None;
         }
@@ -60,7 +60,7 @@ mod tests {
             let mut pulse = Pulse::new(start);
             let mut one = stats("a", 100, &[]);
             one.health = HealthCounters { carried_out: 1_000, failed: 500, turned_away: 7, ..one.health };
-            let all = |one: &GatewayStats| BTreeMap::from([("a".to_owned(), one.clone())]);
+            let all = |one: &GatewayStats| BTreeMap::from([("a".to_owned(), Box::new(one.clone()))]);
             assert_eq!(pulse.feel(&all(&one), start + BEAT / 2), None, "too early");
             assert_eq!(pulse.feel(&all(&one), start + BEAT), Some(false), "what was before does not count");
             one.health.carried_out += carried_out;

@@ -102,7 +102,7 @@ pub(super) fn orders(
     if takers == 0 {
         return orders;
     }
-    let busy = || gateways.iter().filter(|(_, stats)| stats.connections > 0);
+    let busy = || gateways.iter().map(|(pod, stats)| (pod, &**stats)).filter(|(_, stats)| stats.connections > 0);
     let ending = busy().filter(|(_, stats)| stats.draining).collect();
     share(&mut orders, &mut allowed, ending, u32::MAX, Order::Move);
     if !view.ending_proxies.is_empty() {
@@ -143,7 +143,8 @@ fn shedding(
     }
     // A gateway that has just started has nobody, and nobody can come to it yet.
     let is_in_use = |(pod, stats): &(&String, &GatewayStats)| stats.cordoned || view.ready.contains(*pod);
-    rebalance.look(&view.gateways.iter().filter(is_in_use).collect(), tolerance, drains.limit, now)
+    let gateways = view.gateways.iter().map(|(pod, stats)| (pod, &**stats)).filter(is_in_use).collect();
+    rebalance.look(&gateways, tolerance, drains.limit, now)
 }
 
 /// Spends up to half of what is left: a gateway that is to go may need it at any time.

@@ -48,7 +48,7 @@ pub(super) struct News<'a> {
 fn peers(
     template: &AddressTemplate,
     limit: u64,
-    gateways: &BTreeMap<String, GatewayStats>,
+    gateways: &BTreeMap<String, Box<GatewayStats>>,
     place: impl Fn(&str) -> Option<Place>,
 ) -> Peers {
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);

@@ -94,7 +94,7 @@ impl Poller {
                     if question.ready {
                         view.ready.insert(question.pod.clone());
                     }
-                    view.gateways.insert(question.pod, stats);
+                    view.gateways.insert(question.pod, Box::new(stats));
                     "answered"
                 }
                 Err(error) => {

@@ -12,8 +12,8 @@ use crate::{autoscale::Decision, rollout::Watched};
 /// The answers of one round of questions to the gateways of one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterView {
-    /// Answers by pod.
-    pub gateways: BTreeMap<String, GatewayStats>,
+    /// Answers by pod. Boxed: a node of the map has room for eleven.
+    pub gateways: BTreeMap<String, Box<GatewayStats>>,
     /// Pods that are ready, and answered.
     pub ready: BTreeSet<String>,
     /// Ready pods that did not answer, with the reason.
@@ -60,7 +60,7 @@ pub enum Opinion {
 impl ClusterView {
     /// The gateways' opinion of what `part` picks out of their answers.
     pub fn opinion<'a>(&'a self, part: impl Fn(&'a GatewayStats) -> Option<&'a Component>) -> Opinion {
-        let mut said: Vec<&Component> = self.gateways.values().filter_map(part).collect();
+        let mut said: Vec<&Component> = self.gateways.values().filter_map(|stats| part(stats)).collect();
         // A gateway that has just started has not found out yet, and must not make a cluster unready that the others are well in.
         if said.iter().any(|component| !is_starting(component)) {
             said.retain(|component| !is_starting(component));
@@ -84,7 +84,7 @@ impl ClusterView {
 
     /// Gateways that turn new clients away since the operator has told them to.
     pub fn closed(&self) -> impl Iterator<Item = &GatewayStats> {
-        self.gateways.values().filter(|stats| stats.cordoned && !stats.draining)
+        self.gateways.values().map(|stats| &**stats).filter(|stats| stats.cordoned && !stats.draining)
     }
 
     /// Slots that shard `name` owns, as the gateway with the largest number says: a gateway that just started may not
@@ -172,7 +172,8 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn view(gateways: &[GatewayStats]) -> ClusterView {
-        let gateways: BTreeMap<_, _> = gateways.iter().map(|stats| (stats.gateway.clone(), stats.clone())).collect();
+        let gateways: BTreeMap<_, _> =
+            gateways.iter().map(|stats| (stats.gateway.clone(), Box::new(stats.clone()))).collect();
         let mut view = ClusterView { gateways, ..ClusterView::default() };
         view.connections = view.open_connections();
         view

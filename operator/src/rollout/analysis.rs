@@ -81,7 +81,7 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug)]
 pub struct Round<'a> {
     /// The answers, by pod.
-    pub gateways: &'a BTreeMap<String, GatewayStats>,
+    pub gateways: &'a BTreeMap<String, Box<GatewayStats>>,
     /// Ready pods that do not answer, with the reason.
     pub silent: &'a BTreeMap<String, String>,
     /// A Prometheus is asked, too; the wave does not pass without its answers.
@@ -108,7 +108,7 @@ struct Sums {
 pub struct Analyst {
     wave: Option<(String, usize)>,
     /// Each gateway's counters in the round in which it was seen first.
-    base: BTreeMap<String, GatewayStats>,
+    base: BTreeMap<String, Box<GatewayStats>>,
     /// Sums of the last rounds, for what is now: the new and the old gateways'.
     recent: VecDeque<(Sums, Sums)>,
     slow: u32,
@@ -156,10 +156,11 @@ impl Analyst {
         for (pod, stats) in gateways {
             // A canary's whole life counts.
             let whole = course.wave == 0 && course.to.contains(pod);
-            let base = self.base.entry(pod.clone()).or_insert_with(|| if whole { fresh(stats) } else { stats.clone() });
+            let base =
+                self.base.entry(pod.clone()).or_insert_with(|| if whole { fresh(stats).into() } else { stats.clone() });
             // A process that started anew counts from 0.
             if stats.health.signed_in < base.health.signed_in || stats.messages.delivered < base.messages.delivered {
-                *base = fresh(stats);
+                **base = fresh(stats);
             }
         }
         let sums = |new: bool| {

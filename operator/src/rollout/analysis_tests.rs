@@ -24,7 +24,7 @@ fn course() -> Course {
 static NOBODY: BTreeMap<String, String> = BTreeMap::new();
 
 /// A round in which nobody is silent, and no Prometheus asked.
-fn only(gateways: &BTreeMap<String, GatewayStats>) -> Round<'_> {
+fn only(gateways: &BTreeMap<String, Box<GatewayStats>>) -> Round<'_> {
     Round { gateways, silent: &NOBODY, consults: false, answers: None }
 }
 
@@ -36,7 +36,7 @@ fn watch(rounds: u64, count: impl Fn(&mut GatewayStats, &mut GatewayStats, u64))
 fn watch_by(limits: Limits, rounds: u64, count: impl Fn(&mut GatewayStats, &mut GatewayStats, u64)) -> Finding {
     let (mut analyst, mut steering, start) = (Analyst::default(), Steering::default(), Instant::now());
     let fill = |old: u32, new: u32| {
-        BTreeMap::from([("old".to_owned(), stats("old", old, &[])), ("new".to_owned(), stats("new", new, &[]))])
+        [("old", old), ("new", new)].map(|(name, count)| (name.to_owned(), stats(name, count, &[]).into())).into()
     };
     steering.direct(Some(&course()), &fill(200, 0), 1_000, start);
     steering.moved(10, start);
@@ -46,7 +46,7 @@ fn watch_by(limits: Limits, rounds: u64, count: impl Fn(&mut GatewayStats, &mut 
         old.health.sign_ins_refused = 1_000;
         new.health.signed_in = 10;
         count(&mut old, &mut new, round);
-        let gateways = BTreeMap::from([("old".to_owned(), old), ("new".to_owned(), new)]);
+        let gateways = BTreeMap::from([("old".to_owned(), old.into()), ("new".to_owned(), new.into())]);
         let now = start + Duration::from_secs(2 * round);
         let round = only(&gateways);
         analyst.round(Some(&course()), round, &steering, &limits, now);
@@ -121,7 +121,8 @@ fn hush(rounds: u64, old: bool) -> Finding {
     let (mut analyst, steering, start) = (Analyst::default(), Steering::default(), Instant::now());
     let silence = |pod: &str| (pod.to_owned(), "no answer within 2 s".to_owned());
     for round in 0..rounds {
-        let gateways = BTreeMap::from_iter((old || round == 0).then(|| ("old".to_owned(), stats("old", 190, &[]))));
+        let gateways =
+            BTreeMap::from_iter((old || round == 0).then(|| ("old".to_owned(), Box::new(stats("old", 190, &[])))));
         let silent = BTreeMap::from([silence("new")]);
         let now = start + Duration::from_secs(2 * round);
         // Another wave does not begin the time anew.
@@ -148,7 +149,7 @@ fn consulted(rounds: u64, answer: Option<Result<f64, &str>>) -> Watched {
 fn consulted_by(course: &Course, rounds: u64, answer: Option<Result<f64, &str>>) -> Watched {
     let (mut analyst, mut steering, start) = (Analyst::default(), Steering::default(), Instant::now());
     let query = Query { name: "errors".to_owned(), text: "x".to_owned(), min: None, max: Some(1.0) };
-    let gateways = BTreeMap::from([("new".to_owned(), stats("new", 10, &[]))]);
+    let gateways = BTreeMap::from([("new".to_owned(), stats("new", 10, &[]).into())]);
     steering.direct(Some(course), &gateways, 1_000, start);
     for round in 0..rounds {
         let answers = answer.map(|answer| vec![(query.clone(), answer.map_err(str::to_owned))]);

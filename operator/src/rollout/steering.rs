@@ -93,7 +93,7 @@ impl Steering {
     pub fn direct(
         &mut self,
         course: Option<&Course>,
-        gateways: &BTreeMap<String, GatewayStats>,
+        gateways: &BTreeMap<String, Box<GatewayStats>>,
         limit: u64,
         now: Instant,
     ) -> Direction {
@@ -111,8 +111,9 @@ impl Steering {
         }
         let is_new = |pod: &String| course.to.contains(pod);
         let takers = gateways.iter().filter(|(pod, stats)| is_new(pod) && !stats.draining).count();
-        let on_new: u64 = sum(gateways.iter().filter(|(pod, _)| is_new(pod)));
-        let total = sum(gateways.iter());
+        let all = || gateways.iter().map(|(pod, stats)| (pod, &**stats));
+        let on_new: u64 = sum(all().filter(|(pod, _)| is_new(pod)));
+        let total = sum(all());
         let share = (total * u64::from(course.percent.unsigned_abs())).div_ceil(100);
         let under_way: u64 = self
             .recent
@@ -175,8 +176,8 @@ mod tests {
         Course { to, revision: "demo-gateway-2".to_owned(), percent, canary: wave == 0, wave, back: false }
     }
 
-    fn all(on_old: u32, on_new: u32) -> BTreeMap<String, GatewayStats> {
-        [("old", on_old), ("new", on_new)].map(|(name, count)| (name.to_owned(), stats(name, count, &[]))).into()
+    fn all(on_old: u32, on_new: u32) -> BTreeMap<String, Box<GatewayStats>> {
+        [("old", on_old), ("new", on_new)].map(|(name, count)| (name.to_owned(), stats(name, count, &[]).into())).into()
     }
 
     /// Clients that move as they are told arrive a round later; 20 a second at most.
@@ -231,7 +232,7 @@ mod tests {
         let (mut steering, now) = (Steering::default(), Instant::now());
         let full = steering.direct(Some(&course(100, 3)), &all(200, 95), 100, now);
         assert!(!full.close_old);
-        let away = BTreeMap::from([("old".to_owned(), stats("old", 50, &[]))]);
+        let away = BTreeMap::from([("old".to_owned(), Box::new(stats("old", 50, &[])))]);
         assert_eq!(steering.direct(Some(&course(100, 3)), &away, 100, now), Direction::default());
         assert_eq!(steering.direct(None, &all(1, 1), 100, now), Direction::default());
     }
