@@ -47,6 +47,11 @@ pub(crate) struct Kubelet {
     numbers: AtomicU32,
 }
 
+/// Other pods, such as a migration's, serve nobody.
+fn is_gateway(pod: &Pod) -> bool {
+    pod.labels().get(label::COMPONENT).map(String::as_str) == Some(label::GATEWAY)
+}
+
 impl Kubelet {
     pub(crate) fn new(client: Client, world: Arc<World>, network: u8) -> Self {
         Self { client, world, network, numbers: AtomicU32::new(0) }
@@ -84,7 +89,9 @@ impl Kubelet {
         }
         let (sender, ending) = watch::channel(ends);
         lives.insert(pod.uid().unwrap_or_default(), sender);
-        self.world.with(&pod.namespace().unwrap_or_default(), |side| side.pods.insert(pod.name_any()));
+        if is_gateway(&pod) {
+            self.world.with(&pod.namespace().unwrap_or_default(), |side| side.pods.insert(pod.name_any()));
+        }
         let kubelet = Arc::clone(self);
         tokio::spawn(async move {
             if let Err(error) = kubelet.live(&pod, ending).await {
@@ -107,7 +114,7 @@ impl Kubelet {
         let container =
             pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.clone()).next();
         let container = container.unwrap_or_default();
-        if pod.labels().get(label::COMPONENT).map(String::as_str) != Some(label::GATEWAY) {
+        if !is_gateway(pod) {
             return write_status(&api, &name, &succeeded(&container)).await;
         }
         tokio::select! {
