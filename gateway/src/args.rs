@@ -3,6 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
+use uuid::Uuid;
+
+use crate::moves::SlotList;
 
 /// The ChatCluster gateway.
 #[derive(Debug, Parser)]
@@ -43,6 +46,38 @@ pub enum Command {
         /// The configuration file (JSON).
         #[arg(long, env = "CHAT_GATEWAY_CONFIG")]
         config: PathBuf,
+    },
+    /// Moves slots from one shard to another while they are in use, one after the other. The same command goes on where an earlier one
+    /// stopped.
+    Move {
+        /// The configuration file (JSON).
+        #[arg(long, env = "CHAT_GATEWAY_CONFIG")]
+        config: PathBuf,
+        /// The slots: numbers and ranges, such as 5 or 0-31,40.
+        #[arg(long, visible_alias = "slot")]
+        slots: SlotList,
+        /// Name of the shard that has the slots.
+        #[arg(long)]
+        from: String,
+        /// Name of the shard that is to have them.
+        #[arg(long)]
+        to: String,
+        /// Id of the move, of one slot; by default the one that is under way, or a new one.
+        #[arg(long)]
+        move_id: Option<Uuid>,
+        /// Bytes copied in a second at most; by default as fast as the shards can.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        bytes_per_second: Option<u64>,
+        /// Give the moves up instead: possible until a slot has been handed over.
+        #[arg(long, conflicts_with = "clean")]
+        abort: bool,
+        /// Delete what the source still has of slots that have moved, instead. Wait an hour after the move: gateways that have slept
+        /// through it may still read there.
+        #[arg(long)]
+        clean: bool,
+        /// Progress as JSON, an object a line.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -18,6 +18,7 @@ pub mod live;
 pub mod metrics;
 pub mod migrate;
 pub mod model;
+pub mod moves;
 pub mod pipeline;
 pub mod presence;
 pub mod protocol;

@@ -1,10 +1,12 @@
-//! `chat-gateway`: serves chat clients, and migrates the database shards.
+//! `chat-gateway`: serves chat clients, migrates the database shards, and moves slots between them.
 
 use std::{path::Path, process::ExitCode};
 
 use chat_gateway::{
     args::{Args, Command},
-    embedded, migrate, serve, settings, shutdown, telemetry,
+    embedded, migrate,
+    moves::{self, Job, Task},
+    serve, settings, shutdown, telemetry,
 };
 use chat_gateway_config::{Embedded, Farewell};
 use clap::Parser as _;
@@ -38,6 +40,7 @@ fn is_configuration(error: &anyhow::Error) -> bool {
     error.is::<settings::SettingsError>()
         || error.is::<embedded::EmbeddedError>()
         || matches!(error.downcast_ref(), Some(migrate::MigrateError::Config(_)))
+        || error.downcast_ref::<moves::MovesError>().is_some_and(moves::MovesError::is_configuration)
         || error.downcast_ref::<serve::ServeError>().is_some_and(serve::ServeError::is_configuration)
 }
 
@@ -86,6 +89,20 @@ async fn run(args: Args) -> anyhow::Result<()> {
                 tracing::info!(shard = shard.name, given = shard.given, known = shard.known, "the shard is up to date");
             }
             Ok(())
+        }
+        Command::Move { config, slots, from, to, move_id, bytes_per_second, abort, clean, json } => {
+            let task = match (abort, clean) {
+                (true, _) => Task::Abort,
+                (_, true) => Task::Clean,
+                _ => Task::Move,
+            };
+            let job = Job { task, slots, from, to, move_id, bytes_per_second, json };
+            let config = settings::load(&config)?;
+            tokio::select! {
+                done = moves::run(&config, &job) => Ok(done?),
+                // Every step is a transaction, and a fence ends by itself.
+                () = shutdown::requested() => anyhow::bail!("stopped before all slots had moved; the same command goes on"),
+            }
         }
     }
 }

@@ -55,6 +55,33 @@ fn a_key_of_the_wrong_kind_is_named_with_the_command_that_makes_one() {
 }
 
 #[test]
+fn a_move_that_cannot_be_is_named_by_argument_and_ends_with_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config["database"]["shards"] =
+        json!([{ "name": "a", "uriFile": "/nonexistent/a" }, { "name": "b", "uriFile": "/nonexistent/b" }]);
+    let file = config_file(dir.path(), &config.to_string());
+    let said = |arguments: &[&str]| {
+        let file = file.to_string_lossy();
+        let output = run(&[&["move", "--config", &file], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    let id = "01912345-0000-7000-8000-000000000000";
+    for (arguments, words) in [
+        (&["--slots", "16", "--from", "a", "--to", "b"][..], ["--slots", "database.slots is 16"]),
+        (&["--slots", "1", "--from", "x", "--to", "b"], ["--from", "it has a, b"]),
+        (&["--slots", "1", "--from", "a", "--to", "a"], ["--to", "name another one"]),
+        (&["--slots", "1-x", "--from", "a", "--to", "b"], ["--slots", "0-31,40"]),
+        (&["--slots", "1,2", "--from", "a", "--to", "b", "--move-id", id], ["--move-id", "one slot"]),
+        (&["--slots", "1", "--from", "a", "--to", "b", "--abort", "--clean"], ["--abort", "--clean"]),
+    ] {
+        let said = said(arguments);
+        assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn a_missing_file_or_command_says_so() {
     let missing = run(&["serve", "--config", "/nonexistent/config.json"]);
     assert_eq!(missing.status.code(), Some(2));

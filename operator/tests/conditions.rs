@@ -84,7 +84,7 @@ fn alone(edit: impl FnOnce(&mut GatewayStats)) -> World {
             ..Observed::default()
         },
         view: ClusterView {
-            gateways: [("g1".to_owned(), gateway)].into(),
+            gateways: [("g1".to_owned(), gateway.into())].into(),
             connections: 3,
             asked: true,
             ..ClusterView::default()
@@ -129,7 +129,7 @@ fn taken() -> Taken {
 }
 
 fn view() -> ClusterView {
-    let gateways = ["g1", "g2"].map(|name| (name.to_owned(), stats(name))).into();
+    let gateways = ["g1", "g2"].map(|name| (name.to_owned(), stats(name).into())).into();
     ClusterView { gateways, connections: 6, asked: true, ..ClusterView::default() }
 }
 

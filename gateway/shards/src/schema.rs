@@ -28,6 +28,7 @@ const FILES: &[(i32, &str, &str)] = &[
     (11, "requests", include_str!("../migrations/0011_requests.sql")),
     (12, "removals", include_str!("../migrations/0012_removals.sql")),
     (13, "store_texts", include_str!("../migrations/0013_store_texts.sql")),
+    (14, "moves", include_str!("../migrations/0014_moves.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer

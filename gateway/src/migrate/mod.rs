@@ -120,6 +120,17 @@ impl MigrateError {
     }
 }
 
+/// How to connect with the URI in a shard's file. No error quotes its contents.
+///
+/// # Errors
+/// [`MigrateError::Uri`].
+pub(crate) async fn uri_file(
+    shard: &str,
+    path: &std::path::Path,
+) -> Result<sqlx::postgres::PgConnectOptions, MigrateError> {
+    Ok(login::read(shard, path).await?.options)
+}
+
 /// Migrates every shard, then gives out slots.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     cluster::{Cluster, SLOTS},
     fixtures::{entry, group, group_as, message, place, say, sign_up},
-    moves::{OWNED, logged, set},
+    moves::{OWNED, TRANSIT, logged, set},
 };
 
 /// Sends all at once.
@@ -147,8 +147,8 @@ pub(crate) async fn slots_that_may_not_be_written_are_left_out(cluster: &Cluster
     let texts: Vec<Text> = rooms.iter().map(|room| text(*room, &ann)).collect();
     let (mut gateway, mut admin, mut mover) =
         (cluster.gateway(0).await, cluster.admin(0).await, cluster.admin(0).await);
-    set(&mut admin, texts[0].0, "state = 'moved', peer = 'b', move_id = gen_random_uuid()").await;
-    set(&mut admin, texts[1].0, "state = 'migrating', peer = 'b', move_id = gen_random_uuid()").await;
+    set(&mut admin, texts[0].0, &format!("state = 'moved', {TRANSIT}")).await;
+    set(&mut admin, texts[1].0, &format!("state = 'migrating', {TRANSIT}")).await;
     // A mover holds the third: the call must not wait for it.
     sqlx::query("select pg_advisory_lock($1, $2)")
         .bind(chat_shards::SLOT_LOCK_CLASS)

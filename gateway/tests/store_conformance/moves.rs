@@ -33,8 +33,11 @@ pub(crate) async fn set(connection: &mut PgConnection, slot: i32, change: &str) 
     transaction.commit().await.unwrap();
 }
 
-pub(crate) const OWNED: &str = "state = 'owned', peer = null, move_id = null, fence_until = null, timeline = null";
-const FENCE_300_MS: &str = "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), \
+pub(crate) const OWNED: &str = "state = 'owned', peer = null, move_id = null, fence_until = null, timeline = null, \
+    since = null, own_timeline = null";
+/// What every row in transit to shard b has.
+pub(crate) const TRANSIT: &str = "peer = 'b', move_id = gen_random_uuid(), timeline = chat._timeline(), since = 1";
+const FENCE_300_MS: &str = "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), since = 1, \
     fence_until = clock_timestamp() + interval '300 ms', timeline = chat._timeline()";
 
 pub(crate) async fn logged(connection: &mut PgConnection, slot: i32) -> Vec<String> {
@@ -78,13 +81,12 @@ pub(crate) async fn a_fence_holds_writers_and_lapses(cluster: &Cluster, store: &
 
 /// A mover that missed a key would leave an old text, or a reaction, behind.
 pub(crate) async fn every_row_that_a_change_touches_is_logged(cluster: &Cluster, store: &dyn Store) {
-    const MIGRATING: &str = "state = 'migrating', peer = 'b', move_id = gen_random_uuid()";
     let ann = sign_up(store).await;
     let room = group_as(store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
     let slot = chat_shards::slot_of(room.0, SLOTS);
     say(store, room, ann.id, "text").await.unwrap();
     let mut admin = cluster.admin(0).await;
-    set(&mut admin, slot, MIGRATING).await;
+    set(&mut admin, slot, &format!("state = 'migrating', {TRANSIT}")).await;
     let emoji = "👍".to_owned();
     let contents = [
         Content::Edit { target: 1, body: "first".to_owned() },
@@ -130,8 +132,8 @@ pub(crate) async fn a_fence_of_another_timeline_does_not_lapse(cluster: &Cluster
     let room = group_as(store, Cluster::room_on(0), std::slice::from_ref(&ann)).await;
     let slot = chat_shards::slot_of(room.0, SLOTS);
     let mut admin = cluster.admin(0).await;
-    let fence =
-        "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), fence_until = 'epoch', timeline = '0000FFFF'";
+    let fence = "state = 'fenced', peer = 'b', move_id = gen_random_uuid(), since = 1, fence_until = 'epoch', \
+        timeline = '0000FFFF'";
     set(&mut admin, slot, fence).await;
     let started = Instant::now();
     let refused = say(store, room, ann.id, "lost?").await.expect_err("fenced");
@@ -151,9 +153,9 @@ pub(crate) async fn a_writer_that_waited_sees_what_the_mover_decided(cluster: &C
     let mut mover = admin.begin().await.unwrap();
     let lock = format!("select pg_advisory_xact_lock({}, {slot})", chat_shards::SLOT_LOCK_CLASS);
     sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *mover).await.unwrap();
-    let fence = "update chat.slot_ownership set state = 'fenced', peer = 'b', move_id = gen_random_uuid(), \
-        fence_until = clock_timestamp() + interval '1 hour', timeline = chat._timeline()";
-    sqlx::raw_sql(AssertSqlSafe(format!("{fence} where slot = {slot}"))).execute(&mut *mover).await.unwrap();
+    let fence = "fence_until = clock_timestamp() + interval '1 hour'";
+    let fence = format!("update chat.slot_ownership set state = 'fenced', {TRANSIT}, {fence} where slot = {slot}");
+    sqlx::raw_sql(AssertSqlSafe(fence)).execute(&mut *mover).await.unwrap();
     let sending = {
         let (store, user) = (store.clone(), ann.id);
         tokio::spawn(async move { say(&*store, room, user, "waited").await })
@@ -199,10 +201,12 @@ pub(crate) async fn a_moved_slot_is_followed(cluster: &Cluster, store: Arc<dyn S
     store.add_member(room, ann.id, ann.clone(), added).await.unwrap();
     let (mut source, mut destination) = (cluster.admin(0).await, cluster.admin(1).await);
     let id = Uuid::now_v7();
-    let importing = "insert into chat.slot_ownership (slot, shard, epoch, state, peer, move_id) values ($1, 'b', 2, 'importing', 'a', $2)";
+    let importing = "insert into chat.slot_ownership (slot, shard, epoch, state, peer, move_id, timeline, since, own_timeline) \
+        values ($1, 'b', 2, 'importing', 'a', $2, chat._timeline(), 1, chat._timeline())";
     sqlx::query(importing).bind(slot).bind(id).execute(&mut destination).await.unwrap();
     copy(&mut source, &mut destination, slot).await;
-    set(&mut source, slot, &format!("state = 'moved', peer = 'b', epoch = 2, move_id = '{id}'")).await;
+    let moved = format!("state = 'moved', epoch = 2, {}", TRANSIT.replace("gen_random_uuid()", &format!("'{id}'")));
+    set(&mut source, slot, &moved).await;
     // The hand-over is committed and not yet followed: writers and readers wait for it.
     let waiting = [first.clone(), message(room, ann.id, "during the move")].map(|new| {
         let store = store.clone();

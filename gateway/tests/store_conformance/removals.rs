@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     cluster::{Cluster, SLOTS},
     fixtures::{entry, group, group_as, say, sign_up, sign_up_as},
+    moves::{OWNED, TRANSIT},
 };
 
 async fn people(store: &dyn Store) -> [User; 3] {
@@ -164,11 +165,10 @@ pub(crate) async fn only_removals_are_remembered_and_not_for_ever(cluster: &Clus
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(admin).await.unwrap();
     };
     let mark = store.ended_since(0, None).await.unwrap().mark;
-    let moved = "state = 'moved', peer = 'b', move_id = gen_random_uuid()";
-    let own = "state = 'owned', peer = null, move_id = null";
+    let moved = format!("state = 'moved', {TRANSIT}");
     run(&mut admin, format!("update chat.slot_ownership set {moved} where slot = {slot}")).await;
     run(&mut admin, format!("delete from chat.members where room_id = '{cleared}'")).await;
-    run(&mut admin, format!("update chat.slot_ownership set {own} where slot = {slot}")).await;
+    run(&mut admin, format!("update chat.slot_ownership set {OWNED} where slot = {slot}")).await;
     let told = store.ended_since(0, Some(mark)).await.unwrap().removals;
     assert!(told.iter().all(|removal| removal.room != cleared), "{told:?}");
     let old = "insert into chat.removals (xid, room_id, user_id, version, at)

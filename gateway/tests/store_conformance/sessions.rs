@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     cluster::{Cluster, SLOTS},
     fixtures::{person, sign_up, sign_up_as},
+    moves::{OWNED, TRANSIT},
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -269,11 +270,8 @@ pub(crate) async fn a_migrating_slot_logs_its_sessions(cluster: &Cluster, store:
     let slot = chat_shards::slot_of(ann.id.0, SLOTS);
     let mut admin = cluster.admin(0).await;
     let set = |state: &str| {
-        let sql = format!(
-            "update chat.slot_ownership set state = '{state}', peer = nullif('b', '{0}'), \
-             move_id = case when '{state}' = 'owned' then null else gen_random_uuid() end where slot = {slot}",
-            if state == "owned" { "b" } else { "" }
-        );
+        let change = if state == "owned" { OWNED.to_owned() } else { format!("state = '{state}', {TRANSIT}") };
+        let sql = format!("update chat.slot_ownership set {change} where slot = {slot}");
         sqlx::raw_sql(AssertSqlSafe(sql))
     };
     set("migrating").execute(&mut admin).await.unwrap();
@@ -329,11 +327,10 @@ pub(crate) async fn only_ends_are_remembered_and_not_for_ever(cluster: &Cluster,
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(admin).await.unwrap();
     };
     let mark = store.ended_since(0, None).await.unwrap().mark;
-    let moved = "state = 'moved', peer = 'b', move_id = gen_random_uuid()";
-    let own = "state = 'owned', peer = null, move_id = null";
+    let moved = format!("state = 'moved', {TRANSIT}");
     run(&mut admin, format!("update chat.slot_ownership set {moved} where slot = {slot}")).await;
     run(&mut admin, format!("delete from chat.sessions where slot = {slot}")).await;
-    run(&mut admin, format!("update chat.slot_ownership set {own} where slot = {slot}")).await;
+    run(&mut admin, format!("update chat.slot_ownership set {OWNED} where slot = {slot}")).await;
     assert!(store.ended_since(0, Some(mark)).await.unwrap().users.is_empty());
     run(&mut admin, "update chat.endings set at = at - interval '1 hour'".to_owned()).await;
     let old =

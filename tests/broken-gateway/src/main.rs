@@ -32,5 +32,6 @@ async fn main() -> Result<()> {
         }
         Command::Serve { config: None, .. } => bail!("a gateway that is alone has nothing to be compared with"),
         Command::Migrate { config } => Ok(migrate::run(&settings::load(&config)?).await.map(drop)?),
+        Command::Move { .. } => bail!("it moves no slots; that is for chat-gateway move"),
     }
 }

@@ -1,0 +1,206 @@
+//! S1 and S2: the mover takes charge at the source, and makes room at the destination.
+
+use chat_shard_protocol::{Claim, Claimed, Order, Refusal, State, Transit, claim, prepare};
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use tokio::time::{Duration, Instant, sleep};
+use uuid::Uuid;
+
+use crate::{
+    error::MoveError,
+    flush, lock,
+    mover::{Mover, refused},
+    observe::{Observer, Point, Step},
+    row::{self, Hold},
+    shard::{Shard, failed},
+};
+
+/// Rows that one transaction deletes.
+pub(crate) const BATCH: u32 = 5_000;
+/// In place of a table's name in `chat.move_chunks`: the destination was emptied before the first chunk.
+const EMPTIED: &str = "";
+
+/// The id of the move from one shard to the other that a slot is in, or that has taken it there; also of one that was given up at the source
+/// and not yet at the destination.
+///
+/// # Errors
+/// The databases'.
+pub async fn pending(source: &mut Shard, destination: &mut Shard, slot: i32) -> Result<Option<Uuid>, MoveError> {
+    let id = |transit: Transit<String>, peer: &str| (transit.peer == peer).then(|| Uuid::from_u128(transit.move_id.0));
+    let leaving = match row::look(source, slot).await?.map(|row| row.state) {
+        Some(State::Migrating(transit) | State::Fenced(transit, _) | State::Moved(transit)) => {
+            id(transit, &destination.name)
+        }
+        _ => None,
+    };
+    if leaving.is_some() {
+        return Ok(leaving);
+    }
+    Ok(match row::look(destination, slot).await?.map(|row| row.state) {
+        Some(State::Importing(transit, _)) => id(transit, &source.name),
+        _ => None,
+    })
+}
+
+impl<O: Observer> Mover<O> {
+    /// S1.
+    pub(crate) async fn claim(&mut self) -> Result<Claimed<String>, MoveError> {
+        self.tell(Step::Claim);
+        self.at(Point::Before(Step::Claim)).await?;
+        let slot = self.plan.slot;
+        let moved = row::look(&mut self.source, slot).await?;
+        let mut flushed = false;
+        if moved.is_some_and(|row| matches!(row.state, State::Moved(_))) {
+            let patience = Instant::now() + self.options.standby_patience;
+            flushed = flush::reached(&mut self.source, self.options.source_standbys, patience).await?;
+        }
+        // A fence of a mover that died ends by itself, and only then is the move claimed.
+        let deadline = Instant::now() + 4 * self.options.fence;
+        let claimed = loop {
+            match self.try_claim(flushed).await {
+                Err(MoveError::Refused { refusal: Refusal::FenceHolds, .. }) if Instant::now() < deadline => {
+                    self.let_go().await;
+                    sleep(Duration::from_millis(20)).await;
+                }
+                other => break other?,
+            }
+        };
+        if matches!(claimed, Claimed::Committed(_)) {
+            self.let_go().await;
+        }
+        self.at(Point::After(Step::Claim)).await?;
+        Ok(claimed)
+    }
+
+    async fn try_claim(&mut self, flushed: bool) -> Result<Claimed<String>, MoveError> {
+        let slot = self.plan.slot;
+        let (move_id, epoch) = (self.move_id(), self.epoch());
+        let mut locked = lock::exclusive(&mut self.source, slot, self.options.lock_patience).await?;
+        let present = locked.row.as_ref().map(|row| row.epoch);
+        let Some(epoch) = epoch.or(present) else {
+            return Err(refused(slot, &locked.site.shard, Step::Claim, Refusal::NotHere));
+        };
+        let order = Order { move_id, to: self.destination.name.clone(), epoch };
+        let claimed = claim(locked.row.as_ref(), &order, &locked.site, flushed)
+            .map_err(|refusal| refused(slot, &locked.site.shard, Step::Claim, refusal))?;
+        if let Claimed::Claimed { row, afresh, .. } = &claimed {
+            row::write(&mut locked.transaction, &locked.site.shard, slot, row).await?;
+            if *afresh {
+                sqlx::query("delete from chat.slot_changes where slot = $1")
+                    .bind(slot)
+                    .execute(&mut *locked.transaction)
+                    .await
+                    .map_err(failed(&locked.site.shard, "empty the change log"))?;
+            }
+            locked.commit().await?;
+        }
+        Ok(claimed)
+    }
+
+    /// S2.
+    pub(crate) async fn prepare(&mut self, claim: &Claim) -> Result<(), MoveError> {
+        self.tell(Step::Prepare);
+        self.at(Point::Before(Step::Prepare)).await?;
+        let slot = self.plan.slot;
+        let move_id = self.plan.move_id;
+        let mut locked = lock::exclusive(&mut self.destination, slot, self.options.lock_patience).await?;
+        let prepared = prepare(locked.row.as_ref(), claim, &self.source.name, &locked.site)
+            .map_err(|refusal| refused(slot, &locked.site.shard, Step::Prepare, refusal))?;
+        let shard = locked.site.shard.clone();
+        if prepared.afresh {
+            sqlx::query("delete from chat.move_chunks where move_id = $1")
+                .bind(move_id)
+                .execute(&mut *locked.transaction)
+                .await
+                .map_err(failed(&shard, "forget the chunks of an earlier copy"))?;
+        }
+        row::write(&mut locked.transaction, &shard, slot, &prepared.row).await?;
+        locked.commit().await?;
+        // The emptying has a mark of its own: a claimant that resumes this copy finishes it before it goes on.
+        let emptied: bool =
+            sqlx::query_scalar("select exists (select from chat.move_chunks where move_id = $1 and table_name = $2)")
+                .bind(move_id)
+                .bind(EMPTIED)
+                .fetch_one(&mut self.destination.connection)
+                .await
+                .map_err(failed(&shard, "look whether the slot was emptied"))?;
+        if !emptied {
+            self.empty(claim).await?;
+        }
+        self.at(Point::After(Step::Prepare)).await
+    }
+
+    /// Deletes what an earlier move has left at the destination, and marks that it did.
+    async fn empty(&mut self, claim: &Claim) -> Result<(), MoveError> {
+        let slot = self.plan.slot;
+        let shard = self.destination.name.clone();
+        for layout in &self.layouts {
+            let sql = delete_batch(layout.table.name, slot);
+            loop {
+                let mut transaction = arriving(&mut self.destination, slot, claim, Step::Prepare).await?;
+                let gone = sqlx::raw_sql(AssertSqlSafe(sql.as_str()))
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(failed(&shard, "delete leftovers"))?
+                    .rows_affected();
+                transaction.commit().await.map_err(failed(&shard, "delete leftovers"))?;
+                if gone < u64::from(BATCH) {
+                    break;
+                }
+            }
+        }
+        let mut transaction = arriving(&mut self.destination, slot, claim, Step::Prepare).await?;
+        sqlx::query(
+            "insert into chat.move_chunks (move_id, table_name, upto, rows, bytes, hash) values ($1, $2, '', 0, 0, '')",
+        )
+        .bind(self.plan.move_id)
+        .bind(EMPTIED)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(&shard, "mark the slot as emptied"))?;
+        transaction.commit().await.map_err(failed(&shard, "mark the slot as emptied"))
+    }
+}
+
+/// Deletes at most [`BATCH`] rows of a slot.
+pub(crate) fn delete_batch(table: &str, slot: i32) -> String {
+    format!(
+        "delete from chat.{table} where ctid = any (array(select ctid from chat.{table} where slot = {slot} limit {BATCH}))"
+    )
+}
+
+/// Begins a transaction at the destination that may write rows of the slot (S3, S4, S6b): it holds the slot's row, which obeys
+/// the claim, until it ends.
+pub(crate) async fn arriving<'c>(
+    destination: &'c mut Shard,
+    slot: i32,
+    claim: &Claim,
+    step: Step,
+) -> Result<Transaction<'c, Postgres>, MoveError> {
+    let name = destination.name.clone();
+    let mut transaction = begin(destination).await?;
+    let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
+    let site = row::site(&mut transaction, &name).await?;
+    chat_shard_protocol::apply(row.as_ref(), claim, &site).map_err(|refusal| refused(slot, &name, step, refusal))?;
+    Ok(transaction)
+}
+
+/// As [`arriving`], at the source, for keys of the change log to be forgotten.
+pub(crate) async fn leaving<'c>(
+    source: &'c mut Shard,
+    slot: i32,
+    claim: &Claim,
+    step: Step,
+) -> Result<Transaction<'c, Postgres>, MoveError> {
+    let name = source.name.clone();
+    let mut transaction = begin(source).await?;
+    let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
+    let site = row::site(&mut transaction, &name).await?;
+    chat_shard_protocol::forget(row.as_ref(), claim, &site).map_err(|refusal| refused(slot, &name, step, refusal))?;
+    Ok(transaction)
+}
+
+/// Begins a transaction.
+pub(crate) async fn begin(shard: &mut Shard) -> Result<Transaction<'_, Postgres>, MoveError> {
+    use sqlx::Connection as _;
+    shard.connection.begin().await.map_err(failed(&shard.name, "begin a transaction"))
+}

@@ -1,0 +1,169 @@
+//! A slot's row of `chat.slot_ownership`, as the protocol's type.
+
+use chat_shard_protocol::{Epoch, Millis, MoveId, Row, Site, State, Timeline, Transit};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    error::MoveError,
+    shard::{Shard, failed},
+};
+
+/// How a row is locked while it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Not at all.
+    Nothing,
+    /// Until the transaction ends, against other movers; writers do not lock rows.
+    Row,
+}
+
+#[derive(sqlx::FromRow)]
+struct Stored {
+    epoch: i64,
+    state: String,
+    peer: Option<String>,
+    move_id: Option<Uuid>,
+    r#gen: i64,
+    until_ms: Option<i64>,
+    timeline: Option<String>,
+    since: Option<i64>,
+    own_timeline: Option<String>,
+}
+
+/// The protocol's rows say milliseconds. Rounded down, and what is written is whole: a deadline reads as it was written.
+const READ: &str = "select epoch, state, peer, move_id, gen, floor(extract(epoch from fence_until) * 1000)::bigint as until_ms, \
+    timeline, since, own_timeline from chat.slot_ownership where slot = $1";
+const READ_LOCKED: &str = "select epoch, state, peer, move_id, gen, floor(extract(epoch from fence_until) * 1000)::bigint as until_ms, \
+    timeline, since, own_timeline from chat.slot_ownership where slot = $1 for no key update";
+
+const WRITE: &str = "insert into chat.slot_ownership \
+    (slot, shard, epoch, state, peer, move_id, gen, fence_until, timeline, since, own_timeline) \
+    values ($1, $2, $3, $4, $5, $6, $7, 'epoch'::timestamptz + $8 * interval '1 millisecond', $9, $10, $11) \
+    on conflict (slot) do update set epoch = excluded.epoch, state = excluded.state, peer = excluded.peer, \
+    move_id = excluded.move_id, gen = excluded.gen, fence_until = excluded.fence_until, timeline = excluded.timeline, \
+    since = excluded.since, own_timeline = excluded.own_timeline";
+
+/// Reads a row.
+pub(crate) async fn read(
+    connection: &mut PgConnection,
+    shard: &str,
+    slot: i32,
+    hold: Hold,
+) -> Result<Option<Row<String>>, MoveError> {
+    let sql = if hold == Hold::Row { READ_LOCKED } else { READ };
+    let stored: Option<Stored> = sqlx::query_as(sql)
+        .bind(slot)
+        .fetch_optional(connection)
+        .await
+        .map_err(failed(shard, "read the slot's row"))?;
+    let damaged = |field| MoveError::Row { shard: shard.to_owned(), slot, field };
+    stored.map(|stored| stored.decode().map_err(damaged)).transpose()
+}
+
+impl Stored {
+    /// The row, or the column that cannot be.
+    fn decode(self) -> Result<Row<String>, &'static str> {
+        let whole = |number: i64, column| u64::try_from(number).map_err(|_| column);
+        let row =
+            |state| Ok(Row { epoch: Epoch(whole(self.epoch, "epoch")?), number: whole(self.r#gen, "gen")?, state });
+        if self.state == "owned" {
+            return row(State::Owned);
+        }
+        let transit = Transit {
+            peer: self.peer.ok_or("peer")?,
+            move_id: MoveId(self.move_id.ok_or("move_id")?.as_u128()),
+            timeline: timeline(self.timeline.as_deref()).ok_or("timeline")?,
+            since: whole(self.since.ok_or("since")?, "since")?,
+        };
+        match self.state.as_str() {
+            "migrating" => row(State::Migrating(transit)),
+            "fenced" => {
+                let until = Millis(whole(self.until_ms.ok_or("fence_until")?, "fence_until")?);
+                row(State::Fenced(transit, until))
+            }
+            "moved" => row(State::Moved(transit)),
+            "importing" => {
+                let own = timeline(self.own_timeline.as_deref()).ok_or("own_timeline")?;
+                row(State::Importing(transit, own))
+            }
+            _ => Err("state"),
+        }
+    }
+}
+
+/// Writes a row; the caller holds the slot's lock.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    shard: &str,
+    slot: i32,
+    row: &Row<String>,
+) -> Result<(), MoveError> {
+    let (state, transit, until, own) = match &row.state {
+        State::Owned => ("owned", None, None, None),
+        State::Migrating(transit) => ("migrating", Some(transit), None, None),
+        State::Fenced(transit, until) => ("fenced", Some(transit), Some(until.0), None),
+        State::Moved(transit) => ("moved", Some(transit), None, None),
+        State::Importing(transit, own) => ("importing", Some(transit), None, Some(*own)),
+    };
+    let whole =
+        |number: u64, field| i64::try_from(number).map_err(|_| MoveError::Row { shard: shard.to_owned(), slot, field });
+    sqlx::query(WRITE)
+        .bind(slot)
+        .bind(shard)
+        .bind(whole(row.epoch.0, "epoch")?)
+        .bind(state)
+        .bind(transit.map(|transit| &transit.peer))
+        .bind(transit.map(|transit| Uuid::from_u128(transit.move_id.0)))
+        .bind(whole(row.number, "gen")?)
+        .bind(until.map(|until| whole(until, "fence_until")).transpose()?)
+        .bind(transit.map(|transit| text(transit.timeline)))
+        .bind(transit.map(|transit| whole(transit.since, "since")).transpose()?)
+        .bind(own.map(text))
+        .execute(connection)
+        .await
+        .map_err(failed(shard, "write the slot's row"))?;
+    Ok(())
+}
+
+/// The database that a transition happens in; asked after the slot's lock was got.
+pub(crate) async fn site(connection: &mut PgConnection, shard: &str) -> Result<Site<String>, MoveError> {
+    let sql = "select chat._timeline(), floor(extract(epoch from clock_timestamp()) * 1000)::bigint";
+    let (own, now): (String, i64) = sqlx::query_as(sql)
+        .fetch_one(connection)
+        .await
+        .map_err(failed(shard, "read the database's timeline and clock"))?;
+    let odd = |problem: &str| MoveError::Schema { shard: shard.to_owned(), problem: problem.to_owned() };
+    Ok(Site {
+        shard: shard.to_owned(),
+        timeline: timeline(Some(&own))
+            .ok_or_else(|| odd("chat._timeline() names no timeline; is it the one of the migrations?"))?,
+        now: Millis(u64::try_from(now).map_err(|_| odd("its clock stands before 1970; set it"))?),
+    })
+}
+
+/// A row as it stands, under no lock: for a look, or for what is checked again.
+pub(crate) async fn look(shard: &mut Shard, slot: i32) -> Result<Option<Row<String>>, MoveError> {
+    read(&mut shard.connection, &shard.name, slot, Hold::Nothing).await
+}
+
+/// As `chat._timeline()` writes it: the first eight digits of a WAL file's name.
+fn timeline(text: Option<&str>) -> Option<Timeline> {
+    u32::from_str_radix(text?, 16).ok().map(Timeline)
+}
+
+fn text(timeline: Timeline) -> String {
+    format!("{:08X}", timeline.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timelines_read_as_they_are_written() {
+        assert_eq!(text(Timeline(1)), "00000001");
+        assert_eq!(timeline(Some("0000001A")), Some(Timeline(26)));
+        assert_eq!(timeline(Some("?")), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! Moves between two real PostgreSQL servers, while the gateway's store writes through its guarded functions.
+
+// The lint's exception for tests knows functions marked as tests, not what they call.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod aborts;
+#[path = "../../../../tests/store_conformance/cluster.rs"]
+#[allow(dead_code, reason = "the other test program uses the rest")]
+mod cluster;
+mod deaths;
+#[path = "../../../../tests/store_conformance/fixtures.rs"]
+#[allow(dead_code, reason = "the other test program uses the rest")]
+mod fixtures;
+mod hook;
+mod ledger;
+#[path = "../../../../tests/support/port.rs"]
+#[allow(unreachable_pub, reason = "it is public to the other test programs")]
+mod port;
+mod promotions;
+mod rates;
+#[path = "../../../../tests/store_conformance/server.rs"]
+mod server;
+mod slots;
+mod traffic;
+mod twins;
+mod world;
+
+use world::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_lose_nothing_while_their_slot_moves_there_and_back() {
+    slots::there_and_back_under_load().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mover_that_dies_anywhere_is_followed_by_another() {
+    deaths::at_every_point().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_that_crash_in_a_move_are_waited_for() {
+    deaths::of_either_database().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fence_ends_by_itself_when_its_mover_dies() {
+    deaths::in_the_fence().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twins_and_zombies_change_nothing() {
+    let mut world = World::start().await;
+    twins::at_the_same_time(&mut world).await;
+    twins::zombies_that_wake_anywhere(&mut world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_can_be_given_up_until_its_hand_over() {
+    aborts::at_every_point().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_that_differs_is_refused() {
+    aborts::of_tampered_copies().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promotion_begins_the_copy_again() {
+    let mut world = World::start().await;
+    promotions::of_either_database(&mut world).await;
+    promotions::with_a_fence(&mut world).await;
+    promotions::behind_the_hand_over(&mut world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures, for people: run it with --nocapture on an idle machine"]
+async fn rows_are_copied_at_a_rate() {
+    rates::beside_a_plain_copy().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_of_every_kind_move() {
+    let mut world = World::start().await;
+    slots::with_nothing_in_it(&mut world).await;
+    slots::with_edits_only(&mut world).await;
+    slots::behind_a_long_transaction(&mut world).await;
+    slots::cleaned_behind_the_move(&mut world).await;
+    slots::too_busy_for_the_limit(&mut world).await;
+    slots::with_events_left_behind(&mut world).await;
+    slots::by_command(&world).await;
+}
