@@ -84,7 +84,7 @@ impl Poller {
     /// From the next round on empties these gateways, and no others.
     pub fn drain(&self, key: &ClusterKey, drains: Drains, limits: Limits) {
         if let Some(target) = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
-            target.drains = drains;
+            target.instruct(drains, Instant::now());
             target.limits = Some(limits);
         }
     }

@@ -113,8 +113,7 @@ impl Target {
         let may = now.duration_since(self.published) >= CONNECTIONS_EVERY;
         let due = may && (open != self.view.connections || other);
         let changed = moved || view.says_something_else(&self.view);
-        let rate = self.pace.budget.rate().round() as i64;
-        view.budget = if due || changed { rate } else { self.view.budget };
+        view.budget = if due || changed { self.rate() } else { self.view.budget };
         view.connections = if due || changed { open } else { self.view.connections };
         view.scaling = if due || changed { decision } else { self.view.scaling.clone() };
         if view.connections != self.view.connections || due {
@@ -122,6 +121,22 @@ impl Target {
         }
         self.view = view;
         due || changed
+    }
+
+    /// Takes what is to be done about draining. What that allows is known at once.
+    pub(super) fn instruct(&mut self, drains: Drains, now: Instant) {
+        let is_other = drains.per_second != self.drains.per_second;
+        self.drains = drains;
+        if is_other || self.view.budget.is_none() {
+            let takers = self.view.gateways.values().filter(|stats| !stats.cordoned && !stats.draining).count();
+            self.pace.budget.fill(now, self.view.open_connections(), takers, self.drains.per_second);
+            self.view.budget = self.rate();
+        }
+    }
+
+    /// Moves a second; `None` until the budget has been filled.
+    fn rate(&self) -> Option<i64> {
+        Some(self.pace.budget.rate().round() as i64).filter(|rate| *rate > 0)
     }
 
     /// Puts the last answer in place of a missing one, for a few rounds.

@@ -29,8 +29,8 @@ pub struct ClusterView {
     pub scaling: Option<Decision>,
     /// How the new gateways of a rollout do.
     pub watched: Watched,
-    /// Moves a second that are allowed now, as published: with the connections.
-    pub budget: i64,
+    /// Moves a second that are allowed now, as published: with the connections. `None` until that is known.
+    pub budget: Option<i64>,
     /// Clients are being moved so that the gateways have about as many each.
     pub rebalancing: bool,
     /// Seconds by which clocks of gateways are ahead of the operator's, or behind it, where that is noteworthy.

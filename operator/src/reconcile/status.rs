@@ -129,7 +129,7 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
             .iter()
             .map(|going| DrainingGateway { name: going.pod.clone(), since: Time(going.since) })
             .collect(),
-        moves_per_second: if view.asked { Some(view.budget) } else { before.moves_per_second },
+        moves_per_second: view.budget.or(before.moves_per_second),
         rollout: rollout(&inputs),
         shards: shards(&inputs, &before.shards),
         effective: Some(effective(cluster, default_image, view.scaling.as_ref())),
