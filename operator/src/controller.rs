@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use chat_crds::ChatCluster;
+use chat_crds::{ChatCluster, ChatClusterStatus};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -36,6 +36,8 @@ use crate::{
 
 /// Objects read in one answer when a watch begins. Small pages keep the memory of a large start small.
 const PAGE: u32 = 25;
+/// The condition by which ChatClusters are counted.
+const READY: &str = "Ready";
 
 /// Where and how the controller works.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
     let cluster_stream = scope.count_errors(
         watcher(scope.api::<ChatCluster>(), scope.here(watcher::Config::default()))
             .default_backoff()
-            .modify(|cluster| cluster.managed_fields_mut().clear())
+            .modify(prune)
             .reflect(writer)
             .applied_objects()
             .try_filter(move |cluster| std::future::ready(!echoes.is_echo(cluster))),
@@ -92,6 +94,15 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
         .await;
     // It ends by the same token; an error would only mean that it had panicked, which was logged then.
     let _ = polling.await;
+}
+
+/// Leaves what is asked of a ChatCluster that is known: its generation, the Secrets that its spec names, whether it is ready. A pass reads it anew.
+fn prune(cluster: &mut ChatCluster) {
+    (cluster.metadata.managed_fields, cluster.metadata.annotations) = (None, None);
+    cluster.status = cluster.status.take().map(|status| {
+        let ready = status.conditions.into_iter().filter(|condition| condition.type_ == READY);
+        ChatClusterStatus { conditions: ready.collect::<Box<[_]>>().into(), ..ChatClusterStatus::default() }
+    });
 }
 
 struct Watches {
@@ -192,7 +203,7 @@ fn count_clusters(metrics: &Metrics, clusters: &Store<ChatCluster>) {
     let mut counts = [("True", 0), ("False", 0), ("Unknown", 0)];
     for cluster in clusters.state() {
         let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
-        let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+        let ready = conditions.into_iter().find(|condition| condition.type_ == READY);
         let status = ready.map_or("Unknown", |condition| condition.status.as_str());
         if let Some((_, count)) = counts.iter_mut().find(|(name, _)| *name == status) {
             *count += 1;
@@ -213,7 +224,33 @@ fn log<E: std::error::Error + 'static>(result: &Result<impl Sized, controller::E
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_is_asked_of_a_known_chat_cluster_stays() {
+        let condition = |kind: &str| json!({ "type": kind, "status": "True", "reason": "R", "message": "long", "lastTransitionTime": "2026-01-01T00:00:00Z" });
+        let mut cluster: ChatCluster = serde_json::from_value(json!({
+            "apiVersion": "chatcluster.dev/v1alpha1", "kind": "ChatCluster",
+            "metadata": { "name": "demo", "namespace": "chat", "generation": 7, "annotations": { "a": "long" }, "managedFields": [{}] },
+            "spec": { "broker": { "rabbitmq": { "uriSecretRef": { "name": "mq" } } }, "database": { "shards": [] } },
+            "status": { "conditions": [condition("Stalled"), condition("Ready")], "selector": "long" },
+        }))
+        .unwrap();
+        prune(&mut cluster);
+        assert_eq!((cluster.metadata.generation, referenced_secrets(&cluster)), (Some(7), vec!["mq".to_owned()]));
+        let pruned = serde_json::to_value(&cluster).unwrap();
+        assert_eq!(
+            (&pruned["metadata"]["annotations"], &pruned["metadata"]["managedFields"]),
+            (&json!(null), &json!(null))
+        );
+        let status = &pruned["status"];
+        assert_eq!(
+            (&status["selector"], &status["conditions"][0]["type"], &status["conditions"][1]),
+            (&json!(null), &json!("Ready"), &json!(null))
+        );
+    }
 
     #[test]
     fn excluded_namespaces_are_left_out_by_the_api_server() {

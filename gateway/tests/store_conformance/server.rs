@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::fs::chown,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -21,16 +21,23 @@ pub(crate) const SUPERUSER_PASSWORD: &str = "super/secret@1";
 pub(crate) struct Server {
     folder: TempDir,
     pub(crate) port: u16,
-    process: Option<Child>,
+    pub(crate) process: Option<Child>,
 }
 
 /// PostgreSQL refuses to run as root.
 const ACCOUNT: Account = Account::App;
 
 /// A program of the PostgreSQL that a ChatCluster runs.
-fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> Command {
     let root = servers::server_root(&POSTGRESQL, &|line| println!("{line}"));
     root.expect("PostgreSQL is needed, which `cargo xtask servers` unpacks as root").command(ACCOUNT, program)
+}
+
+/// A temporary folder of the server's.
+pub(crate) fn temporary() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("chat-pg-").tempdir().expect("a temporary folder");
+    give(folder.path());
+    folder
 }
 
 /// Gives a path to the server.
@@ -41,8 +48,7 @@ fn give(path: &Path) {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("chat-pg-").tempdir().expect("a temporary folder");
-        give(folder.path());
+        let folder = temporary();
         let password = folder.path().join("password");
         std::fs::write(&password, SUPERUSER_PASSWORD).expect("write the password");
         give(&password);
@@ -53,9 +59,18 @@ impl Server {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let mut server = Self { folder, port: free_port(), process: None };
+        let mut server = Self::in_folder(folder);
         server.resume();
         server
+    }
+
+    /// A server that does not run yet, whose data lie in the folder.
+    pub(crate) fn in_folder(folder: TempDir) -> Self {
+        Self { folder, port: free_port(), process: None }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Starts the process and waits until it listens.
@@ -63,7 +78,7 @@ impl Server {
         let log = std::fs::File::create(self.folder.path().join("log")).expect("a log file");
         let child = command("postgres")
             .arg("-D")
-            .arg(self.folder.path().join("data"))
+            .arg(self.data())
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=60", "-p"])
             .arg(self.port.to_string())
             .arg("-k")

@@ -18,6 +18,7 @@ mod ledger;
 mod port;
 mod promotions;
 mod rates;
+mod replication;
 #[path = "../../../../tests/store_conformance/server.rs"]
 mod server;
 mod slots;
@@ -70,6 +71,16 @@ async fn a_promotion_begins_the_copy_again() {
     promotions::of_either_database(&mut world).await;
     promotions::with_a_fence(&mut world).await;
     promotions::behind_the_hand_over(&mut world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_is_promoted_has_all_that_was_acknowledged() {
+    replication::of_synchronous_standbys().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_that_a_promotion_would_take_back_is_not_acted_on() {
+    replication::that_lack_the_hand_over().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

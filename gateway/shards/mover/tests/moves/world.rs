@@ -52,6 +52,13 @@ impl World {
         Plan { slot: SLOT, move_id: Uuid::now_v7(), epoch: None }
     }
 
+    /// The plan of the move that is under way, or of a new one.
+    pub(crate) async fn pending(&self) -> Plan {
+        let (mut from, mut to) = (self.shard(self.owner).await.unwrap(), self.shard(1 - self.owner).await.unwrap());
+        let under_way = chat_shard_mover::pending(&mut from, &mut to, SLOT).await.unwrap();
+        under_way.map_or_else(Self::plan, |move_id| Plan { move_id, ..Self::plan() })
+    }
+
     /// Chunks small enough that there are several, and large enough to keep ahead of the writers.
     pub(crate) fn options() -> Options {
         Options { chunk_rows: 300, ..Options::default() }

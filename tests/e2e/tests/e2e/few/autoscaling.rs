@@ -78,6 +78,12 @@ async fn gateways_follow_the_connections_and_gitops_changes_nothing() -> Result<
         Ok(if connections == 2 { Seen::Yes(()) } else { Seen::NotYet(connections.to_string()) })
     })
     .await?;
+    // A gateway that turns people away is not ready, a moment before the Deployment has one less.
+    until("the Deployment to have one gateway less", SETTLE_LIMIT, || async {
+        let seen = numbers.lock().unwrap().clone();
+        Ok(if seen.len() > 2 { Seen::Yes(()) } else { Seen::NotYet(format!("{seen:?}")) })
+    })
+    .await?;
     ensure!(*numbers.lock().unwrap() == [1, 2, 1], "it flapped: {:?}", numbers.lock().unwrap());
 
     for device in &devices {
