@@ -55,8 +55,10 @@ async fn good_gateways_take_over_and_bad_ones_are_taken_back() -> Result<()> {
         progress.reach(LOAD.messages / 20).await;
         let first = succeed(&cluster, &people).await?;
         crash(&cluster, &first).await?;
+        // The operator keeps no key that nobody wants any more.
+        let key = secrets(&cluster).get(&format!("{}-signing-key", cluster.name)).await?;
         refuse(&cluster, &people, &first).await?;
-        vanish(&cluster, &people).await
+        vanish(&cluster, &people, key).await
     };
     let (report, told) = tokio::join!(load::run(&senders[..2], &rooms, LOAD, &progress), story);
     told?;
@@ -121,8 +123,7 @@ async fn refuse(cluster: &ChatCluster, people: &People, good: &str) -> Result<()
     })
     .await?;
     let before = people.connections();
-    let client = cluster.world.client.clone();
-    let secrets: Api<Secret> = Api::namespaced(client, &cluster.namespace);
+    let secrets = secrets(cluster);
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?.serialize_pem();
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "another-key" }, "stringData": { "key.pem": key },
@@ -143,10 +144,9 @@ async fn refuse(cluster: &ChatCluster, people: &People, good: &str) -> Result<()
 }
 
 /// The Secret with the signing key is gone half way through a rollout: that is told, everything stays as it is, and it goes on when the Secret is back.
-async fn vanish(cluster: &ChatCluster, people: &People) -> Result<()> {
-    let secrets: Api<Secret> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+async fn vanish(cluster: &ChatCluster, people: &People, made: Secret) -> Result<()> {
+    let secrets = secrets(cluster);
     // The key that the operator made, in a Secret of the user's.
-    let made = secrets.get(&format!("{}-signing-key", cluster.name)).await?;
     let secret = Secret { metadata: ObjectMeta { name: Some("own-key".into()), ..ObjectMeta::default() }, ..made };
     secrets.create(&PostParams::default(), &secret).await?;
     cluster.merge(json!({ "spec": { "auth": { "signingKeySecretRef": { "name": "own-key" } } } })).await?;
@@ -195,6 +195,10 @@ pub(super) async fn failed(cluster: &ChatCluster, good: &str, since: Option<&str
     ensure!(condition(&status, "GatewaysAvailable")["status"] == "True", "{status}");
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     Ok(told)
+}
+
+fn secrets(cluster: &ChatCluster) -> Api<Secret> {
+    Api::namespaced(cluster.world.client.clone(), &cluster.namespace)
 }
 
 async fn change(cluster: &ChatCluster, resources: Value) -> Result<()> {
