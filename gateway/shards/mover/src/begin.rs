@@ -1,6 +1,6 @@
 //! S1 and S2: the mover takes charge at the source, and makes room at the destination.
 
-use chat_shard_protocol::{Claim, Claimed, Order, Refusal, State, Transit, claim, prepare};
+use chat_shard_protocol::{Claim, Claimed, Order, Refusal, Row, Site, State, Transit, claim, prepare};
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
@@ -176,12 +176,7 @@ pub(crate) async fn arriving<'c>(
     claim: &Claim,
     step: Step,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
-    let name = destination.name.clone();
-    let mut transaction = begin(destination).await?;
-    let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
-    let site = row::site(&mut transaction, &name).await?;
-    chat_shard_protocol::apply(row.as_ref(), claim, &site).map_err(|refusal| refused(slot, &name, step, refusal))?;
-    Ok(transaction)
+    holding(destination, slot, step, |row, site| chat_shard_protocol::apply(row, claim, site)).await
 }
 
 /// As [`arriving`], at the source, for keys of the change log to be forgotten.
@@ -191,11 +186,20 @@ pub(crate) async fn leaving<'c>(
     claim: &Claim,
     step: Step,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
-    let name = source.name.clone();
-    let mut transaction = begin(source).await?;
+    holding(source, slot, step, |row, site| chat_shard_protocol::forget(row, claim, site)).await
+}
+
+async fn holding<'c>(
+    shard: &'c mut Shard,
+    slot: i32,
+    step: Step,
+    obeys: impl FnOnce(Option<&Row<String>>, &Site<String>) -> Result<(), Refusal>,
+) -> Result<Transaction<'c, Postgres>, MoveError> {
+    let name = shard.name.clone();
+    let mut transaction = begin(shard).await?;
     let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
     let site = row::site(&mut transaction, &name).await?;
-    chat_shard_protocol::forget(row.as_ref(), claim, &site).map_err(|refusal| refused(slot, &name, step, refusal))?;
+    obeys(row.as_ref(), &site).map_err(|refusal| refused(slot, &name, step, refusal))?;
     Ok(transaction)
 }
 
