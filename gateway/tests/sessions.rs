@@ -2,12 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use chat_gateway::{
     embedded, serve,
-    store::{memory::MemoryStore, sqlite::SqliteStore},
+    store::{
+        memory::MemoryStore,
+        sqlite::{OpenError, SqliteStore},
+    },
 };
 use chat_gateway_config::{Bucket, GatewayConfig};
 use chat_test_client::{
@@ -226,7 +232,17 @@ async fn sessions_are_on_the_disk_of_an_embedded_store() {
     let file = config.database.embedded.clone().unwrap().file;
     let start = async || {
         let stop = CancellationToken::new();
-        let store = Arc::new(SqliteStore::open(&file).unwrap());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let store = loop {
+            match SqliteStore::open(&file) {
+                Ok(store) => break Arc::new(store),
+                // Nobody has the store before this one any more, and it has not let go of its file yet.
+                Err(OpenError::InUse(_)) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
         let gateway = serve::Gateway::start(config.clone(), "alone".into(), store.clone(), stop.clone()).await.unwrap();
         (gateway.address.to_string(), stop, store)
     };
