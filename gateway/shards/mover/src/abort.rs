@@ -46,7 +46,6 @@ impl<O: Observer> Mover<O> {
     async fn drop_log(&mut self) -> Result<(), MoveError> {
         let slot = self.plan.slot;
         let name = self.source.name.clone();
-        let sql = delete_batch("slot_changes", slot);
         loop {
             let mut transaction = begin(&mut self.source).await?;
             let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
@@ -54,13 +53,7 @@ impl<O: Observer> Mover<O> {
                 // Another move has begun, and with it another log.
                 return Ok(());
             }
-            let dropped = sqlx::raw_sql(AssertSqlSafe(sql.as_str()))
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed(&name, "drop the change log"))?
-                .rows_affected();
-            transaction.commit().await.map_err(failed(&name, "drop the change log"))?;
-            if dropped < u64::from(BATCH) {
+            if delete_batch(transaction, &name, "slot_changes", slot, "drop the change log").await? < BATCH {
                 return Ok(());
             }
         }
@@ -72,7 +65,6 @@ impl<O: Observer> Mover<O> {
         let name = self.destination.name.clone();
         let source = row::look(&mut self.source, slot).await?;
         for table in TABLES {
-            let sql = delete_batch(table.name, slot);
             loop {
                 let mut transaction = begin(&mut self.destination).await?;
                 let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
@@ -82,13 +74,7 @@ impl<O: Observer> Mover<O> {
                     Err(Refusal::NotHere | Refusal::WrongState | Refusal::OtherMove) => return Ok(()),
                     Err(refusal) => return Err(refused(slot, &name, Step::Abort, refusal)),
                 }
-                let gone = sqlx::raw_sql(AssertSqlSafe(sql.as_str()))
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(failed(&name, "delete what had arrived"))?
-                    .rows_affected();
-                transaction.commit().await.map_err(failed(&name, "delete what had arrived"))?;
-                if gone < u64::from(BATCH) {
+                if delete_batch(transaction, &name, table.name, slot, "delete what had arrived").await? < BATCH {
                     break;
                 }
             }

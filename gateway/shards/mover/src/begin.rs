@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Rows that one transaction deletes.
-pub(crate) const BATCH: u32 = 5_000;
+pub(crate) const BATCH: u64 = 5_000;
 /// In place of a table's name in `chat.move_chunks`: the destination was emptied before the first chunk.
 const EMPTIED: &str = "";
 
@@ -134,16 +134,10 @@ impl<O: Observer> Mover<O> {
         let slot = self.plan.slot;
         let shard = self.destination.name.clone();
         for layout in &self.layouts {
-            let sql = delete_batch(layout.table.name, slot);
             loop {
-                let mut transaction = arriving(&mut self.destination, slot, claim, Step::Prepare).await?;
-                let gone = sqlx::raw_sql(AssertSqlSafe(sql.as_str()))
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(failed(&shard, "delete leftovers"))?
-                    .rows_affected();
-                transaction.commit().await.map_err(failed(&shard, "delete leftovers"))?;
-                if gone < u64::from(BATCH) {
+                let transaction = arriving(&mut self.destination, slot, claim, Step::Prepare).await?;
+                let gone = delete_batch(transaction, &shard, layout.table.name, slot, "delete leftovers").await?;
+                if gone < BATCH {
                     break;
                 }
             }
@@ -161,11 +155,20 @@ impl<O: Observer> Mover<O> {
     }
 }
 
-/// Deletes at most [`BATCH`] rows of a slot.
-pub(crate) fn delete_batch(table: &str, slot: i32) -> String {
-    format!(
+/// Deletes at most [`BATCH`] rows of a slot and commits; how many.
+pub(crate) async fn delete_batch(
+    mut transaction: Transaction<'_, Postgres>,
+    shard: &str,
+    table: &str,
+    slot: i32,
+    doing: &'static str,
+) -> Result<u64, MoveError> {
+    let sql = format!(
         "delete from chat.{table} where ctid = any (array(select ctid from chat.{table} where slot = {slot} limit {BATCH}))"
-    )
+    );
+    let deleted = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await.map_err(failed(shard, doing))?;
+    transaction.commit().await.map_err(failed(shard, doing))?;
+    Ok(deleted.rows_affected())
 }
 
 /// Begins a transaction at the destination that may write rows of the slot (S3, S4, S6b): it holds the slot's row, which obeys

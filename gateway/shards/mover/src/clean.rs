@@ -76,7 +76,7 @@ impl<O: Observer> Mover<O> {
     async fn clean_table(&mut self, nth: usize, proof: CleanProof) -> Result<u64, MoveError> {
         let slot = self.plan.slot;
         let name = self.source.name.clone();
-        let sql = delete_batch(self.layouts[nth].table.name, slot);
+        let table = self.layouts[nth].table.name;
         let mut deleted = 0;
         loop {
             let there = row::look(&mut self.destination, slot).await?;
@@ -84,14 +84,9 @@ impl<O: Observer> Mover<O> {
             let here = row::read(&mut transaction, &name, slot, Hold::Row).await?;
             clean(here.as_ref(), there.as_ref(), proof)
                 .map_err(|refusal: Refusal| refused(slot, &name, Step::Clean, refusal))?;
-            let gone = sqlx::raw_sql(AssertSqlSafe(sql.as_str()))
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed(&name, "delete rows that have moved"))?
-                .rows_affected();
-            transaction.commit().await.map_err(failed(&name, "delete rows that have moved"))?;
+            let gone = delete_batch(transaction, &name, table, slot, "delete rows that have moved").await?;
             deleted += gone;
-            if gone < u64::from(BATCH) {
+            if gone < BATCH {
                 return Ok(deleted);
             }
         }
