@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use chat_gateway_config::SlotList;
 use clap::{Parser, Subcommand};
 use uuid::Uuid;
-
-use crate::moves::SlotList;
 
 /// The ChatCluster gateway.
 #[derive(Debug, Parser)]

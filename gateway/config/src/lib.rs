@@ -1,6 +1,6 @@
 //! What the operator and the gateway tell each other, as types: the configuration files that the operator writes
-//! ([`GatewayConfig`], [`LiveConfig`]), the statistics that the gateway answers on its admin port ([`stats::GatewayStats`]), and why a migration gave
-//! up ([`Farewell`]).
+//! ([`GatewayConfig`], [`LiveConfig`]), the statistics that the gateway answers on its admin port ([`stats::GatewayStats`]), what the shards say
+//! of their slots ([`slots::SlotsAnswer`]), and why a migration gave up ([`Farewell`]).
 //!
 //! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
 
@@ -16,6 +16,8 @@ mod origins;
 mod presence;
 mod redis_url;
 mod signing_keys;
+mod slot_list;
+pub mod slots;
 pub mod stats;
 mod timeouts;
 
@@ -32,4 +34,5 @@ pub use origins::{AllowedOrigin, MAX_ORIGINS, Origin, OriginError};
 pub use presence::Presence;
 pub use redis_url::{Credentials, HostPort, RedisUrl, RedisUrlError, Seeds, Sentinels};
 pub use signing_keys::{KeyError, SigningKey, SigningKeys};
+pub use slot_list::{SlotList, SlotListError};
 pub use timeouts::Timeouts;

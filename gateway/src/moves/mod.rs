@@ -1,17 +1,15 @@
 //! `chat-gateway move`: moves slots from one shard to another while they are in use, one after the other. What a run has done stands in the two
 //! databases: the same command goes on where an earlier one stopped, wherever that was.
 
-mod slots;
 mod told;
 
 use std::time::Duration;
 
-use chat_gateway_config::{ConfigError, GatewayConfig};
+use chat_gateway_config::{ConfigError, GatewayConfig, SlotList};
 use chat_shard_mover::{MoveError, Mover, Options, Plan, Shard, pending};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-pub use self::slots::{SlotList, SlotListError};
 use self::told::Teller;
 use crate::migrate::{MigrateError, uri_file};
 
