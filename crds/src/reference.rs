@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::chat_cluster::ConditionType;
+use crate::{chat_cluster::ConditionType, shard_rebalance::RebalanceState};
 
 const HEAD: &str = "<!-- Generated from the Rust types in crds/; write it anew with: cargo xtask codegen -->
 # ChatCluster
@@ -15,20 +15,52 @@ autoscalers write `spec.gateways.replicas`.
 
 ";
 
-/// The page as Markdown.
+const HEAD_OF_REBALANCE: &str = "<!-- Generated from the Rust types in crds/; write it anew with: cargo xtask codegen -->
+# ShardRebalance
+
+`chatcluster.dev/v1alpha1`, namespaced, short name `srb`. The operator makes one when the shards of a [ChatCluster](chatcluster.md) or their weights
+change, names it after the ChatCluster, and never writes its `spec` again: approving, pausing and aborting are for people and their tools. How to work with
+it stands in [Rebalance shards](../how-to/rebalance-shards.md).
+
+";
+
+const CONDITIONS: &str = "## Conditions
+
+Each is always present, with `observedGeneration`; a status that is not known yet is `Unknown`.
+
+| type | True means |
+| --- | --- |
+";
+
+const CONDITIONS_OF_REBALANCE: &str = "## Conditions
+
+`Ready` is True when nothing is left to do: `Completed` or `Superseded`. `Reconciling` is True while slots move or moves are undone. `Stalled` is True when it ended otherwise:
+`Aborted` or `Failed`. The reason of `Ready` is how it stands:
+
+| reason | meaning |
+| --- | --- |
+";
+
+/// The page of a definition as Markdown.
 #[must_use]
 pub fn page(crd: &Value) -> String {
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
-    let mut page = HEAD.to_owned();
+    let is_rebalance = crd["spec"]["names"]["kind"] == "ShardRebalance";
+    let mut page = if is_rebalance { HEAD_OF_REBALANCE } else { HEAD }.to_owned();
     for part in ["spec", "status"] {
         let _ = write!(page, "## {part}\n\n| field | type | description |\n| --- | --- | --- |\n");
         rows(&schema[part], part, &mut page);
         page.push('\n');
     }
-    page.push_str("## Conditions\n\nEach is always present, with `observedGeneration`; a status that is not known yet is `Unknown`.\n\n");
-    page.push_str("| type | True means |\n| --- | --- |\n");
-    for condition in ConditionType::ALL {
-        let _ = writeln!(page, "| `{}` | {} |", condition.as_str(), condition.meaning());
+    page.push_str(if is_rebalance { CONDITIONS_OF_REBALANCE } else { CONDITIONS });
+    if is_rebalance {
+        for state in RebalanceState::ALL {
+            let _ = writeln!(page, "| `{}` | {} |", state.as_str(), state.meaning());
+        }
+    } else {
+        for condition in ConditionType::ALL {
+            let _ = writeln!(page, "| `{}` | {} |", condition.as_str(), condition.meaning());
+        }
     }
     page.push_str("\n## Rules\n\n");
     rules(&schema["spec"], &mut page);

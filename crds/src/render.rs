@@ -3,14 +3,26 @@
 use kube::CustomResourceExt as _;
 use serde_json::{Map, Value, json};
 
-use crate::{ChatCluster, chat_cluster::DEFAULT_REPLICAS};
+use crate::{ChatCluster, ShardRebalance, chat_cluster::DEFAULT_REPLICAS};
 
 const HEADER: &str = "# Generated from the Rust types in crds/; write it anew with: cargo xtask codegen\n";
 
-/// The CRD as JSON.
+/// The definitions as JSON: that of ChatCluster, and that of ShardRebalance.
 ///
 /// # Errors
 /// The types' schema is no JSON: a defect.
+pub fn crds() -> Result<[Value; 2], serde_json::Error> {
+    let mut rebalance = serde_json::to_value(ShardRebalance::crd())?;
+    tidy(&mut rebalance);
+    rebalance["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] =
+        json!("Slots that are to move between the shards of a ChatCluster while people chat.");
+    Ok([crd()?, rebalance])
+}
+
+/// The definition of ChatCluster as JSON.
+///
+/// # Errors
+/// As [`crds`].
 pub fn crd() -> Result<Value, serde_json::Error> {
     let mut crd = serde_json::to_value(ChatCluster::crd())?;
     tidy(&mut crd);
@@ -26,24 +38,28 @@ pub fn crd() -> Result<Value, serde_json::Error> {
     Ok(crd)
 }
 
-/// The CRD as a file for `kubectl apply`, as the template of the CRD chart, and as the reference page.
+/// Each definition as a file for `kubectl apply`, as a template of the CRD chart, and as a reference page.
 ///
 /// # Errors
-/// As [`crd`], or the YAML writer's.
-pub fn files() -> Result<[(&'static str, String); 3], Box<dyn std::error::Error>> {
-    let plain = crd()?;
-    let mut kept = plain.clone();
-    // Helm would take every ChatCluster away with the chart.
-    kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
-    let yaml = |value: &Value| -> Result<String, serde_yaml_ng::Error> {
-        Ok(format!("{HEADER}{}", serde_yaml_ng::to_string(value)?))
-    };
-    Ok([
-        ("crds/yaml/chatclusters.yaml", yaml(&plain)?),
+/// As [`crds`], or the YAML writer's.
+pub fn files() -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
+    let mut files = Vec::new();
+    for plain in crds()? {
+        let plural = plain["spec"]["names"]["plural"].as_str().unwrap_or_default();
+        let singular = plain["spec"]["names"]["singular"].as_str().unwrap_or_default();
+        let mut kept = plain.clone();
+        // Helm would take every object away with the chart.
+        kept["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
+        let yaml = |value: &Value| -> Result<String, serde_yaml_ng::Error> {
+            Ok(format!("{HEADER}{}", serde_yaml_ng::to_string(value)?))
+        };
+        files.push((format!("crds/yaml/{plural}.yaml"), yaml(&plain)?));
         // Nothing in it is a template; the braces of CEL messages would be taken for one.
-        ("charts/chat-operator-crds/templates/chatclusters.yaml", yaml(&kept)?.replace("{{", "{{ \"{{\" }}")),
-        ("docs/reference/chatcluster.md", crate::reference::page(&plain)),
-    ])
+        let template = yaml(&kept)?.replace("{{", "{{ \"{{\" }}");
+        files.push((format!("charts/chat-operator-crds/templates/{plural}.yaml"), template));
+        files.push((format!("docs/reference/{singular}.md"), crate::reference::page(&plain)));
+    }
+    Ok(files)
 }
 
 /// Bounds what Kubernetes' own types in a pod template leave open, so that the cost of rules stays small and every list says how it merges.

@@ -5,11 +5,13 @@ mod embedded;
 mod expose;
 mod kafka;
 mod prometheus;
+mod rebalance;
 
 use serde_json::{Value, json};
 
 pub use embedded::embedded_base;
 pub use kafka::kafka_base;
+pub use rebalance::rebalance_base;
 
 /// One object that must be refused.
 pub struct Refusal {
@@ -34,10 +36,10 @@ pub enum Attempt {
     Update,
 }
 
-/// The ChatClusters that are accepted, on which every [`Refusal`] builds; their names differ.
+/// The objects that are accepted, on which every [`Refusal`] builds; their names differ.
 #[must_use]
 pub fn grounds() -> Vec<Value> {
-    vec![base(), embedded_base(), kafka_base()]
+    vec![base(), embedded_base(), kafka_base(), rebalance_base()]
 }
 
 /// A ChatCluster that is accepted, with shards.
@@ -112,6 +114,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(autoscaling::refusals());
     all.extend(expose::refusals());
     all.extend(prometheus::refusals());
+    all.extend(rebalance::refusals());
     all
 }
 
@@ -379,11 +382,29 @@ fn changes() -> Vec<Refusal> {
             "spec.database.slots: cannot change",
         ),
         update("slots taken out", json!({ "database": { "slots": null } }), "spec.database.slots: cannot change"),
-        shards("a shard removed", json!([a]), "spec.database.shards: a shard cannot be removed while it may own slots"),
+        shards("all shards removed", json!([]), "spec.database.shards"),
         shards(
-            "a shard renamed",
-            json!([a, { "name": "c", "urlSecretRef": { "name": "b" } }]),
-            "spec.database.shards: a shard cannot be removed",
+            "weights of zero everywhere",
+            json!([
+                { "name": "a", "weight": 0, "managed": { "storage": { "size": "1Gi" } } },
+                { "name": "b", "weight": 0, "urlSecretRef": { "name": "b" } }
+            ]),
+            "spec.database.shards: with a weight of 0 everywhere no shard could take anything; give one of them another weight",
+        ),
+        shards(
+            "a weight below zero",
+            json!([a, { "name": "b", "weight": -1, "urlSecretRef": { "name": "b" } }]),
+            "spec.database.shards[1].weight",
+        ),
+        shards(
+            "a room that is no id",
+            json!([a, { "name": "b", "rooms": ["general"], "urlSecretRef": { "name": "b" } }]),
+            "spec.database.shards[1].rooms",
+        ),
+        update(
+            "moves without a bound",
+            json!({ "database": { "rebalance": { "concurrentMoves": 0 } } }),
+            "spec.database.rebalance.concurrentMoves",
         ),
         shards(
             "a shard from managed to given",

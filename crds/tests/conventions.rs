@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use chat_crds::render::crd;
+use chat_crds::render::{crd, crds};
 use serde_json::Value;
 
 fn schema() -> Value {
     crd().unwrap()["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
 }
 
-fn status() -> Value {
-    schema()["properties"]["status"]["properties"].clone()
+fn statuses() -> Vec<Value> {
+    let status = |crd: &Value| {
+        crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"].clone()
+    };
+    crds().unwrap().iter().map(status).collect()
 }
 
 /// Calls `visit` with every object in a JSON value and the path that leads to it.
@@ -29,10 +32,17 @@ fn walk(value: &Value, path: &str, visit: &mut impl FnMut(&str, &serde_json::Map
     }
 }
 
+/// Calls `visit` with every object in the schemas of all definitions.
+fn walk_all(visit: &mut impl FnMut(&str, &serde_json::Map<String, Value>)) {
+    for crd in crds().unwrap() {
+        walk(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "", visit);
+    }
+}
+
 /// Paths of the objects for which `wrong` holds.
 fn offenders(wrong: impl Fn(&serde_json::Map<String, Value>) -> bool) -> Vec<String> {
     let mut found = Vec::new();
-    walk(&schema(), "", &mut |path, map| {
+    walk_all(&mut |path, map| {
         if wrong(map) {
             found.push(path.to_owned());
         }
@@ -46,8 +56,10 @@ fn is_type(map: &serde_json::Map<String, Value>, name: &str) -> bool {
 
 #[test]
 fn a2_every_served_version_has_a_status_subresource() {
-    for version in crd().unwrap()["spec"]["versions"].as_array().unwrap() {
-        assert!(version["subresources"]["status"].is_object());
+    for crd in crds().unwrap() {
+        for version in crd["spec"]["versions"].as_array().unwrap() {
+            assert!(version["subresources"]["status"].is_object());
+        }
     }
 }
 
@@ -67,24 +79,26 @@ fn a3_the_scale_paths_resolve() {
 
 #[test]
 fn a4_conditions_are_a_map_list_by_type_with_observed_generation() {
-    let conditions = &status()["conditions"];
-    assert_eq!(conditions["x-kubernetes-list-type"], "map");
-    assert_eq!(conditions["x-kubernetes-list-map-keys"], serde_json::json!(["type"]));
-    let mut required: Vec<&str> =
-        conditions["items"]["required"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
-    required.sort_unstable();
-    assert_eq!(required, ["lastTransitionTime", "message", "reason", "status", "type"]);
-    assert!(conditions["items"]["properties"]["observedGeneration"].is_object());
+    for status in statuses() {
+        let conditions = &status["conditions"];
+        assert_eq!(conditions["x-kubernetes-list-type"], "map");
+        assert_eq!(conditions["x-kubernetes-list-map-keys"], serde_json::json!(["type"]));
+        let mut required: Vec<&str> =
+            conditions["items"]["required"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+        required.sort_unstable();
+        assert_eq!(required, ["lastTransitionTime", "message", "reason", "status", "type"]);
+        assert!(conditions["items"]["properties"]["observedGeneration"].is_object());
+    }
 }
 
 #[test]
 fn a5_the_status_has_observed_generation() {
-    assert!(status()["observedGeneration"].is_object());
+    assert!(statuses().iter().all(|status| status["observedGeneration"].is_object()));
 }
 
 #[test]
 fn a6_there_is_no_phase() {
-    assert!(status()["phase"].is_null() && status()["state"].is_null());
+    assert!(statuses().iter().all(|status| status["phase"].is_null() && status["state"].is_null()));
 }
 
 #[test]
@@ -120,7 +134,7 @@ fn a10_enum_values_are_camel_case() {
         text.starts_with(|c: char| c.is_ascii_uppercase()) && text.chars().all(|c| c.is_ascii_alphanumeric())
     };
     let mut odd = Vec::new();
-    walk(&schema(), "", &mut |_, map| {
+    walk_all(&mut |_, map| {
         let values = map.get("enum").and_then(Value::as_array).into_iter().flatten();
         odd.extend(values.filter(|value| !value.as_str().is_some_and(is_camel_case)).cloned());
     });
@@ -147,7 +161,7 @@ fn a11_strings_arrays_and_maps_are_bounded() {
 #[test]
 fn a12_durations_carry_their_unit() {
     let mut odd = Vec::new();
-    walk(&schema(), "", &mut |path, map| {
+    walk_all(&mut |path, map| {
         for name in
             map.get("properties").and_then(Value::as_object).into_iter().flat_map(|properties| properties.keys())
         {
@@ -171,7 +185,7 @@ fn a13_a14_only_the_scale_path_has_a_default() {
 #[test]
 fn a15_references_stay_in_the_namespace_and_no_secret_is_plain_text() {
     let mut odd = Vec::new();
-    walk(&schema(), "", &mut |path, map| {
+    walk_all(&mut |path, map| {
         for (name, inner) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let reference = name.ends_with("Ref") && !inner["properties"]["namespace"].is_null();
             let plain = name.to_lowercase().ends_with("password") && inner["type"] == "string";
@@ -185,13 +199,20 @@ fn a15_references_stay_in_the_namespace_and_no_secret_is_plain_text() {
 
 #[test]
 fn a16_the_definition_is_small() {
-    let size = serde_json::to_string(&crd().unwrap()).unwrap().len();
-    assert!(size < 131_072, "{size} bytes");
+    for crd in crds().unwrap() {
+        let size = serde_json::to_string(&crd).unwrap().len();
+        assert!(size < 131_072, "{size} bytes");
+    }
 }
 
 #[test]
 fn a18_only_spec_and_status_stand_beside_the_metadata_and_spec_is_required() {
-    let schema = schema();
+    for crd in crds().unwrap() {
+        only_spec_and_status(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+    }
+}
+
+fn only_spec_and_status(schema: &Value) {
     let names: Vec<&String> = schema["properties"]
         .as_object()
         .unwrap()
@@ -205,7 +226,7 @@ fn a18_only_spec_and_status_stand_beside_the_metadata_and_spec_is_required() {
 #[test]
 fn a19_every_property_is_described() {
     let mut silent = Vec::new();
-    walk(&schema(), "", &mut |path, map| {
+    walk_all(&mut |path, map| {
         for (name, inner) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
             if inner["description"].as_str().is_none_or(str::is_empty) {
                 silent.push(format!("{path}.{name}"));
@@ -218,7 +239,7 @@ fn a19_every_property_is_described() {
 #[test]
 fn every_message_of_a_rule_names_the_field_and_the_way_out() {
     let mut rules = 0;
-    walk(&schema(), "", &mut |_, map| {
+    walk_all(&mut |_, map| {
         for rule in map.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
             rules += 1;
             let message = rule["message"].as_str().unwrap();
@@ -234,7 +255,7 @@ fn the_checked_in_files_are_up_to_date() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for (name, text) in chat_crds::render::files().unwrap() {
         assert_eq!(
-            std::fs::read_to_string(root.join(name)).unwrap(),
+            std::fs::read_to_string(root.join(&name)).unwrap(),
             text,
             "{name} is out of date; run: cargo xtask codegen"
         );

@@ -32,6 +32,79 @@ pub(crate) enum Command {
         /// Name of the gateway's pod.
         pod: String,
     },
+    /// Shows the database shards of a ChatCluster: slots, rows, bytes, lag.
+    Shards(Shards),
+    /// Plans, approves, pauses, aborts and watches moves of slots between shards.
+    #[command(subcommand)]
+    Rebalance(Rebalance),
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Shards {
+    /// Name of the ChatCluster.
+    pub(crate) cluster: String,
+    /// How it is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rebalance {
+    /// Has the operator plan moves, and shows what they would cost. Nothing moves before the plan is approved.
+    Plan {
+        /// Name of the ChatCluster.
+        cluster: String,
+        /// Slots to move, such as 5 or 0-31,40; without them, what brings every shard to its share.
+        #[arg(long, requires = "to")]
+        slots: Option<String>,
+        /// Name of the shard that is to have the slots.
+        #[arg(long, requires = "slots")]
+        to: Option<String>,
+        /// How it is written.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Approves a plan, and lets it go on where it was paused.
+    Approve {
+        /// Name of the ShardRebalance.
+        name: String,
+        /// Hash of the plan that was read; the one that it has now if absent.
+        #[arg(long)]
+        plan: Option<String>,
+    },
+    /// Stops it: slots under way stay with their source until it goes on.
+    Pause {
+        /// Name of the ShardRebalance.
+        name: String,
+    },
+    /// Lets a paused one go on.
+    Resume {
+        /// Name of the ShardRebalance.
+        name: String,
+    },
+    /// Gives up what has not moved, for good.
+    Abort {
+        /// Name of the ShardRebalance.
+        name: String,
+    },
+    /// Shows how far it is until it ends.
+    Watch {
+        /// Name of the ShardRebalance.
+        name: String,
+        /// How it is written: json is an object a line.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Output,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,5 +131,8 @@ mod tests {
         let args = Args::parse_from(["kubectl-chat", "drain", "demo-gateway-1", "-n", "chat", "--no-wait"]);
         assert_eq!(args.place.namespace.as_deref(), Some("chat"));
         assert!(matches!(args.command, Command::Drain(Drain { no_wait: true, timeout: 1_800, .. })));
+        let args = Args::parse_from(["kubectl-chat", "rebalance", "watch", "demo-g2", "-o", "json"]);
+        assert!(matches!(args.command, Command::Rebalance(Rebalance::Watch { output: Output::Json, .. })));
+        assert!(Args::try_parse_from(["kubectl-chat", "rebalance", "plan", "demo", "--slots", "1"]).is_err());
     }
 }

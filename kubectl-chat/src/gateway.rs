@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use crate::args::Place;
 
 /// The field manager of what this program writes.
-const MANAGER: &str = "kubectl-chat";
+pub(crate) const MANAGER: &str = "kubectl-chat";
 
 /// The gateways of a namespace.
 pub(crate) struct Gateways {
-    client: Client,
+    pub(crate) client: Client,
     pub(crate) namespace: String,
 }
 
@@ -52,9 +52,16 @@ impl Gateways {
         let Some(cluster) = labels.get(label::CLUSTER).filter(|_| is_gateway) else {
             bail!("pod {pod} is no gateway of a ChatCluster; {}", self.list());
         };
-        let clusters: Api<ChatCluster> = Api::namespaced(self.client.clone(), namespace);
-        let cluster = clusters.get(cluster).await.with_context(|| format!("ChatCluster {cluster} cannot be read"))?;
+        let cluster = self.cluster(cluster).await?;
         Ok((found, cluster))
+    }
+
+    /// The ChatCluster.
+    pub(crate) async fn cluster(&self, name: &str) -> Result<ChatCluster> {
+        let clusters: Api<ChatCluster> = Api::namespaced(self.client.clone(), &self.namespace);
+        let namespace = &self.namespace;
+        let found = clusters.get_opt(name).await.with_context(|| format!("ChatCluster {name} cannot be read"))?;
+        found.with_context(|| format!("there is no ChatCluster {name} in namespace {namespace}; kubectl get chatclusters -n {namespace} lists them"))
     }
 
     /// Sets annotations, or removes those that are null.

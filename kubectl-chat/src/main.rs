@@ -3,6 +3,10 @@
 mod args;
 mod drain;
 mod gateway;
+mod rebalance;
+mod shards;
+mod tables;
+mod view;
 
 use std::process::ExitCode;
 
@@ -28,5 +32,7 @@ async fn run(Args { place, command }: Args) -> anyhow::Result<()> {
     match command {
         Command::Drain(drain) => drain::drain(&gateways, &drain).await,
         Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await,
+        Command::Shards(shards) => shards::show(&gateways, &shards).await,
+        Command::Rebalance(rebalance) => rebalance::run(&gateways, rebalance).await,
     }
 }

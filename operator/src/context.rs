@@ -6,7 +6,7 @@ use kube::Client;
 
 use crate::{
     backoff::Backoff, cache::Cache, echoes::Echoes, events::Announcer, metrics::Metrics, poll::Poller,
-    reconcile::Environment,
+    rebalance::Memory, reconcile::Environment,
 };
 
 /// What every pass is given.
@@ -22,6 +22,8 @@ pub struct Context {
     pub poller: Arc<Poller>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// What is remembered of shards between passes.
+    pub memory: Arc<Memory>,
     /// Failures in a row of every cluster.
     pub backoff: Arc<Backoff>,
     /// What the operator wrote last into each ChatCluster.

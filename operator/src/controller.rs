@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use chat_crds::{ChatCluster, ChatClusterStatus};
+use chat_crds::{ChatCluster, ChatClusterStatus, ShardRebalance};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -13,8 +13,9 @@ use kube::{
     api::DynamicObject,
     core::PartialObjectMeta,
     runtime::{
-        Controller, WatchStreamExt,
+        Controller, PredicateConfig, WatchStreamExt,
         controller::{self, Config},
+        predicates,
         reflector::{self, ObjectRef, Store},
         watcher,
     },
@@ -69,7 +70,12 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
         cache.follow_children(kind, events).boxed()
     });
     let followed = stream::select_all(children.chain([pods.boxed()]));
-    let news = stream::select(tokio_stream(news), followed)
+    let memory = Arc::clone(&context.memory);
+    let rebalances = scope.rebalances().filter_map(move |rebalance| {
+        let key = rebalance.ok().and_then(|rebalance| cluster_of(&rebalance)).inspect(|key| memory.name(key));
+        std::future::ready(key)
+    });
+    let news = stream::select(tokio_stream(news), stream::select(followed, rebalances))
         .map(|key| ObjectRef::<ChatCluster>::new(&key.name).within(&key.namespace));
     let secrets_of = clusters.clone();
 
@@ -103,6 +109,17 @@ fn prune(cluster: &mut ChatCluster) {
         let ready = status.conditions.into_iter().filter(|condition| condition.type_ == READY);
         ChatClusterStatus { conditions: ready.collect::<Box<[_]>>().into(), ..ChatClusterStatus::default() }
     });
+}
+
+/// Leaves what tells whose a ShardRebalance is, and whether it was changed.
+fn forget_all_but_spec(rebalance: &mut ShardRebalance) {
+    (rebalance.status, rebalance.spec.moves) = (None, None);
+    (rebalance.metadata.managed_fields, rebalance.metadata.annotations) = (None, None);
+}
+
+/// The ChatCluster that a ShardRebalance is about.
+fn cluster_of(rebalance: &ShardRebalance) -> Option<ClusterKey> {
+    Some(ClusterKey::new(rebalance.namespace()?, &rebalance.spec.cluster_ref.name))
 }
 
 struct Watches {
@@ -154,6 +171,13 @@ impl Watches {
     {
         let config = self.here(watcher::Config::default().labels(label::CLUSTER));
         self.count_errors(watcher(api, config).default_backoff())
+    }
+
+    /// Changes of ShardRebalances: what people write, that is, and that one is gone.
+    fn rebalances(&self) -> impl Stream<Item = watcher::Result<ShardRebalance>> + Send + use<> {
+        let watched = watcher(self.api::<ShardRebalance>(), self.here(watcher::Config::default()));
+        let touched = watched.default_backoff().modify(forget_all_but_spec).touched_objects();
+        self.count_errors(touched.predicate_filter(predicates::generation, PredicateConfig::default()))
     }
 
     /// Changes of Secrets, metadata only: whose the object is, is all that is asked here.

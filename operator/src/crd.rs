@@ -1,23 +1,28 @@
-//! Whether the API server serves a ChatCluster that has every field of this operator. An older CRD would drop fields
+//! Whether the API server serves ChatClusters and ShardRebalances that have every field of this operator. An older CRD would drop fields
 //! silently: the operator does not start with one.
 
 use std::collections::BTreeSet;
 
-use chat_crds::ChatCluster;
+use chat_crds::{ChatCluster, ShardRebalance};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Client, CustomResourceExt};
 use serde_json::Value;
+
+use crate::api;
 
 /// The CRD cannot be worked with.
 #[derive(Debug, thiserror::Error)]
 pub enum CrdError {
-    /// The API server does not know ChatCluster.
-    #[error("the API server does not serve chatcluster.dev/v1alpha1 ChatCluster; install the chart chat-operator-crds")]
-    Absent,
+    /// The API server does not know one of the kinds.
+    #[error("the API server does not serve chatcluster.dev/v1alpha1 {0}; install the chart chat-operator-crds")]
+    Absent(&'static str),
     /// Fields of this operator are missing in the served schema.
-    #[error("the installed CRD is older than this operator (it lacks {0}); upgrade the chart chat-operator-crds")]
-    Older(String),
+    #[error(
+        "the installed CRD of {0} is older than this operator (it lacks {1}); upgrade the chart chat-operator-crds"
+    )]
+    Older(&'static str, String),
     /// The API server did not answer.
-    #[error("failed to read the schema of ChatCluster: {0}")]
+    #[error("failed to read the schemas of chatcluster.dev: {0}")]
     Api(#[from] kube::Error),
 }
 
@@ -30,17 +35,22 @@ pub async fn check(client: &Client) -> Result<(), CrdError> {
     let request = http_request("/openapi/v3/apis/chatcluster.dev/v1alpha1");
     let document: Value = match client.request(request).await {
         Ok(document) => document,
-        Err(kube::Error::Api(status)) if status.code == 404 => return Err(CrdError::Absent),
+        Err(kube::Error::Api(status)) if status.code == 404 => return Err(CrdError::Absent(api::KIND)),
         Err(error) => return Err(error.into()),
     };
+    compare(&document, api::KIND, ChatCluster::crd())?;
+    compare(&document, "ShardRebalance", ShardRebalance::crd())
+}
+
+fn compare(document: &Value, kind: &'static str, own: CustomResourceDefinition) -> Result<(), CrdError> {
     let served = document["components"]["schemas"]
         .as_object()
-        .and_then(|schemas| schemas.values().find(|schema| is_chat_cluster(schema)))
-        .ok_or(CrdError::Absent)?;
-    let own = serde_json::to_value(ChatCluster::crd()).unwrap_or_default();
+        .and_then(|schemas| schemas.values().find(|schema| is_of(schema, kind)))
+        .ok_or(CrdError::Absent(kind))?;
+    let own = serde_json::to_value(own).unwrap_or_default();
     let own = &own["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     match missing(own, served).into_iter().next() {
-        Some(field) => Err(CrdError::Older(field)),
+        Some(field) => Err(CrdError::Older(kind, field)),
         None => Ok(()),
     }
 }
@@ -52,10 +62,10 @@ fn http_request(path: &str) -> hyper::Request<Vec<u8>> {
     request
 }
 
-fn is_chat_cluster(schema: &Value) -> bool {
+fn is_of(schema: &Value, wanted: &str) -> bool {
     schema["x-kubernetes-group-version-kind"]
         .as_array()
-        .is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] == crate::api::KIND))
+        .is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] == wanted))
 }
 
 /// Fields of spec and status that `own` has and `served` lacks.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chat_crds::{ChatCluster, ChatClusterStatus, chat_cluster::ConditionType};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Client, Resource, ResourceExt,
     runtime::events::{Event, EventType, Recorder, Reporter},
@@ -27,6 +27,19 @@ pub struct Announcer {
     metrics: Arc<Metrics>,
     // A std mutex: held for map operations, never across an await.
     told: Mutex<HashMap<(String, String), Instant>>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Somebody should look at it.
+    pub warning: bool,
+    /// One CamelCase word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub note: String,
+    /// What the operator was at.
+    pub action: &'static str,
 }
 
 /// An Event to be.
@@ -60,6 +73,19 @@ impl Announcer {
             if let Err(error) = self.recorder.publish(&event, &before.object_ref(&())).await {
                 tracing::warn!(%error, reason = event.reason, "failed to publish an event");
             }
+        }
+    }
+
+    /// Tells of something that happened to an object of another kind, however often. A failure to do so is logged, nothing more.
+    pub async fn tell(&self, about: ObjectReference, news: News) {
+        let News { warning, reason, mut note, action } = news;
+        cut(&mut note);
+        let type_ = if warning { EventType::Warning } else { EventType::Normal };
+        self.metrics.events.with_label_values(&[if warning { "Warning" } else { "Normal" }]).inc();
+        let event =
+            Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
+        if let Err(error) = self.recorder.publish(&event, &about).await {
+            tracing::warn!(%error, reason, "failed to publish an event");
         }
     }
 
@@ -103,16 +129,30 @@ fn announcement(condition: &Condition) -> Option<Announcement> {
         _ => condition.status == "False",
     };
     // The way to Ready is not a warning; that something stands in the way is.
-    let on_the_way =
-        ["Starting", "Migrating", "RollingOut", "WaitingForMigration", "NotCreated", "GatewaysNotReady", "Draining"];
+    let on_the_way = [
+        "Starting",
+        "Rebalancing",
+        "ShardsJoining",
+        "ShardsLeaving",
+        "Migrating",
+        "RollingOut",
+        "WaitingForMigration",
+        "NotCreated",
+        "GatewaysNotReady",
+        "Draining",
+    ];
     let warning = bad && !on_the_way.contains(&condition.reason.as_str());
     let mut note = format!("{} is {}: {}", condition.type_, condition.status, condition.message);
+    cut(&mut note);
+    Some(Announcement { warning, reason: condition.reason.clone(), note, action })
+}
+
+fn cut(note: &mut String) {
     let mut end = note.len().min(NOTE_BYTES);
     while !note.is_char_boundary(end) {
         end -= 1;
     }
     note.truncate(end);
-    Some(Announcement { warning, reason: condition.reason.clone(), note, action })
 }
 
 #[cfg(test)]

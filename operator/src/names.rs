@@ -21,6 +21,8 @@ pub mod label {
     pub const PART_OF: &str = "app.kubernetes.io/part-of";
     /// Always `chat-operator`.
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+    /// The ShardRebalance that a mover works for; absent on those that clean up later.
+    pub const REBALANCE: &str = "chatcluster.dev/rebalance";
     /// The shard that the object belongs to.
     pub const SHARD: &str = "chatcluster.dev/shard";
     /// On a pod of the operator's own: it is the replica that leads, and the one that the metrics APIs lead to.
@@ -90,6 +92,8 @@ pub mod path {
     pub const LIVE_FILE: &str = "live.json";
     /// Folder that holds one folder for each Secret.
     pub const SECRETS_DIR: &str = "/etc/chatcluster/secrets";
+    /// Folder in [`SECRETS_DIR`] with the URI of each shard that gateways use, under the shard's name.
+    pub const SHARDS: &str = "shards";
     /// Folder of HAProxy's configuration file.
     pub const TIER_DIR: &str = "/etc/chatcluster/haproxy";
     /// Name of the configuration file in [`TIER_DIR`] and its key in the ConfigMap.
@@ -148,6 +152,8 @@ pub enum Component {
     Database,
     /// The migration Job.
     Migration,
+    /// Jobs that move slots between shards.
+    Mover,
 }
 
 impl Component {
@@ -161,6 +167,7 @@ impl Component {
             Self::Cache => "cache",
             Self::Database => "database",
             Self::Migration => "migration",
+            Self::Mover => "mover",
         }
     }
 
@@ -168,7 +175,7 @@ impl Component {
     #[must_use]
     pub const fn program(self) -> &'static str {
         match self {
-            Self::Gateway | Self::Migration => "chat-gateway",
+            Self::Gateway | Self::Migration | Self::Mover => "chat-gateway",
             Self::Balancer => "haproxy",
             Self::Broker => "rabbitmq",
             Self::Cache => "redis",
@@ -211,6 +218,12 @@ impl Names {
     #[must_use]
     pub fn gateway_live(&self) -> String {
         format!("{}-gateway-live", self.0)
+    }
+
+    /// Secret with the URIs of the shards that gateways use, which they follow while they run.
+    #[must_use]
+    pub fn gateway_shards(&self) -> String {
+        format!("{}-gateway-shards", self.0)
     }
 
     /// Headless Service by which the tier of HAProxy finds the gateways.
@@ -265,6 +278,18 @@ impl Names {
     #[must_use]
     pub fn migration_policy(&self) -> String {
         format!("{}-migrate", self.0)
+    }
+
+    /// Job of the mover with this hash.
+    #[must_use]
+    pub fn mover(&self, hash: &str) -> String {
+        format!("{}-move-{hash}", self.0)
+    }
+
+    /// NetworkPolicy of the movers' pods.
+    #[must_use]
+    pub fn mover_policy(&self) -> String {
+        format!("{}-move", self.0)
     }
 
     /// Secret with the generated signing key.

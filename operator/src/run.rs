@@ -24,6 +24,7 @@ use crate::{
     lease::Candidate,
     metrics::Metrics,
     poll::Poller,
+    rebalance::Memory,
     reconcile::Environment,
 };
 
@@ -124,6 +125,7 @@ fn assemble(
         environment: Arc::new(Environment { images: args.images, operator_namespace: args.pod_namespace }),
         cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
+        memory: Arc::new(Memory::default()),
         backoff: Arc::new(Backoff::default()),
         echoes: Arc::new(Echoes::default()),
         announcer: Arc::new(Announcer::new(client.clone(), &args.pod_name, Arc::clone(&metrics))),

@@ -52,6 +52,9 @@ fn kstatus(objects: &[Value]) -> Vec<Judgement> {
 
 fn shape() -> Shape {
     Shape {
+        joining: BTreeMap::new(),
+        unbalanced: None,
+        slots_whole: false,
         broker: Some("demo-rabbitmq".to_owned()),
         broker_kind: BrokerKind::RabbitMq,
         cache: Some("demo-redis".to_owned()),
@@ -970,6 +973,7 @@ fn a_rollout_that_waits_for_an_answer_says_for_which() {
         let cluster = support::cluster("minimal");
         let World { verdict, shape, observed, view } = world;
         let report = Report {
+            seen: None,
             cluster: &cluster,
             default_image: "image",
             verdict,

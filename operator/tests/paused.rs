@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chat_crds::ChatCluster;
 use chat_operator::{
     backoff::Backoff, cache::Cache, context::Context, echoes::Echoes, events::Announcer, metrics::Metrics,
-    names::ClusterKey, poll::Poller, reconcile::reconcile,
+    names::ClusterKey, poll::Poller, rebalance::Memory, reconcile::reconcile,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ async fn pass(cluster: &ChatCluster) -> Vec<Write> {
         environment: Arc::new(support::environment()),
         cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
+        memory: Arc::new(Memory::default()),
         backoff: Arc::new(Backoff::default()),
         echoes: Arc::new(Echoes::default()),
         announcer: Arc::new(Announcer::new(client.clone(), "test", Arc::clone(&metrics))),

@@ -7,7 +7,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the crate has no parent folder")?;
     let mut stale = false;
     for (name, text) in chat_crds::render::files()? {
-        let path = root.join(name);
+        let path = root.join(&name);
         if std::fs::read_to_string(&path).is_ok_and(|now| now == text) {
             continue;
         }

@@ -14,10 +14,11 @@ use super::ShardSecretRef;
 ).message(
     "spec.database.slots: cannot change, since every id's place follows from it; put the old value back, or make a new ChatCluster"
 ))]
-#[x_kube(validation = Rule::new(
-    "!has(oldSelf.shards) || !has(self.shards) || oldSelf.shards.all(old, self.shards.exists(new, new.name == old.name))"
-).message(
-    "spec.database.shards: a shard cannot be removed while it may own slots, and this version does not move slots; put the shard back"
+#[x_kube(validation = Rule::new("!has(self.shards) || self.shards.exists(s, !has(s.weight) || s.weight > 0)").message(
+    "spec.database.shards: with a weight of 0 everywhere no shard could take anything; give one of them another weight"
+))]
+#[x_kube(validation = Rule::new("!has(self.embedded) || !has(self.rebalance)").message(
+    "spec.database.rebalance: an embedded database has no shards to move slots between; remove the field"
 ))]
 #[x_kube(validation = Rule::new("has(self.shards) != has(self.embedded)").message(
     "spec.database: exactly one kind of database is needed; set one of shards and embedded"
@@ -34,9 +35,9 @@ pub struct Database {
     #[schemars(range(min = 1, max = 65_536))]
     pub slots: Option<i32>,
 
-    /// PostgreSQL shards. Slots are handed out evenly over the first ones; a shard added later starts with none.
+    /// PostgreSQL shards. Slots are handed out over the first ones; when the list or a weight changes, slots move while people chat, as `rebalance` says. A shard that is taken out goes when its slots have moved away, and its data as `deletionPolicy` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 1_024))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub shards: Option<Vec<Shard>>,
 
@@ -44,12 +45,84 @@ pub struct Database {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedded: Option<Embedded>,
 
-    /// What becomes of data that the operator keeps when the ChatCluster is deleted; Retain if absent: volumes and the Secrets that open them stay.
+    /// When and how fast slots move between shards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalance: Option<ShardRebalancing>,
+
+    /// What becomes of data that the operator keeps when the ChatCluster is deleted, or a managed shard taken out; Retain if absent: volumes and the Secrets that open them stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
-/// What becomes of data that the operator keeps when the ChatCluster is deleted; Retain if absent: volumes and the Secrets that open them stay.
+/// When and how fast slots move between shards.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardRebalancing {
+    /// Whether the operator plans moves, and whether a person has to approve of a plan; Automatic if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ShardRebalancingMode>,
+
+    /// Slots that are on their way at the same time, at most; 4 if absent. A shard gives one and takes one at a time, whatever this says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub concurrent_moves: Option<i32>,
+
+    /// Bytes that one move copies in a second, at most; as the gateway's own default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 65_536, max = 10_000_000_000_i64))]
+    pub bytes_per_second: Option<i64>,
+
+    /// Times in which moves may begin; any time if absent. A slot on its way when a window ends stays with its source until the next one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub windows: Vec<Window>,
+
+    /// Seconds after a slot has moved in which its source keeps what it had of it; 3600 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 2_592_000))]
+    pub keep_source_seconds: Option<i32>,
+
+    /// ShardRebalances of the past that are kept of those that the operator made; 10 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub history_limit: Option<i32>,
+}
+
+/// Whether the operator plans moves, and whether a person has to approve of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum ShardRebalancingMode {
+    /// It plans them, and carries the plan out.
+    Automatic,
+    /// It plans them, and carries a plan out when its hash stands in `spec.approvedPlan` of the ShardRebalance.
+    Approve,
+    /// It plans nothing by itself. A ShardRebalance that a person makes is carried out when it is approved.
+    Off,
+}
+
+/// A time that comes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Window {
+    /// Its name.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// When it begins: minute, hour, day of month, month and day of week, such as `0 3 * * 1-5`.
+    #[schemars(length(min = 9, max = 128))]
+    pub cron: String,
+
+    /// Time zone of `cron` by its IANA name, such as `Europe/Berlin`; UTC if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
+
+    /// Minutes for which it is open.
+    #[schemars(range(min = 1, max = 44_640))]
+    pub duration_minutes: i32,
+}
+
+/// What becomes of data that the operator keeps when the ChatCluster is deleted, or a managed shard taken out; Retain if absent: volumes and the Secrets that open them stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum DeletionPolicy {
     /// Volumes and the Secrets that open them stay; a new ChatCluster of the same name takes them up.
@@ -87,6 +160,20 @@ pub struct Shard {
     /// Name, unique in the ChatCluster: at most 20 lower-case letters, digits and hyphens.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
+
+    /// Share of slots in proportion to the other shards; 100 if absent. With 0 everything leaves it, and it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000))]
+    pub weight: Option<i32>,
+
+    /// Rooms by their ids that are to have this shard to themselves, so that others do not suffer from what they do: the shard has their slots and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(length(equal = 36), regex(pattern = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub rooms: Option<Vec<String>>,
 
     /// A PostgreSQL 17 with one node, made by the operator; for development and small installs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

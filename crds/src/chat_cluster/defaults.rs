@@ -4,7 +4,8 @@
 
 use super::{
     Analysis, Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, ExposeType, Gateways, HaProxy, Limits,
-    LogLevel, Passwords, Prometheus, Rollback, Rollout, ScaleDownPolicy,
+    LogLevel, Passwords, Prometheus, Rollback, Rollout, ScaleDownPolicy, ShardRebalancing, ShardRebalancingMode,
+    Window,
 };
 
 /// `spec.gateways.replicas`.
@@ -47,6 +48,8 @@ pub const DEFAULT_TIER_REPLICAS: i32 = 2;
 pub const DEFAULT_TIER_DRAIN_SECONDS: i32 = 600;
 /// `spec.database.slots`: at 32 shards a slot is a step of 3 %.
 pub const DEFAULT_SLOTS: i32 = 1_024;
+/// `spec.database.shards[].weight`.
+pub const DEFAULT_SHARD_WEIGHT: i32 = 100;
 /// `spec.gateways.limits`.
 pub const DEFAULT_LIMITS: EffectiveLimits =
     EffectiveLimits { messages_per_second: 10, message_burst: 50, message_bytes: 16_384, rooms_per_connection: 500 };
@@ -85,6 +88,23 @@ impl Autoscaling {
     pub fn effective_min_replicas(&self) -> i32 {
         self.min_replicas.unwrap_or(DEFAULT_MIN_REPLICAS)
     }
+}
+
+/// When and how fast slots move between shards, defaults included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveShardRebalancing {
+    /// Who decides.
+    pub mode: ShardRebalancingMode,
+    /// Slots on their way at the same time.
+    pub concurrent_moves: i32,
+    /// Bytes that one move copies in a second; `None` for the gateway's default.
+    pub bytes_per_second: Option<i64>,
+    /// When moves may begin; any time where there is none.
+    pub windows: Vec<Window>,
+    /// Seconds in which a source keeps a slot that has moved.
+    pub keep_source_seconds: i32,
+    /// ShardRebalances of the past that are kept.
+    pub history_limit: i32,
 }
 
 impl ChatClusterSpec {
@@ -236,6 +256,21 @@ impl ChatClusterSpec {
     #[must_use]
     pub fn effective_slots(&self) -> i32 {
         self.database.slots.unwrap_or(DEFAULT_SLOTS)
+    }
+
+    /// When and how fast slots move.
+    #[must_use]
+    pub fn effective_shard_rebalancing(&self) -> EffectiveShardRebalancing {
+        let ShardRebalancing { mode, concurrent_moves, bytes_per_second, windows, keep_source_seconds, history_limit } =
+            self.database.rebalance.clone().unwrap_or_default();
+        EffectiveShardRebalancing {
+            mode: mode.unwrap_or(ShardRebalancingMode::Automatic),
+            concurrent_moves: concurrent_moves.unwrap_or(4),
+            bytes_per_second,
+            windows,
+            keep_source_seconds: keep_source_seconds.unwrap_or(3_600),
+            history_limit: history_limit.unwrap_or(10),
+        }
     }
 
     /// What becomes of data.

@@ -15,12 +15,15 @@ mod status;
 
 pub use auth::Oidc;
 pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, Schedule};
-pub use database::{Database, DeletionPolicy, Embedded, ManagedShard, Shard, Storage};
+pub use database::{
+    Database, DeletionPolicy, Embedded, ManagedShard, Shard, ShardRebalancing, ShardRebalancingMode, Storage, Window,
+};
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_DEADLINE_SECONDS, DEFAULT_DRAIN_SECONDS,
     DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS, DEFAULT_MIN_EXCESS, DEFAULT_REPLICAS,
-    DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SLOTS, DEFAULT_TARGET_UTILIZATION, DEFAULT_TIER_DRAIN_SECONDS,
-    DEFAULT_TIER_REPLICAS, DEFAULT_TOLERANCE_PERCENT, EffectiveAnalysis, EffectiveLimits,
+    DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SHARD_WEIGHT, DEFAULT_SLOTS, DEFAULT_TARGET_UTILIZATION,
+    DEFAULT_TIER_DRAIN_SECONDS, DEFAULT_TIER_REPLICAS, DEFAULT_TOLERANCE_PERCENT, EffectiveAnalysis, EffectiveLimits,
+    EffectiveShardRebalancing,
 };
 pub use expose::{
     Expose, ExposeType, HaProxy, Hints, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
@@ -36,4 +39,6 @@ pub use rollout::{Analysis, Rollback, Rollout, RolloutStatus};
 pub use spec::{
     Auth, Broker, ChatCluster, ChatClusterSpec, InProcess, Managed, Passwords, RabbitMq, Redis, RedisPubSub,
 };
-pub use status::{AutoscalingStatus, ChatClusterStatus, ConditionType, DrainingGateway, Effective, ShardStatus};
+pub use status::{
+    AutoscalingStatus, ChatClusterStatus, ConditionType, DrainingGateway, Effective, ShardPhase, ShardStatus,
+};

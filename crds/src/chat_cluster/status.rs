@@ -2,10 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
-use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, Passwords, RolloutStatus};
+use super::{DeletionPolicy, Passwords, RolloutStatus, ShardSecretRef};
 
 /// What the operator observed. Everything in it is observed or computed; nothing is taken from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -17,7 +16,7 @@ pub struct ChatClusterStatus {
 
     /// Ready, Reconciling, Stalled, and one condition for each part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "conditions_schema")]
+    #[schemars(schema_with = "crate::conditions::schema")]
     pub conditions: Vec<Condition>,
 
     /// Label selector of the gateways' pods, for the scale subresource.
@@ -62,7 +61,7 @@ pub struct ChatClusterStatus {
 
     /// Each shard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 1_024))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub shards: Vec<ShardStatus>,
 
@@ -117,6 +116,32 @@ pub struct ShardStatus {
     pub slots: Option<i32>,
     /// Whether every gateway reaches it.
     pub available: bool,
+    /// What becomes of it; absent where it is simply there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<ShardPhase>,
+    /// Rows in it, about, when slots were planned last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
+    /// Bytes on disk, about, when slots were planned last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// Bytes of the write-ahead log that its slowest standby had yet to flush, when slots were planned last; absent without standbys, or where they cannot be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_bytes: Option<i64>,
+    /// The Secret with its URIs, of a shard that is not managed: it is needed until the shard is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_secret_ref: Option<ShardSecretRef>,
+}
+
+/// What becomes of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum ShardPhase {
+    /// It is new, and not every gateway has it yet.
+    Joining,
+    /// The spec has it no more, and slots of it are on their way to others.
+    Leaving,
+    /// Its slots have left it, and gateways are letting go of it.
+    Released,
 }
 
 /// The values in force.
@@ -165,7 +190,7 @@ pub enum ConditionType {
     CacheAvailable,
     /// Every shard answers, with the schema that the gateways need.
     DatabaseAvailable,
-    /// Every slot is owned, and no shard is without slots.
+    /// Every slot is owned, and the shards have the shares that their weights ask for.
     ShardsBalanced,
     /// All gateways run the wanted revision, or are on their way without trouble.
     RolloutHealthy,
@@ -198,7 +223,9 @@ impl ConditionType {
             Self::DatabaseAvailable => {
                 "every shard answers every gateway, with the schema they need, or the only gateway reads and writes its own"
             }
-            Self::ShardsBalanced => "every slot is owned, and no shard is without slots",
+            Self::ShardsBalanced => {
+                "every slot is owned, the shards are those of the spec, and no slots are to move between them"
+            }
             Self::RolloutHealthy => "all gateways run the wanted revision, or are on their way without trouble",
         }
     }
@@ -218,26 +245,4 @@ impl ConditionType {
             Self::RolloutHealthy => "RolloutHealthy",
         }
     }
-}
-
-/// The conditions' schema of the Kubernetes API conventions: a list map by type.
-fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "maxItems": 32,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["type"],
-        "items": {
-            "type": "object",
-            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
-            "properties": {
-                "type": { "type": "string", "description": "Which condition.", "maxLength": 316, "pattern": "^[A-Z][A-Za-z]*$" },
-                "status": { "type": "string", "description": "True, False or Unknown.", "enum": ["True", "False", "Unknown"] },
-                "observedGeneration": { "type": "integer", "format": "int64", "minimum": 0, "description": "Generation of the spec that this is about." },
-                "lastTransitionTime": { "type": "string", "format": "date-time", "description": "When the status changed last." },
-                "reason": { "type": "string", "description": "One word for programs.", "minLength": 1, "maxLength": 1024, "pattern": "^[A-Z][A-Za-z0-9]*$" },
-                "message": { "type": "string", "description": "A sentence for people.", "maxLength": 32768 }
-            }
-        }
-    })
 }

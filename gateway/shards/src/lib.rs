@@ -9,11 +9,10 @@ mod identity;
 mod refusal;
 mod schema;
 mod scram;
-mod slot;
 
 pub use access::{AccessError, GATEWAY_ROLE, Login, grant_access};
+pub use chat_shard_protocol::slot_of;
 pub use distribute::{Census, DistributeError, Plan, census, plan, write_plan};
 pub use identity::{Identity, IdentityError, claim_identity};
 pub use refusal::Refusal;
 pub use schema::{MIGRATION_LOCK, SCHEMA_VERSION, SLOT_LOCK_CLASS, migrate};
-pub use slot::slot_of;

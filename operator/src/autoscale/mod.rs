@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub use self::{
     load::{Load, Meter},
     reports::{Answer, Report},
-    schedule::{Floor, ScheduleError},
+    schedule::Floor,
     settings::Settings,
 };
 use self::{

@@ -1,105 +1,34 @@
 //! Floors for known times.
 
-use std::time::Duration;
-
 use chat_crds::chat_cluster::Schedule;
-use croner::{
-    Cron,
-    errors::CronError,
-    parser::{CronParser, Seconds, Year},
-};
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::Timestamp;
+
+use crate::recurrence::{Recurrence, RecurrenceError};
 
 /// A floor and when it holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Floor {
     name: String,
-    cron: Cron,
-    zone: TimeZone,
-    lasts: Duration,
+    when: Recurrence,
     replicas: i32,
-}
-
-/// Two floors are the same when they say the same.
-impl PartialEq for Floor {
-    fn eq(&self, other: &Self) -> bool {
-        let key = |floor: &Self| (floor.name.clone(), floor.cron.as_str().to_owned(), floor.lasts, floor.replicas);
-        key(self) == key(other) && self.zone == other.zone
-    }
-}
-
-/// A schedule cannot be used. The text names the field and the way out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ScheduleError {
-    /// No pattern.
-    #[error(
-        "spec.gateways.autoscaling.schedules[{name}].cron: {why}; write minute, hour, day of month, month and day of week, such as 45 19 * * 6"
-    )]
-    Cron {
-        /// Name of the schedule.
-        name: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A pattern without a day, such as 30 February.
-    #[error(
-        "spec.gateways.autoscaling.schedules[{name}].cron: never comes; correct day and month, or remove the schedule"
-    )]
-    Never {
-        /// Name of the schedule.
-        name: String,
-    },
-    /// No time zone.
-    #[error(
-        "spec.gateways.autoscaling.schedules[{name}].timeZone: {zone} is no time zone; write an IANA name, such as Europe/Berlin"
-    )]
-    Zone {
-        /// Name of the schedule.
-        name: String,
-        /// What was given.
-        zone: String,
-    },
 }
 
 impl Floor {
     /// Reads a schedule; `now` is where a next time is looked for.
     ///
     /// # Errors
-    /// See [`ScheduleError`].
-    pub fn read(schedule: &Schedule, now: Timestamp) -> Result<Self, ScheduleError> {
-        let name = schedule.name.clone();
-        let zone = match &schedule.time_zone {
-            None => TimeZone::UTC,
-            Some(zone) => {
-                TimeZone::get(zone).map_err(|_| ScheduleError::Zone { name: name.clone(), zone: zone.clone() })?
-            }
-        };
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser
-            .parse(&schedule.cron)
-            .map_err(|error| ScheduleError::Cron { name: name.clone(), why: error.to_string() })?;
-        match cron.find_next_occurrence(&now.to_zoned(zone.clone()), false) {
-            Ok(_) => {}
-            Err(CronError::TimeSearchLimitExceeded) => return Err(ScheduleError::Never { name }),
-            Err(error) => return Err(ScheduleError::Cron { name, why: error.to_string() }),
-        }
-        let minutes = u64::try_from(schedule.duration_minutes).unwrap_or_default();
-        Ok(Self { name, cron, zone, lasts: Duration::from_secs(60 * minutes), replicas: schedule.min_replicas })
-    }
-
-    /// Whether it holds at `now`.
-    fn holds(&self, now: Timestamp) -> bool {
-        let here: Zoned = now.to_zoned(self.zone.clone());
-        let began = self.cron.find_previous_occurrence(&here, true);
-        began.is_ok_and(|began| {
-            Duration::try_from(now.duration_since(began.timestamp())).is_ok_and(|age| age < self.lasts)
-        })
+    /// See [`RecurrenceError`].
+    pub fn read(schedule: &Schedule, now: Timestamp) -> Result<Self, RecurrenceError> {
+        let Schedule { name, cron, time_zone, duration_minutes, min_replicas } = schedule;
+        let field = format!("spec.gateways.autoscaling.schedules[{name}]");
+        let when = Recurrence::read(&field, (cron, time_zone.as_deref()), *duration_minutes, now)?;
+        Ok(Self { name: name.clone(), when, replicas: *min_replicas })
     }
 }
 
 /// The highest floor in force: its name and its number.
 pub(super) fn highest(floors: &[Floor], now: Timestamp) -> Option<(&str, i32)> {
-    let highest = floors.iter().filter(|floor| floor.holds(now)).max_by_key(|floor| floor.replicas)?;
+    let highest = floors.iter().filter(|floor| floor.when.holds(now)).max_by_key(|floor| floor.replicas)?;
     Some((&highest.name, highest.replicas))
 }
 
@@ -167,7 +96,10 @@ mod tests {
         assert!(refused("0 0 30 2 *", None).contains("schedules[show].cron: never comes"));
         for broken in ["every day", "61 * * * *", "* * * * * *", "* * *"] {
             let text = refused(broken, None);
-            assert!(text.contains("schedules[show].cron") && text.contains("such as 45 19 * * 6"), "{text}");
+            assert!(
+                text.contains("spec.gateways.autoscaling.schedules[show].cron") && text.contains("such as 45 19 * * 6"),
+                "{text}"
+            );
         }
         let text = refused("* * * * *", Some("Europe/Bielefeld"));
         assert!(text.contains("schedules[show].timeZone: Europe/Bielefeld is no time zone"), "{text}");

@@ -5,7 +5,8 @@ use std::time::Duration;
 use chat_crds::chat_cluster::{ChatClusterSpec, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_TARGET_UTILIZATION};
 use jiff::Timestamp;
 
-use super::schedule::{Floor, ScheduleError};
+use super::schedule::Floor;
+use crate::recurrence::RecurrenceError;
 
 /// Bounds and targets of the native autoscaler.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +32,7 @@ impl Settings {
     ///
     /// # Errors
     /// When a schedule cannot be read, or never comes.
-    pub fn of(spec: &ChatClusterSpec, now: Timestamp) -> Result<Option<Self>, ScheduleError> {
+    pub fn of(spec: &ChatClusterSpec, now: Timestamp) -> Result<Option<Self>, RecurrenceError> {
         let Some(autoscaling) = spec.native_autoscaling() else { return Ok(None) };
         let min = autoscaling.effective_min_replicas();
         let window =

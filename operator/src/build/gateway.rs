@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
-        core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec, TopologySpreadConstraint},
+        core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, TopologySpreadConstraint},
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
@@ -138,11 +138,7 @@ fn container(cluster: &ValidatedCluster, mounts: Vec<k8s_openapi::api::core::v1:
                 .chain([format!("{}/{}", path::CONFIG_DIR, path::CONFIG_FILE)])
                 .collect(),
         ),
-        env: Some(vec![
-            pod::env_field("POD_NAME", "metadata.name"),
-            pod::env_field("POD_IP", "status.podIP"),
-            pod::env("CHAT_GATEWAY_LIVE_CONFIG", format!("{}/{}", path::LIVE_DIR, path::LIVE_FILE)),
-        ]),
+        env: Some(env(cluster)),
         ports: Some(ports(cluster)),
         resources: Some(overlay.resources.clone().unwrap_or_else(|| pod::resources("100m", "128Mi", "512Mi"))),
         // A first start waits for the backends; two minutes are enough for all of them to come up at once.
@@ -153,6 +149,17 @@ fn container(cluster: &ValidatedCluster, mounts: Vec<k8s_openapi::api::core::v1:
         volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+fn env(cluster: &ValidatedCluster) -> Vec<EnvVar> {
+    let always = [
+        pod::env_field("POD_NAME", "metadata.name"),
+        pod::env_field("POD_IP", "status.podIP"),
+        pod::env("CHAT_GATEWAY_LIVE_CONFIG", format!("{}/{}", path::LIVE_DIR, path::LIVE_FILE)),
+    ];
+    let shards = format!("{}/{}", path::SECRETS_DIR, path::SHARDS);
+    let shards = cluster.embedded().is_none().then(|| pod::env("CHAT_GATEWAY_SHARDS_DIR", shards));
+    always.into_iter().chain(shards).collect()
 }
 
 fn ports(cluster: &ValidatedCluster) -> Vec<ContainerPort> {

@@ -19,7 +19,7 @@ use crate::{
 /// Slots of an embedded database, always.
 const EMBEDDED_SLOTS: u32 = 1_024;
 
-/// Whether a configuration is for gateways or for the migration, which alone sees the owner's credentials.
+/// Whether a configuration is for gateways, or for the migration and movers, which alone see the owner's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
     Gateway,
@@ -31,7 +31,9 @@ pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(Config
     let json = render(cluster, Reader::Gateway)?;
     // What a gateway reads once, at its start. URIs are read at every connection, and what is in the live configuration while it runs, so they need
     // no restart. Signing keys are followed, too.
-    let lasting = config::LiveConfig::without(&config(cluster, Reader::Gateway));
+    let mut lasting = config::LiveConfig::without(&config(cluster, Reader::Gateway));
+    // They follow the list of shards, too: people need not connect anew since there is one more database.
+    lasting.database.shards.clear();
     let hash = Hasher::new().text(&serde_json::to_string_pretty(&lasting)?).text(cluster.admin_token.expose());
     let authorities = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
     let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose())).finish();
@@ -128,7 +130,11 @@ fn database_config(cluster: &ValidatedCluster, reader: Reader) -> config::Databa
     match &cluster.database {
         Database::Shards { slots, shards } => config::Database {
             slots: *slots,
-            shards: shards.iter().map(|shard| shard_config(&shard.name, reader)).collect(),
+            shards: shards
+                .iter()
+                .filter(|shard| reader == Reader::Migration || cluster.fleet.served.contains(&shard.name))
+                .map(|shard| shard_config(&shard.name, reader))
+                .collect(),
             embedded: None,
         },
         Database::Embedded(_) => config::Database {
@@ -193,11 +199,11 @@ fn kafka_config(kafka: &Kafka) -> config::Kafka {
 
 fn shard_config(name: &str, reader: Reader) -> config::Shard {
     let folder = format!("shard-{name}");
-    config::Shard {
-        name: name.to_owned(),
-        uri_file: secret_file(&folder, key::URI),
-        migration_uri_file: (reader == Reader::Migration).then(|| secret_file(&folder, key::MIGRATION_URI)),
-    }
+    let (uri_file, migration_uri_file) = match reader {
+        Reader::Gateway => (secret_file(path::SHARDS, name), None),
+        Reader::Migration => (secret_file(&folder, key::URI), Some(secret_file(&folder, key::MIGRATION_URI))),
+    };
+    config::Shard { name: name.to_owned(), uri_file, migration_uri_file }
 }
 
 fn secret_file(folder: &str, file: &str) -> PathBuf {

@@ -68,7 +68,7 @@ pub(super) fn build_migration(cluster: &ValidatedCluster) -> Result<Migration, B
 }
 
 fn build_job(cluster: &ValidatedCluster, name: &str) -> Job {
-    let Mounts { volumes, mounts } = Mounts::config(name.to_owned()).shards(cluster, Reader::Migration);
+    let Mounts { volumes, mounts } = Mounts::config(name.to_owned()).shards(cluster);
     let container = Container {
         name: "migrate".to_owned(),
         image: Some(cluster.images.gateway.clone()),

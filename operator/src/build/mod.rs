@@ -8,6 +8,7 @@ mod http_route;
 mod ingress;
 mod meta;
 mod migration;
+mod mover;
 mod network_policy;
 mod persistent_volume_claim;
 mod pod;
@@ -26,7 +27,7 @@ pub use self::{
     meta::gateway_selector,
     resources::{Child, ChildId, Kind, Prepared, Resources},
 };
-use crate::reconcile::ValidatedCluster;
+use crate::{rebalance::Wanted, reconcile::ValidatedCluster};
 
 /// The gateway's configuration could not be written as JSON.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,8 @@ pub struct BuildError(#[from] serde_json::Error);
 /// When the configuration cannot be serialised, which no valid cluster leads to.
 pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildError> {
     let migration = cluster.embedded().is_none().then(|| migration::build_migration(cluster)).transpose()?;
-    let migrated = migration.as_ref().is_none_or(|migration| cluster.completed_migrations.contains(&migration.name));
+    let needed = migration.as_ref().map(|migration| migration.name.clone());
+    let migrated = needed.as_ref().is_none_or(|name| cluster.completed_migrations.contains(name));
     let (gateway_config, deployment) = gateway_config::build_gateway_config(cluster)?;
     let live_config = gateway_config::build_live_config(cluster)?;
     let mut resources = Resources {
@@ -80,12 +82,33 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
             resources.held.insert(ChildId::new(Kind::ConfigMap, name));
         }
     }
+    // A mover wants both shards at the schema of its image.
+    if let Some(migration) = needed.as_ref().filter(|_| migrated) {
+        resources.jobs.extend(cluster.fleet.movers.iter().map(|wanted| mover::build_mover(cluster, wanted, migration)));
+    }
+    hold_left_shards(cluster, &mut resources.held);
     // Gateways of whatever revision take it while they run, also while those of the next one wait.
     resources.config_maps.push(live_config);
     for name in &cluster.gateways.kept {
         resources.held.extend([Kind::ConfigMap, Kind::Deployment].map(|kind| ChildId::new(kind, name)));
     }
     Ok(resources)
+}
+
+/// What the spec tells no more of shards that are being left stays as it is, and all of it until gateways have let go.
+fn hold_left_shards(cluster: &ValidatedCluster, held: &mut std::collections::BTreeSet<ChildId>) {
+    let leaving = cluster.shards().iter().filter(|shard| shard.is_leaving);
+    held.extend(leaving.map(|shard| ChildId::new(Kind::StatefulSet, &cluster.names.shard(&shard.name))));
+    let released = cluster.fleet.released.iter().map(|name| cluster.names.shard(name));
+    held.extend(released.flat_map(|name| Kind::ALL.map(|kind| ChildId::new(kind, &name))));
+}
+
+/// Name of the Job of a mover of `cluster`; `None` with an embedded database.
+///
+/// # Errors
+/// When the configuration cannot be serialised, which no valid cluster leads to.
+pub fn mover_name(cluster: &ValidatedCluster, wanted: &Wanted) -> Result<Option<String>, BuildError> {
+    Ok(migration_name(cluster)?.map(|migration| mover::name(cluster, wanted, &migration)))
 }
 
 /// Name of the Deployment that the gateways of `cluster` lead to.

@@ -34,6 +34,7 @@ pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkP
             cluster.names.migration_policy(),
             Vec::new(),
         ));
+        policies.push(build_policy(cluster, Role::of(Component::Mover), cluster.names.mover_policy(), Vec::new()));
     }
     if cluster.broker.is_managed() {
         let rules = vec![rule(port::RABBITMQ, Some(vec![gateways()]))];
@@ -45,7 +46,7 @@ pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkP
     }
     for shard in cluster.shards() {
         if let ShardBackend::Managed(_) = shard.backend {
-            let peers = vec![gateways(), peer(cluster, Component::Migration)];
+            let peers = vec![gateways(), peer(cluster, Component::Migration), peer(cluster, Component::Mover)];
             let (role, name) = (Role::shard(&shard.name), cluster.names.shard(&shard.name));
             policies.push(build_policy(cluster, role, name, vec![rule(port::POSTGRESQL, Some(peers))]));
         }

@@ -117,9 +117,9 @@ pub(super) fn env_field(name: &str, path: &str) -> EnvVar {
     }
 }
 
-/// A volume with some keys of a Secret as files `(key, file)`, readable by the container's group only.
+/// A volume with some keys of a Secret as files `(key, file)`, or with all of them under their own names, readable by the container's group only.
 pub(super) fn secret_volume(volume: &str, secret: &str, items: &[(&str, &str)]) -> Volume {
-    let items = items
+    let items: Vec<KeyToPath> = items
         .iter()
         .map(|(key, file)| KeyToPath { key: (*key).to_owned(), path: (*file).to_owned(), mode: None })
         .collect();
@@ -127,7 +127,7 @@ pub(super) fn secret_volume(volume: &str, secret: &str, items: &[(&str, &str)]) 
         name: volume.to_owned(),
         secret: Some(SecretVolumeSource {
             secret_name: Some(secret.to_owned()),
-            items: Some(items),
+            items: Some(items).filter(|items| !items.is_empty()),
             default_mode: Some(0o440),
             ..SecretVolumeSource::default()
         }),

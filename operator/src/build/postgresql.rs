@@ -23,9 +23,13 @@ const DATA: &str = "/var/lib/postgresql/data";
 /// Memory limit of the defaults, in bytes, should a user's requests name none.
 const DEFAULT_MEMORY: u64 = 512 << 20;
 
-/// The StatefulSet, unless the shard is the user's.
+/// The StatefulSet, unless the shard is the user's, or is being left.
 pub(super) fn build_postgresql(cluster: &ValidatedCluster, shard: &Shard) -> Option<StatefulSet> {
     let ShardBackend::Managed(managed) = &shard.backend else { return None };
+    if shard.is_leaving {
+        // It is held as it is: the spec tells its volume and its resources no more.
+        return None;
+    }
     let name = cluster.names.shard(&shard.name);
     let role = Role::shard(&shard.name);
     Some(build_stateful_set(

@@ -32,6 +32,9 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
         let values = [(key::PASSWORD, &credentials.password), (key::URL, &credentials.url)];
         secrets.push(build_secret(owned(Component::Cache, names.redis()), &values));
     }
+    if cluster.embedded().is_none() {
+        secrets.push(gateway_shards(cluster));
+    }
     for shard in cluster.shards() {
         if let ShardBackend::Managed(managed) = &shard.backend {
             let credentials = &managed.credentials;
@@ -45,6 +48,14 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
         }
     }
     secrets
+}
+
+/// The URIs that gateways use, in one Secret: a pod follows what is in a volume, but cannot be given another one.
+fn gateway_shards(cluster: &ValidatedCluster) -> Secret {
+    let served = cluster.shards().iter().filter(|shard| cluster.fleet.served.contains(&shard.name));
+    let values: Vec<(&str, &Sensitive)> =
+        served.map(|shard| (shard.name.as_str(), shard.backend.gateway_uri())).collect();
+    build_secret(meta::owned(cluster, Role::of(Component::Gateway), cluster.names.gateway_shards()), &values)
 }
 
 /// A retained volume is worth nothing without its password, so the two stay or go together.

@@ -1,10 +1,9 @@
-//! Volumes and mounts that bring Secrets into gateway and migration pods, always under the same file names, and the
+//! Volumes and mounts that bring Secrets into the pods of gateways, migrations and movers, always under the same file names, and the
 //! volume of an embedded database.
 
 use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Volume, VolumeMount};
 
 use super::{
-    gateway_config::Reader,
     persistent_volume_claim::data_volume,
     pod::{mount, mount_read_only, secret_volume},
 };
@@ -87,7 +86,11 @@ impl Mounts {
             Some(Redis::External(from)) => self.add_key("redis", from, key::URL),
             None => {}
         }
-        self.shards(cluster, Reader::Gateway)
+        if cluster.embedded().is_none() {
+            // All of them, whichever they are when the gateway looks.
+            self.add(path::SHARDS, &names.gateway_shards(), &[]);
+        }
+        self
     }
 
     /// The volume of an embedded database, if there is one.
@@ -99,10 +102,10 @@ impl Mounts {
         self
     }
 
-    /// The URIs of every shard, as far as `reader` may see them.
-    pub(super) fn shards(mut self, cluster: &ValidatedCluster, reader: Reader) -> Self {
+    /// The URIs of every shard, those of the owner of its tables included.
+    pub(super) fn shards(mut self, cluster: &ValidatedCluster) -> Self {
         for shard in cluster.shards() {
-            let (secret, items) = shard_items(cluster, shard, reader);
+            let (secret, items) = shard_items(cluster, shard);
             let items: Vec<(&str, &str)> = items.iter().map(|(key, file)| (key.as_str(), *file)).collect();
             self.add(&format!("shard-{}", shard.name), &secret, &items);
         }
@@ -119,16 +122,12 @@ impl Mounts {
     }
 }
 
-fn shard_items(cluster: &ValidatedCluster, shard: &Shard, reader: Reader) -> (String, Vec<(String, &'static str)>) {
+fn shard_items(cluster: &ValidatedCluster, shard: &Shard) -> (String, Vec<(String, &'static str)>) {
     let (secret, uri, migration_uri) = match &shard.backend {
         ShardBackend::Managed(_) => (cluster.names.shard(&shard.name), key::URI, key::MIGRATION_URI),
         ShardBackend::External { uri, migration_uri, .. } => {
             (uri.secret.clone(), uri.key.as_str(), migration_uri.key.as_str())
         }
     };
-    let mut items = vec![(uri.to_owned(), key::URI)];
-    if reader == Reader::Migration {
-        items.push((migration_uri.to_owned(), key::MIGRATION_URI));
-    }
-    (secret, items)
+    (secret, vec![(uri.to_owned(), key::URI), (migration_uri.to_owned(), key::MIGRATION_URI)])
 }

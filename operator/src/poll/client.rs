@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chat_gateway_config::{
     hints::Peers,
+    slots::SlotsAnswer,
     stats::{GatewayStats, Moved, Moves},
 };
 use http_body_util::{BodyExt, Full, Limited};
@@ -18,12 +19,15 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// 64 shards make some 15 KiB; more than this is not a gateway.
 const MAX_ANSWER: usize = 256 << 10;
 
+/// 65536 slots with their sizes make some 4 MiB.
+const MAX_SLOTS: usize = 16 << 20;
+
 /// A gateway did not answer as it should.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     #[error("no connection: {0}")]
     Connect(#[source] std::io::Error),
-    #[error("no answer within {} s", TIMEOUT.as_secs())]
+    #[error("no answer in time")]
     Timeout,
     #[error("broken answer: {0}")]
     Http(#[from] hyper::Error),
@@ -67,13 +71,27 @@ impl Place {
         self.call(Method::PUT, "/peers", serde_json::to_vec(peers)?.into()).await.map(drop)
     }
 
+    /// Asks the gateway what the shards say of their slots.
+    pub(super) async fn slots(
+        &self,
+        sizes: bool,
+        since: Option<i64>,
+        patience: Duration,
+    ) -> Result<SlotsAnswer, AskError> {
+        let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
+        let path = format!("/slots?sizes={sizes}{since}");
+        let call = Box::pin(self.request(Method::GET, &path, Bytes::new(), MAX_SLOTS));
+        let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout)??;
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, AskError> {
         // On the heap: a thousand questions wait at the same time, and the future of a request is large.
-        let call = Box::pin(self.request(method, path, body));
+        let call = Box::pin(self.request(method, path, body, MAX_ANSWER));
         tokio::time::timeout(TIMEOUT, call).await.map_err(|_| AskError::Timeout)?
     }
 
-    async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, AskError> {
+    async fn request(&self, method: Method, path: &str, body: Bytes, most: usize) -> Result<Bytes, AskError> {
         let port = u16::try_from(port::GATEWAY_ADMIN).unwrap_or_default();
         let socket = TcpStream::connect((self.address.as_str(), port)).await.map_err(AskError::Connect)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
@@ -90,7 +108,7 @@ impl Place {
         if !answer.status().is_success() {
             return Err(AskError::Status(answer.status()));
         }
-        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|_| AskError::Body)?;
+        let body = Limited::new(answer.into_body(), most).collect().await.map_err(|_| AskError::Body)?;
         Ok(body.to_bytes())
     }
 }

@@ -11,6 +11,7 @@ mod orders;
 mod peers;
 mod pods;
 mod round;
+mod slots;
 mod target;
 #[cfg(test)]
 mod tests;

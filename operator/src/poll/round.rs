@@ -118,7 +118,7 @@ impl Poller {
         }
     }
 
-    fn question(&self, pod: &Pod) -> Option<Question> {
+    pub(super) fn question(&self, pod: &Pod) -> Option<Question> {
         let labels = pod.labels();
         if labels.get(label::COMPONENT)? != Component::Gateway.label() {
             return None;

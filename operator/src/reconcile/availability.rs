@@ -159,7 +159,7 @@ pub(super) fn database(inputs: &Inputs<'_>) -> Part {
         return shard(inputs, Embedded::SHARD, None);
     }
     let mut unknown = None;
-    for (name, set) in &inputs.shape.shards {
+    for (name, set) in inputs.shape.shards.iter().filter(|(name, _)| !inputs.shape.joining.contains_key(name)) {
         let part = shard(inputs, name, set.as_deref());
         match part.state {
             State::True => {}
@@ -222,23 +222,27 @@ fn backend(inputs: &Inputs<'_>, set: Option<&str>, (component, what): (Component
     }
 }
 
-/// `ShardsBalanced`: every slot is owned, and no shard is without slots.
+/// `ShardsBalanced`: every slot is owned, and is at the shard where the spec wants it.
 pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
+    let unbalanced = inputs.shape.unbalanced.as_ref();
+    let told = |(reason, message): &(&'static str, String)| Part::new(State::False, reason, message);
+    if let Some(unbalanced) = unbalanced.filter(|_| inputs.shape.slots_whole) {
+        return told(unbalanced);
+    }
+    let there = inputs.shape.shards.iter().filter(|(name, _)| !inputs.shape.joining.contains_key(name));
     let counts: Option<Vec<(&str, i32)>> =
-        inputs.shape.shards.iter().map(|(name, _)| Some((name.as_str(), inputs.view.slots(name)?))).collect();
+        there.map(|(name, _)| Some((name.as_str(), inputs.view.slots(name)?))).collect();
     let Some(counts) = counts.filter(|counts| !counts.is_empty()) else {
         return Part::new(State::Unknown, "NotObserved", "no gateway has said yet which slots the shards own");
     };
     let owned: i64 = counts.iter().map(|(_, slots)| i64::from(*slots)).sum();
-    if owned < i64::from(inputs.shape.slots) {
+    if owned < i64::from(inputs.shape.slots) && !inputs.shape.slots_whole {
         let message =
             format!("{owned} of {} slots are owned by a shard; rooms in the others cannot be used", inputs.shape.slots);
         return Part::new(State::False, SLOTS_UNASSIGNED, &message);
     }
-    if let Some((name, _)) = counts.iter().find(|(_, slots)| *slots == 0) {
-        let message =
-            format!("shard {name} owns no slots; this version does not move slots to a shard that was added later");
-        return Part::new(State::False, "ShardEmpty", &message);
+    if let Some(unbalanced) = unbalanced {
+        return told(unbalanced);
     }
     if inputs.shape.database_kind == DatabaseKind::Embedded {
         return Part::new(State::True, "Balanced", &format!("the embedded database owns all {owned} slots"));

@@ -3,6 +3,8 @@
 //! `Ready` is True only when the children that were applied for this generation are observed ready. kstatus takes
 //! `Reconciling=True` for "in progress" and `Stalled=True` for "failed"; both are always present and never both True.
 
+use std::collections::BTreeMap;
+
 use chat_crds::chat_cluster::ConditionType;
 use chat_gateway_config::stats::Taken;
 use jiff::Timestamp;
@@ -70,6 +72,12 @@ pub struct Shape {
     pub database_kind: DatabaseKind,
     /// The shards: name, and the StatefulSet of those that are managed. An embedded database is one, too.
     pub shards: Vec<(String, Option<String>)>,
+    /// Shards that not every gateway has yet, and why. People chat without them.
+    pub joining: BTreeMap<String, String>,
+    /// Why slots are not where the spec wants them, where that is known: reason and message.
+    pub unbalanced: Option<(&'static str, String)>,
+    /// The shards themselves have said that every slot is owned or on its way; gateways count them a few seconds later.
+    pub slots_whole: bool,
     /// Number of slots.
     pub slots: i32,
     /// Gateways wanted.
@@ -257,7 +265,9 @@ fn ready(inputs: &Inputs<'_>, parts: &[(ConditionType, Part)]) -> Part {
 
 /// Work that is on its way, although nothing is wrong with it.
 fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
-    if inputs.waits_for_migration() {
+    // Where all gateways are as they should be, it is for shards that come: nobody waits for those.
+    let waits = inputs.waits_for_migration();
+    if waits && !inputs.observed.gateways.as_ref().is_some_and(|gateways| inputs.has_all(gateways)) {
         return Some(("Migrating", "the migration of the shards has not completed".to_owned()));
     }
     match &inputs.observed.gateways {
@@ -286,7 +296,15 @@ fn unsettled(inputs: &Inputs<'_>) -> Option<(&'static str, String)> {
     if let Some(unsettled) = unsettled_tier(inputs) {
         return Some(unsettled);
     }
-    let (name, backend) = inputs.observed.backends.iter().find(|(_, backend)| !backend.current || !backend.ready)?;
+    let joins = |set: &str| {
+        inputs
+            .shape
+            .shards
+            .iter()
+            .any(|(name, of)| of.as_deref() == Some(set) && inputs.shape.joining.contains_key(name))
+    };
+    let mut backends = inputs.observed.backends.iter().filter(|(name, _)| !joins(name));
+    let (name, backend) = backends.find(|(_, backend)| !backend.current || !backend.ready)?;
     let what = if backend.current { "is starting" } else { "is being updated" };
     Some(("RollingOut", format!("the pod of StatefulSet {name} {what}")))
 }

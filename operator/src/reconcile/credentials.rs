@@ -78,6 +78,21 @@ impl Keeper<'_> {
         Ok(ShardCredentials { password, gateway_password, uri, migration_uri })
     }
 
+    /// Those of a shard that is being left: new ones would open nothing.
+    pub(super) fn leaving_shard(&mut self, shard: &str) -> Result<ShardCredentials, ValidateError> {
+        let name = self.names.shard(shard);
+        if self.fetched.live.typed::<Secret>(Kind::Secret, &name).is_some() {
+            return self.shard(shard);
+        }
+        Err(ValidateError::Unmet(Problem::new(
+            "CredentialsLost",
+            format!(
+                "slots of shard {shard} have yet to leave it, but Secret {name} with its passwords is gone; put the Secret \
+                 back, or the shard into spec.database.shards"
+            ),
+        )))
+    }
+
     /// New passwords would not open a volume that exists already.
     fn refuse_locked_volume(&self, shard: &str, secret: &str) -> Result<(), ValidateError> {
         let claim = self.names.shard_claim(shard);

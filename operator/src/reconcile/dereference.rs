@@ -10,7 +10,7 @@ use kube::{
     api::{DynamicObject, ListParams},
 };
 
-use super::{expected::expected_children, live::Live};
+use super::{expected::expected_children, leaving::leaving, live::Live};
 use crate::{
     api_error::ApiError,
     build::{ChildId, Kind},
@@ -129,6 +129,7 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
         .filter_map(|shard| shard.url_secret_ref.as_ref())
         .map(|from| from.name.clone())
         .collect();
+    names.extend(leaving(cluster).filter_map(|shard| Some(shard.secret?.name.clone())));
     names
         .extend(spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()).map(|from| from.name.clone()));
     let issuers = spec.auth.iter().flat_map(|auth| &auth.oidc);

@@ -46,7 +46,11 @@ pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     }
     match &spec.database.embedded {
         Some(_) => children.push(ChildId::new(Kind::PersistentVolumeClaim, &names.data_claim())),
-        None => children.push(ChildId::new(Kind::NetworkPolicy, &names.migration_policy())),
+        None => {
+            let policies = [names.migration_policy(), names.mover_policy()];
+            children.extend(policies.map(|name| ChildId::new(Kind::NetworkPolicy, &name)));
+            children.push(ChildId::new(Kind::Secret, &names.gateway_shards()));
+        }
     }
     children.push(ChildId::new(Kind::Secret, &names.admin_token()));
     if spec.auth.as_ref().is_none_or(|auth| auth.signing_key_secret_ref.is_none()) {
@@ -85,6 +89,6 @@ mod tests {
         .unwrap();
         let expected = expected_children(&cluster);
         assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), expected.len(), "no name twice");
-        assert_eq!(expected.len(), 5 + 3 + 3 * 5);
+        assert_eq!(expected.len(), 5 + 5 + 3 * 5);
     }
 }

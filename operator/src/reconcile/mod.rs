@@ -11,11 +11,14 @@ mod diff;
 mod drains;
 mod expected;
 mod exposed;
+mod leaving;
 mod live;
 mod observed;
 mod outcome;
 mod plan;
+mod rebalances;
 mod rollout;
+mod shards;
 mod signer;
 mod status;
 mod validate;
@@ -39,12 +42,13 @@ pub use self::{
     },
     outcome::{Outcome, Pass, PassError},
     plan::Obstacle,
+    shards::{ShardsError, ShardsSeen},
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
-        Authorities, Broker, BrokerCredentials, Database, DeletionPolicy, Drain, Gateways, Issuer, Kafka, ManagedShard,
-        PodOverlay, Redis, RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey,
-        ValidatedCluster, Volume,
+        Authorities, Broker, BrokerCredentials, Database, DeletionPolicy, Drain, Fleet, Gateways, Issuer, Kafka,
+        ManagedShard, PodOverlay, Redis, RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials,
+        SigningKey, ValidatedCluster, Volume,
     },
 };
 use self::{
@@ -84,6 +88,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         // While it is being deleted nothing is made: the garbage collector takes the children, and there is no finalizer.
         _ => {
             context.poller.forget(key);
+            context.memory.forget(key);
             return Ok(Pass::deleting());
         }
     };
@@ -92,7 +97,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Ok(fetched) => fetched,
         Err(error) => return unreadable(context, key, cluster, error).await,
     };
-    let Advanced { stages, migration } = advance(context, key, &fetched).await;
+    let Advanced { stages, migration, seen } = advance(context, key, &fetched).await;
     let (verdict, live, error) = match stages {
         Ok(resources) => {
             let Applied { live, pending } = resources.stage;
@@ -102,9 +107,9 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Err(error) if error.is_farewell() => return Err(error),
         Err(error) => (outcome::judge(&error), fetched.live, Some(error)),
     };
-    let status = report(context, key, &cluster, &verdict, (migration, &live));
+    let status = report(context, key, &cluster, &verdict, (migration, &live, seen.as_ref()));
     status::write(context, &cluster, &status).await?;
-    let (outcome, error) = outcome::conclude(&verdict, error);
+    let (outcome, error) = outcome::conclude(&verdict, seen.and_then(|seen| seen.again), error);
     Ok(Pass { outcome, change: Some((Box::new(cluster), Box::new(status))), error })
 }
 
@@ -112,11 +117,13 @@ struct Advanced {
     stages: Result<Resources<Applied>, PassError>,
     /// The migration that the gateways need, as soon as it is known; an embedded database needs none.
     migration: Option<String>,
+    /// What was seen of the shards, if it came to that.
+    seen: Option<ShardsSeen>,
 }
 
 /// Validate, build, apply.
 async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) -> Advanced {
-    let mut migration = None;
+    let (mut migration, mut seen) = (None, None);
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
         context.poller.meet(key, &validated.admin_token, &fetched.live.pods).await;
@@ -137,12 +144,14 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let live = roll(context, key, &mut validated, (target, fetched), hands).await?;
         migration = migration_name(&validated)?;
+        let view = context.poller.view(key);
+        seen = Some(Box::pin(shards::tend(context, key, fetched, &mut validated, (&view, hands))).await?);
         let prepared = build(&validated)?;
         let whose = (key, validated.uid.as_str());
         Ok(apply::apply(context, whose, prepared, live, hands).await?)
     };
     let stages = Box::pin(stages).await;
-    Advanced { stages, migration }
+    Advanced { stages, migration, seen }
 }
 
 /// Decides how many gateways there are of which revision, and empties those that are to go; their Deployments have them until they are.
@@ -225,7 +234,7 @@ async fn begin(context: &Context, key: &ClusterKey, mut cluster: ChatCluster) ->
         return Ok(cluster);
     }
     let problem = Problem { reason: "Starting", message: "the operator has begun to work on it".to_owned() };
-    let status = report(context, key, &cluster, &Verdict::Waiting(problem), (None, &Live::default()));
+    let status = report(context, key, &cluster, &Verdict::Waiting(problem), (None, &Live::default(), None));
     status::write(context, &cluster, &status).await?;
     cluster.status = Some(status);
     Ok(cluster)
@@ -236,14 +245,15 @@ fn report(
     key: &ClusterKey,
     cluster: &ChatCluster,
     verdict: &Verdict,
-    (migration, live): (Option<String>, &Live),
+    (migration, live, seen): (Option<String>, &Live, Option<&ShardsSeen>),
 ) -> ChatClusterStatus {
     let view = context.poller.view(key);
     status(&Report {
         cluster,
         default_image: &context.environment.images.gateway,
         verdict,
-        shape: &Shape::of(cluster, migration, view.scaling.as_ref()),
+        seen,
+        shape: &Shape::of(cluster, migration, view.scaling.as_ref()).with(seen),
         observed: &observe(&Names::new(key.name.as_str()), live),
         view: &view,
         now: Timestamp::now(),

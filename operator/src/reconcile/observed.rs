@@ -125,6 +125,17 @@ pub enum MigrationObserved {
     Failed(String),
 }
 
+/// A mover's Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MoverObserved {
+    /// Not ended yet; a try of it may have failed.
+    Running,
+    /// It has done everything.
+    Completed,
+    /// It gave up: what the last try said.
+    Failed(String),
+}
+
 /// Why a pod does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -296,6 +307,17 @@ fn migration(job: &Job, pods: &[Pod]) -> MigrationObserved {
     last_farewell(job, pods).map_or(MigrationObserved::Running, MigrationObserved::Refused)
 }
 
+/// How a mover's Job stands.
+pub(super) fn mover(job: &Job, pods: &[Pod]) -> MoverObserved {
+    match migration(job, pods) {
+        MigrationObserved::Running | MigrationObserved::Refused(_) => MoverObserved::Running,
+        MigrationObserved::Completed => MoverObserved::Completed,
+        MigrationObserved::Failed(why) => {
+            MoverObserved::Failed(last_farewell(job, pods).map_or(why, |trouble| trouble.message))
+        }
+    }
+}
+
 /// What the youngest pod of the Job that gave up has left in its status.
 fn last_farewell(job: &Job, pods: &[Pod]) -> Option<Trouble> {
     let is_of = |pod: &&Pod| pod.owner_references().iter().any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref());
@@ -320,6 +342,7 @@ fn troubles(pods: &[Pod]) -> BTreeMap<Component, Trouble> {
         Component::Cache,
         Component::Database,
         Component::Migration,
+        Component::Mover,
     ];
     let of = |component: Component| {
         let belongs =

@@ -9,6 +9,7 @@ use super::{
     conditions::Verdict,
     dereference::DereferenceError,
     plan::Obstacle,
+    shards::ShardsError,
     status::StatusError,
     validate::{Problem, ValidateError, expose::KIND_NOT_SERVED},
 };
@@ -58,6 +59,9 @@ pub enum PassError {
     /// A write failed.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The shards could not be tended.
+    #[error(transparent)]
+    Shards(#[from] ShardsError),
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -91,6 +95,7 @@ impl PassError {
             Self::Validate(_) => "CredentialsFailed",
             Self::Build(_) => "BuildFailed",
             Self::Apply(_) => "ApplyFailed",
+            Self::Shards(_) => "RebalanceFailed",
             Self::Status(_) => "StatusFailed",
         }
     }
@@ -115,8 +120,13 @@ pub(super) fn judge(error: &PassError) -> Verdict {
 }
 
 /// When to look again, and whether the error counts as a failure of the pass.
-pub(super) fn conclude(verdict: &Verdict, error: Option<PassError>) -> (Outcome, Option<PassError>) {
+pub(super) fn conclude(
+    verdict: &Verdict,
+    again: Option<Duration>,
+    error: Option<PassError>,
+) -> (Outcome, Option<PassError>) {
     match verdict {
+        Verdict::Applied if again.is_some() => (again.map_or(Outcome::Settled, Outcome::Waiting), None),
         Verdict::Paused(_) => (Outcome::Paused, None),
         Verdict::Applied => (Outcome::Settled, None),
         // No watch tells when an object of somebody else goes.

@@ -1,9 +1,12 @@
 //! The status of a ChatCluster: computed from what is observed, written only when it says something else than before.
 
+use std::collections::BTreeMap;
+
 use chat_crds::{
     ChatCluster, ChatClusterStatus,
     chat_cluster::{
-        self as crd, AutoscalingStatus, ConditionType, DrainingGateway, Effective, RolloutStatus, ShardStatus,
+        self as crd, AutoscalingStatus, ConditionType, DrainingGateway, Effective, RolloutStatus, ShardPhase,
+        ShardStatus,
     },
 };
 use chat_gateway_config::Embedded;
@@ -18,8 +21,10 @@ use serde_json::json;
 use super::{
     availability::{self, State},
     conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
+    leaving::leaving,
     observed::Observed,
     rollout::LONGEST_MESSAGE,
+    shards::ShardsSeen,
 };
 use crate::{
     api,
@@ -47,6 +52,17 @@ impl StatusError {
 }
 
 impl Shape {
+    /// The same with what was seen of the shards.
+    #[must_use]
+    pub fn with(mut self, seen: Option<&ShardsSeen>) -> Self {
+        if let Some(seen) = seen {
+            self.joining.clone_from(&seen.joining);
+            self.unbalanced.clone_from(&seen.unbalanced);
+            self.slots_whole = seen.is_whole;
+        }
+        self
+    }
+
     /// The shape of `cluster`; `migration` is the Job that its gateways need, when that is known, `scaling` what the operator has decided
     /// where it does.
     #[must_use]
@@ -71,8 +87,15 @@ impl Shape {
                 vec![(Embedded::SHARD.to_owned(), None)]
             } else {
                 let set = |shard: &crd::Shard| shard.managed.as_ref().map(|_| names.shard(&shard.name));
-                spec.database.shards().iter().map(|shard| (shard.name.clone(), set(shard))).collect()
+                let here = spec.database.shards().iter().map(|shard| (shard.name.clone(), set(shard)));
+                let left = leaving(cluster).filter(|shard| !shard.released);
+                let left =
+                    left.map(|shard| (shard.name.to_owned(), shard.secret.is_none().then(|| names.shard(shard.name))));
+                here.chain(left).collect()
             },
+            joining: BTreeMap::new(),
+            unbalanced: None,
+            slots_whole: false,
             slots: spec.effective_slots(),
             replicas: wanted(cluster, scaling),
             waves: spec.effective_waves(),
@@ -96,6 +119,8 @@ pub struct Report<'a> {
     pub default_image: &'a str,
     /// What the pass came to.
     pub verdict: &'a Verdict,
+    /// What it saw of the shards, if it came to that.
+    pub seen: Option<&'a ShardsSeen>,
     /// What the backends are.
     pub shape: &'a Shape,
     /// The children's own status.
@@ -109,7 +134,7 @@ pub struct Report<'a> {
 /// The status. Pure.
 #[must_use]
 pub fn status(report: &Report<'_>) -> ChatClusterStatus {
-    let Report { cluster, default_image, verdict, shape, observed, view, now } = report;
+    let Report { cluster, default_image, verdict, seen, shape, observed, view, now } = report;
     let before = cluster.status.clone().unwrap_or_default();
     let generation = cluster.metadata.generation.unwrap_or_default();
     let inputs = Inputs { generation, now: *now, previous: &before.conditions, verdict, shape, observed, view };
@@ -131,7 +156,7 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
             .collect(),
         moves_per_second: view.budget.or(before.moves_per_second),
         rollout: rollout(&inputs),
-        shards: shards(&inputs, &before.shards),
+        shards: shards(&inputs, *seen, cluster, &before.shards),
         effective: Some(effective(cluster, default_image, view.scaling.as_ref())),
     }
 }
@@ -193,18 +218,47 @@ pub(super) async fn write(
     }
 }
 
-fn shards(inputs: &Inputs<'_>, before: &[ShardStatus]) -> Vec<ShardStatus> {
+fn shards(
+    inputs: &Inputs<'_>,
+    seen: Option<&ShardsSeen>,
+    cluster: &ChatCluster,
+    before: &[ShardStatus],
+) -> Vec<ShardStatus> {
+    let known = |name: &str| before.iter().find(|shard| shard.name == name);
+    let wanted = |name: &str| cluster.spec.database.shards().iter().find(|shard| shard.name == name);
     let one = |(name, set): &(String, Option<String>)| {
         let part = availability::shard(inputs, name, set.as_deref());
-        match before.iter().find(|shard| &shard.name == name) {
-            // As with the conditions: what was said last stands until the gateways have been asked.
-            Some(before) if !inputs.view.asked && part.state != State::False => before.clone(),
-            _ => {
-                ShardStatus { name: name.clone(), slots: inputs.view.slots(name), available: part.state == State::True }
-            }
-        }
+        let phase = match seen {
+            Some(seen) if seen.joining.contains_key(name) => Some(ShardPhase::Joining),
+            Some(seen) => seen.leaving.get(name).copied(),
+            None => known(name).and_then(|before| before.phase),
+        };
+        let size = seen.and_then(|seen| seen.sizes.get(name));
+        let (rows, bytes, lag_bytes) = match (size, known(name)) {
+            (Some((rows, bytes, lag)), _) => (Some(*rows), Some(*bytes), *lag),
+            (None, Some(before)) => (before.rows, before.bytes, before.lag_bytes),
+            (None, None) => (None, None, None),
+        };
+        let secret = wanted(name)
+            .map_or(known(name).and_then(|before| before.url_secret_ref.clone()), |shard| shard.url_secret_ref.clone());
+        // As with the conditions: what was said last stands until the gateways have been asked.
+        let stands = known(name).filter(|_| !inputs.view.asked && part.state != State::False);
+        let (slots, available) = match stands {
+            Some(before) => (before.slots, before.available),
+            None => (inputs.view.slots(name), part.state == State::True),
+        };
+        ShardStatus { name: name.clone(), slots, available, phase, rows, bytes, lag_bytes, url_secret_ref: secret }
     };
-    inputs.shape.shards.iter().map(one).collect()
+    let mut all: Vec<ShardStatus> = inputs.shape.shards.iter().map(one).collect();
+    // Those that gateways are letting go of are no part of the database any more, and are remembered until they are gone. Where a pass did not come
+    // to the shards, nothing that was known of them is forgotten.
+    let is_listed = |shard: &&ShardStatus| inputs.shape.shards.iter().any(|(name, _)| *name == shard.name);
+    let left = before.iter().filter(|shard| !is_listed(shard)).filter_map(|shard| match seen {
+        Some(seen) => seen.leaving.get(&shard.name).map(|phase| ShardStatus { phase: Some(*phase), ..shard.clone() }),
+        None => Some(shard.clone()),
+    });
+    all.extend(left);
+    all
 }
 
 /// Gateways wanted: by the operator where it decides, else by whoever writes the spec. Until it has decided, the number before stands.

@@ -20,9 +20,10 @@ use kube::ResourceExt;
 use super::{
     credentials::Keeper,
     dereference::Dereferenced,
-    observed,
+    leaving::{Leaving, leaving},
+    observed, shards,
     validated::{
-        Broker, Database, DeletionPolicy, Drain, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard,
+        Broker, Database, DeletionPolicy, Drain, Fleet, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard,
         ShardBackend, SigningKey, ValidatedCluster, Volume,
     },
 };
@@ -32,6 +33,7 @@ use crate::{
     build::Kind,
     drain::Tolerance,
     names::{ClusterKey, Names, key},
+    rebalance::Wish,
     sensitive::{Entropy, EntropyError, Sensitive},
 };
 
@@ -128,6 +130,8 @@ pub fn validate(
             .filter(observed::has_completed)
             .map(|job| job.name_any())
             .collect(),
+        windows: shards::windows(fetched, Timestamp::now()).map_err(|error| invalid(&error.to_string()))?,
+        fleet: Fleet::default(),
         names,
     })
 }
@@ -327,11 +331,40 @@ fn database(
         )),
         ([], Some(embedded)) => Ok(Database::Embedded(volume(&embedded.storage))),
         (_, Some(_)) => Err(invalid("spec.database: set exactly one of shards and embedded")),
-        (list, None) => Ok(Database::Shards {
-            slots: unsigned("spec.database.slots", spec.effective_slots())?,
-            shards: list.iter().map(|one| shard(one, secrets, keeper)).collect::<Result<_, _>>()?,
-        }),
+        (list, None) => {
+            if let Some((slot, one, other)) = Wish::contested(spec) {
+                return Err(invalid(&format!(
+                    "spec.database.shards: rooms of shard {one} and of shard {other} are both in slot {slot}; name both rooms at one of the two"
+                )));
+            }
+            let here = list.iter().map(|one| shard(one, secrets, keeper));
+            let mut shards: Vec<Shard> = here.collect::<Result<_, _>>()?;
+            for one in leaving(&secrets.0.cluster).filter(|shard| !shard.released) {
+                shards.push(leaving_shard(&one, secrets, keeper)?);
+            }
+            // Another order in the spec is no other database.
+            shards.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(Database::Shards { slots: unsigned("spec.database.slots", spec.effective_slots())?, shards })
+        }
     }
+}
+
+/// A shard that is being left. Its children exist, and stay as they are.
+fn leaving_shard(
+    leaving: &Leaving<'_>,
+    secrets: &References<'_>,
+    keeper: &mut Keeper<'_>,
+) -> Result<Shard, ValidateError> {
+    let name = leaving.name.to_owned();
+    let backend = match leaving.secret {
+        Some(from) => secrets.shard(from)?,
+        None => ShardBackend::Managed(Box::new(ManagedShard {
+            credentials: keeper.leaving_shard(&name)?,
+            volume: Volume { size: String::new(), storage_class: None },
+            resources: None,
+        })),
+    };
+    Ok(Shard { name, is_leaving: true, backend })
 }
 
 fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) -> Result<Shard, ValidateError> {
@@ -344,7 +377,7 @@ fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) 
         (None, Some(from)) => secrets.shard(from)?,
         _ => return Err(invalid("spec.database.shards: each shard has exactly one of managed and urlSecretRef")),
     };
-    Ok(Shard { name: shard.name.clone(), backend })
+    Ok(Shard { name: shard.name.clone(), is_leaving: false, backend })
 }
 
 fn volume(storage: &crd::Storage) -> Volume {

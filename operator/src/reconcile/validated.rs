@@ -18,6 +18,8 @@ use crate::{
     drain::Tolerance,
     names::{ClusterKey, Names},
     poll::{AddressTemplate, Consultation},
+    rebalance::Wanted,
+    recurrence::Recurrence,
     rollout::Limits,
     sensitive::Sensitive,
 };
@@ -59,6 +61,23 @@ pub struct ValidatedCluster {
     pub database: Database,
     /// Names of this cluster's migration Jobs that have completed.
     pub completed_migrations: BTreeSet<String>,
+    /// When slots may begin to move; at any time where there is none.
+    pub windows: Vec<Recurrence>,
+    /// What becomes of the shards; nothing until they have been looked at.
+    pub fleet: Fleet,
+}
+
+/// What becomes of the shards of one cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fleet {
+    /// Shards that gateways use.
+    pub served: BTreeSet<String>,
+    /// Managed shards that own nothing any more, and whose children stay until gateways have let go of them.
+    pub released: BTreeSet<String>,
+    /// Movers that should run.
+    pub movers: Vec<Wanted>,
+    /// Bytes that a mover copies in a second; `None` for its own default.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// What happens to managed data when the ChatCluster is deleted.
@@ -287,7 +306,7 @@ pub enum Database {
     Shards {
         /// Number of slots.
         slots: u32,
-        /// At least one, in the order of the spec.
+        /// At least one, in the order of names: those of the spec, and those that are being left.
         shards: Vec<Shard>,
     },
     /// One SQLite file of the only gateway, on this volume.
@@ -308,6 +327,8 @@ pub struct Volume {
 pub struct Shard {
     /// Its name.
     pub name: String,
+    /// The spec has it no more: its children stay as they are until its slots have left it.
+    pub is_leaving: bool,
     /// Where it is.
     pub backend: ShardBackend,
 }
@@ -326,6 +347,17 @@ pub enum ShardBackend {
         /// Both contents, so that a migration runs again when they change.
         contents: [Sensitive; 2],
     },
+}
+
+impl ShardBackend {
+    /// The URI that gateways use.
+    #[must_use]
+    pub const fn gateway_uri(&self) -> &Sensitive {
+        match self {
+            Self::Managed(managed) => &managed.credentials.uri,
+            Self::External { contents: [uri, _], .. } => uri,
+        }
+    }
 }
 
 /// A shard that the operator runs.

@@ -102,7 +102,10 @@ pub(crate) fn migrated_from(mut fetched: Dereferenced) -> ValidatedCluster {
     if let Some(job) = migration_name(&validated(&fetched).unwrap()).unwrap() {
         insert(&mut fetched.live, Kind::Job, completed_job(&job));
     }
-    validated(&fetched).unwrap()
+    let mut cluster = validated(&fetched).unwrap();
+    // What a pass looks up: once they are migrated gateways use all shards.
+    cluster.fleet.served = cluster.shards().iter().map(|shard| shard.name.clone()).collect();
+    cluster
 }
 
 pub(crate) fn completed_job(name: &str) -> serde_json::Value {

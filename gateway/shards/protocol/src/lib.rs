@@ -49,6 +49,8 @@
 //! | I10 | the map's epoch is never ahead of the databases'; a lost map loses nothing |
 //! | I11 | after completion a new plan is empty |
 //!
+//! Which slot an id belongs to is [`slot_of`].
+//!
 //! Nothing here does I/O, knows SQL, or reads a clock.
 
 mod abort;
@@ -62,6 +64,7 @@ mod guard;
 mod prepare;
 mod refusal;
 mod row;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -76,3 +79,4 @@ pub use guard::{Verdict, guard, readable};
 pub use prepare::{Prepared, prepare};
 pub use refusal::Refusal;
 pub use row::{Claim, Epoch, Generation, Millis, MoveId, Row, Site, State, Timeline, Transit};
+pub use slot::slot_of;

@@ -3,6 +3,7 @@
 
 mod autoscaling;
 mod bad_rollouts;
+mod crowd;
 mod draining;
 mod evictions;
 mod external_backends;
@@ -18,3 +19,4 @@ pub(crate) mod people;
 mod rebalancing;
 pub(crate) mod rollouts;
 mod scaled;
+mod shards;

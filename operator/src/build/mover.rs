@@ -1,0 +1,105 @@
+//! Movers: Jobs that bring slots from one shard to another, give such moves up, or delete what is left of them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::{
+    batch::v1::{Job, JobSpec},
+    core::v1::{Container, PodSpec, PodTemplateSpec},
+};
+
+use super::{
+    meta::{self, Role},
+    pod,
+    secret_mounts::Mounts,
+};
+use crate::{
+    hash::Hasher,
+    names::{Component, label, path},
+    rebalance::{Task, Wanted},
+    reconcile::ValidatedCluster,
+};
+
+/// Tries before the Job counts as failed; each waits a minute for a database that is away, and the pauses between them grow to six minutes.
+const TRIES: i32 = 10;
+/// A Job that cleaned up is made again for the same slots after so many seconds, should that be needed.
+const CLEANED_FOR: i32 = 3_600;
+/// Seconds for the transaction under way when a mover is stopped.
+const GRACE_SECONDS: i64 = 10;
+/// Hexadecimal digits of the hash in the Job's name.
+const HASH_DIGITS: usize = 10;
+
+const ROLE: Role<'_> = Role::of(Component::Mover);
+
+/// The Job's name: a hash of what it does, with what configuration.
+pub(super) fn name(cluster: &ValidatedCluster, wanted: &Wanted, migration: &str) -> String {
+    let rate = cluster.fleet.bytes_per_second.map(|rate| rate.to_string());
+    let Wanted { rebalance, uid, task, from, to, slots } = wanted;
+    let mut hash = [rebalance, uid, word(*task), from, to, slots, migration, rate.as_deref().unwrap_or_default()]
+        .into_iter()
+        .fold(Hasher::new(), Hasher::text)
+        .finish();
+    hash.truncate(HASH_DIGITS);
+    cluster.names.mover(&hash)
+}
+
+const fn word(task: Task) -> &'static str {
+    match task {
+        Task::Move => "move",
+        Task::Abort => "abort",
+        Task::Clean => "clean",
+    }
+}
+
+/// The Job. Its configuration is that of the migration, which has brought both shards to this image's schema.
+pub(super) fn build_mover(cluster: &ValidatedCluster, wanted: &Wanted, migration: &str) -> Job {
+    let name = name(cluster, wanted, migration);
+    let Mounts { volumes, mounts } = Mounts::config(migration.to_owned()).shards(cluster);
+    let container = Container {
+        name: "move".to_owned(),
+        image: Some(cluster.images.gateway.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        args: Some(arguments(cluster, wanted)),
+        env: Some(vec![pod::env_field("POD_NAME", "metadata.name"), pod::env("RUST_LOG", "info")]),
+        resources: Some(pod::resources("100m", "64Mi", "512Mi")),
+        security_context: Some(pod::restricted_container()),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    };
+    let spec = PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        service_account_name: Some(cluster.names.gateway()),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        ..pod::restricted_pod(vec![container], volumes)
+    };
+    let mut metadata = meta::owned(cluster, ROLE, name);
+    let mut template = meta::template(cluster, ROLE);
+    if !wanted.rebalance.is_empty() && wanted.task == Task::Move {
+        let label = BTreeMap::from([(label::REBALANCE.to_owned(), wanted.rebalance.clone())]);
+        metadata.labels.get_or_insert_default().extend(label.clone());
+        template.labels.get_or_insert_default().extend(label);
+    }
+    Job {
+        metadata,
+        spec: Some(JobSpec {
+            backoff_limit: Some(TRIES),
+            ttl_seconds_after_finished: (wanted.task == Task::Clean).then_some(CLEANED_FOR),
+            template: PodTemplateSpec { metadata: Some(template), spec: Some(spec) },
+            ..JobSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn arguments(cluster: &ValidatedCluster, wanted: &Wanted) -> Vec<String> {
+    let config = format!("{}/{}", path::CONFIG_DIR, path::CONFIG_FILE);
+    let rate = cluster.fleet.bytes_per_second.filter(|_| wanted.task == Task::Move);
+    let mut arguments = vec!["move", "--json", "--config", &config, "--from", &wanted.from, "--to", &wanted.to];
+    arguments.extend(["--slots", &wanted.slots]);
+    match wanted.task {
+        Task::Move => {}
+        Task::Abort => arguments.push("--abort"),
+        Task::Clean => arguments.push("--clean"),
+    }
+    let rate = rate.into_iter().flat_map(|rate| ["--bytes-per-second".to_owned(), rate.to_string()]);
+    arguments.into_iter().map(str::to_owned).chain(rate).collect()
+}

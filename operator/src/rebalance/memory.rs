@@ -1,0 +1,108 @@
+//! What is remembered between passes. An operator that starts knows none of it, and asks.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::names::ClusterKey;
+
+/// How often shards that are left alone are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// How long after moves the shards are asked, until the gateways' counts have followed.
+const SETTLES: Duration = Duration::from_secs(30);
+
+/// Of all ChatClusters.
+#[derive(Debug, Default)]
+pub struct Memory {
+    // A std mutex: held for map operations, never across an await.
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    /// ChatClusters that a ShardRebalance names.
+    named: HashSet<ClusterKey>,
+    clusters: HashMap<ClusterKey, Remembered>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Remembered {
+    looked: Option<(String, Instant)>,
+    would_move: Option<i32>,
+    busy: Option<Instant>,
+    /// The newest move that was told of, in milliseconds of the shards' clocks.
+    told: Option<i64>,
+}
+
+impl Memory {
+    /// A ShardRebalance names this ChatCluster.
+    pub fn name(&self, key: &ClusterKey) {
+        self.lock().named.insert(key.clone());
+    }
+
+    /// Whether one does, or did.
+    #[must_use]
+    pub fn is_named(&self, key: &ClusterKey) -> bool {
+        self.lock().named.contains(key)
+    }
+
+    /// Whether it is time to look whether slots should move, to that target.
+    #[must_use]
+    pub fn is_due(&self, key: &ClusterKey, target: &str) -> bool {
+        let looked = self.lock().clusters.get(key).and_then(|known| known.looked.clone());
+        looked.is_none_or(|(before, at)| before != target || at.elapsed() >= LOOK_EVERY)
+    }
+
+    /// A look was taken: so many slots would have to move.
+    pub fn looked(&self, key: &ClusterKey, target: &str, would_move: Option<i32>) {
+        let mut held = self.lock();
+        let known = held.clusters.entry(key.clone()).or_default();
+        known.looked = Some((target.to_owned(), Instant::now()));
+        known.would_move = would_move;
+    }
+
+    /// Slots that would have to move, as far as the last look told.
+    #[must_use]
+    pub fn would_move(&self, key: &ClusterKey) -> Option<i32> {
+        self.lock().clusters.get(key)?.would_move
+    }
+
+    /// Forgets the last look: what it found has changed.
+    pub fn look_again(&self, key: &ClusterKey) {
+        if let Some(known) = self.lock().clusters.get_mut(key) {
+            known.looked = None;
+        }
+    }
+
+    /// Slots are on the move.
+    pub fn busy(&self, key: &ClusterKey) {
+        self.lock().clusters.entry(key.clone()).or_default().busy = Some(Instant::now());
+    }
+
+    /// Whether slots moved a moment ago.
+    #[must_use]
+    pub fn is_settling(&self, key: &ClusterKey) -> bool {
+        let busy = self.lock().clusters.get(key).and_then(|known| known.busy);
+        busy.is_some_and(|at| at.elapsed() < SETTLES)
+    }
+
+    /// Up to which move was told of. `None` the first time: what happened before the operator started is no news.
+    pub fn told(&self, key: &ClusterKey, up_to: i64) -> Option<i64> {
+        self.lock().clusters.entry(key.clone()).or_default().told.replace(up_to)
+    }
+
+    /// The ChatCluster is gone.
+    pub fn forget(&self, key: &ClusterKey) {
+        let mut held = self.lock();
+        held.clusters.remove(key);
+        held.named.remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

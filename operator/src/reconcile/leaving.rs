@@ -1,0 +1,32 @@
+//! Shards that the spec has no more, and that are not gone yet.
+
+use chat_crds::{
+    ChatCluster,
+    chat_cluster::{ShardPhase, ShardSecretRef, ShardStatus},
+};
+
+/// A shard that is being left. The status remembers it: what it is made of is among the children, or in a Secret of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaving<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// The Secret with its URIs; `None` of a managed one.
+    pub(super) secret: Option<&'a ShardSecretRef>,
+    /// Its slots have left it.
+    pub(super) released: bool,
+}
+
+/// The shards that are being left.
+pub(super) fn leaving(cluster: &ChatCluster) -> impl Iterator<Item = Leaving<'_>> {
+    let wanted = cluster.spec.database.shards();
+    // An embedded database is listed like a shard, and is never left.
+    let known = cluster.status.iter().filter(|_| !wanted.is_empty()).flat_map(|status| &status.shards);
+    // One that never was there for all gateways, and owns nothing, has nothing that could be lost.
+    let never_was = |shard: &ShardStatus| shard.phase == Some(ShardPhase::Joining) && shard.slots.unwrap_or(0) == 0;
+    let gone = known.filter(move |shard| !never_was(shard) && !wanted.iter().any(|wanted| wanted.name == shard.name));
+    gone.map(|shard| Leaving {
+        name: &shard.name,
+        secret: shard.url_secret_ref.as_ref(),
+        released: shard.phase == Some(ShardPhase::Released),
+    })
+}

@@ -1,0 +1,170 @@
+//! Reading and writing of a ChatCluster's ShardRebalances, and the Events about them.
+
+use chat_crds::{ChatCluster, ShardRebalance, ShardRebalanceStatus, shard_rebalance::RebalanceState};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{
+    Api, Resource as _, ResourceExt as _,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+};
+use serde_json::json;
+
+use crate::{
+    api,
+    api_error::ApiError,
+    context::Context,
+    events::News,
+    names::{ClusterKey, FIELD_MANAGER, label},
+    rebalance::{Census, Course},
+};
+
+/// Slots that one Event names.
+const NAMED: usize = 40;
+
+/// A ShardRebalance could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {verb} ShardRebalance {name}: {source}")]
+pub struct DeskError {
+    verb: &'static str,
+    name: String,
+    source: ApiError,
+}
+
+/// The ShardRebalances of one ChatCluster.
+pub(super) struct Desk<'a> {
+    context: &'a Context,
+    key: &'a ClusterKey,
+    cluster: &'a ChatCluster,
+    api: Api<ShardRebalance>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(context: &'a Context, key: &'a ClusterKey, cluster: &'a ChatCluster) -> Self {
+        let api = Api::namespaced(context.client.clone(), &key.namespace);
+        Self { context, key, cluster, api }
+    }
+
+    /// All of them, asked of the API server: what the pass before wrote must not be missed.
+    pub(super) async fn read(&self) -> Result<Vec<ShardRebalance>, DeskError> {
+        let ours = ListParams::default().fields(&format!("spec.clusterRef.name={}", self.key.name));
+        let listed = self.api.list(&ours).await.map_err(failed("list", "of the ChatCluster"))?;
+        // One that is being deleted moves nothing any more.
+        Ok(listed.items.into_iter().filter(|object| object.metadata.deletion_timestamp.is_none()).collect())
+    }
+
+    /// Brings statuses up to date, and drops what is past its time.
+    pub(super) async fn write(
+        &self,
+        objects: &[ShardRebalance],
+        course: &Course,
+        now: Timestamp,
+    ) -> Result<(), DeskError> {
+        for object in objects {
+            let name = object.name_any();
+            let Some(standing) = course.standings.get(&name) else { continue };
+            let status = standing.status(object, now);
+            if object.status.as_ref() == Some(&status) {
+                continue;
+            }
+            self.write_status(object, &status).await?;
+            let before = RebalanceState::of(object.status.as_ref());
+            if before != standing.state || object.status.is_none() {
+                self.tell_state(object, standing.state, &standing.message).await;
+            }
+        }
+        for name in &course.drops {
+            let Some(object) = objects.iter().find(|object| object.name_any() == *name) else { continue };
+            let preconditions = Preconditions { uid: object.uid(), resource_version: None };
+            let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+            match self.api.delete(name, &params).await {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
+                Err(error) => return Err(failed("delete", name)(error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_status(&self, object: &ShardRebalance, status: &ShardRebalanceStatus) -> Result<(), DeskError> {
+        let name = object.name_any();
+        // The uid makes the API server refuse to write into one that was made anew under the same name.
+        let patch = json!({
+            "apiVersion": api::API_VERSION,
+            "kind": ShardRebalance::kind(&()),
+            "metadata": { "name": name, "uid": object.uid() },
+            "status": status,
+        });
+        self.context.metrics.status_writes.with_label_values(&[&self.key.namespace]).inc();
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        match self.api.patch_status(&name, &params, &Patch::Apply(&patch)).await {
+            Ok(_) => Ok(()),
+            // Somebody has deleted it meanwhile.
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+            Err(error) => Err(failed("write the status of", &name)(error)),
+        }
+    }
+
+    /// Makes one. Its spec is never written again.
+    pub(super) async fn create(&self, mut object: ShardRebalance) -> Result<(), DeskError> {
+        object.metadata.namespace = Some(self.key.namespace.clone());
+        let labels = [
+            (label::MANAGED_BY, "chat-operator"),
+            (label::PART_OF, "chatcluster"),
+            (label::CLUSTER, self.key.name.as_str()),
+        ];
+        object.metadata.labels =
+            Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
+        object.metadata.owner_references = Some(vec![OwnerReference {
+            api_version: api::API_VERSION.to_owned(),
+            kind: api::KIND.to_owned(),
+            name: self.key.name.clone(),
+            uid: self.cluster.uid().unwrap_or_default(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }]);
+        let name = object.name_any();
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match self.api.create(&params, &object).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            Err(error) => Err(failed("create", &name)(error)),
+        }
+    }
+
+    async fn tell_state(&self, object: &ShardRebalance, state: RebalanceState, message: &str) {
+        let warning = matches!(state, RebalanceState::Failed);
+        let news = News { warning, reason: state.as_str(), note: message.to_owned(), action: "Rebalance" };
+        self.context.announcer.tell(object.object_ref(&()), news).await;
+    }
+
+    /// Tells of slots that were handed over since the last time.
+    pub(super) async fn tell_moves(&self, census: &Census, open: &[&ShardRebalance]) {
+        let Some(object) = open.iter().find(|object| object.status.as_ref().is_some_and(|s| s.start_time.is_some()))
+        else {
+            return;
+        };
+        let newest = census.moved.values().flatten().map(|moved| moved.at_ms).max().unwrap_or_default();
+        let Some(told) = self.context.memory.told(self.key, newest) else { return };
+        let mut lines = Vec::new();
+        for (to, moved) in &census.moved {
+            for moved in moved.iter().filter(|moved| moved.at_ms > told) {
+                let pause = moved.pause_ms.map_or_else(String::new, |ms| format!(" ({ms} ms)"));
+                lines.push(format!("{} {} > {to}{pause}", moved.slot, moved.from));
+            }
+        }
+        if lines.is_empty() {
+            return;
+        }
+        let rest = lines.len().saturating_sub(NAMED);
+        lines.truncate(NAMED);
+        let more = if rest > 0 { format!(", and {rest} more") } else { String::new() };
+        let note = format!("slots were handed over (writes waited): {}{more}", lines.join(", "));
+        let news = News { warning: false, reason: "SlotsMoved", note, action: "Rebalance" };
+        self.context.announcer.tell(object.object_ref(&()), news).await;
+    }
+}
+
+fn failed(verb: &'static str, name: &str) -> impl FnOnce(kube::Error) -> DeskError + use<> {
+    let name = name.to_owned();
+    move |source| DeskError { verb, name, source: source.into() }
+}
