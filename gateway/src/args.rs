@@ -27,6 +27,10 @@ pub enum Command {
         /// What goes before the configuration file and is taken while the gateway runs (JSON); by default the `liveFile` that it names.
         #[arg(long, env = "CHAT_GATEWAY_LIVE_CONFIG", requires = "config")]
         live_config: Option<PathBuf>,
+        /// A folder with a file for each shard, named after it and with its URI, in place of the configuration's `database.shards`; shards come
+        /// and go with their files while the gateway runs.
+        #[arg(long, env = "CHAT_GATEWAY_SHARDS_DIR", requires = "config")]
+        shards_dir: Option<PathBuf>,
         /// Without a configuration file: the folder of the database, the signing key and the administrator's token. Made when absent.
         #[arg(long, env = "CHAT_GATEWAY_DATA", default_value = "chat-data", conflicts_with = "config")]
         data: PathBuf,

@@ -4,7 +4,9 @@ use std::{path::Path, process::ExitCode};
 
 use chat_gateway::{
     args::{Args, Command},
-    embedded, migrate,
+    embedded,
+    live::ShardsFolder,
+    migrate,
     moves::{self, Job, Task},
     serve, settings, shutdown, telemetry,
 };
@@ -64,10 +66,11 @@ fn tell(error: &migrate::MigrateError) {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
-        Command::Serve { config: Some(config), live_config, name, .. } => {
-            let mut config = settings::load(&config)?;
+        Command::Serve { config: Some(config), live_config, shards_dir, name, .. } => {
+            let shards = shards_dir.map(ShardsFolder::open).transpose()?;
+            let mut config = settings::load_with(&config, shards.as_ref())?;
             config.live_file = live_config.or(config.live_file);
-            Ok(serve::run(config, name).await?)
+            Ok(serve::run_following(config, shards, name).await?)
         }
         Command::Serve { config: None, data, listen, admin_listen, name, .. } => {
             let config = embedded::prepare(&data, listen, admin_listen)?;

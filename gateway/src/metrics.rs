@@ -104,8 +104,11 @@ impl Metrics {
         self.connections.set(i64::from(stats.connections));
         self.rooms.set(i64::from(stats.rooms));
         self.draining.set(i64::from(stats.draining));
-        self.available.with_label_values(&["broker"]).set(i64::from(stats.broker.available));
-        self.available.with_label_values(&["redis"]).set(i64::from(stats.redis.available));
+        // Shards come and go.
+        self.available.reset();
+        for (name, component) in [("broker", &stats.broker), ("redis", &stats.redis)] {
+            self.available.with_label_values(&[name]).set(i64::from(component.available));
+        }
         for shard in &stats.shards {
             self.available
                 .with_label_values(&[&format!("shard:{}", shard.name)])

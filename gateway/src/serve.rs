@@ -34,7 +34,7 @@ use crate::{
     http::{self, ClientAddress, Doors, Http, Places},
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
-    live::{Current, Follower, Swaps},
+    live::{Current, Follower, ShardsFolder, Swaps},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, RedisPresence},
     redis_link::RedisLink,
@@ -106,7 +106,19 @@ impl ServeError {
 /// # Errors
 /// [`ServeError`], all of them before the first client is served.
 pub async fn run(config: GatewayConfig, name: String) -> Result<(), ServeError> {
-    run_over(config, name, broker::start).await
+    run_following(config, None, name).await
+}
+
+/// As [`run`], with shards that come and go as a folder has them; the configuration has those that it named first.
+///
+/// # Errors
+/// [`ServeError`], all of them before the first client is served.
+pub async fn run_following(
+    config: GatewayConfig,
+    shards: Option<ShardsFolder>,
+    name: String,
+) -> Result<(), ServeError> {
+    run_to_the_end(config, shards, name, broker::start).await
 }
 
 /// As [`run`], with a broker that `join` makes of the configuration and the gateway's name.
@@ -114,6 +126,15 @@ pub async fn run(config: GatewayConfig, name: String) -> Result<(), ServeError> 
 /// # Errors
 /// [`ServeError`], all of them before the first client is served.
 pub async fn run_over(config: GatewayConfig, name: String, join: impl Join) -> Result<(), ServeError> {
+    run_to_the_end(config, None, name, join).await
+}
+
+async fn run_to_the_end(
+    config: GatewayConfig,
+    shards: Option<ShardsFolder>,
+    name: String,
+    join: impl Join,
+) -> Result<(), ServeError> {
     let stop = CancellationToken::new();
     // Listened to from the very first: as process 1 of its container it would otherwise ignore the signal.
     let mut asked_to_stop = pin!(shutdown::requested());
@@ -121,7 +142,7 @@ pub async fn run_over(config: GatewayConfig, name: String, join: impl Join) -> R
         biased;
         // While it waits for a predecessor there is nothing to drain.
         () = &mut asked_to_stop => return Ok(()),
-        store = open_store(&config) => store?,
+        store = open_store(&config, shards) => store?,
     };
     let gateway = Gateway::start_over(config, name, store, join, stop).await?;
     asked_to_stop.await;
@@ -247,12 +268,13 @@ impl Gateway {
 }
 
 /// The store that the configuration names.
-async fn open_store(config: &GatewayConfig) -> Result<Arc<dyn Store>, ServeError> {
-    Ok(match &config.database.embedded {
-        Some(Embedded { file, wait_seconds }) => {
+async fn open_store(config: &GatewayConfig, shards: Option<ShardsFolder>) -> Result<Arc<dyn Store>, ServeError> {
+    Ok(match (&config.database.embedded, shards) {
+        (Some(Embedded { file, wait_seconds }), _) => {
             Arc::new(SqliteStore::open_within(file, Duration::from_secs((*wait_seconds).into())).await?)
         }
-        None => Arc::new(PostgresStore::start(config)),
+        (None, Some(shards)) => Arc::new(PostgresStore::start_following(config, shards)),
+        (None, None) => Arc::new(PostgresStore::start(config)),
     })
 }
 

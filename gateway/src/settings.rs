@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use chat_gateway_config::{ConfigError, GatewayConfig, KeyError};
 use serde::de::DeserializeOwned;
 
+use crate::live::ShardsFolder;
+
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -32,6 +34,17 @@ pub enum SettingsError {
         /// Why.
         source: KeyError,
     },
+    /// The folder of shards names none.
+    #[error(
+        "CHAT_GATEWAY_SHARDS_DIR (--shards-dir) {path}: {problem}; give a folder with a file for each shard, its name that of the shard and its \
+         content the shard's URI, or leave the option out for the shards in database.shards"
+    )]
+    Shards {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A field is out of its range.
     #[error("the configuration cannot be used: {0}")]
     Field(#[from] ConfigError),
@@ -42,8 +55,19 @@ pub enum SettingsError {
 /// # Errors
 /// [`SettingsError`], which names the file or the field.
 pub fn load(path: &Path) -> Result<GatewayConfig, SettingsError> {
+    load_with(path, None)
+}
+
+/// As [`load`], with the shards of a folder in place of `database.shards`.
+///
+/// # Errors
+/// [`SettingsError`], which names the file or the field.
+pub fn load_with(path: &Path, shards: Option<&ShardsFolder>) -> Result<GatewayConfig, SettingsError> {
     let text = read(path)?;
-    let config: GatewayConfig = parse(path, &text)?;
+    let mut config: GatewayConfig = parse(path, &text)?;
+    if let Some(folder) = shards {
+        config.database.shards = folder.shards();
+    }
     config.validate()?;
     Ok(config)
 }

@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod health;
+mod slots;
 
 use std::{
     sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
@@ -122,6 +123,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/stats", get(stats))
+        .route("/slots", get(slots::answer))
         .route("/metrics", get(metrics))
         .route("/cordon", put(cordon).delete(uncordon))
         .route("/moves", post(moves))
@@ -198,6 +200,11 @@ async fn peers(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes)
 
 /// What only who has the token may have.
 fn for_the_operator(admin: &Admin, headers: &HeaderMap, answer: impl FnOnce() -> Response) -> Response {
+    if is_operator(admin, headers) { answer() } else { unauthorized() }
+}
+
+/// Whether a request has the token; then the operator has been heard of.
+fn is_operator(admin: &Admin, headers: &HeaderMap) -> bool {
     let given = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -208,10 +215,12 @@ fn for_the_operator(admin: &Admin, headers: &HeaderMap, answer: impl FnOnce() ->
     });
     if fits {
         admin.services.entrance.hear();
-        answer()
-    } else {
-        (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response()
     }
+    fits
+}
+
+fn unauthorized() -> Response {
+    (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response()
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -2,9 +2,12 @@
 //! lost the word, is known a second later. One question for each shard and second, whatever the number of connections, and an answer
 //! that is empty unless somebody somewhere signs out or leaves a room.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
 
 use super::{Hub, worker::Command};
 use crate::store::sessions::{ENDED_KEPT, Ended, MAX_ENDED};
@@ -15,8 +18,26 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Age of the last answer from which on the store may have forgotten something since.
 const TRUST: Duration = Duration::from_secs(ENDED_KEPT.as_secs() / 2);
 
-/// Asks one part of the store, without end.
-pub(super) async fn read(hub: Arc<Hub>, part: usize) {
+/// Asks every part that the store has, and those that come later, without end.
+pub(super) async fn read_all(hub: Arc<Hub>) {
+    let mut readers = JoinSet::new();
+    let mut begun = HashSet::new();
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for part in hub.services.store.ended_parts() {
+            if begun.insert(part) {
+                readers.spawn(read(Arc::clone(&hub), part));
+            }
+        }
+        // Those whose part has gone.
+        while readers.try_join_next().is_some() {}
+    }
+}
+
+/// Asks one part of the store, until it has gone.
+async fn read(hub: Arc<Hub>, part: usize) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last: Option<(i64, Instant)> = None;
@@ -29,6 +50,7 @@ pub(super) async fn read(hub: Arc<Hub>, part: usize) {
                 take(&hub, last, &ended).await;
                 last = Some((ended.mark, begun));
             }
+            Err(_) if !hub.services.store.ended_parts().contains(&part) => return,
             Err(error) => tracing::debug!(part, %error, "what was ended could not be read"),
         }
     }

@@ -77,9 +77,7 @@ impl Hub {
         spawn(stop, heartbeat::run(Arc::clone(&hub)));
         spawn(stop, revocation::watch_suspects(Arc::clone(&hub)));
         spawn(stop, revocation::compare_regularly(Arc::clone(&hub)));
-        for part in 0..hub.services.store.ended_parts() {
-            spawn(stop, endings::read(Arc::clone(&hub), part));
-        }
+        spawn(stop, endings::read_all(Arc::clone(&hub)));
         spawn(stop, estates::beat(Arc::clone(&hub)));
         spawn(stop, estates::inherit(Arc::clone(&hub)));
         spawn(stop, positions::watch_broker(Arc::clone(&hub)));

@@ -5,6 +5,8 @@
 
 mod current;
 mod follow;
+mod shards;
 
 pub use current::Current;
 pub use follow::{Follower, Swaps};
+pub use shards::ShardsFolder;

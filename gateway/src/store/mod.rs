@@ -17,12 +17,13 @@ pub mod postgres;
 pub mod removals;
 mod requests;
 pub mod sessions;
+pub mod slots;
 pub mod sqlite;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chat_gateway_config::stats::ShardStats;
+use chat_gateway_config::{slots::SlotsAnswer, stats::ShardStats};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -30,6 +31,7 @@ use uuid::Uuid;
 pub use self::{
     removals::{Place, Replay, Standing},
     sessions::SessionStore,
+    slots::SlotsQuestion,
 };
 use crate::model::{
     Content, Member, Message, MessageId, Reaction, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User,
@@ -399,6 +401,11 @@ pub trait Store: SessionStore + Send + Sync + 'static {
 
     /// Asks every shard how it is; bounded to 2 s.
     async fn health(&self) -> Vec<ShardStats>;
+
+    /// What every shard says of its slots, in the order of their names; bounded to 3 s for each, all at once. A shard that does not answer says why.
+    async fn slots(&self, _question: SlotsQuestion) -> SlotsAnswer {
+        slots::undivided(self.health().await)
+    }
 
     /// The store's clock, for ages and tests.
     fn now(&self) -> Timestamp {

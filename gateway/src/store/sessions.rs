@@ -154,8 +154,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Which of these sessions have ended; those of users whose shard is away are left out. At most 200 sessions.
     async fn ended_sessions(&self, sessions: &[(UserId, SessionId)]) -> Result<Vec<SessionId>, StoreError>;
 
-    /// In how many parts the store remembers what was ended: one for each shard, so that one which is away or slow holds up no other.
-    fn ended_parts(&self) -> usize;
+    /// The parts in which the store remembers what was ended: one for each shard, so that one which is away or slow holds up no other. They come
+    /// and go with the shards; the number of one that has gone is never another's.
+    fn ended_parts(&self) -> Vec<usize>;
 
     /// Of which users sessions were ended, in whatever way, and who ceased to be a member of which room, since `mark` of an earlier answer
     /// for this part; nothing without a mark. It costs one read, whatever the number of sessions. What ended over [`ENDED_KEPT`] ago may

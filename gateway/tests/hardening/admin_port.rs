@@ -72,6 +72,22 @@ async fn orders_need_the_token_and_are_carried_out() {
     assert!(place.connect(&ann).await.is_served().await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn slots_are_told_to_the_operator_only() {
+    let place = Place::open().await;
+    let operator = Operator::of(&place);
+    for headers in [&[][..], &[("authorization", "Bearer x")]] {
+        assert_eq!(call(&place.admin, "GET", "/slots?since=x", headers, b"").await.status, 401);
+    }
+    for wrong in ["since=x", "sizes=1", "since=99999999999999999999", "size=true"] {
+        assert_eq!(operator.call("GET", &format!("/slots?{wrong}"), b"").await.status, 400, "{wrong}");
+    }
+    let all = json!({ "slots": 1024, "shards": [{ "name": "embedded", "owned": [{ "first": 0, "last": 1023, "epoch": 1 }] }] });
+    for query in ["", "?sizes=true&since=0", "?since=-9223372036854775808", "?since=9223372036854775807"] {
+        assert_eq!(operator.call("GET", &format!("/slots{query}"), b"").await.json(), all, "{query}");
+    }
+}
+
 /// Who has just come from another connection is not sent on for the sake of evenness, but goes with a gateway that ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn evenness_lets_those_alone_who_have_just_moved() {

@@ -117,7 +117,7 @@ over_the_line! {
         async fn ensure_user(&self, user: User) -> Result<User>;
     }
     as it is {
-        fn ended_parts(&self) -> usize {
+        fn ended_parts(&self) -> Vec<usize> {
             self.inner.ended_parts()
         }
     }

@@ -26,6 +26,7 @@ mod roles;
 mod rooms;
 mod server;
 mod sessions;
+mod slots;
 
 use std::sync::Arc;
 
@@ -85,6 +86,7 @@ async fn suite(store: Arc<dyn Store>) {
         lists::members_come_page_by_page,
         lists::what_is_unread_is_counted_in_the_log,
         lists::a_muted_room_is_muted_for_its_member_only,
+        slots::every_slot_has_one_owner,
         oracle::any_course_of_entries_is_what_the_fake_says,
     ];
 }
@@ -119,11 +121,14 @@ async fn two_postgresql_shards_keep_the_contract() {
     batches::texts_that_come_together_share_commits(&cluster, store.clone()).await;
     batches::slots_that_may_not_be_written_are_left_out(&cluster, &*store).await;
     batches::batches_over_the_same_rooms_never_deadlock(&cluster, &*store).await;
+    slots::sizes_are_counted_once_a_minute(&cluster, &*store).await;
+    slots::large_tables_are_sampled(&cluster).await;
     moves::a_fence_holds_writers_and_lapses(&cluster, &*store).await;
     moves::every_row_that_a_change_touches_is_logged(&cluster, &*store).await;
     moves::a_fence_of_another_timeline_does_not_lapse(&cluster, &*store).await;
     moves::a_writer_that_waited_sees_what_the_mover_decided(&cluster, store.clone()).await;
     moves::a_moved_slot_is_followed(&cluster, store.clone()).await;
+    moves::a_shard_that_is_not_known_yet_is_waited_for(&cluster, &*store).await;
     migration::a_second_run_changes_nothing(&cluster).await;
     migration::wrong_configurations_are_refused(&cluster).await;
     migration::a_wrong_password_is_told_at_once(&cluster).await;

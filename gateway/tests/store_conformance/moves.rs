@@ -6,8 +6,9 @@ use std::{
 };
 
 use chat_gateway::{
+    live::ShardsFolder,
     model::Content,
-    store::{Page, Store, StoreError, View},
+    store::{Page, Store, StoreError, View, postgres::PostgresStore},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
@@ -188,6 +189,46 @@ async fn copy(from: &mut PgConnection, to: &mut PgConnection, slot: i32) {
         let write = format!("insert into chat.{table} select * from jsonb_populate_recordset(null::chat.{table}, $1)");
         sqlx::query(AssertSqlSafe(write)).bind(rows).execute(&mut *to).await.unwrap();
     }
+}
+
+/// A gateway may hear of a new shard from a refusal before its list of shards does.
+pub(crate) async fn a_shard_that_is_not_known_yet_is_waited_for(cluster: &Cluster, store: &dyn Store) {
+    let (mut source, mut destination) = (cluster.admin(0).await, cluster.admin(1).await);
+    // The case before has moved one of them.
+    let owned: Vec<i32> =
+        sqlx::query_scalar("select slot from chat.slot_ownership where state = 'owned' and slot < 32")
+            .fetch_all(&mut source)
+            .await
+            .unwrap();
+    let mut rooms = std::iter::repeat_with(|| Cluster::room_on(0));
+    let room = rooms.find(|room| owned.contains(&chat_shards::slot_of(room.0, SLOTS))).expect("endless");
+    let slot = chat_shards::slot_of(room.0, SLOTS);
+    let mut people = std::iter::repeat_with(|| Cluster::user_on(0));
+    let user = people.find(|user| owned.contains(&chat_shards::slot_of(user.0, SLOTS))).expect("endless");
+    let ann = sign_up_as(store, user).await;
+    group_as(store, room, std::slice::from_ref(&ann)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let uri = |index: usize| std::fs::read(&cluster.config.database.shards[index].uri_file).unwrap();
+    std::fs::write(folder.path().join("a"), uri(0)).unwrap();
+    let follower =
+        PostgresStore::start_following(&cluster.config, ShardsFolder::open(folder.path().to_owned()).unwrap());
+    say(&follower, room, ann.id, "before the move").await.unwrap();
+    let arrived = "insert into chat.slot_ownership (slot, shard, epoch, state) values ($1, 'b', 2, 'owned')";
+    sqlx::query(arrived).bind(slot).execute(&mut destination).await.unwrap();
+    copy(&mut source, &mut destination, slot).await;
+    set(&mut source, slot, &format!("state = 'moved', epoch = 2, {TRANSIT}")).await;
+    let started = Instant::now();
+    let refused = say(&follower, room, ann.id, "to nobody").await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable { cause, .. }) if cause.contains("shard b")), "{refused:?}");
+    assert!(started.elapsed() >= Duration::from_secs(2), "not at once: {:?}", started.elapsed());
+    std::fs::write(folder.path().join("b"), uri(1)).unwrap();
+    while say(&follower, room, ann.id, "there it is").await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+    assert_eq!(follower.health().await.len(), 2);
+    // Back, for the cases that count slots.
+    sqlx::query("delete from chat.slot_ownership where slot = $1").bind(slot).execute(&mut destination).await.unwrap();
+    set(&mut source, slot, &format!("epoch = 3, {OWNED}")).await;
 }
 
 pub(crate) async fn a_moved_slot_is_followed(cluster: &Cluster, store: Arc<dyn Store>) {

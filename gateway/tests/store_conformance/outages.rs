@@ -50,6 +50,7 @@ pub(crate) async fn a_shard_that_is_away_fails_only_its_rooms(cluster: &mut Clus
     let health = store.health().await;
     assert!(health[0].component.available && !health[1].component.available);
     assert_eq!(health[1].component.reason, "ConnectionRefused", "{}", health[1].component.message);
+    crate::slots::a_shard_that_is_away_says_so(store).await;
     // A gateway that starts now serves what it can.
     let fresh = cluster.store();
     assert!(say(&fresh, rooms[0], ann.id, "fresh").await.is_ok());

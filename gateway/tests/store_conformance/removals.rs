@@ -81,12 +81,13 @@ pub(crate) async fn every_entry_and_every_read_says_the_newest_removal(store: Ar
 pub(crate) async fn removals_are_told_since_a_mark(store: Arc<dyn Store>) {
     let [ann, bob, eve] = people(&*store).await;
     let room = group(&*store, &[ann.clone(), bob.clone(), eve.clone()]).await;
-    let mut marks = vec![None; store.ended_parts()];
+    let parts = store.ended_parts();
+    let mut marks = vec![None; parts.len()];
     let mut news = async || {
         let mut told: Vec<Removal> = Vec::new();
         loop {
             let before = told.len();
-            for (part, mark) in marks.iter_mut().enumerate() {
+            for (&part, mark) in parts.iter().zip(&mut marks) {
                 let ended = store.ended_since(part, *mark).await.unwrap();
                 assert!(mark.is_some() || ended.removals.is_empty(), "nothing without a mark");
                 *mark = Some(ended.mark);

@@ -201,12 +201,12 @@ pub(crate) async fn whose_sessions_ended_is_told_since_a_mark(store: Arc<dyn Sto
     let users = [sign_up(&*store).await.id, sign_up(&*store).await.id, sign_up(&*store).await.id];
     let [ann, bob, eve] = users;
     let parts = store.ended_parts();
-    let mut marks = vec![None; parts];
+    let mut marks = vec![None; parts.len()];
     let mut news = async || {
         let mut told = Vec::new();
         loop {
             let before = told.len();
-            for (part, mark) in marks.iter_mut().enumerate() {
+            for (&part, mark) in parts.iter().zip(&mut marks) {
                 let ended = store.ended_since(part, *mark).await.unwrap();
                 assert!(mark.is_none_or(|mark| mark <= ended.mark), "{mark:?} {ended:?}");
                 assert!(mark.is_some() || ended.users.is_empty(), "nothing without a mark");

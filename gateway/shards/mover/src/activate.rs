@@ -4,6 +4,7 @@ use chat_shard_protocol::{Refusal, activate, token};
 use tokio::time::Instant;
 
 use crate::{
+    book,
     error::MoveError,
     flush, lock,
     mover::{Mover, refused},
@@ -38,6 +39,8 @@ impl<O: Observer> Mover<O> {
                 Ok(row) if Some(&row) == locked.row.as_ref() => return Ok(()),
                 Ok(row) => {
                     row::write(&mut locked.transaction, &shard, slot, &row).await?;
+                    let move_id = self.plan.move_id;
+                    book::arrived(&mut locked.transaction, &shard, move_id, slot, &self.source.name).await?;
                     sqlx::query("delete from chat.move_chunks where move_id = $1")
                         .bind(self.plan.move_id)
                         .execute(&mut *locked.transaction)

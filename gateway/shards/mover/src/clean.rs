@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     begin::{BATCH, begin, delete_batch},
+    book,
     copy::next_range,
     error::MoveError,
     flush,
@@ -62,6 +63,7 @@ impl<O: Observer> Mover<O> {
         for nth in 0..self.layouts.len() {
             deleted += self.clean_table(nth, proof(true)).await?;
         }
+        book::cleaned(&mut self.destination, self.plan.slot, &self.source.name).await?;
         self.at(Point::After(Step::Clean)).await?;
         Ok(deleted)
     }

@@ -11,6 +11,7 @@
 mod abort;
 mod activate;
 mod begin;
+mod book;
 mod clean;
 mod compare;
 mod copy;

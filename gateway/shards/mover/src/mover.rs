@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
+    book,
     error::MoveError,
     fence::Fenced,
     layout::{self, Layout},
@@ -150,6 +151,9 @@ impl<O: Observer> Mover<O> {
         self.activate().await?;
         self.report.pause_ms = since.map(|since| millis(since.elapsed()));
         self.progress.pause_ms = self.report.pause_ms;
+        if let Some(pause) = self.report.pause_ms {
+            book::paused(&mut self.destination, self.plan.move_id, self.plan.slot, pause).await;
+        }
         self.tell(Step::Activate);
         self.at(Point::After(Step::Activate)).await?;
         Ok(true)

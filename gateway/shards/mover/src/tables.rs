@@ -57,7 +57,7 @@ pub(crate) const TABLES: &[Table] = &[
 ];
 
 /// Tables with a column `slot` that are the mover's own, and stay where they are.
-pub(crate) const BOOKS: &[&str] = &["slot_ownership", "slot_changes"];
+pub(crate) const BOOKS: &[&str] = &["slot_ownership", "slot_changes", "moves"];
 
 impl Table {
     fn ordering(&self) -> &'static [Key] {

@@ -149,8 +149,8 @@ impl SessionStore for MemoryStore {
         Ok(ended.map(|(_, id)| *id).collect())
     }
 
-    fn ended_parts(&self) -> usize {
-        1
+    fn ended_parts(&self) -> Vec<usize> {
+        vec![0]
     }
 
     async fn ended_since(&self, _: usize, mark: Option<i64>) -> Result<Ended, StoreError> {

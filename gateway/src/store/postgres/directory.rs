@@ -4,7 +4,7 @@ use std::sync::{PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-/// The cache. Shards are named by their index in the configuration.
+/// The cache. Shards are named by their index in the list of shards.
 pub(super) struct Directory {
     entries: RwLock<Vec<Option<Entry>>>,
     changes: watch::Sender<u64>,
@@ -46,6 +46,14 @@ impl Directory {
         }
     }
 
+    /// Forgets every slot of a shard that is not there any more.
+    pub(super) fn forget(&self, shard: usize) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries.iter_mut() {
+            entry.take_if(|known| known.shard == shard);
+        }
+    }
+
     /// Tells of every change.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -66,5 +74,16 @@ mod tests {
         directory.learn(0, [(1, 8)]);
         assert_eq!(directory.shard_of(1), Some(0));
         assert_eq!(*directory.changes().borrow(), 3);
+    }
+
+    #[test]
+    fn a_shard_that_is_gone_is_forgotten_and_no_other() {
+        let directory = Directory::new(4);
+        directory.learn(0, [(0, 5), (1, 5)]);
+        directory.learn(1, [(2, 5)]);
+        directory.forget(0);
+        assert_eq!([0, 1, 2].map(|slot| directory.shard_of(slot)), [None, None, Some(1)]);
+        directory.learn(1, [(0, 2)]);
+        assert_eq!(directory.shard_of(0), Some(1), "whatever its epoch was before");
     }
 }

@@ -23,8 +23,8 @@ pub(super) type Stored = (Seq, String, i64, bool, Vec<Uuid>, i64);
 impl PostgresStore {
     pub(super) async fn insert_entry(&self, new: NewMessage) -> Result<Sent, StoreError> {
         let (slot, outbox) = (self.slot(new.room.0), Uuid::now_v7());
-        let outcome = match (&new.content, self.lanes_of(slot)) {
-            (Content::Text { .. }, Some(lanes)) => lanes.store(Entry { new, slot, outbox }).await?,
+        let outcome = match (&new.content, self.member_of(slot)) {
+            (Content::Text { .. }, Some(member)) => member.lanes.store(Entry { new, slot, outbox }).await?,
             _ => Outcome::Alone(new),
         };
         let (new, (seq, sender_name, at, duplicate, mentions, removal)) = match outcome {

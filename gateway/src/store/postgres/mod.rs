@@ -9,6 +9,8 @@ mod connect;
 mod directory;
 mod entry_row;
 mod failure;
+mod fleet;
+mod follow;
 mod members;
 mod messages;
 mod outbox;
@@ -18,6 +20,7 @@ mod rooms;
 mod route;
 mod sessions;
 mod shard;
+mod slots;
 mod users;
 
 use std::{
@@ -26,17 +29,20 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chat_gateway_config::{GatewayConfig, stats::ShardStats};
+use chat_gateway_config::{GatewayConfig, slots::SlotsAnswer, stats::ShardStats};
 use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{
-    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Place, Replay, Sent, Standing,
-    Store, StoreError, StoredEvent, View,
+    Changed, Entries, Marks, NewMessage, NewRoom, NewUser, OutboxEvent, OutboxKey, Page, Place, Replay, Sent,
+    SlotsQuestion, Standing, Store, StoreError, StoredEvent, View,
 };
-use crate::model::{Member, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId};
+use crate::{
+    live::ShardsFolder,
+    model::{Member, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId},
+};
 
 pub(crate) use self::failure::{AUTHENTICATION_FAILED, Cause, cause};
 
@@ -46,13 +52,12 @@ const HEALTH_BUDGET: Duration = Duration::from_secs(2);
 /// The store on sharded PostgreSQL; its probers end when it is dropped.
 pub struct PostgresStore {
     slots: u32,
-    shards: Vec<Arc<shard::Shard>>,
-    /// Of each shard.
-    lanes: Vec<commits::Lanes>,
+    fleet: Arc<fleet::Fleet>,
     directory: Arc<directory::Directory>,
     /// Where the next sweep of the outboxes begins, so that a busy shard does not starve the others.
     sweep: AtomicUsize,
-    _probers: JoinSet<()>,
+    /// Follows the list of shards, if anybody does.
+    follower: JoinSet<()>,
 }
 
 impl PostgresStore {
@@ -62,18 +67,22 @@ impl PostgresStore {
     pub fn start(config: &GatewayConfig) -> Self {
         let slots = config.database.slots;
         let directory = Arc::new(directory::Directory::new(slots));
-        let expected = Arc::new(probe::Expected { cluster: config.cluster.clone(), slots });
-        let shards: Vec<_> = config.database.shards.iter().enumerate().collect();
-        let shards: Vec<_> = shards
-            .into_iter()
-            .map(|(index, shard)| Arc::new(shard::Shard::new(index, shard.name.clone(), shard.uri_file.clone())))
-            .collect();
-        let mut probers = JoinSet::new();
-        for shard in &shards {
-            probers.spawn(probe::run(shard.clone(), directory.clone(), expected.clone()));
+        let expected = probe::Expected { cluster: config.cluster.clone(), slots };
+        let fleet = Arc::new(fleet::Fleet::new(directory.clone(), expected));
+        for shard in &config.database.shards {
+            fleet.add(shard);
         }
-        let lanes = shards.iter().map(commits::Lanes::start).collect();
-        Self { slots, shards, lanes, directory, sweep: AtomicUsize::new(0), _probers: probers }
+        Self { slots, fleet, directory, sweep: AtomicUsize::new(0), follower: JoinSet::new() }
+    }
+
+    /// As [`Self::start`], with the shards of a folder, which may change while the store runs, in place of the configuration's.
+    #[must_use]
+    pub fn start_following(config: &GatewayConfig, folder: ShardsFolder) -> Self {
+        let mut config = config.clone();
+        config.database.shards = folder.shards();
+        let mut store = Self::start(&config);
+        store.follower.spawn(follow::run(store.fleet.clone(), folder));
+        store
     }
 
     /// The slot of an id.
@@ -81,9 +90,9 @@ impl PostgresStore {
         chat_shards::slot_of(id, self.slots)
     }
 
-    /// The lanes of the shard that owns a slot, as far as is known.
-    fn lanes_of(&self, slot: i32) -> Option<&commits::Lanes> {
-        self.directory.shard_of(slot).and_then(|index| self.lanes.get(index))
+    /// The shard that owns a slot, as far as is known.
+    fn member_of(&self, slot: i32) -> Option<Arc<fleet::Member>> {
+        self.directory.shard_of(slot).and_then(|index| self.fleet.get(index))
     }
 }
 
@@ -238,8 +247,12 @@ impl Store for PostgresStore {
         self.finish(keys).await
     }
 
+    async fn slots(&self, question: SlotsQuestion) -> SlotsAnswer {
+        self.slots_of_all(question).await
+    }
+
     async fn health(&self) -> Vec<ShardStats> {
-        join_all(self.shards.iter().map(|shard| async move {
+        join_all(self.fleet.shards().into_iter().map(|shard| async move {
             let mut status = shard.status();
             let before = status.borrow().probes;
             shard.look(shard::Doubt::None);

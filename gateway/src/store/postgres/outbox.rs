@@ -48,8 +48,10 @@ impl PostgresStore {
         let first = self.sweep.fetch_add(1, Ordering::Relaxed);
         let mut rows: Vec<Row> = Vec::new();
         let mut left = i32::try_from(limit).unwrap_or(i32::MAX);
-        for n in 0..self.shards.len() {
-            let shard = &self.shards[(first + n) % self.shards.len()];
+        let mut shards = self.fleet.shards();
+        let turn = first.checked_rem(shards.len()).unwrap_or(0);
+        shards.rotate_left(turn);
+        for shard in &shards {
             // A sweep waits for nobody: what is away now is swept once it is back.
             if left <= 0 || shard.status().borrow().away.is_some() {
                 continue;
@@ -78,14 +80,12 @@ impl PostgresStore {
 
     /// Rows whose shard is away or whose slot is moving stay, and are relayed once more: that is allowed, waiting is not.
     pub(super) async fn finish(&self, keys: &[OutboxKey]) -> Result<(), StoreError> {
-        let mut groups: Vec<(Vec<i32>, Vec<Uuid>)> = vec![Default::default(); self.shards.len()];
-        for key in keys {
-            if let Some(group) = self.directory.shard_of(key.slot).and_then(|index| groups.get_mut(index)) {
-                group.0.push(key.slot);
-                group.1.push(key.id);
-            }
-        }
-        let groups = self.shards.iter().zip(groups).filter(|(_, group)| !group.0.is_empty());
+        let shards = self.fleet.shards();
+        let groups = shards.iter().filter_map(|shard| {
+            let here = keys.iter().filter(|key| self.directory.shard_of(key.slot) == Some(shard.index));
+            let group: (Vec<i32>, Vec<Uuid>) = here.map(|key| (key.slot, key.id)).unzip();
+            (!group.0.is_empty()).then_some((shard, group))
+        });
         let outcomes =
             join_all(groups.map(|(shard, (slots, ids))| async move {
                 let op = |pool: PgPool| {

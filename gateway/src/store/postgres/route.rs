@@ -1,6 +1,6 @@
 //! Brings a call to the shard that owns its slot, and repeats it there, with the same ids, when that may help.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use sqlx::PgPool;
@@ -66,29 +66,42 @@ impl PostgresStore {
     }
 
     /// Takes in that `slot` is at `peer` now; true when there is another shard to ask at once. It is false while the peer
-    /// says that `from` has it: then the news of one of them is old.
+    /// says that `from` has it: then the news of one of them is old. It is also false for a peer that this gateway has not
+    /// heard of yet: then the slot may have moved on to one that it knows, and the request waits for either within its budget.
     fn follow(&self, slot: i32, from: &Shard, peer: &str, epoch: i64) -> bool {
-        let Some(owner) = self.shards.iter().find(|shard| shard.name == peer) else { return false };
+        let Some(owner) = self.fleet.named(peer) else {
+            self.look_everywhere();
+            return false;
+        };
         self.directory.learn(owner.index, [(slot, epoch)]);
         owner.index != from.index && self.directory.shard_of(slot) == Some(owner.index)
     }
 
-    /// The owner as far as is known; waits for the shards that have not told yet.
+    /// The owner as far as is known; waits for the shards that have not told yet, and a moment for those that have told before the owner that
+    /// was known left the list.
     async fn owner(&self, slot: i32, started: Instant) -> Result<Arc<Shard>, StoreError> {
         let mut changes = self.directory.changes();
         loop {
             changes.mark_unchanged();
             // Before the look into the directory: a shard is in there before it counts as loaded.
-            let silent: Vec<&Arc<Shard>> = self.shards.iter().filter(|s| !s.status().borrow().loaded).collect();
-            if let Some(shard) = self.directory.shard_of(slot).and_then(|index| self.shards.get(index)) {
-                return Ok(shard.clone());
+            let mut silent = self.fleet.shards();
+            silent.retain(|shard| !shard.status().borrow().loaded);
+            if let Some(member) = self.member_of(slot) {
+                return Ok(member.shard.clone());
             }
-            let Some(since) = silent.iter().map(|s| s.status().borrow().since).max() else {
-                return Err(unavailable("none", format!("no shard owns slot {slot}")));
+            let since = silent.iter().map(|shard| shard.status().borrow().since).max();
+            let deadline = match since {
+                Some(since) => (since + AWAY_BUDGET).min(started + AWAY_BUDGET),
+                None => {
+                    self.look_everywhere();
+                    started + MOVE_BUDGET
+                }
             };
-            let deadline = (since + AWAY_BUDGET).min(started + AWAY_BUDGET);
             if timeout_at(deadline, changes.changed()).await.is_err() {
-                let names: Vec<&str> = silent.iter().map(|s| s.name.as_str()).collect();
+                if silent.is_empty() {
+                    return Err(unavailable("none", format!("no shard owns slot {slot}")));
+                }
+                let names: Vec<&str> = silent.iter().map(|shard| shard.name.as_str()).collect();
                 return Err(unavailable(&names.join(","), "it has not been reached since the start"));
             }
         }
@@ -102,7 +115,7 @@ impl PostgresStore {
     {
         let mut last: Option<Cause> = None;
         loop {
-            let pool = self.wait_for(shard, started, last.take()).await.map_err(Failure::Away)?;
+            let pool = self.wait_for(shard, started, last.take()).await?;
             let (cause, doubt) = match timeout(ATTEMPT, op(pool)).await {
                 Ok(Ok(value)) => {
                     shard.note_answer();
@@ -152,21 +165,26 @@ impl PostgresStore {
         }
     }
 
-    /// The pool of a shard that answers; waits while it has been away for less than the budget.
-    async fn wait_for(&self, shard: &Shard, started: Instant, last: Option<Cause>) -> Result<PgPool, Cause> {
+    /// The pool of a shard that answers; waits while it has been away for less than the budget. A shard that has left the list owns nothing.
+    async fn wait_for(&self, shard: &Shard, started: Instant, last: Option<Cause>) -> Result<PgPool, Failure> {
         let mut status = shard.status();
         loop {
-            let (away, since) = {
+            let (away, since, retired) = {
                 let status = status.borrow_and_update();
-                (status.away.clone(), status.since)
+                (status.away.clone(), status.since, status.retired)
             };
+            if retired {
+                return Err(Failure::NotOwned);
+            }
             match (away, shard.pool()) {
                 (None, Some(pool)) => return Ok(pool),
-                (None, None) => return Err(Cause::new("ProtocolError", "no pool")),
+                // It was retired just now.
+                (None, None) if shard.status().borrow().retired => return Err(Failure::NotOwned),
+                (None, None) => return Err(Failure::Away(Cause::new("ProtocolError", "no pool"))),
                 (Some(cause), _) => {
                     let deadline = (since + AWAY_BUDGET).min(started + AWAY_BUDGET);
                     if timeout_at(deadline, status.changed()).await.is_err() {
-                        return Err(last.unwrap_or(cause));
+                        return Err(Failure::Away(last.unwrap_or(cause)));
                     }
                 }
             }
@@ -192,22 +210,33 @@ impl PostgresStore {
                 self.look_everywhere();
                 sleep(4 * jitter()).await;
             }
-            let mut groups: Vec<Vec<Uuid>> = vec![Vec::new(); self.shards.len()];
+            let mut groups: HashMap<usize, (Arc<Shard>, Vec<Uuid>)> = HashMap::new();
+            let mut unknown = Vec::new();
             for id in pending.drain(..) {
-                // An unknown owner is one that has not been reached: the answer is incomplete.
-                match self.directory.shard_of(self.slot(id)).and_then(|index| groups.get_mut(index)) {
-                    Some(group) => group.push(id),
-                    None => complete = false,
+                match self.member_of(self.slot(id)) {
+                    Some(member) => {
+                        let shard = &member.shard;
+                        groups.entry(shard.index).or_insert_with(|| (shard.clone(), Vec::new())).1.push(id);
+                    }
+                    None => unknown.push(id),
                 }
             }
-            let asked = self.shards.iter().zip(groups).filter(|(_, group)| !group.is_empty());
+            // An unknown owner is one that has not been reached: the answer is incomplete. Unless all have been: then it was a shard that has
+            // left the list, and the others will say who has its slots.
+            if self.fleet.shards().iter().all(|shard| shard.status().borrow().loaded) {
+                pending.append(&mut unknown);
+            } else {
+                complete &= unknown.is_empty();
+            }
+            let asked = groups.into_values();
             let op = &op;
             let answers = join_all(asked.map(|(shard, group)| async move {
                 let slots: Vec<i32> = group.iter().map(|id| self.slot(*id)).collect();
-                self.attempt(shard, started, &|pool| op(pool, slots.clone(), group.clone())).await
+                let answer = self.attempt(&shard, started, &|pool| op(pool, slots.clone(), group.clone())).await;
+                (answer, group)
             }))
             .await;
-            for answer in answers {
+            for (answer, group) in answers {
                 match answer {
                     Ok(found) => {
                         for (id, readable, row) in found {
@@ -215,6 +244,8 @@ impl PostgresStore {
                         }
                     }
                     Err(Failure::Final(error)) => return Err(error),
+                    // It has left the list since: the rows are elsewhere.
+                    Err(Failure::NotOwned) => pending.extend(group),
                     Err(_) => complete = false,
                 }
             }
@@ -224,7 +255,7 @@ impl PostgresStore {
 
     /// Asks every prober to look now, after a refusal showed that the directory is old.
     fn look_everywhere(&self) {
-        for shard in &self.shards {
+        for shard in self.fleet.shards() {
             shard.look(Doubt::None);
         }
     }

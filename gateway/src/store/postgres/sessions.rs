@@ -184,16 +184,16 @@ impl SessionStore for PostgresStore {
         Ok(ended)
     }
 
-    fn ended_parts(&self) -> usize {
-        self.shards.len()
+    fn ended_parts(&self) -> Vec<usize> {
+        self.fleet.shards().iter().map(|shard| shard.index).collect()
     }
 
     async fn ended_since(&self, part: usize, mark: Option<i64>) -> Result<Ended, StoreError> {
-        let shard = self.shards.get(part).ok_or_else(|| StoreError::Internal(format!("there is no shard {part}")))?;
+        let member = self.fleet.get(part).ok_or_else(|| StoreError::Internal(format!("there is no shard {part}")))?;
         let limit = i32::try_from(MAX_ENDED).unwrap_or(i32::MAX).saturating_add(1);
         type Row = (i64, Vec<Uuid>, Vec<Uuid>, Vec<Uuid>, Vec<i64>);
         let (mark, users, rooms, removed, versions): Row = self
-            .once(shard, |pool| async move {
+            .once(&member.shard, |pool| async move {
                 sqlx::query_as("select next, users, rooms, removed, versions from chat.endings_since($1, $2)")
                     .bind(mark)
                     .bind(limit)

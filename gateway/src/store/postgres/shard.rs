@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     connect,
     failure::{self, Cause},
+    slots::Sizes,
 };
 
 /// A statement that was answered this lately tells of a shard that has much to do, and not of one that is away.
@@ -26,9 +27,9 @@ const LATELY: Duration = Duration::from_secs(1);
 
 /// One shard. Its prober (`probe.rs`) writes the status and replaces the pool; requests only read them.
 pub(super) struct Shard {
-    /// Index in the configuration.
+    /// Index in the list of shards.
     pub(super) index: usize,
-    /// Name in the configuration.
+    /// Name of its database's identity.
     pub(super) name: String,
     /// File with the URI.
     pub(super) uri_file: PathBuf,
@@ -38,6 +39,8 @@ pub(super) struct Shard {
     suspect: AtomicBool,
     /// When a statement was answered last.
     answered: RwLock<Option<Instant>>,
+    /// What its slots take.
+    pub(super) sizes: Sizes,
 }
 
 /// Whether a shard's connections may be dead.
@@ -71,16 +74,19 @@ pub(super) struct Status {
     pub(super) loaded: bool,
     /// Slots it owned when it last answered.
     pub(super) slots: u32,
+    /// Whether it has left the list of shards, for ever.
+    pub(super) retired: bool,
 }
 
 impl Shard {
     pub(super) fn new(index: usize, name: String, uri_file: PathBuf) -> Self {
         let status = Status {
             probes: 0,
-            away: Some(Cause::new("ConnectionRefused", "not asked yet")),
+            away: Some(Cause::new("Starting", "not asked yet")),
             since: Instant::now(),
             loaded: false,
             slots: 0,
+            retired: false,
         };
         Self {
             index,
@@ -91,6 +97,7 @@ impl Shard {
             wake: Notify::new(),
             suspect: AtomicBool::new(false),
             answered: RwLock::new(None),
+            sizes: Sizes::default(),
         }
     }
 
@@ -108,6 +115,17 @@ impl Shard {
         }
     }
 
+    /// Takes it out of service: who waits for it is told, and its pool closes once the statements on it have ended. Its prober has ended before.
+    pub(super) fn retire(&self) {
+        self.status.send_modify(|status| {
+            status.retired = true;
+            status.away = Some(Cause::new("Retired", "it has left the list of shards"));
+        });
+        if let Some(pool) = self.pool.write().unwrap_or_else(PoisonError::into_inner).take() {
+            tokio::spawn(async move { pool.close().await });
+        }
+    }
+
     pub(super) fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
@@ -116,6 +134,9 @@ impl Shard {
     pub(super) fn probed(&self, outcome: Result<u32, Cause>) {
         self.status.send_modify(|status| {
             status.probes += 1;
+            if status.retired {
+                return;
+            }
             let was_away = status.away.is_some();
             match outcome {
                 Ok(slots) => {

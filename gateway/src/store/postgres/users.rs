@@ -108,8 +108,8 @@ impl PostgresStore {
 
     /// Names the shards that are away, for an answer that needs all of them.
     fn some_shard_away(&self) -> StoreError {
-        let away: Vec<&str> = self
-            .shards
+        let shards = self.fleet.shards();
+        let away: Vec<&str> = shards
             .iter()
             .filter(|shard| shard.status().borrow().away.is_some())
             .map(|shard| shard.name.as_str())

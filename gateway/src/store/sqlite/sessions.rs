@@ -66,8 +66,8 @@ impl SessionStore for SqliteStore {
         .await
     }
 
-    fn ended_parts(&self) -> usize {
-        1
+    fn ended_parts(&self) -> Vec<usize> {
+        vec![0]
     }
 
     async fn ended_since(&self, _: usize, mark: Option<i64>) -> Result<Ended, StoreError> {

@@ -96,6 +96,7 @@ async fn slots_of_every_kind_move() {
     slots::with_edits_only(&mut world).await;
     slots::behind_a_long_transaction(&mut world).await;
     slots::cleaned_behind_the_move(&mut world).await;
+    slots::told_to_the_operator(&mut world).await;
     slots::too_busy_for_the_limit(&mut world).await;
     slots::with_events_left_behind(&mut world).await;
     slots::by_command(&world).await;

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use chat_gateway::{
     model::Content,
     moves::{self, Job, MovesError, Task},
-    store::{Page, Store as _, View},
+    store::{Page, SlotsQuestion, Store as _, View},
 };
-use chat_shard_mover::{MoveError, Options, Plan, Refusal};
+use chat_gateway_config::slots::ShardSlots;
+use chat_shard_mover::{MoveError, Mover, Options, Plan, Point, Refusal, Step};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::{
     hook::Hook,
     ledger::{assert_whole, complaints},
     traffic::Traffic,
-    world::{SLOT, World},
+    world::{NAMES, SLOT, World},
 };
 
 pub(crate) async fn there_and_back_under_load() {
@@ -178,6 +179,81 @@ pub(crate) async fn cleaned_behind_the_move(world: &mut World) {
     assert!(world.rows(source, SLOT).await.is_empty());
     assert_eq!(world.state(source, SLOT).await.unwrap().0, "moved", "the tombstone stays");
     assert_eq!(world.store.history(room, ann.id, Page::Newest, View::Log, 20).await.unwrap().messages.len(), 11);
+}
+
+/// What the operator hears of a move from a gateway, from its copy to the cleaning behind it.
+pub(crate) async fn told_to_the_operator(world: &mut World) {
+    let slot = u32::try_from(SLOT).unwrap();
+    let ann = sign_up_as(&*world.store, Cluster::user_on(1)).await;
+    let room = group_as(&*world.store, World::room_in(SLOT), std::slice::from_ref(&ann)).await;
+    for n in 0..10 {
+        say(&*world.store, room, ann.id, &format!("{n}")).await.unwrap();
+    }
+    let (from, to) = (world.owner, 1 - world.owner);
+    let ask = async |world: &World, since| {
+        let answer = world.store.slots(SlotsQuestion { sizes: false, since }).await;
+        let mut shards = answer.shards;
+        assert!(shards.iter().all(|shard| shard.error.is_none()), "{shards:?}");
+        let there = shards.remove(to);
+        (shards.remove(0), there)
+    };
+    let begun = world.store.now();
+    let plan = World::plan();
+    let move_id = plan.move_id.to_string();
+    let hook = Hook::park(Point::Before(Step::Drain));
+    let look = async {
+        hook.reached().await;
+        for n in 0..5 {
+            say(&*world.store, room, ann.id, &format!("meanwhile {n}")).await.unwrap();
+        }
+        let (here, there) = ask(world, None).await;
+        hook.let_go();
+        (here, there)
+    };
+    let (report, (here, there)) = tokio::join!(world.run(plan, World::options(), &hook), look);
+    let report = report.unwrap();
+    let leaving = here.leaving.iter().find(|transit| transit.slot == slot).expect("it is leaving");
+    assert_eq!((leaving.state.as_str(), leaving.peer.as_str(), &leaving.move_id), ("migrating", NAMES[to], &move_id));
+    assert!(leaving.backlog >= 5 && leaving.rows == 0, "{leaving:?}");
+    assert!(here.owned.iter().any(|owned| (owned.first..=owned.last).contains(&slot)), "it is written there still");
+    let arriving = there.arriving.iter().find(|transit| transit.slot == slot).expect("it is arriving");
+    assert_eq!((arriving.state.as_str(), arriving.peer.as_str()), ("importing", NAMES[from]));
+    assert_eq!((arriving.rows, arriving.bytes, arriving.backlog), (report.rows, report.bytes, 0));
+    assert!(arriving.rows >= 10 && !there.moved.iter().any(|moved| moved.move_id == move_id));
+
+    world.owner = to;
+    let (here, there) = ask(world, None).await;
+    assert!(here.leaving.is_empty() && there.arriving.is_empty());
+    let owned = there.owned.iter().find(|owned| (owned.first..=owned.last).contains(&slot)).expect("it is there");
+    assert!(owned.epoch > 1);
+    let moved = |shard: &ShardSlots| shard.moved.iter().find(|moved| moved.move_id == move_id).cloned();
+    let told = moved(&there).expect("its source is not clean yet");
+    assert_eq!((told.slot, told.from.as_str(), told.rows, told.bytes), (slot, NAMES[from], report.rows, report.bytes));
+    assert_eq!((told.pause_ms, told.cleaned), (report.pause_ms, false));
+    assert!(told.at_ms >= begun.as_millisecond());
+    assert!(report.pause_ms.is_some() && moved(&here).is_none());
+
+    let (source, destination) = (world.shard(from).await.unwrap(), world.shard(to).await.unwrap());
+    let mut mover = Mover::new(plan, source, destination, World::options(), Hook::none()).await.unwrap();
+    mover.clean(true).await.unwrap();
+    assert!(moved(&ask(world, None).await.1).is_none(), "nothing is left to do");
+    assert!(moved(&ask(world, Some(begun)).await.1).is_some_and(|moved| moved.cleaned));
+    sleep(Duration::from_millis(10)).await;
+    let later = world.store.now();
+    assert!(moved(&ask(world, Some(later)).await.1).is_none());
+
+    // A month later the next move forgets it, and none that is still of use.
+    let mut admin = world.owner_admin().await;
+    let age = "update chat.moves set finished_at = finished_at - interval '31 days', cleaned_at = cleaned_at - interval '31 days'";
+    sqlx::raw_sql(age).execute(&mut admin).await.unwrap();
+    world.finish(World::plan()).await;
+    world.finish(World::plan()).await;
+    let left: Vec<Uuid> = sqlx::query_scalar("select move_id from chat.moves where slot = $1")
+        .bind(SLOT)
+        .fetch_all(&mut admin)
+        .await
+        .unwrap();
+    assert!(!left.contains(&plan.move_id) && !left.is_empty(), "{left:?}");
 }
 
 pub(crate) async fn too_busy_for_the_limit(world: &mut World) {

@@ -1,0 +1,69 @@
+//! What a destination remembers of moves that ended there, in `chat.moves`: `/slots` of a gateway tells it.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    error::MoveError,
+    shard::{Shard, failed},
+};
+
+/// Days for which a move is remembered once nothing is left of it at its source.
+const KEPT_DAYS: i32 = 30;
+
+/// Notes that a slot has come here, with what its chunks say, in the transaction that makes it so and before they are forgotten.
+pub(crate) async fn arrived(
+    connection: &mut PgConnection,
+    shard: &str,
+    move_id: Uuid,
+    slot: i32,
+    source: &str,
+) -> Result<(), MoveError> {
+    sqlx::query(
+        "insert into chat.moves (move_id, slot, source, epoch, rows, bytes) \
+         select $1, $2, $3, (select epoch from chat.slot_ownership where slot = $2), coalesce(sum(rows), 0), coalesce(sum(bytes), 0) \
+         from chat.move_chunks where move_id = $1 \
+         on conflict (move_id, slot) do update set source = excluded.source, epoch = excluded.epoch, rows = excluded.rows, \
+         bytes = excluded.bytes, pause_ms = null, finished_at = excluded.finished_at, cleaned_at = null",
+    )
+    .bind(move_id)
+    .bind(slot)
+    .bind(source)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed(shard, "note the move"))?;
+    Ok(())
+}
+
+/// Notes for how long writes waited, and lets go of notes that are too old: of moves whose leftovers are gone, and of slots that have gone on
+/// from here. Not in the transaction of the activation, for which writers wait. A move is none the worse without, so a failure is nobody's.
+pub(crate) async fn paused(destination: &mut Shard, move_id: Uuid, slot: i32, pause_ms: u64) {
+    let noted = sqlx::query("update chat.moves set pause_ms = $3 where move_id = $1 and slot = $2")
+        .bind(move_id)
+        .bind(slot)
+        .bind(i64::try_from(pause_ms).unwrap_or(i64::MAX))
+        .execute(&mut destination.connection)
+        .await;
+    let forgotten = sqlx::query(
+        "delete from chat.moves m where m.finished_at < now() - make_interval(days => $1) \
+         and (m.cleaned_at < now() - make_interval(days => $1) or not exists (\
+             select from chat.slot_ownership o where o.slot = m.slot and chat._readable(o.state)))",
+    )
+    .bind(KEPT_DAYS)
+    .execute(&mut destination.connection)
+    .await;
+    drop((noted, forgotten));
+}
+
+/// Notes that a source has nothing left of a slot, whichever of its moves here left it.
+pub(crate) async fn cleaned(destination: &mut Shard, slot: i32, source: &str) -> Result<(), MoveError> {
+    sqlx::query(
+        "update chat.moves set cleaned_at = clock_timestamp() where slot = $1 and source = $2 and cleaned_at is null",
+    )
+    .bind(slot)
+    .bind(source)
+    .execute(&mut destination.connection)
+    .await
+    .map_err(failed(&destination.name, "note that the source is clean"))?;
+    Ok(())
+}
