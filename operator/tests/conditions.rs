@@ -725,8 +725,9 @@ fn broken() -> Vec<Row> {
             &[("DatabaseAvailable", "False", "ConnectionRefused")],
         ),
         ready_row(
-            "a shard that was added later is empty",
+            "a shard that was added later is empty, and slots are on their way to it",
             change(|world| {
+                world.shape.unbalanced = Some(("Rebalancing", "3 of 512 slots have moved".to_owned()));
                 world.shape.shards.push(("b".to_owned(), None));
                 for gateway in world.view.gateways.values_mut() {
                     gateway.shards.push(ShardStats { name: "b".to_owned(), slots: 0, component: seen(true) });
@@ -734,7 +735,33 @@ fn broken() -> Vec<Row> {
             }),
             Current,
             ("True", "Ready"),
-            &[("ShardsBalanced", "False", "ShardEmpty")],
+            &[("ShardsBalanced", "False", "Rebalancing")],
+        ),
+        ready_row(
+            "gateways count fewer slots than there are, while slots move",
+            change(|world| {
+                world.shape.unbalanced = Some(("Rebalancing", "3 of 512 slots have moved".to_owned()));
+                world.shape.slots_whole = true;
+                for gateway in world.view.gateways.values_mut() {
+                    gateway.shards[0].slots = 1_000;
+                }
+            }),
+            Current,
+            ("True", "Ready"),
+            &[("ShardsBalanced", "False", "Rebalancing")],
+        ),
+        ready_row(
+            "a shard joins, and its pod and its migration have yet to come up",
+            change(|world| {
+                world.shape.joining.insert("b".to_owned(), "its schema is being made".to_owned());
+                world.shape.unbalanced = Some(("ShardsJoining", "shard b is not there yet".to_owned()));
+                world.shape.shards.push(("b".to_owned(), Some("demo-shard-b".to_owned())));
+                world.observed.backends.insert("demo-shard-b".to_owned(), BackendObserved::default());
+                world.observed.migrations.insert(JOB.to_owned(), MigrationObserved::Running);
+            }),
+            Current,
+            ("True", "Ready"),
+            &[("ShardsBalanced", "False", "ShardsJoining"), ("DatabaseAvailable", "True", "ShardsReady")],
         ),
         ready_row(
             "slots without an owner",

@@ -84,7 +84,7 @@ pub(super) fn plan(
         .iter()
         .filter(|(id, object)| {
             !wanted.contains(id)
-                && !holds_data(id.kind)
+                && !holds_data(id.kind, object)
                 && object.metadata.deletion_timestamp.is_none()
                 && has_our_labels(key, object)
                 && ownership(key, uid, object) == Ownership::Ours
@@ -95,9 +95,11 @@ pub(super) fn plan(
 }
 
 /// What holds people's data is never pruned, whatever the labels say: a StatefulSet's claims carry ours, too, and a
-/// retained claim of an earlier ChatCluster belongs to whoever kept it. The operator has no right to delete one.
-const fn holds_data(kind: Kind) -> bool {
-    matches!(kind, Kind::PersistentVolumeClaim)
+/// retained claim of an earlier ChatCluster belongs to whoever kept it. The operator has no right to delete one. The Secret of a shard that nobody owns
+/// opens such a volume.
+fn holds_data(kind: Kind, object: &DynamicObject) -> bool {
+    let opens_a_volume = || object.labels().contains_key(label::SHARD) && object.owner_references().is_empty();
+    kind == Kind::PersistentVolumeClaim || kind == Kind::Secret && opens_a_volume()
 }
 
 /// No plan could be made.
@@ -139,7 +141,8 @@ mod tests {
             .unwrap()
     }
 
-    /// Claims that a StatefulSet made carry our labels, and a retained claim of an embedded database has no owner.
+    /// Claims that a StatefulSet made carry our labels, a retained claim of an embedded database has no owner, and neither has the Secret that opens the
+    /// retained volume of a shard.
     #[test]
     fn volumes_are_never_pruned() {
         let key = ClusterKey::new("ns", "demo");
@@ -164,6 +167,9 @@ mod tests {
             held: std::collections::BTreeSet::new(),
             stage: Prepared,
         };
+        let mut of_a_shard = ours.clone();
+        of_a_shard[label::SHARD] = json!("a");
+        live.insert(ChildId::new(Kind::Secret, "demo-shard-a"), object(&of_a_shard, &json!([])));
         let pruned: Vec<ChildId> =
             plan(&key, "u1", &nothing, &live).unwrap().prune.into_iter().map(|(id, _)| id).collect();
         assert_eq!(pruned, [ChildId::new(Kind::ConfigMap, "x")]);
