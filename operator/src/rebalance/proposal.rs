@@ -17,6 +17,9 @@ const USUAL_BYTES_PER_SECOND: u64 = 20 << 20;
 /// Milliseconds that a slot costs however small it is.
 const SLOT_MILLIS: u64 = 250;
 
+/// Bytes that a slot counts for besides its own: what a handful of rooms takes is no reason to spread slots unevenly.
+const STANDING_BYTES: u64 = 256 << 10;
+
 /// What was measured of slots besides their sizes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measures {
@@ -139,7 +142,7 @@ fn balanced(wish: &Wish, census: &Census, measures: &Measures) -> Result<Moves, 
     let weighed: Vec<Measure> = free
         .iter()
         .map(|slot| Measure {
-            bytes: census.sizes.get(slot).map_or(0, |(_, bytes)| *bytes),
+            bytes: census.sizes.get(slot).map_or(0, |(_, bytes)| *bytes).saturating_add(STANDING_BYTES),
             milli_writes: measures.milli_writes.get(slot).copied().unwrap_or(0),
         })
         .collect();
