@@ -46,15 +46,9 @@ fn is_configuration(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<serve::ServeError>().is_some_and(serve::ServeError::is_configuration)
 }
 
-/// Leaves the reason where Kubernetes shows it in the pod's status, for the operator and for people.
-fn tell(error: &migrate::MigrateError) {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    let farewell = Farewell::new(error.reason(), &message);
+/// Leaves how it ended where Kubernetes shows it in the pod's status, for the operator and for people.
+fn tell(reason: &str, message: &str) {
+    let farewell = Farewell::new(reason, message);
     // Outside a pod there is no such file, and nobody to tell but the log.
     if Path::new(Farewell::FILE).exists()
         && let Ok(json) = serde_json::to_vec(&farewell)
@@ -62,6 +56,17 @@ fn tell(error: &migrate::MigrateError) {
     {
         tracing::warn!(%error, file = Farewell::FILE, "failed to leave the reason in the pod's status");
     }
+}
+
+/// An error and its causes.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    message
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
@@ -83,7 +88,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
                 return Ok(());
             }
             let report = tokio::select! {
-                report = migrate::run(&config) => report.inspect_err(tell)?,
+                report = migrate::run(&config) => report.inspect_err(|error| tell(error.reason(), &sentence(error)))?,
                 // As process 1 of its container it would otherwise ignore the signal until it is killed. Every step is a
                 // transaction, so the next run goes on where this one ended.
                 () = shutdown::requested() => anyhow::bail!("stopped before the migration was complete"),
@@ -102,9 +107,18 @@ async fn run(args: Args) -> anyhow::Result<()> {
             let job = Job { task, slots, from, to, move_id, bytes_per_second, json };
             let config = settings::load(&config)?;
             tokio::select! {
-                done = moves::run(&config, &job) => Ok(done?),
+                done = moves::run(&config, &job) => {
+                    done.inspect_err(|error| tell(error.reason(), &sentence(error)))?;
+                    let (reason, message) = job.done();
+                    tell(reason, &message);
+                    Ok(())
+                }
                 // Every step is a transaction, and a fence ends by itself.
-                () = shutdown::requested() => anyhow::bail!("stopped before all slots had moved; the same command goes on"),
+                () = shutdown::requested() => {
+                    let stopped = "stopped before all slots had moved; the same command goes on";
+                    tell("Stopped", stopped);
+                    anyhow::bail!(stopped)
+                }
             }
         }
     }

@@ -1,8 +1,9 @@
-//! What a migration that gives up tells whoever looks at its pod: Kubernetes keeps the text in the status of the container.
+//! What a migration that gives up, or a move of slots that has ended, tells whoever looks at its pod: Kubernetes keeps the text in the status of the
+//! container.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a migration ended without success, as JSON in the container's termination message.
+/// Why a migration ended without success, or how a move of slots ended, as JSON in the container's termination message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Farewell {

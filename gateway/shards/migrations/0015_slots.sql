@@ -19,6 +19,13 @@ create table chat.moves (
     primary key (move_id, slot)
 );
 
+-- The databases that this one has last been migrated together with, itself among them: another database under a shard's name is noticed, also where
+-- it owns the very slots that the shard owned.
+create table chat.peers (
+    shard    text primary key,
+    shard_id uuid not null
+);
+
 -- One row of what this shard has. Slots in transit are JSON in the form of the gateway's answer to /slots.
 create function chat.slot_report(p_since timestamptz)
 returns table (id uuid, owned integer[], epochs bigint[], arriving jsonb, leaving jsonb, moved jsonb, lag_bytes bigint)

@@ -48,6 +48,50 @@ pub enum IdentityError {
         /// Configured slots.
         expected: u32,
     },
+    /// Two shards that have no identity yet are one database.
+    #[error(
+        "shards {other} and {shard} are one database; two shards must not share a database, so give each one of its own"
+    )]
+    SameDatabase {
+        /// A configured shard.
+        shard: String,
+        /// Another one.
+        other: String,
+    },
+    /// Something else has a schema of our name.
+    #[error(
+        "the database of shard {shard} has a schema \"chat\" that is not of this program; give the shard a database of its own, or rename that schema"
+    )]
+    OtherSchema {
+        /// Configured shard.
+        shard: String,
+    },
+    /// Another shard knows another database by this shard's name, and this one owns slots all the same.
+    #[error(
+        "shard {by} was migrated last with another database as shard {shard} than the one that is given now, which owns slots; one of the two \
+         URIs names the wrong database"
+    )]
+    OtherDatabase {
+        /// Configured shard.
+        shard: String,
+        /// The shard that remembers another one.
+        by: String,
+    },
+    /// A newer program has migrated this shard, and not the others, which do not know it.
+    #[error(
+        "shard {shard} has schema version {version} of a newer chat-gateway, and shard {other} has version {other_version}; does the URI name a \
+         database of another installation? if not, run the migration of the newer version to its end first"
+    )]
+    NewerSchema {
+        /// Configured shard.
+        shard: String,
+        /// Its version.
+        version: i32,
+        /// A shard that is not newer than this program.
+        other: String,
+        /// The version of that one.
+        other_version: i32,
+    },
     /// The database failed.
     #[error("failed to read the identity of shard {shard}")]
     Sql {
@@ -65,8 +109,13 @@ pub enum IdentityError {
 /// The database is another shard's or cluster's, or was made for another number of slots.
 pub async fn claim_identity(connection: &mut PgConnection, wanted: &Identity) -> Result<(), IdentityError> {
     let shard = wanted.shard.clone();
-    let found = read(connection, wanted).await.map_err(|source| IdentityError::Sql { shard: shard.clone(), source })?;
-    let (cluster, name, slots) = found;
+    let found = read(connection, wanted).await.map_err(|source| IdentityError::Sql { shard, source })?;
+    compare(wanted, found)
+}
+
+/// Compares what a database says of itself: cluster, shard and slots.
+pub(crate) fn compare(wanted: &Identity, (cluster, name, slots): (String, String, i32)) -> Result<(), IdentityError> {
+    let shard = wanted.shard.clone();
     if cluster != wanted.cluster {
         return Err(IdentityError::OtherCluster { shard, found: cluster, expected: wanted.cluster.clone() });
     }

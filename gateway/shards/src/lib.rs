@@ -6,13 +6,15 @@
 mod access;
 mod distribute;
 mod identity;
+mod look;
 mod refusal;
 mod schema;
 mod scram;
 
 pub use access::{AccessError, GATEWAY_ROLE, Login, grant_access};
 pub use chat_shard_protocol::slot_of;
-pub use distribute::{Census, DistributeError, Plan, census, plan, write_plan};
+pub use distribute::{Census, DistributeError, Holding, Plan, census, plan, write_plan};
 pub use identity::{Identity, IdentityError, claim_identity};
+pub use look::{Sight, are_one_cluster, look, write_peers};
 pub use refusal::Refusal;
 pub use schema::{MIGRATION_LOCK, SCHEMA_VERSION, SLOT_LOCK_CLASS, migrate};

@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use chat_gateway_config::{ConfigError, GatewayConfig};
 use chat_shards::{AccessError, DistributeError, Identity, IdentityError};
-use sqlx::PgConnection;
+use tokio::time::sleep;
 
+use self::shard::Opened;
 use crate::store::postgres::AUTHENTICATION_FAILED;
 
 /// How long a shard may take to answer before the migration gives up; a new database's volume may still be formatting.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between looks at shards that do not seem to fit each other: longer than the hand-over of a slot takes.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a migration came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +148,12 @@ pub async fn run(config: &GatewayConfig) -> Result<Report, MigrateError> {
     for shard in shards {
         let identity =
             Identity { cluster: config.cluster.clone(), shard: shard.name.clone(), slots: config.database.slots };
-        open.push((shard.name.clone(), shard::prepare(shard, &identity).await?));
+        open.push(Opened::open(shard, identity).await?);
+    }
+    // Nothing is changed on any of them before all of them are what they should be.
+    judge(config.database.slots, &mut open).await?;
+    for shard in &mut open {
+        shard.prepare().await?;
     }
     let mut given = distribute(config.database.slots, &mut open).await?;
     let order = |name: &str| config.database.shards.iter().position(|s| s.name == name);
@@ -152,24 +161,53 @@ pub async fn run(config: &GatewayConfig) -> Result<Report, MigrateError> {
     Ok(Report { shards: given })
 }
 
-/// Gives out what nobody owns. Every shard's connection holds its migration lock, so this is alone.
-async fn distribute(slots: u32, open: &mut [(String, PgConnection)]) -> Result<Vec<ShardReport>, MigrateError> {
-    let mut known = Vec::with_capacity(open.len());
-    for (shard, connection) in open.iter_mut() {
-        known.push(chat_shards::census(connection).await.map_err(|source| sql(shard, source))?);
+/// Whether the shards fit each other. They were looked at one after the other, and a slot that moved meanwhile seems to have two owners, or none:
+/// what is still so at a second and a third look is.
+async fn judge(slots: u32, open: &mut [Opened]) -> Result<(), MigrateError> {
+    for again in [true, true, false] {
+        let sights: Vec<_> = open.iter().map(|shard| shard.sight.clone()).collect();
+        chat_shards::are_one_cluster(&sights)?;
+        let censuses: Vec<_> = sights.into_iter().map(|sight| sight.census).collect();
+        match chat_shards::plan(slots, &censuses) {
+            Ok(_) => return Ok(()),
+            Err(error) if !again => return Err(error.into()),
+            Err(_) => {}
+        }
+        sleep(AGAIN).await;
+        for shard in open.iter_mut() {
+            shard.look().await?;
+        }
     }
+    Ok(())
+}
+
+/// Gives out what nobody owns, and notes on each shard which databases all are. Every shard's connection holds its migration lock, so this is alone.
+async fn distribute(slots: u32, open: &mut [Opened]) -> Result<Vec<ShardReport>, MigrateError> {
+    // Moves go on meanwhile.
+    for shard in open.iter_mut() {
+        shard.look().await?;
+    }
+    judge(slots, open).await?;
+    let known: Vec<_> = open.iter().map(|shard| shard.sight.census.clone()).collect();
     let plan = chat_shards::plan(slots, &known)?;
     // Two passes: "distributed" is only true once every shard has its share.
     for complete in [false, true] {
-        for ((shard, connection), share) in open.iter_mut().zip(&plan) {
-            chat_shards::write_plan(connection, share, complete).await.map_err(|source| sql(shard, source))?;
+        for (shard, share) in open.iter_mut().zip(&plan) {
+            let written = chat_shards::write_plan(&mut shard.connection, share, complete).await;
+            written.map_err(|source| sql(&shard.identity.shard, source))?;
         }
     }
-    let report = |((name, _), (share, census)): (&(String, PgConnection), (&Vec<i32>, &chat_shards::Census))| {
-        tracing::info!(shard = %name, given = share.len(), known = census.known.len(), "slots are settled");
-        ShardReport { name: name.clone(), given: share.len(), known: census.known.len() }
+    let all: Vec<_> = open.iter().filter_map(|shard| Some((shard.identity.shard.clone(), shard.sight.id?))).collect();
+    for shard in open.iter_mut() {
+        let written = chat_shards::write_peers(&mut shard.connection, &all).await;
+        written.map_err(|source| sql(&shard.identity.shard, source))?;
+    }
+    let report = |((shard, share), census): ((&Opened, &Vec<i32>), &chat_shards::Census)| {
+        let (name, known) = (shard.identity.shard.clone(), census.slots.len());
+        tracing::info!(shard = name, given = share.len(), known, "slots are settled");
+        ShardReport { name, given: share.len(), known }
     };
-    Ok(open.iter().zip(plan.iter().zip(&known)).map(report).collect())
+    Ok(open.iter().zip(&plan).zip(&known).map(report).collect())
 }
 
 fn sql(shard: &str, source: sqlx::Error) -> MigrateError {

@@ -1,9 +1,9 @@
-//! One shard's migration, from the first connection to the gateways' rights.
+//! One shard's migration, from the first look to the gateways' rights.
 
 use std::time::Duration;
 
 use chat_gateway_config::Shard;
-use chat_shards::{Identity, MIGRATION_LOCK};
+use chat_shards::{Identity, Login, MIGRATION_LOCK, Sight};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -13,50 +13,60 @@ use crate::store::postgres::{AUTHENTICATION_FAILED, Cause, cause};
 /// Between tries, and between progress lines.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Connects, takes the migration lock for as long as the connection lives, migrates, checks the identity, grants.
-pub(super) async fn prepare(shard: &Shard, identity: &Identity) -> Result<PgConnection, MigrateError> {
-    let gateway = login::read(&shard.name, &shard.uri_file).await?;
-    let options = match &shard.migration_uri_file {
-        Some(path) => login::read(&shard.name, path).await?.options,
-        None => gateway.options.clone(),
-    };
-    let mut connection = connect(&shard.name, &options).await?;
-    // Before anything is changed, since a database of another cluster may not even get a new schema version; and before the
-    // lock, since a database that two shards share is locked already, by this very run.
-    check_foreign(&mut connection, identity).await?;
-    tracing::info!(shard = %shard.name, "connected, waiting for other migrations to end");
-    sqlx::query("select pg_advisory_lock($1)")
-        .bind(MIGRATION_LOCK)
-        .execute(&mut connection)
-        .await
-        .map_err(|source| sql(&shard.name, source))?;
-    let version = chat_shards::migrate(&mut connection)
-        .await
-        .map_err(|source| MigrateError::Schema { shard: shard.name.clone(), source })?;
-    if version > i64::from(chat_shards::SCHEMA_VERSION) {
-        let own = chat_shards::SCHEMA_VERSION;
-        tracing::info!(shard = %shard.name, version, own, "schema is of a newer gateway, and is left as it is");
-    } else {
-        tracing::info!(shard = %shard.name, version, "schema is current");
-    }
-    chat_shards::claim_identity(&mut connection, identity).await?;
-    chat_shards::grant_access(&mut connection, &gateway.login)
-        .await
-        .map_err(|source| MigrateError::Access { shard: shard.name.clone(), source })?;
-    tracing::info!(shard = %shard.name, user = %gateway.login.user, "gateways have access");
-    Ok(connection)
+/// A shard that has been looked at.
+pub(super) struct Opened {
+    pub(super) identity: Identity,
+    /// How gateways sign in.
+    gateway: Login,
+    pub(super) connection: PgConnection,
+    pub(super) sight: Sight,
 }
 
-/// Compares the identity of a database that has one already.
-async fn check_foreign(connection: &mut PgConnection, identity: &Identity) -> Result<(), MigrateError> {
-    let exists: bool = sqlx::query_scalar("select to_regclass('chat.settings') is not null")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|source| sql(&identity.shard, source))?;
-    if exists {
-        chat_shards::claim_identity(connection, identity).await?;
+impl Opened {
+    /// Connects and looks, and changes nothing.
+    pub(super) async fn open(shard: &Shard, identity: Identity) -> Result<Self, MigrateError> {
+        let gateway = login::read(&shard.name, &shard.uri_file).await?;
+        let options = match &shard.migration_uri_file {
+            Some(path) => login::read(&shard.name, path).await?.options,
+            None => gateway.options.clone(),
+        };
+        let mut connection = connect(&shard.name, &options).await?;
+        let sight = chat_shards::look(&mut connection, &identity).await?;
+        Ok(Self { identity, gateway: gateway.login, connection, sight })
     }
-    Ok(())
+
+    /// Looks again.
+    pub(super) async fn look(&mut self) -> Result<(), MigrateError> {
+        self.sight = chat_shards::look(&mut self.connection, &self.identity).await?;
+        Ok(())
+    }
+
+    /// Takes the migration lock for as long as the connection lives, migrates, checks the identity, grants.
+    pub(super) async fn prepare(&mut self) -> Result<(), MigrateError> {
+        let shard = self.identity.shard.clone();
+        let connection = &mut self.connection;
+        tracing::info!(shard, "connected, waiting for other migrations to end");
+        sqlx::query("select pg_advisory_lock($1)")
+            .bind(MIGRATION_LOCK)
+            .execute(&mut *connection)
+            .await
+            .map_err(|source| sql(&shard, source))?;
+        let version = chat_shards::migrate(connection)
+            .await
+            .map_err(|source| MigrateError::Schema { shard: shard.clone(), source })?;
+        if version > i64::from(chat_shards::SCHEMA_VERSION) {
+            let own = chat_shards::SCHEMA_VERSION;
+            tracing::info!(shard, version, own, "schema is of a newer gateway, and is left as it is");
+        } else {
+            tracing::info!(shard, version, "schema is current");
+        }
+        chat_shards::claim_identity(connection, &self.identity).await?;
+        chat_shards::grant_access(connection, &self.gateway)
+            .await
+            .map_err(|source| MigrateError::Access { shard: shard.clone(), source })?;
+        tracing::info!(shard, user = %self.gateway.user, "gateways have access");
+        Ok(())
+    }
 }
 
 async fn connect(shard: &str, options: &PgConnectOptions) -> Result<PgConnection, MigrateError> {

@@ -83,10 +83,38 @@ pub enum MovesError {
 }
 
 impl MovesError {
+    /// One CamelCase word for it, as `docs/reference/gateway.md` lists them.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "InvalidConfiguration",
+            Self::Argument { .. } => "InvalidArgument",
+            Self::Uri(error) => error.reason(),
+            Self::Move { source, .. } => source.reason(),
+        }
+    }
+
     /// Whether only other arguments or another configuration help.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         matches!(self, Self::Config(_) | Self::Argument { .. })
+    }
+}
+
+impl Job {
+    /// What is told when it is done: a word and a sentence.
+    #[must_use]
+    pub fn done(&self) -> (&'static str, String) {
+        let Self { task, slots, from, to, .. } = self;
+        match task {
+            Task::Move => ("Moved", format!("slots {slots} moved from shard {from} to shard {to}")),
+            Task::Abort => {
+                ("Aborted", format!("the moves of slots {slots} from shard {from} to shard {to} are given up"))
+            }
+            Task::Clean => {
+                ("Cleaned", format!("shard {from} has nothing left of slots {slots}, which are on shard {to}"))
+            }
+        }
     }
 }
 

@@ -131,6 +131,9 @@ async fn two_postgresql_shards_keep_the_contract() {
     moves::a_shard_that_is_not_known_yet_is_waited_for(&cluster, &*store).await;
     migration::a_second_run_changes_nothing(&cluster).await;
     migration::wrong_configurations_are_refused(&cluster).await;
+    migration::what_is_no_shard_is_refused_before_anything_is_made(&cluster).await;
+    migration::shards_that_do_not_fit_each_other_are_refused(&cluster).await;
+    migration::a_removed_shard_comes_back_empty(&cluster).await;
     migration::a_wrong_password_is_told_at_once(&cluster).await;
     migration::a_plain_owner_without_further_rights_is_enough(&cluster).await;
     migration::a_new_password_is_picked_up(&cluster, &*store).await;

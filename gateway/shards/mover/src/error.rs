@@ -139,6 +139,25 @@ pub enum MoveError {
 }
 
 impl MoveError {
+    /// One CamelCase word for it, as `docs/reference/gateway.md` lists them.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "Refused",
+            Self::Sql { .. } => "Sql",
+            Self::Busy { .. } => "Busy",
+            Self::Row { .. } => "Row",
+            Self::OtherShard { .. } => "OtherShard",
+            Self::Schema { .. } => "Schema",
+            Self::Mismatch { .. } => "Mismatch",
+            Self::Lost { .. } => "Lost",
+            Self::Backlog { .. } => "Backlog",
+            Self::Standby { .. } => "Standby",
+            Self::Fences { .. } => "Fences",
+            Self::Stopped { .. } => "Stopped",
+        }
+    }
+
     /// Whether the same call may succeed in a moment, with new connections.
     #[must_use]
     pub fn is_transient(&self) -> bool {
