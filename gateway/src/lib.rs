@@ -8,6 +8,7 @@ mod centrifuge;
 pub mod codec;
 pub mod connection;
 pub mod contract;
+pub mod delivery;
 pub mod embedded;
 pub mod entrance;
 pub mod hints;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError, atomic::Ordering::Relaxed};
 
-use chat_gateway_config::stats::GatewayStats;
+use chat_gateway_config::{delivery::DeliveryStats, stats::GatewayStats};
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::services::Counters;
@@ -21,6 +21,9 @@ pub struct Metrics {
     shed: IntCounter,
     slow_closed: IntCounter,
     reused: IntCounter,
+    committed: IntCounter,
+    published: IntCounter,
+    violations: IntCounter,
     hints: IntCounterVec,
     closed: IntCounterVec,
     refused: IntCounterVec,
@@ -73,6 +76,12 @@ impl Metrics {
             reused: counter(
                 "refresh_tokens_reused_total",
                 "Sessions ended because a used refresh token came back: it was stolen, or a client keeps old ones",
+            )?,
+            committed: counter("messages_committed_total", "Messages that the store wrote for this gateway")?,
+            published: counter("messages_published_total", "Messages that the broker confirmed to this gateway")?,
+            violations: counter(
+                "delivery_violations_total",
+                "Promises about messages that were certainly broken; GET /delivery names them",
             )?,
             hints: labelled(
                 "connect_hints_total",
@@ -129,6 +138,15 @@ impl Metrics {
             (&self.reused, &counters.reused),
         ] {
             metric.inc_by(value.load(Relaxed).saturating_sub(metric.get()));
+        }
+        if let Some(DeliveryStats { totals, violations, .. }) = &stats.delivery {
+            for (metric, value) in [
+                (&self.committed, totals.committed),
+                (&self.published, totals.published),
+                (&self.violations, *violations),
+            ] {
+                metric.inc_by(value.saturating_sub(metric.get()));
+            }
         }
         for (metric, tally) in [
             (&self.hints, &counters.hints),

@@ -29,6 +29,7 @@ use crate::{
         oidc::{Issuers, RootsError},
     },
     broker::{self, Broker, Delivery},
+    delivery::Books,
     entrance::Entrance,
     hints::Hints,
     http::{self, ClientAddress, Doors, Http, Places},
@@ -44,7 +45,7 @@ use crate::{
     store::{
         Store,
         postgres::PostgresStore,
-        sqlite::{OpenError, SqliteStore},
+        sqlite::{self, OpenError, SqliteStore},
     },
     transport::{self, Door},
     turnstile::Turnstile,
@@ -208,6 +209,7 @@ impl Gateway {
         let (broker, deliveries) = join(&config, &name);
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
         let turnstile = Turnstile::to_shards(config.database.shards.len());
+        let slots = if config.database.embedded.is_some() { sqlite::SLOTS } else { config.database.slots };
         let swaps = Swaps { config: Arc::new(Current::new(config)), keys };
         files.tell(&swaps);
         let services = Arc::new(Services {
@@ -220,6 +222,7 @@ impl Gateway {
             tokens: Arc::new(tokens),
             issuers,
             counters: Arc::new(Counters::default()),
+            books: Arc::new(Books::new(slots)),
             entrance: Entrance::new(turnstile),
             hints: Hints::default(),
         });

@@ -8,6 +8,7 @@ use std::sync::{
 use crate::{
     auth::{Tokens, oidc::Issuers},
     broker::Broker,
+    delivery::Books,
     entrance::Entrance,
     hints::Hints,
     limiter::Limiter,
@@ -37,6 +38,8 @@ pub struct Services {
     pub issuers: Issuers,
     /// Counters of `/stats` and `/metrics`.
     pub counters: Arc<Counters>,
+    /// What became of messages, slot by slot.
+    pub books: Arc<Books>,
     /// Whether new clients may come in.
     pub entrance: Entrance,
     /// Which gateways have room.

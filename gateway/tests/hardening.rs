@@ -27,6 +27,8 @@ mod origins;
 mod page;
 #[path = "hardening/place.rs"]
 mod place;
+#[path = "hardening/probe.rs"]
+mod probe;
 #[path = "hardening/raw.rs"]
 mod raw;
 #[path = "hardening/silence.rs"]

@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod names;
 pub mod observe;
 pub mod poll;
+pub mod probe;
 pub mod prometheus;
 pub mod quantity;
 pub mod rebalance;

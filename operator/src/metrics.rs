@@ -25,6 +25,8 @@ pub struct Metrics {
     pub status_writes: IntCounterVec,
     /// Questions to gateways by `result` (`answered`, `failed`).
     pub polls: IntCounterVec,
+    /// Probes of delivery by `result` (`verified`, `violated`, `failed`).
+    pub probes: IntCounterVec,
     /// Clients that were asked to connect to another gateway, by `namespace`.
     pub moves: IntCounterVec,
     /// Events published, by `type` (`Normal`, `Warning`).
@@ -58,6 +60,7 @@ impl Metrics {
         let reconcile_errors = counters("reconcile_errors_total", "Failed passes", &["reason"])?;
         let writes = counters("writes_total", "Writes to children", &["namespace", "kind", "verb"])?;
         let polls = counters("polls_total", "Questions to gateways", &["result"])?;
+        let probes = counters("probes_total", "Probes of delivery through a ChatCluster's front door", &["result"])?;
         let moves = counters("moves_total", "Clients asked to connect to another gateway", &["namespace"])?;
         let events = counters("events_total", "Events published", &["type"])?;
         let status_writes = counters("status_writes_total", "Writes of a ChatCluster's status", &["namespace"])?;
@@ -79,6 +82,7 @@ impl Metrics {
             writes,
             status_writes,
             polls,
+            probes,
             moves,
             events,
             clusters,

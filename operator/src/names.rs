@@ -33,6 +33,8 @@ pub mod label {
 pub mod annotation {
     pub use chat_crds::keys::annotation::{DRAIN_REQUESTED, DRAINING};
 
+    /// On a ChatCluster, by a person: violations of delivery up to this time (RFC 3339) are forgiven.
+    pub const DELIVERY_CLEARED: &str = "chatcluster.dev/delivery-cleared";
     /// Hash of the object as the operator rendered it; equal hash and no drift means no write.
     pub const APPLIED_HASH: &str = "chatcluster.dev/applied-hash";
     /// Kubernetes': of pods that are equal otherwise, a ReplicaSet deletes the one with the lowest first.

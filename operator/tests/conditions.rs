@@ -7,7 +7,10 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use chat_gateway_config::stats::{Component as Seen, GatewayStats, HealthCounters, MessageCounters, ShardStats, Taken};
+use chat_gateway_config::{
+    delivery::DeliveryStats,
+    stats::{Component as Seen, GatewayStats, HealthCounters, MessageCounters, ShardStats, Taken},
+};
 use chat_operator::{
     autoscale::{Decision, Reason},
     names::Component,
@@ -66,6 +69,7 @@ fn shape() -> Shape {
         rollout_paused: false,
         enough: 2,
         tier: false,
+        cleared: None,
         migration: Some(JOB.to_owned()),
     }
 }
@@ -112,6 +116,7 @@ fn stats(name: &str) -> GatewayStats {
         ready_seconds: Some(60),
         messages: MessageCounters::default(),
         health: HealthCounters::default(),
+        delivery: Some(DeliveryStats::default()),
         broker: seen(true),
         redis: seen(true),
         issuers: Vec::new(),

@@ -194,11 +194,13 @@ pub enum ConditionType {
     ShardsBalanced,
     /// All gateways run the wanted revision, or are on their way without trouble.
     RolloutHealthy,
+    /// What is acknowledged is kept, and comes once and in order.
+    DeliveryVerified,
 }
 
 impl ConditionType {
     /// All of them, in the order they are shown in.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
@@ -208,6 +210,7 @@ impl ConditionType {
         Self::DatabaseAvailable,
         Self::ShardsBalanced,
         Self::RolloutHealthy,
+        Self::DeliveryVerified,
     ];
 
     /// What True says, for the reference page.
@@ -227,6 +230,9 @@ impl ConditionType {
                 "every slot is owned, the shards are those of the spec, and no slots are to move between them"
             }
             Self::RolloutHealthy => "all gateways run the wanted revision, or are on their way without trouble",
+            Self::DeliveryVerified => {
+                "what a probe said through the front door was acknowledged, kept, and came once and in order, and for an hour nothing else was seen; it is no part of Ready"
+            }
         }
     }
 
@@ -243,6 +249,7 @@ impl ConditionType {
             Self::DatabaseAvailable => "DatabaseAvailable",
             Self::ShardsBalanced => "ShardsBalanced",
             Self::RolloutHealthy => "RolloutHealthy",
+            Self::DeliveryVerified => "DeliveryVerified",
         }
     }
 }

@@ -7,6 +7,7 @@
 mod access;
 pub mod agent;
 mod config;
+pub mod delivery;
 mod farewell;
 pub mod hints;
 mod http;
@@ -14,6 +15,7 @@ mod kafka;
 mod live;
 mod origins;
 mod presence;
+pub mod probe;
 mod redis_url;
 mod signing_keys;
 mod slot_list;

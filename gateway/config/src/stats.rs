@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::DeliveryStats;
+
 /// What a gateway knows of itself. Small on purpose: the operator asks every gateway every few seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,6 +35,9 @@ pub struct GatewayStats {
     /// Counters by which new gateways are compared with old ones; all 0 from a gateway of the version before.
     #[serde(default)]
     pub health: HealthCounters,
+    /// What it counts of the messages that go through it; absent from a gateway of the version before, which says nothing of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryStats>,
     /// The broker as this gateway sees it.
     pub broker: Component,
     /// Redis as this gateway sees it.

@@ -15,6 +15,7 @@ use axum::{
 use chat_gateway::{
     auth::{Accounts, Authenticator, Ed25519Tokens, PasswordPool, RefreshTokens, oidc::Issuers},
     broker::MemoryExchange,
+    delivery::Books,
     embedded,
     entrance::Entrance,
     hints::Hints,
@@ -84,6 +85,7 @@ fn gateway() -> Router {
         tokens: Arc::new(Authenticator::new(own, Issuers::default(), Arc::clone(&accounts))),
         issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
+        books: Arc::new(Books::new(1_024)),
         entrance: Entrance::default(),
         hints: Hints::default(),
     });

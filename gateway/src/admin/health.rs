@@ -86,6 +86,7 @@ mod tests {
             limit: 10_000,
             ready_seconds: Some(60),
             health: Default::default(),
+            delivery: None,
             clock_ms: None,
             messages: Default::default(),
             broker: component(broker),

@@ -87,6 +87,7 @@ impl Admin {
                 timed_raw_ms: counters.timed_raw_ms.load(Relaxed),
                 taken: counters.taken.load(Relaxed),
             },
+            delivery: Some(self.services.books.stats()),
             broker: self.services.broker.state().borrow().component.clone(),
             redis: self.redis.borrow().clone(),
             shards: self.shards.borrow().clone(),
@@ -124,6 +125,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/readyz", get(readyz))
         .route("/stats", get(stats))
         .route("/slots", get(slots::answer))
+        .route("/delivery", get(delivery))
         .route("/metrics", get(metrics))
         .route("/cordon", put(cordon).delete(uncordon))
         .route("/moves", post(moves))
@@ -143,6 +145,10 @@ async fn stats(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response 
         admin.services.hints.asked();
         Json(admin.stats()).into_response()
     })
+}
+
+async fn delivery(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    for_the_operator(&admin, &headers, || Json(admin.services.books.delivery(&admin.services.gateway)).into_response())
 }
 
 /// Takes nobody new, and says so on `/readyz`, until it is told otherwise or the operator is away. Who is connected stays.

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use moka::future::Cache;
 use serde::Deserialize;
 
-use super::{Claims, Ed25519Tokens, TokenError, Tokens, oidc::Issuers};
+use super::{Claims, Ed25519Tokens, TokenError, Tokens, names, oidc::Issuers};
 use crate::{
     model::{SessionId, User, UserId},
     store::{Store, StoreError},
@@ -63,14 +63,25 @@ impl Tokens for Authenticator {
 
     async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let Some(issuer) = issuer_of(token).filter(|issuer| self.issuers.knows(issuer)) else {
-            return self.own.verify(token).await;
+            let mut claims = self.own.verify(token).await?;
+            if names::is_probe(claims.user.id) {
+                // It signs its tokens itself and never signed up.
+                claims.user = self.account(claims.user).await?;
+            }
+            return Ok(claims);
         };
         let external = self.issuers.verify(&issuer, token).await?;
-        let user = self.accounts.ensure(external.user).await.map_err(|error| {
-            tracing::debug!(%error, "the account of an external user could not be read");
-            TokenError::Unavailable
-        })?;
+        let user = self.account(external.user).await?;
         Ok(Claims { user, session: None, expires_at: external.expires_at })
+    }
+}
+
+impl Authenticator {
+    async fn account(&self, user: User) -> Result<User, TokenError> {
+        self.accounts.ensure(user).await.map_err(|error| {
+            tracing::debug!(%error, "the account of somebody who did not sign up here could not be read");
+            TokenError::Unavailable
+        })
     }
 }
 

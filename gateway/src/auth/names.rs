@@ -1,7 +1,8 @@
 //! Sign-in names, display names and the user ids derived from them.
 
+use chat_gateway_config::probe;
 use sha2::{Digest, Sha256};
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
 use crate::model::UserId;
 
@@ -89,9 +90,31 @@ pub fn user_id(folded_name: &str) -> UserId {
     UserId(Builder::from_custom_bytes(bytes).into_uuid())
 }
 
+/// Whether it is the operator's probe, whom nobody can invite and whose name nobody can take.
+#[must_use]
+pub fn is_probe(user: UserId) -> bool {
+    user == PROBE
+}
+
+/// Id of [`probe::NAME`].
+const PROBE: UserId = UserId(match Uuid::try_parse(probe::USER) {
+    Ok(id) => id,
+    Err(_) => Uuid::nil(),
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_probe_has_a_name_that_nobody_can_take_and_its_id() {
+        assert_eq!(user_id(probe::NAME), PROBE);
+        assert!(is_probe(PROBE) && !is_probe(user_id("probe")));
+        assert!(fold_name(probe::NAME).is_err());
+        let keys: std::collections::BTreeSet<_> = (0..probe::ROOMS).map(probe::room_key).collect();
+        assert_eq!(keys.len(), usize::from(probe::ROOMS));
+        assert!(keys.iter().all(|key| Uuid::try_parse(key).is_ok()));
+    }
 
     #[test]
     fn folds_a_name_and_refuses_what_is_none() {

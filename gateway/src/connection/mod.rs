@@ -33,8 +33,10 @@ use self::{
     socket::{Inbound, Socket},
 };
 use crate::{
+    auth::names,
     codec::{Codec, Read},
     http::ClientAddress,
+    model::UserId,
     pipeline::{Pipeline, frame::Reader},
     protocol::{Answer, CloseCode},
     services::Counters,
@@ -47,7 +49,7 @@ pub use self::{
 
 /// One of the connections that a gateway accepts; given back when dropped.
 #[derive(Debug)]
-pub struct Permit(Arc<Counters>);
+pub struct Permit(Option<Arc<Counters>>);
 
 impl Permit {
     /// Takes one, if fewer than `most` are out.
@@ -56,13 +58,26 @@ impl Permit {
         let connections: &AtomicU64 = &counters.connections;
         let more = |count: u64| (count < u64::from(most)).then_some(count + 1);
         connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Self(Arc::clone(counters)))
+        Some(Self(Some(Arc::clone(counters))))
+    }
+
+    /// One beside those that are counted, for the operator's probe and nobody else.
+    #[must_use]
+    pub fn for_the_probe() -> Self {
+        Self(None)
+    }
+
+    /// Whether this user may have it.
+    fn is_for(&self, user: UserId) -> bool {
+        self.0.is_some() || names::is_probe(user)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(counters) = &self.0 {
+            counters.connections.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -92,6 +107,12 @@ where
     let mut socket = Socket::new(accepted.stream, accepted.early, codec);
     let greeted = Box::pin(greet(&pipeline, &mut socket, source)).await;
     match greeted {
+        Ok((session, _)) if !permit.is_for(session.user.id) => {
+            let code = CloseCode::Unauthenticated;
+            pipeline.hub.forget(&session).await;
+            pipeline.services.counters.closed.add(codec.goodbye(code).name);
+            socket.close(code).await;
+        }
         Ok((session, early)) => {
             if pipeline.services.entrance.turns_away() {
                 pipeline.hub.ask_to_leave(&session);

@@ -35,6 +35,7 @@ use self::{event::Event, registry::Registry};
 use crate::{
     broker::{Delivery, Key},
     connection::session::Session,
+    delivery::audit,
     pipeline::RecentSends,
     relay::Relay,
     services::Services,
@@ -82,6 +83,7 @@ impl Hub {
         spawn(stop, estates::inherit(Arc::clone(&hub)));
         spawn(stop, positions::watch_broker(Arc::clone(&hub)));
         spawn(stop, positions::check_regularly(Arc::clone(&hub)));
+        spawn(stop, audit::run(Arc::clone(&hub.services.store), Arc::clone(&hub.services.books)));
         hub
     }
 

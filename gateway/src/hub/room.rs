@@ -7,13 +7,17 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use chat_gateway_config::delivery::Breach;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{ephemera::Ephemera, follow::Following, membership::Membership};
 use crate::{
     codec::Shared,
-    connection::session::{Control, Session},
+    connection::{
+        queue::Pushed,
+        session::{Control, Session},
+    },
     model::{Message, RoomId, Seq, UserId},
     protocol::ClientEvent,
     store::{Place, Replay, Standing, removals::Removal},
@@ -52,6 +56,10 @@ pub(super) struct Room {
     retry_at: Option<Instant>,
     /// Fills in a row that found nothing although something was thought to be there.
     empty_fills: u32,
+    /// The newest message that the store lacks and that was told of; 0 for none.
+    lost: Seq,
+    /// Message events queued for connections since somebody asked.
+    delivered: u32,
     membership: Membership,
     pub(super) ephemera: Ephemera,
 }
@@ -81,6 +89,8 @@ pub(super) struct Tally {
     pub(super) backfilled: u64,
     /// Messages of other gateways that came at all, each once however many are here.
     pub(super) taken: u64,
+    /// A message that the store certainly lacks, told once.
+    pub(super) lost: Option<(Breach, Seq)>,
 }
 
 /// Read the store after this seq, please.
@@ -103,6 +113,8 @@ impl Room {
             gap: None,
             retry_at: None,
             empty_fills: 0,
+            lost: 0,
+            delivered: 0,
             membership: Membership::default(),
             ephemera: Ephemera::default(),
         }
@@ -237,7 +249,8 @@ impl Room {
         for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
             if follower.cursor == seq - 1 && follower.is_served(&self.membership) {
                 // Live frames are never held back: a client that cannot take them is closed and resumes.
-                follower.session.push_message(event.frame(follower.session.codec).clone());
+                let pushed = follower.session.push_message(event.frame(follower.session.codec).clone());
+                self.delivered += u32::from(pushed == Pushed::Queued);
                 follower.cursor = seq;
                 self.head = self.head.max(seq);
             } else {
@@ -259,7 +272,7 @@ impl Room {
     }
 
     /// Takes the answer to a [`Fill`]; an `Err` is repeated later.
-    pub(super) fn filled(&mut self, found: Result<Replay, ()>, now: Instant, tally: &mut Tally) {
+    pub(super) fn filled(&mut self, fill: Fill, found: Result<Replay, ()>, now: Instant, tally: &mut Tally) {
         self.filling = false;
         let Ok(Replay { messages: found, removal }) = found else {
             self.retry_at = Some(now + FILL_RETRY);
@@ -267,10 +280,14 @@ impl Room {
         };
         self.membership.note(removal);
         if found.is_empty() {
-            self.nothing_found(now);
+            self.nothing_found(fill, now, tally);
             return;
         }
         self.empty_fills = 0;
+        let before = std::iter::once(fill.after).chain(found.iter().map(|message| message.seq));
+        if let Some((last, _)) = before.zip(&found).find(|(last, message)| message.seq != last + 1) {
+            self.tell_lost(Breach::Hole, last + 1, tally);
+        }
         for message in found {
             let seq = message.seq;
             // What waits ahead came from the broker.
@@ -284,7 +301,8 @@ impl Room {
                 let frame = event.frame(follower.session.codec);
                 let next = follower.cursor == seq - 1 && follower.is_served(&self.membership);
                 if next && follower.session.queue.takes_replay(frame.len()) {
-                    follower.session.push_message(frame.clone());
+                    let pushed = follower.session.push_message(frame.clone());
+                    self.delivered += u32::from(pushed == Pushed::Queued);
                     follower.cursor = seq;
                     self.head = self.head.max(seq);
                 } else {
@@ -299,14 +317,33 @@ impl Room {
     }
 
     /// The store has nothing where something was thought to be: asked again, and believed when no live message contradicts it.
-    fn nothing_found(&mut self, now: Instant) {
+    fn nothing_found(&mut self, fill: Fill, now: Instant, tally: &mut Tally) {
         self.empty_fills += 1;
         self.retry_at = Some(now + FILL_RETRY);
-        if self.empty_fills >= EMPTY_FILLS && self.ahead.is_empty() {
+        if self.empty_fills < EMPTY_FILLS {
+            return;
+        }
+        if let Some(seq) = self.ahead.keys().find(|seq| **seq > fill.after).copied() {
+            // Whoever published it had it from the store.
+            self.tell_lost(Breach::Unstored, seq, tally);
+        }
+        if self.ahead.is_empty() {
             self.empty_fills = 0;
             self.target = self.active().map(|f| f.cursor).max().unwrap_or(0);
             self.stored = self.stored.min(self.target);
         }
+    }
+
+    fn tell_lost(&mut self, breach: Breach, seq: Seq, tally: &mut Tally) {
+        if self.lost < seq {
+            self.lost = seq;
+            tally.lost = Some((breach, seq));
+        }
+    }
+
+    /// Message events queued for connections since this was asked last.
+    pub(super) fn take_delivered(&mut self) -> u32 {
+        std::mem::take(&mut self.delivered)
     }
 
     /// Sends what waits ahead to those who have come up to it, and forgets what nobody lacks.
@@ -320,7 +357,8 @@ impl Room {
                 if !follower.session.queue.takes_replay(frame.len()) {
                     break;
                 }
-                follower.session.push_message(frame.clone());
+                let pushed = follower.session.push_message(frame.clone());
+                self.delivered += u32::from(pushed == Pushed::Queued);
                 follower.cursor += 1;
                 self.head = self.head.max(follower.cursor);
             }

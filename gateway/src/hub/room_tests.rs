@@ -109,7 +109,8 @@ impl Bench {
         if let Some(Fill { after }) = self.fill.take() {
             let messages = (after + 1..=LAST).take(7).map(message).collect();
             let found = Replay { messages, removal: self.version };
-            self.room.filled(if works { Ok(found) } else { Err(()) }, self.now, &mut self.tally);
+            self.room.filled(Fill { after }, if works { Ok(found) } else { Err(()) }, self.now, &mut self.tally);
+            assert_eq!(self.tally.lost, None, "the store has everything");
         }
     }
 
@@ -199,7 +200,7 @@ async fn nothing_from_after_a_removal_reaches_the_removed() {
         ("an entry tells", |room, _| room.message(message(3), 5, false, &mut Tally::default())),
         ("a page tells", |room, _| {
             let page = Replay { messages: vec![message(3)], removal: 5 };
-            room.filled(Ok(page), Instant::now(), &mut Tally::default());
+            room.filled(Fill { after: 1 }, Ok(page), Instant::now(), &mut Tally::default());
         }),
         ("its position tells", |room, _| room.position(Place { room: ROOM, last_seq: 2, removal: 5 })),
         ("the store tells", |room, removal| room.suspend(removal)),
@@ -269,8 +270,60 @@ async fn what_came_ahead_of_a_gap_was_not_missed() {
         room.message(message(seq), 0, false, &mut tally);
     }
     room.message(message(6), 0, true, &mut tally);
-    assert_eq!(tally, Tally { duplicates: 1, backfilled: 0, taken: 3 }, "each once, and own ones not at all");
+    assert_eq!(
+        tally,
+        Tally { duplicates: 1, backfilled: 0, taken: 3, lost: None },
+        "each once, and own ones not at all"
+    );
     let page = Replay { messages: (3..=7).map(message).collect(), removal: 0 };
-    room.filled(Ok(page), Instant::now(), &mut tally);
-    assert_eq!(tally, Tally { duplicates: 1, backfilled: 2, taken: 5 }, "3 and 7");
+    room.filled(Fill { after: 2 }, Ok(page), Instant::now(), &mut tally);
+    assert_eq!(tally, Tally { duplicates: 1, backfilled: 2, taken: 5, lost: None }, "3 and 7");
+}
+
+/// A room of one follower who lacks message 2, which the broker did not bring, and asks the store for it.
+async fn with_a_gap() -> Room {
+    let mut room = Room::new(AHEAD);
+    room.join(session(0), from(1, 1), Place { room: ROOM, last_seq: 1, removal: 0 });
+    room.message(message(3), 0, false, &mut Tally::default());
+    room.advance(Instant::now());
+    tokio::time::advance(GAP_GRACE).await;
+    assert_eq!(room.advance(Instant::now()), Some(Fill { after: 1 }));
+    room
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_lacks_between_others_is_told_once() {
+    let mut room = with_a_gap().await;
+    for lost in [Some((Breach::Hole, 2)), None] {
+        let mut tally = Tally::default();
+        let page = Replay { messages: vec![message(3), message(4)], removal: 0 };
+        room.filled(Fill { after: 1 }, Ok(page), Instant::now(), &mut tally);
+        assert_eq!(tally.lost, lost);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_published_and_is_not_in_the_store_is_told_when_that_is_certain() {
+    let mut room = with_a_gap().await;
+    let mut told = Vec::new();
+    for _ in 0..EMPTY_FILLS + 2 {
+        let mut tally = Tally::default();
+        room.filled(Fill { after: 1 }, Ok(Replay { messages: Vec::new(), removal: 0 }), Instant::now(), &mut tally);
+        told.push(tally.lost);
+    }
+    assert_eq!(told, [None, None, Some((Breach::Unstored, 3)), None, None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_has_all_is_not_blamed() {
+    let (mut room, mut tally) = (with_a_gap().await, Tally::default());
+    room.filled(
+        Fill { after: 1 },
+        Ok(Replay { messages: vec![message(2), message(3)], removal: 0 }),
+        Instant::now(),
+        &mut tally,
+    );
+    assert_eq!(tally.lost, None);
+    assert_eq!(room.take_delivered(), 2);
+    assert_eq!(room.take_delivered(), 0, "told once");
 }

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     codec::Shared,
     connection::{queue::Class, session::Session},
+    delivery::Counted,
     model::{RoomId, UserId},
     protocol::{ClientEvent, event::TypingState},
     services::Services,
@@ -52,7 +53,7 @@ pub(super) enum Command {
     /// Where the store has a room; `distrust` when the broker is known to have lost something.
     Position { place: Place, distrust: bool },
     /// The answer to a fill.
-    Filled { room: RoomId, found: Result<Replay, ()> },
+    Filled { room: RoomId, fill: Fill, found: Result<Replay, ()> },
     /// Which of those who were asked about are members.
     Told { room: RoomId, asked: Vec<UserId>, found: Result<Standing, ()> },
     /// Asks for the rooms with followers.
@@ -158,8 +159,8 @@ impl Worker {
                 });
                 place.room
             }
-            Command::Filled { room, found } => {
-                self.with(room, |state, tally| state.filled(found, now, tally));
+            Command::Filled { room, fill, found } => {
+                self.with(room, |state, tally| state.filled(fill, found, now, tally));
                 room
             }
             Command::Told { room, asked, found } => {
@@ -178,11 +179,19 @@ impl Worker {
         if let Some(state) = self.rooms.get_mut(&room) {
             act(state, &mut self.tally);
         }
-        let Tally { duplicates, backfilled, taken } = std::mem::take(&mut self.tally);
+        let Tally { duplicates, backfilled, taken, lost } = std::mem::take(&mut self.tally);
         let counters = &self.services.counters;
         counters.duplicates.fetch_add(duplicates, Ordering::Relaxed);
         counters.backfilled.fetch_add(backfilled, Ordering::Relaxed);
         counters.taken.fetch_add(taken, Ordering::Relaxed);
+        if duplicates + backfilled > 0 {
+            let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+            let (deduplicated, backfilled) = (small(duplicates), small(backfilled));
+            self.services.books.count(room, Counted { deduplicated, backfilled, ..Counted::default() });
+        }
+        if let Some((breach, seq)) = lost {
+            self.services.books.violated(breach, room, seq);
+        }
     }
 
     /// Notes how long the first message of an envelope took from its commit: with the clocks of two machines; the
@@ -211,7 +220,10 @@ impl Worker {
             self.timed.remove(&room);
             return;
         };
-        let (doubtful, fill) = (state.doubtful(now), state.advance(now));
+        let (doubtful, fill, delivered) = (state.doubtful(now), state.advance(now), state.take_delivered());
+        if delivered > 0 {
+            self.services.books.count(room, Counted { delivered, ..Counted::default() });
+        }
         if fill.is_none() {
             if state.is_timed() {
                 self.timed.insert(room);
@@ -242,17 +254,17 @@ impl Worker {
         }
     }
 
-    fn fill(&self, room: RoomId, Fill { after }: Fill) {
+    fn fill(&self, room: RoomId, fill: Fill) {
         let (services, fills, me) = (Arc::clone(&self.services), Arc::clone(&self.fills), self.me.clone());
         let page = self.bounds().fill;
         tokio::spawn(async move {
             let found = {
                 let _permit = fills.acquire().await;
-                services.store.replay(room, after, page).await
+                services.store.replay(room, fill.after, page).await
             };
             let found = found.map_err(|error| tracing::debug!(%room, %error, "a gap could not be filled yet"));
             if let Some(me) = me.upgrade() {
-                let _ = me.send(Command::Filled { room, found }).await;
+                let _ = me.send(Command::Filled { room, fill, found }).await;
             }
         });
     }

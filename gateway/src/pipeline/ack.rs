@@ -1,13 +1,30 @@
 //! Stage 7: the answer, queued as soon as it is true. Publishing comes after it and never delays it.
 
+use std::sync::atomic::Ordering;
+
 use crate::{
+    auth::names,
     codec::Tag,
     connection::{queue::Class, session::Session},
     protocol::{Answer, ErrorCode, WireError, limits},
+    services::Services,
 };
 
 /// Bytes of one answer: with half of the queue it never makes the connection count as slow by itself.
 const ANSWER_BYTES: usize = limits::QUEUE_BYTES / 2;
+
+/// Counts a message that was acknowledged for the first time. The operator's probe is none of the cluster's load.
+pub(super) fn count(services: &Services, session: &Session, tags: &[Tag], answer: &Answer) {
+    if let Answer::Sent { room, seq, duplicate: false, .. } = answer {
+        // Who wants no answer is promised nothing.
+        if !tags.is_empty() {
+            services.books.accepted(*room, *seq);
+        }
+        if !names::is_probe(session.user.id) {
+            services.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Answers under each of the tags.
 pub(super) fn answer(session: &Session, tags: &[Tag], answer: &Answer) {

@@ -1,10 +1,9 @@
 //! Stage 6: one transaction of the store makes the entry durable and gives it its seq.
 
-use std::sync::atomic::Ordering;
-
 use super::{Outcome, idempotency::RecentSends};
 use crate::{
     connection::session::Session,
+    delivery::Counted,
     model::{Content, MessageId, RoomId},
     protocol::{Answer, WireError},
     services::Services,
@@ -21,7 +20,7 @@ pub(super) async fn commit(services: &Services, recent: &RecentSends, new: NewMe
     let Sent { message, duplicate, events } = services.store.send(new).await?;
     recent.remember(&message).await;
     if !duplicate {
-        services.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        services.books.count(message.room, Counted { committed: 1, ..Counted::default() });
     }
     let answer = Answer::Sent {
         room: message.room,

@@ -15,6 +15,7 @@ mod idempotency;
 mod marks;
 mod members;
 mod people;
+mod probe;
 mod publish;
 mod rate_limit;
 mod reads;
@@ -70,7 +71,9 @@ impl Pipeline {
             Ok(Outcome { answer, events, entry }) => {
                 self.services.counters.carried_out.fetch_add(1, Ordering::Relaxed);
                 ack::answer(session, tags, &answer);
+                ack::count(&self.services, session, tags, &answer);
                 publish::announce(&self.hub, events).await;
+                probe::trim(&*self.services.store, session, &answer).await;
                 if let Some(entry) = entry {
                     entry.enter(self, session).await;
                 }

@@ -36,7 +36,8 @@ pub(super) async fn find(store: &dyn Store, field: &'static str, wanted: &[Who])
     }
     for who in wanted {
         let id = id_of(who);
-        if !found.iter().any(|user| user.id == id) {
+        // The operator's probe has an account, and is nobody's company.
+        if names::is_probe(id) || !found.iter().any(|user| user.id == id) {
             let name = match who {
                 Who::Id(id) => id.to_string(),
                 Who::Name(name) => name.clone(),

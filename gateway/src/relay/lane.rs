@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::{finisher::Finisher, heard_by, room_of, waiting::Waiting};
 use crate::{
     broker::Key,
+    delivery::Counted,
     hub::{Dispatch, event::Event},
     model::RoomId,
     services::Services,
@@ -80,9 +81,11 @@ impl Carrier {
         if events.is_empty() {
             return true;
         }
+        let published = u32::try_from(events.len()).unwrap_or(u32::MAX);
         if !self.publish(Key::Room(room), events).await {
             return false;
         }
+        self.services.books.count(room, Counted { published, ..Counted::default() });
         keys.into_iter().for_each(|key| self.finisher.finish(key));
         true
     }

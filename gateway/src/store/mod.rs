@@ -399,6 +399,10 @@ pub trait Store: SessionStore + Send + Sync + 'static {
     /// Forgets outbox rows that were relayed.
     async fn finish_outbox(&self, keys: &[OutboxKey]) -> Result<(), StoreError>;
 
+    /// Forgets the entries of a room with one member but for the newest `keep`, and those that must be there to be relayed. For the rooms of
+    /// the operator's probe, which nobody reads again; no other room ever loses an entry.
+    async fn trim(&self, room: RoomId, keep: Seq) -> Result<(), StoreError>;
+
     /// Asks every shard how it is; bounded to 2 s.
     async fn health(&self) -> Vec<ShardStats>;
 

@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
+use chat_gateway_config::probe;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -74,12 +75,17 @@ pub fn upgrade(
     if services.entrance.turnstile.is_crowded() {
         return refuse("too many clients come to this gateway at the same time");
     }
+    let is_probe = request.headers().contains_key(probe::HEADER);
     let chosen = door.sub_protocols().iter().find(|(name, _)| offers(request.headers(), name));
     let (mut response, upgrade) = match handshake(request) {
         Ok(accepted) => accepted,
         Err(refusal) => return *refusal,
     };
-    let Some(permit) = Permit::take(&services.counters, services.config.get().max_connections) else {
+    let permit = match is_probe {
+        true => Some(Permit::for_the_probe()),
+        false => Permit::take(&services.counters, services.config.get().max_connections),
+    };
+    let Some(permit) = permit else {
         services.counters.turned_away.fetch_add(1, Ordering::Relaxed);
         return refuse("this gateway has all the connections it takes");
     };

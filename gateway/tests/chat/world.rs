@@ -8,6 +8,7 @@ use chat_gateway::{
     broker::{Broker, Delivery, MemoryExchange},
     codec::Codec,
     connection::{self, Accepted, Permit, Source},
+    delivery::Books,
     entrance::Entrance,
     hints::Hints,
     http::ClientAddress,
@@ -149,6 +150,7 @@ impl Gateway {
             tokens: Arc::new(NameTokens),
             issuers: Issuers::default(),
             counters: Arc::new(Counters::default()),
+            books: Arc::new(Books::new(1_024)),
             entrance: Entrance::default(),
             hints: Hints::default(),
         });

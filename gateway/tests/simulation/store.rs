@@ -75,6 +75,7 @@ over_the_line! {
         async fn apply_membership(&self, event: &StoredEvent) -> Result<()>;
         async fn claim_outbox(&self, min_age: Duration, limit: u32) -> Result<Vec<OutboxEvent>>;
         async fn finish_outbox(&self, keys: &[OutboxKey]) -> Result<()>;
+        async fn trim(&self, room: RoomId, keep: Seq) -> Result<()>;
     }
     as it is {
         async fn add_member(

@@ -27,6 +27,7 @@ mod rooms;
 mod server;
 mod sessions;
 mod slots;
+mod trims;
 
 use std::sync::Arc;
 
@@ -99,7 +100,9 @@ async fn the_fake_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_sqlite_file_keeps_the_contract() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    suite(Arc::new(SqliteStore::open(&folder.path().join("chat.sqlite3")).expect("open"))).await;
+    let store = Arc::new(SqliteStore::open(&folder.path().join("chat.sqlite3")).expect("open"));
+    suite(store.clone()).await;
+    trims::only_a_room_of_one_loses_what_is_old(&*store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,6 +110,8 @@ async fn two_postgresql_shards_keep_the_contract() {
     let cluster = cluster::Cluster::start().await;
     let store = Arc::new(cluster.store());
     suite(store.clone()).await;
+    trims::only_a_room_of_one_loses_what_is_old(&*store).await;
+    trims::what_is_removed_is_logged_and_what_is_not_relayed_stays(&cluster, &*store).await;
     guards::tables_and_internal_functions_are_out_of_reach(&cluster).await;
     guards::other_isolation_levels_are_refused(&cluster).await;
     guards::the_same_call_again_gets_the_same_answer(&cluster, &*store).await;

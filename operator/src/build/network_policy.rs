@@ -54,7 +54,7 @@ pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkP
     policies
 }
 
-/// Clients come from anywhere, or through the tier only, which is believed about their addresses. Statistics are for the operator alone, although
+/// Clients come from anywhere, or through the tier only, which is believed about their addresses; the operator's probe is a client. Statistics are for the operator alone, although
 /// the tier's checks are on the same port: it has no token. The kubelet's probes are always let in.
 fn gateway_rules(cluster: &ValidatedCluster) -> Vec<NetworkPolicyIngressRule> {
     if cluster.gateways.expose.tier().is_none() {
@@ -62,7 +62,7 @@ fn gateway_rules(cluster: &ValidatedCluster) -> Vec<NetworkPolicyIngressRule> {
     }
     let tier = || peer(cluster, Component::Balancer);
     vec![
-        rule(port::GATEWAY_HTTP, Some(vec![tier()])),
+        rule(port::GATEWAY_HTTP, Some(vec![operator(cluster), tier()])),
         rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster), tier()])),
         rule(port::GATEWAY_AGENT, Some(vec![tier()])),
     ]

@@ -123,6 +123,7 @@ mod tests {
             load: Load { connections: Some(23_010), messages_per_second: Some(310), ready: 3, stale: 1, at },
             expected: Expected { gateways: 4, connections_per_gateway: 10_000 },
             reason: None,
+            verified: None,
         }
     }
 

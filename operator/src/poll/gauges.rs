@@ -27,6 +27,7 @@ pub(crate) struct Gauges {
     stale: IntGaugeVec,
     connections: IntGaugeVec,
     messages: IntGaugeVec,
+    verified: IntGaugeVec,
     reason: IntGaugeVec,
 }
 
@@ -46,17 +47,21 @@ impl Gauges {
             stale: gauge("gateways_stale", "Gateways that have not answered for 10 s")?,
             connections: gauge("connections", "Open connections over all gateways")?,
             messages: gauge("messages_per_second", "Messages that all gateways take in a second, over 30 s")?,
+            verified: gauge(
+                "delivery_verified",
+                "1 while delivery is verified, 0 while there is evidence of a broken promise",
+            )?,
             reason: IntGaugeVec::new(reason, &[CLUSTER[0], CLUSTER[1], "reason"])?,
         })
     }
 
-    fn vectors(&self) -> [&IntGaugeVec; 6] {
-        [&self.desired, &self.ready, &self.stale, &self.connections, &self.messages, &self.reason]
+    fn vectors(&self) -> [&IntGaugeVec; 7] {
+        [&self.desired, &self.ready, &self.stale, &self.connections, &self.messages, &self.verified, &self.reason]
     }
 
     fn set(&self, key: &ClusterKey, carried: &Carried) {
         let (namespace, name) = (key.namespace.as_str(), key.name.as_str());
-        let Carried { load, expected, reason } = carried;
+        let Carried { load, expected, reason, verified } = carried;
         let known = [
             (&self.desired, Some(expected.gateways.into())),
             (&self.ready, Some(load.ready.into())),
@@ -64,6 +69,7 @@ impl Gauges {
             // What is not known is absent, never 0.
             (&self.connections, load.connections),
             (&self.messages, load.messages_per_second),
+            (&self.verified, verified.map(i64::from)),
         ];
         for (vector, value) in known.into_iter().filter_map(|(vector, value)| Some((vector, value?))) {
             vector.with_label_values(&[namespace, name]).set(value);

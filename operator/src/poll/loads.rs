@@ -7,7 +7,7 @@ use jiff::Timestamp;
 #[cfg(test)]
 use tokio::time::Instant;
 
-use super::{Poller, Target};
+use super::{Poller, Target, Verified};
 #[cfg(test)]
 use crate::autoscale::Report;
 use crate::{
@@ -33,6 +33,8 @@ pub struct Carried {
     pub expected: Expected,
     /// Why there are to be so many; `None` where the operator does not decide.
     pub reason: Option<Reason>,
+    /// Whether delivery is verified; `None` while nobody knows.
+    pub verified: Option<bool>,
 }
 
 impl Carried {
@@ -43,6 +45,11 @@ impl Carried {
             load: target.load.clone(),
             expected: Expected { gateways, ..target.expected },
             reason: decision.map(|decision| decision.reason),
+            verified: target.view.delivery.as_ref().and_then(|delivery| match delivery.verified {
+                Verified::Yes => Some(true),
+                Verified::No => Some(false),
+                Verified::Unknown => None,
+            }),
         }
     }
 }

@@ -10,6 +10,7 @@ mod loads;
 mod orders;
 mod peers;
 mod pods;
+mod prober;
 mod round;
 mod slots;
 mod target;
@@ -31,12 +32,13 @@ use tokio_util::sync::CancellationToken;
 
 #[cfg(test)]
 pub(crate) use self::view::tests as testing;
-use self::{client::Place, orders::Order, peers::News, round::Heard, target::Target};
+use self::{client::Place, orders::Order, peers::News, prober::Places, round::Heard, target::Target};
 pub use self::{
     consultant::Consultation,
     loads::{Carried, Expected},
     orders::Drains,
     peers::AddressTemplate,
+    prober::{Delivery, STANDS, Verified},
     target::Scaling,
     view::{ClusterView, Opinion},
 };
@@ -46,6 +48,7 @@ use crate::{
     cache::Cache,
     metrics::Metrics,
     names::ClusterKey,
+    probe::{Failure, Front},
     rollout::Limits,
     sensitive::Sensitive,
 };
@@ -64,13 +67,14 @@ pub struct Poller {
     targets: Mutex<HashMap<ClusterKey, Box<Target>>>,
     changed: mpsc::Sender<ClusterKey>,
     metrics: Arc<Metrics>,
+    probes: Places,
 }
 
 impl Poller {
     /// A poller that sends the key of every cluster whose view changed to `changed`.
     #[must_use]
     pub fn new(changed: mpsc::Sender<ClusterKey>, metrics: Arc<Metrics>) -> Self {
-        Self { targets: Mutex::default(), changed, metrics }
+        Self { targets: Mutex::default(), changed, metrics, probes: Places::default() }
     }
 
     /// Asks the gateways of `key` with `token` from the next round on. Where the operator decides how many there are, tells how many.
@@ -94,6 +98,13 @@ impl Poller {
     pub fn consult(&self, key: &ClusterKey, consultation: Option<Consultation>) {
         if let Some(target) = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
             target.consultant.instruct(consultation);
+        }
+    }
+
+    /// From the next round on probes delivery through this door, or not at all.
+    pub fn probe(&self, key: &ClusterKey, front: Option<Front>) {
+        if let Some(target) = self.targets.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key) {
+            target.prober.instruct(front);
         }
     }
 
@@ -185,6 +196,22 @@ impl Poller {
         closing
     }
 
+    /// Goes on with the probes of one ChatCluster.
+    fn verify(&self, target: &mut Target, view: &mut ClusterView, clusters: usize, (now, wall): (Instant, Timestamp)) {
+        let ended = target.prober.ended();
+        if let Some(result) = &ended {
+            let result = match result {
+                Ok(()) => "verified",
+                Err(Failure::Violation(_)) => "violated",
+                Err(Failure::Trouble(_)) => "failed",
+            };
+            self.metrics.probes.with_label_values(&[result]).inc();
+        }
+        let round = prober::Round { view: &*view, clusters, places: &self.probes, now, wall };
+        let delivery = target.prober.round(&round, ended);
+        view.delivery = delivery;
+    }
+
     /// Keeps the views of a round and tells which clusters have news. Who came while it was under way is left to whoever asks it first.
     fn store(
         &self,
@@ -194,13 +221,17 @@ impl Poller {
         let (now, wall) = (Instant::now(), Timestamp::now());
         let mut news = Vec::new();
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let clusters = targets.len();
         for (key, target) in targets.iter_mut() {
             let view = views.remove(key);
             if view.is_none() && !target.view.asked {
                 continue;
             }
             let reports = reports.get(key).map_or(&[][..], Vec::as_slice);
-            if target.take(view.unwrap_or_default(), reports, now, wall) {
+            let mut view = view.unwrap_or_default();
+            target.prepare(&mut view, now);
+            self.verify(target, &mut view, clusters, (now, wall));
+            if target.take(view, reports, now, wall) {
                 news.push(key.clone());
             }
         }

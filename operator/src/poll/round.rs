@@ -52,7 +52,9 @@ impl Poller {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(target) = targets.get_mut(key).filter(|target| !target.view.asked) {
             // No news: whoever asks is about to look at it.
-            target.take(views.remove(key).unwrap_or_default(), reports, Instant::now(), Timestamp::now());
+            let mut view = views.remove(key).unwrap_or_default();
+            target.prepare(&mut view, Instant::now());
+            target.take(view, reports, Instant::now(), Timestamp::now());
         }
     }
 

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Drains, Expected, clocks::Clocks, consultant::Consultant, orders::Pace, peers::AddressTemplate, view::ClusterView,
+    Drains, Expected, clocks::Clocks, consultant::Consultant, orders::Pace, peers::AddressTemplate, prober::Prober,
+    view::ClusterView,
 };
 use crate::{
     autoscale::{Hold, Load, Meter, Report, Scaler, Settings},
@@ -41,6 +42,7 @@ pub(super) struct Target {
     pub(super) clocks: Clocks,
     pub(super) analyst: Analyst,
     pub(super) consultant: Consultant,
+    pub(super) prober: Prober,
     pub(super) limits: Option<Limits>,
     /// How clients reach a single gateway, where they are told.
     pub(super) introduces: Option<AddressTemplate>,
@@ -75,16 +77,21 @@ impl Target {
             clocks: Clocks::default(),
             analyst: Analyst::default(),
             consultant: Consultant::default(),
+            prober: Prober::default(),
             limits: None,
             introduces: None,
         }
     }
 
+    /// Puts in order what came of a round: who is deaf, and who stands in for whom. [`Target::take`] must follow.
+    pub(super) fn prepare(&mut self, view: &mut ClusterView, now: Instant) {
+        view.asked = true;
+        self.listen_for(view, now);
+        self.bear_with(view);
+    }
+
     /// Keeps what came of a round; whether that is news.
     pub(super) fn take(&mut self, mut view: ClusterView, reports: &[Report], now: Instant, wall: Timestamp) -> bool {
-        view.asked = true;
-        self.listen_for(&mut view, now);
-        self.bear_with(&mut view);
         self.clocks.retain(|pod| view.gateways.contains_key(pod));
         view.skewed = self.clocks.skewed();
         if let Some(limits) = &self.limits {

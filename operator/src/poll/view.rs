@@ -7,6 +7,7 @@ use std::{
 
 use chat_gateway_config::stats::{Component, GatewayStats, Taken};
 
+use super::prober::Delivery;
 use crate::{autoscale::Decision, rollout::Watched};
 
 /// The answers of one round of questions to the gateways of one cluster.
@@ -37,6 +38,8 @@ pub struct ClusterView {
     pub skewed: BTreeMap<String, i64>,
     /// Addresses of proxies of the ChatCluster's tier that end, and leave connections open for a while.
     pub ending_proxies: BTreeSet<IpAddr>,
+    /// What is to be said of delivery; `None` until a probe has ended since the operator started. Boxed: most of the time it is the same.
+    pub delivery: Option<Box<Delivery>>,
     /// A round of questions has been made since the operator started; until then nothing is known.
     pub asked: bool,
 }
@@ -100,6 +103,7 @@ impl ClusterView {
     pub fn says_something_else(&self, before: &Self) -> bool {
         self.asked != before.asked
             || self.rebalancing != before.rebalancing
+            || self.delivery.as_ref().is_some_and(|now| before.delivery.as_ref() != Some(now))
             || self.skewed.keys().ne(before.skewed.keys())
             || self.watched != before.watched
             || self.silent.keys().ne(before.silent.keys())
@@ -138,7 +142,10 @@ fn bounded(message: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use chat_gateway_config::stats::{HealthCounters, MessageCounters, ShardStats};
+    use chat_gateway_config::{
+        delivery::DeliveryStats,
+        stats::{HealthCounters, MessageCounters, ShardStats},
+    };
 
     use super::*;
 
@@ -160,6 +167,7 @@ pub(crate) mod tests {
             ready_seconds: Some(60),
             messages: MessageCounters::default(),
             health: HealthCounters::default(),
+            delivery: Some(DeliveryStats::default()),
             broker: component(true),
             redis: component(true),
             issuers: Vec::new(),

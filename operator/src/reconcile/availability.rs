@@ -1,15 +1,26 @@
 //! The conditions of the parts: gateways, broker, Redis, shards, rollout. Pure.
 
+use std::time::Duration;
+
+use chat_crds::chat_cluster::ConditionType;
 use chat_gateway_config::Embedded;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     conditions::{BrokerKind, DatabaseKind, Inputs, Verdict, trouble_of},
     observed::{BackendObserved, MigrationObserved, Trouble},
 };
-use crate::{names::Component, poll::Opinion, rollout::Failure};
+use crate::{
+    names::Component,
+    poll::{Delivery, Opinion, STANDS, Verified},
+    rollout::Failure,
+};
 
 /// Reason of `ShardsBalanced` when rooms cannot be used.
 pub(super) const SLOTS_UNASSIGNED: &str = "SlotsUnassigned";
+
+/// A condition's own memory of a violation ends this much before the operator's, which tells when it is over.
+const FORGETS_LATE: Duration = Duration::from_secs(60);
 
 /// Status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,6 +260,38 @@ pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
     }
     let list: Vec<String> = counts.iter().map(|(name, slots)| format!("{name}: {slots}")).collect();
     Part::new(State::True, "Balanced", &format!("slots by shard: {}", list.join(", ")))
+}
+
+/// `DeliveryVerified`: what is acknowledged is kept, and comes once and in order. What was said last stands until a probe has ended, so that
+/// an operator that starts does not make the verified unknown; and a violation stands for as long as its evidence does.
+pub(super) fn delivery(inputs: &Inputs<'_>) -> Part {
+    let type_ = ConditionType::DeliveryVerified.as_str();
+    let before = inputs.previous.iter().find(|condition| condition.type_ == type_);
+    let said = |before: &Condition| Part::new(State::of(&before.status), &before.reason, &before.message);
+    // The operator may have forgotten what it saw before it was started anew. It knows better when that is over, so its own end comes first.
+    let stands = |before: &&Condition| {
+        let since = before.last_transition_time.0;
+        let lasts = inputs.now.duration_since(since).unsigned_abs() + FORGETS_LATE < STANDS;
+        before.status == State::False.as_str() && lasts && inputs.shape.cleared.is_none_or(|cleared| cleared < since)
+    };
+    let told = match inputs.view.delivery.as_deref() {
+        Some(Delivery { verified, told }) => {
+            let state = match verified {
+                Verified::Yes => State::True,
+                Verified::No => State::False,
+                Verified::Unknown => State::Unknown,
+            };
+            Part::new(state, told.reason, &told.message)
+        }
+        None => match before.filter(|before| before.status != State::False.as_str()) {
+            Some(before) => said(before),
+            None => Part::new(State::Unknown, "NotProbed", "no probe has ended yet"),
+        },
+    };
+    match before.filter(stands) {
+        Some(before) if told.state != State::False => said(before),
+        _ => told,
+    }
 }
 
 /// `RolloutHealthy`: all gateways run the wanted revision, or are on their way without trouble.

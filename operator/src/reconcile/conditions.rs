@@ -91,6 +91,8 @@ pub struct Shape {
     pub enough: i32,
     /// Whether people come through a tier of HAProxy that the operator runs.
     pub tier: bool,
+    /// Violations of delivery up to this moment are forgiven.
+    pub cleared: Option<Timestamp>,
     /// Name of the migration that the gateways need; `None` while the cluster could not be built, and with an embedded
     /// database.
     pub migration: Option<String>,
@@ -190,6 +192,7 @@ pub fn conditions(inputs: &Inputs<'_>) -> Vec<Condition> {
         said(ConditionType::DatabaseAvailable, availability::database(inputs)),
         said(ConditionType::ShardsBalanced, availability::shards(inputs)),
         (ConditionType::RolloutHealthy, availability::rollout(inputs)),
+        (ConditionType::DeliveryVerified, availability::delivery(inputs)),
     ];
     let stalled = stalled(inputs);
     let ready = ready(inputs, &parts);
@@ -248,8 +251,10 @@ fn ready(inputs: &Inputs<'_>, parts: &[(ConditionType, Part)]) -> Part {
         State::Unknown => inputs.shape.replicas > 0,
     };
     // Slots that are spread unevenly, or not known for a moment, are no harm; slots that nobody owns are.
+    // What went wrong in the last hour does not keep people from chatting now, nor a spec that puts it right from being in force.
     let harmless = |type_: ConditionType, part: &Part| {
-        type_ == ConditionType::ShardsBalanced && part.reason != availability::SLOTS_UNASSIGNED
+        type_ == ConditionType::DeliveryVerified
+            || type_ == ConditionType::ShardsBalanced && part.reason != availability::SLOTS_UNASSIGNED
     };
     let mut harmful = parts.iter().filter(|(type_, part)| !harmless(*type_, part));
     let first = harmful.find(|(_, part)| counts(part));

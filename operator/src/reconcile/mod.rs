@@ -11,6 +11,7 @@ mod diff;
 mod drains;
 mod expected;
 mod exposed;
+mod front;
 mod leaving;
 mod live;
 mod observed;
@@ -141,6 +142,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         let (gateways, connections_per_gateway) = (validated.gateways.replicas, validated.gateways.connections);
         context.poller.expect(key, Expected { gateways, connections_per_gateway });
         context.poller.introduce(key, validated.gateways.hints.clone());
+        context.poller.probe(key, front::front(&validated, &fetched.live, front::cleared(&fetched.cluster)));
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let live = roll(context, key, &mut validated, (target, fetched), hands).await?;
         migration = migration_name(&validated)?;

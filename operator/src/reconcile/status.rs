@@ -21,6 +21,7 @@ use serde_json::json;
 use super::{
     availability::{self, State},
     conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
+    front,
     leaving::leaving,
     observed::Observed,
     rollout::LONGEST_MESSAGE,
@@ -105,6 +106,7 @@ impl Shape {
                 None => spec.effective_replicas(),
             },
             tier: spec.haproxy().is_some(),
+            cleared: front::cleared(cluster),
             migration,
         }
     }

@@ -92,15 +92,16 @@ pub fn validate(
     if let Some(image) = &spec.image {
         images.gateway.clone_from(image);
     }
-    let (signing_key, signing_keys) = match spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()) {
-        Some(from) => secrets.signing_key(&from.name, from.key_or_default())?,
-        None => {
-            let content = keeper.signing_key()?;
-            let what = format!("the key {} of Secret {}", key::SIGNING_KEY, names.signing_key());
-            let ids = signing_keys(&what, &content)?;
-            (SigningKey::Generated(content), ids)
-        }
-    };
+    let (signing_key, signing_pem, signing_keys) =
+        match spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()) {
+            Some(from) => secrets.signing_key(&from.name, from.key_or_default())?,
+            None => {
+                let content = keeper.signing_key()?;
+                let what = format!("the key {} of Secret {}", key::SIGNING_KEY, names.signing_key());
+                let ids = signing_keys(&what, &content)?;
+                (SigningKey::Generated(content.clone()), content, ids)
+            }
+        };
     Ok(ValidatedCluster {
         key: ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any()),
         uid: cluster.uid().unwrap_or_default(),
@@ -117,6 +118,7 @@ pub fn validate(
         },
         oidc: issuers::issuers(spec, &secrets)?,
         signing_key,
+        signing_pem,
         signer: signing_keys.first().cloned().unwrap_or_default(),
         signing_keys,
         admin_token: keeper.admin_token()?,
@@ -437,11 +439,12 @@ impl References<'_> {
         Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
     }
 
-    fn signing_key(&self, secret: &str, name: &str) -> Result<(SigningKey, Vec<String>), ValidateError> {
+    fn signing_key(&self, secret: &str, name: &str) -> Result<(SigningKey, Sensitive, Vec<String>), ValidateError> {
         let field = "spec.auth.signingKeySecretRef";
         let from = SecretKey { secret: secret.to_owned(), key: name.to_owned() };
-        let ids = signing_keys(&format!("{field}: the key {name} of Secret {secret}"), &self.get(field, &from)?)?;
-        Ok((SigningKey::Given(from), ids))
+        let content = self.get(field, &from)?;
+        let ids = signing_keys(&format!("{field}: the key {name} of Secret {secret}"), &content)?;
+        Ok((SigningKey::Given(from), content, ids))
     }
 
     fn shard(&self, from: &crd::ShardSecretRef) -> Result<ShardBackend, ValidateError> {

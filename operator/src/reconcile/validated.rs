@@ -47,6 +47,8 @@ pub struct ValidatedCluster {
     pub oidc: Vec<Issuer>,
     /// The keys that verify tokens.
     pub signing_key: SigningKey,
+    /// The keys themselves, PEM: the probe of delivery signs with one.
+    pub signing_pem: Sensitive,
     /// Their ids, in the order in which they stand in the Secret; at least one.
     pub signing_keys: Vec<String>,
     /// Id of the one that signs tokens.

@@ -21,7 +21,9 @@ const UNDER_WAY: usize = 65_536;
 pub fn spoil(fault: Fault, mut deliveries: mpsc::Receiver<Delivery>) -> mpsc::Receiver<Delivery> {
     let (spoilt, rest) = mpsc::channel(1);
     match fault {
-        Fault::Unready | Fault::Silent => return deliveries,
+        Fault::Unready | Fault::Silent | Fault::Lose | Fault::Twice | Fault::Reorder | Fault::Mute => {
+            return deliveries;
+        }
         Fault::Drop => {
             tokio::spawn(async move {
                 let mut count = 0_u64;

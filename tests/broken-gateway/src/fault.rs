@@ -15,14 +15,29 @@ pub enum Fault {
     Unready,
     /// It is ready and serves, but its admin port answers nothing but probes.
     Silent,
+    /// Messages are acknowledged and kept nowhere.
+    Lose,
+    /// Each message comes twice.
+    Twice,
+    /// Of two messages the second comes first.
+    Reorder,
+    /// No message comes, although all are kept.
+    Mute,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Delay, Self::Drop, Self::Unready, Self::Silent];
+    pub const ALL: [Self; 8] =
+        [Self::Delay, Self::Drop, Self::Unready, Self::Silent, Self::Lose, Self::Twice, Self::Reorder, Self::Mute];
 
     /// The variable that names the fault.
     pub const VARIABLE: &str = "BROKEN";
+
+    /// Whether it is in what clients are told, which somebody between them and the gateway spoils.
+    #[must_use]
+    pub const fn is_before_clients(self) -> bool {
+        matches!(self, Self::Lose | Self::Twice | Self::Reorder | Self::Mute)
+    }
 
     /// Its name, in the variable and in the image's tag.
     #[must_use]
@@ -32,6 +47,10 @@ impl Fault {
             Self::Drop => "drop",
             Self::Unready => "unready",
             Self::Silent => "silent",
+            Self::Lose => "lose",
+            Self::Twice => "twice",
+            Self::Reorder => "reorder",
+            Self::Mute => "mute",
         }
     }
 }

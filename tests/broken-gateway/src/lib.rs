@@ -4,5 +4,6 @@
 mod admin;
 mod deliveries;
 mod fault;
+mod tamper;
 
-pub use self::{admin::answer_for, deliveries::spoil, fault::Fault};
+pub use self::{admin::answer_for, deliveries::spoil, fault::Fault, tamper::stand_before};

@@ -1,9 +1,9 @@
 //! `broken-gateway`: takes the command line of `chat-gateway`, migrates as it does, and serves worse.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Context as _, Result, bail};
-use broken_gateway::{Fault, answer_for, spoil};
+use broken_gateway::{Fault, answer_for, spoil, stand_before};
 use chat_gateway::{
     args::{Args, Command},
     broker, migrate, serve, settings, telemetry,
@@ -24,6 +24,11 @@ async fn main() -> Result<()> {
                 let place = std::mem::replace(&mut config.admin_listen, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
                 answer_for(place, fault == Fault::Silent).await?;
             }
+            if fault.is_before_clients() {
+                let inside = free_place()?;
+                let front = std::mem::replace(&mut config.listen, inside);
+                stand_before(inside, front, fault).await?;
+            }
             let join = |config: &_, name: &_| {
                 let (broker, deliveries) = broker::start(config, name);
                 (broker, spoil(fault, deliveries))
@@ -34,4 +39,10 @@ async fn main() -> Result<()> {
         Command::Migrate { config } => Ok(migrate::run(&settings::load(&config)?).await.map(drop)?),
         Command::Move { .. } => bail!("it moves no slots; that is for chat-gateway move"),
     }
+}
+
+/// A port on this machine that nobody has now: the real gateway takes it in a moment.
+fn free_place() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("failed to find a free port")?;
+    Ok(listener.local_addr()?)
 }

@@ -22,7 +22,7 @@ pub const REGISTRY: &str = "chatcluster.dev";
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What the broken gateways of the tests can have, each an image: the names in `tests/broken-gateway`.
-pub const FAULTS: [&str; 4] = ["delay", "drop", "unready", "silent"];
+pub const FAULTS: [&str; 8] = ["delay", "drop", "unready", "silent", "lose", "twice", "reorder", "mute"];
 
 /// Part of every cache key: to be raised when the code of this crate would make other images of the same inputs.
 const FORMAT: &str = "1";

@@ -9,7 +9,10 @@ use std::{
 };
 
 use chat_crds::chat_cluster::DEFAULT_SLOTS;
-use chat_gateway_config::stats::{Component, GatewayStats, HealthCounters, MessageCounters, Moved, Moves, ShardStats};
+use chat_gateway_config::{
+    delivery::DeliveryStats,
+    stats::{Component, GatewayStats, HealthCounters, MessageCounters, Moved, Moves, ShardStats},
+};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Bytes, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -101,6 +104,7 @@ impl Stub {
             ready_seconds: None,
             messages: MessageCounters::default(),
             health: HealthCounters { turned_away, timed, timed_raw_ms, ..HealthCounters::default() },
+            delivery: Some(DeliveryStats::default()),
             broker: fine(),
             redis: fine(),
             shards: vec![ShardStats { name: SHARD.to_owned(), slots: DEFAULT_SLOTS.unsigned_abs(), component: fine() }],

@@ -56,6 +56,16 @@ impl PostgresStore {
         .await
     }
 
+    /// Forgets all but the newest entries of a room with one member.
+    pub(super) async fn trim_room(&self, room: RoomId, keep: Seq) -> Result<(), StoreError> {
+        let slot = self.slot(room.0);
+        self.on_slot(slot, |pool| async move {
+            sqlx::query("select chat.trim_room($1, $2, $3)").bind(slot).bind(room.0).bind(keep).execute(&pool).await
+        })
+        .await
+        .map(drop)
+    }
+
     /// A page for a member.
     pub(super) async fn page(
         &self,

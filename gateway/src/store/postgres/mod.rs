@@ -251,6 +251,10 @@ impl Store for PostgresStore {
         self.slots_of_all(question).await
     }
 
+    async fn trim(&self, room: RoomId, keep: Seq) -> Result<(), StoreError> {
+        self.trim_room(room, keep).await
+    }
+
     async fn health(&self) -> Vec<ShardStats> {
         join_all(self.fleet.shards().into_iter().map(|shard| async move {
             let mut status = shard.status();

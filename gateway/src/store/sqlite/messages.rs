@@ -146,6 +146,14 @@ pub(super) fn page(
     Ok(Entries { messages, reactions, more, last_seq })
 }
 
+/// Forgets all but the newest entries of a room with one member.
+pub(super) fn trim(connection: &Connection, room: RoomId, keep: Seq) -> Result<(), StoreError> {
+    let sql = "delete from messages where room_id = ?1 and seq <= (select last_seq from rooms where id = ?1) - ?2
+        and (select count(*) from members where room_id = ?1) = 1";
+    connection.prepare_cached(sql)?.execute((room.0, keep))?;
+    Ok(())
+}
+
 fn reactions_to(
     connection: &Connection,
     room: RoomId,

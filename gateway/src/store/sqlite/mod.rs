@@ -39,7 +39,7 @@ use crate::model::{Member, RequestId, Role, Room, RoomId, RoomSummary, Seq, User
 /// Name of the only shard, in statistics and errors.
 pub const SHARD: &str = chat_gateway_config::Embedded::SHARD;
 /// Slots, so that the data can move to a sharded database later; the default of a ChatCluster.
-const SLOTS: u32 = 1024;
+pub(crate) const SLOTS: u32 = 1024;
 /// What [`Store::health`] promises.
 const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 
@@ -313,6 +313,10 @@ impl Store for SqliteStore {
     async fn finish_outbox(&self, keys: &[OutboxKey]) -> Result<(), StoreError> {
         let keys = keys.to_vec();
         self.write(move |connection| outbox::finish(connection, &keys)).await
+    }
+
+    async fn trim(&self, room: RoomId, keep: Seq) -> Result<(), StoreError> {
+        self.write(move |connection| messages::trim(connection, room, keep)).await
     }
 
     async fn health(&self) -> Vec<ShardStats> {

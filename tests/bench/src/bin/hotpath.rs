@@ -19,6 +19,7 @@ use chat_gateway::{
         queue::{Next, Queue},
         session::Session,
     },
+    delivery::Books,
     embedded,
     entrance::Entrance,
     hints::Hints,
@@ -195,6 +196,7 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
         tokens: Arc::new(NoTokens),
         issuers: Issuers::default(),
         counters: Arc::new(Counters::default()),
+        books: Arc::new(Books::new(1_024)),
         entrance: Entrance::default(),
         hints: Hints::default(),
     });

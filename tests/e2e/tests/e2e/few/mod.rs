@@ -4,6 +4,7 @@
 mod autoscaling;
 mod bad_rollouts;
 mod crowd;
+mod delivery;
 mod draining;
 mod evictions;
 mod external_backends;
