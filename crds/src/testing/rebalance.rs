@@ -16,7 +16,7 @@ pub fn rebalance_base() -> Value {
 }
 
 fn attempt(kind: Attempt, name: &'static str, spec: Value, message: &'static str) -> Refusal {
-    let patch = json!({ "spec": spec });
+    let patch = Value::Object(std::iter::once(("spec".to_owned(), spec)).collect());
     Refusal { name, kind, ground: rebalance_base, patch, message }
 }
 

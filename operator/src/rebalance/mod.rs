@@ -11,6 +11,7 @@ mod pauses;
 mod progress;
 mod proposal;
 mod standing;
+mod step;
 #[cfg(test)]
 mod tests;
 mod wish;

@@ -137,7 +137,7 @@ impl Table {
         }
         self.objects.retain(|object| !course.drops.contains(object.metadata.name.as_ref().unwrap()));
         if course.creates {
-            self.add(&format!("own-{}", self.seconds), json!({}));
+            self.add(&format!("own-{}", self.seconds), &json!({}));
             let made = self.objects.last_mut().unwrap();
             made.metadata.labels = Some([(label::MANAGED_BY.to_owned(), "chat-operator".to_owned())].into());
         }
@@ -149,7 +149,7 @@ impl Table {
         course
     }
 
-    fn add(&mut self, name: &str, spec: serde_json::Value) {
+    fn add(&mut self, name: &str, spec: &serde_json::Value) {
         let mut all = json!({ "clusterRef": { "name": "demo" } });
         all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         let mut object = ShardRebalance::new(name, serde_json::from_value(all).unwrap());
@@ -306,7 +306,7 @@ fn nothing_is_planned_while_off_but_by_hand_it_may_be() {
     table.mode = Mode::Off;
     let course = table.pass();
     assert_eq!((course.would_move, course.creates), (Some(6), false));
-    table.add("mine", json!({ "moves": [{ "slots": "0-1", "to": "b" }] }));
+    table.add("mine", &json!({ "moves": [{ "slots": "0-1", "to": "b" }] }));
     table.pass();
     let hash = table.objects[0].status.as_ref().unwrap().plan.as_ref().unwrap().hash.clone();
     table.spec_of(0).approved_plan = Some(hash);
@@ -322,7 +322,7 @@ fn requests_that_cannot_be_met_say_why() {
         (json!([{ "slots": "1", "to": "b" }, { "slots": "1", "to": "a" }]), "name it once"),
     ] {
         let mut table = Table::new(&["a", "b"], &["a", "b"]);
-        table.add("mine", json!({ "moves": moves }));
+        table.add("mine", &json!({ "moves": moves }));
         table.pass();
         assert_eq!(table.state(0), State::Failed);
         let message = table.objects[0].status.as_ref().unwrap().conditions[0].message.clone();
@@ -428,9 +428,9 @@ fn a_shard_that_is_away_blocks_only_the_moves_that_need_it() {
 fn one_is_at_work_at_a_time_and_those_that_wait_for_approval_block_nobody() {
     let mut table = Table::new(&["a", "b"], &["a", "b"]);
     table.mode = Mode::Approve;
-    table.add("first", json!({ "moves": [{ "slots": "0", "to": "b" }] }));
+    table.add("first", &json!({ "moves": [{ "slots": "0", "to": "b" }] }));
     table.pass();
-    table.add("second", json!({ "moves": [{ "slots": "1", "to": "b" }] }));
+    table.add("second", &json!({ "moves": [{ "slots": "1", "to": "b" }] }));
     table.pass();
     let hash = table.objects[1].status.as_ref().unwrap().plan.as_ref().unwrap().hash.clone();
     table.spec_of(1).approved_plan = Some(hash);

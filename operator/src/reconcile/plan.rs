@@ -167,7 +167,7 @@ mod tests {
             held: std::collections::BTreeSet::new(),
             stage: Prepared,
         };
-        let mut of_a_shard = ours.clone();
+        let mut of_a_shard = ours;
         of_a_shard[label::SHARD] = json!("a");
         live.insert(ChildId::new(Kind::Secret, "demo-shard-a"), object(&of_a_shard, &json!([])));
         let pruned: Vec<ChildId> =

@@ -10,6 +10,7 @@ use chat_crds::{
     chat_cluster::{ShardPhase, ShardRebalancingMode},
     shard_rebalance::{RebalanceState, ShardRebalanceSpec},
 };
+use chat_gateway_config::stats::GatewayStats;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use kube::{ResourceExt as _, api::ObjectMeta};
@@ -151,10 +152,8 @@ fn joining(cluster: &ValidatedCluster, view: &ClusterView) -> Result<BTreeMap<St
             joining.insert(shard.name.clone(), format!("Job {job} brings it to the schema of the gateways first"));
             continue;
         }
-        let lacks = |stats: &&Box<chat_gateway_config::stats::GatewayStats>| {
-            !stats.draining && stats.shards.iter().all(|known| known.name != shard.name)
-        };
-        let late = view.gateways.values().filter(lacks).count();
+        let lacks = |stats: &GatewayStats| !stats.draining && stats.shards.iter().all(|known| known.name != shard.name);
+        let late = view.gateways.values().filter(|stats| lacks(stats)).count();
         if late > 0 {
             let all = view.gateways.len();
             let why = format!("{late} of {all} gateways have yet to take it, which needs a minute or two");

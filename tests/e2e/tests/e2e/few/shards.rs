@@ -139,8 +139,8 @@ async fn stays_ready(cluster: &ChatCluster, over: &AtomicBool) -> Result<()> {
 }
 
 fn condition(status: &Value, type_: &str) -> Value {
-    let all = status["conditions"].as_array().into_iter().flatten();
-    all.filter(|condition| condition["type"] == type_).cloned().next().unwrap_or_default()
+    let mut all = status["conditions"].as_array().into_iter().flatten();
+    all.find(|condition| condition["type"] == type_).cloned().unwrap_or_default()
 }
 
 /// The ShardRebalances tell of every slot and of the pauses.
