@@ -49,12 +49,15 @@ impl Poller {
         }
         let Heard { mut views, reports } = self.hear(self.survey(pods.iter().cloned())).await;
         let reports = reports.get(key).map_or(&[][..], Vec::as_slice);
+        let (now, wall) = (Instant::now(), Timestamp::now());
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let clusters = targets.len();
         if let Some(target) = targets.get_mut(key).filter(|target| !target.view.asked) {
             // No news: whoever asks is about to look at it.
             let mut view = views.remove(key).unwrap_or_default();
-            target.prepare(&mut view, Instant::now());
-            target.take(view, reports, Instant::now(), Timestamp::now());
+            target.prepare(&mut view, now);
+            self.verify(target, &mut view, clusters, (now, wall));
+            target.take(view, reports, now, wall);
         }
     }
 
