@@ -15,11 +15,12 @@ async fn main() -> Result<()> {
     drop(rustls::crypto::ring::default_provider().install_default());
     telemetry::start();
     match Args::parse().command {
-        Command::Serve { config: Some(config), name, .. } => {
+        Command::Serve { config: Some(config), live_config, name, .. } => {
             let fault: Fault = std::env::var(Fault::VARIABLE)
                 .with_context(|| format!("{} does not say what is broken", Fault::VARIABLE))?
                 .parse()?;
             let mut config = settings::load(&config)?;
+            config.live_file = live_config.or(config.live_file);
             if matches!(fault, Fault::Unready | Fault::Silent) {
                 let place = std::mem::replace(&mut config.admin_listen, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
                 answer_for(place, fault == Fault::Silent).await?;
