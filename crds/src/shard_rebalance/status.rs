@@ -212,7 +212,7 @@ impl RebalanceState {
             Self::WaitingForApproval => "the plan waits for its hash in `spec.approvedPlan`",
             Self::WaitingForWindow => "the plan waits for one of `spec.database.rebalance.windows` of the ChatCluster",
             Self::Running => "slots are moving",
-            Self::Paused => "`spec.paused` of it, or of the ChatCluster, is true",
+            Self::Paused => "`spec.paused` is true",
             Self::Aborting => "moves under way are being undone",
             Self::Completed => "every slot of the plan has moved",
             Self::Aborted => "`spec.abort` was set, and what had not moved is where it was",

@@ -12,7 +12,7 @@ use super::{
     progress::Pair,
     proposal::{Measures, propose},
     standing::{Standing, Task, Wanted},
-    step::step,
+    step::{self, step},
     wish::Wish,
 };
 use crate::names::label;
@@ -57,6 +57,8 @@ pub struct Scene<'a> {
     pub objects: &'a [ShardRebalance],
     /// The Job of a mover, if it exists.
     pub job: &'a dyn Fn(&Wanted) -> Option<MoverJob>,
+    /// Slots that have been on their way for long, although no ShardRebalance is at work: the one that was has been deleted.
+    pub orphans: &'a BTreeSet<u32>,
     /// ShardRebalances that have pods of movers which move slots.
     pub movers: &'a BTreeSet<String>,
     /// A new plan may be made in this pass.
@@ -114,6 +116,15 @@ pub fn course(scene: &Scene<'_>) -> Course {
         course.standings.insert(name, standing);
     }
     create(&mut course, scene, &objects);
+    if active.is_none() && course.movers.is_empty() {
+        course.movers.extend(scene.census.iter().flat_map(|census| step::undoing(census, scene.orphans)).map(
+            |((task, (from, to)), slots)| {
+                let slots: SlotList = slots.into_iter().filter_map(|slot| i32::try_from(slot).ok()).collect();
+                let slots = slots.to_string();
+                Wanted { rebalance: String::new(), uid: String::new(), task, from, to, slots }
+            },
+        ));
+    }
     if active.is_none() && course.movers.is_empty() && scene.is_open {
         course.movers.extend(cleaner(scene));
     }

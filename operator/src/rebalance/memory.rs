@@ -1,7 +1,7 @@
 //! What is remembered between passes. An operator that starts knows none of it, and asks.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,6 +14,9 @@ use crate::names::ClusterKey;
 const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// How long after moves the shards are asked, until the gateways' counts have followed.
 const SETTLES: Duration = Duration::from_secs(30);
+
+/// How long slots may be on their way without a ShardRebalance. Somebody may be moving them by hand, which takes seconds for each.
+const ORPHANED: Duration = Duration::from_secs(60);
 
 /// Of all ChatClusters.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ struct Remembered {
     looked: Option<(String, Instant)>,
     would_move: Option<i32>,
     busy: Option<Instant>,
+    /// Slots that are on their way although no ShardRebalance is at work, and since when.
+    orphans: HashMap<u32, Instant>,
     /// The newest move that was told of, in milliseconds of the shards' clocks.
     told: Option<i64>,
 }
@@ -88,6 +93,15 @@ impl Memory {
     pub fn is_settling(&self, key: &ClusterKey) -> bool {
         let busy = self.lock().clusters.get(key).and_then(|known| known.busy);
         busy.is_some_and(|at| at.elapsed() < SETTLES)
+    }
+
+    /// Of slots that are on their way without a ShardRebalance, those that have been so for long.
+    pub fn orphans(&self, key: &ClusterKey, slots: impl IntoIterator<Item = u32>) -> BTreeSet<u32> {
+        let now = Instant::now();
+        let mut held = self.lock();
+        let known = &mut held.clusters.entry(key.clone()).or_default().orphans;
+        *known = slots.into_iter().map(|slot| (slot, known.get(&slot).copied().unwrap_or(now))).collect();
+        known.iter().filter(|(_, since)| now.duration_since(**since) >= ORPHANED).map(|(slot, _)| *slot).collect()
     }
 
     /// Up to which move was told of. `None` the first time: what happened before the operator started is no news.

@@ -225,6 +225,17 @@ fn run(object: &ShardRebalance, mut standing: Standing, scene: &Scene<'_>) -> St
     standing.is(State::Running, message)
 }
 
+/// What brings those of `slots` that are on their way back to their source, and finishes those that have left it for good.
+pub(super) fn undoing(census: &Census, slots: &BTreeSet<u32>) -> BTreeMap<(Task, Pair), Vec<u32>> {
+    let mut tasks: BTreeMap<(Task, Pair), Vec<u32>> = BTreeMap::new();
+    for (slot, transit) in census.transit.iter().filter(|(slot, _)| slots.contains(slot)) {
+        let is_at_source = census.owners.contains_key(slot) || transit.state != "importing";
+        let task = if is_at_source { Task::Abort } else { Task::Move };
+        tasks.entry((task, (transit.from.clone(), transit.to.clone()))).or_default().push(*slot);
+    }
+    tasks
+}
+
 /// Brings slots that are on their way back to their source, and finishes those that have left it for good.
 fn undo(object: &ShardRebalance, standing: Standing, scene: &Scene<'_>, cause: &Cause) -> Standing {
     let mut standing = seen(standing, scene);
@@ -233,12 +244,7 @@ fn undo(object: &ShardRebalance, standing: Standing, scene: &Scene<'_>, cause: &
         return standing.is(State::Aborting, "no gateway could say which slots are on their way");
     };
     let ours: BTreeSet<u32> = progress::pairs(&plan).into_iter().flat_map(|(_, slots)| slots).collect();
-    let mut tasks: BTreeMap<(Task, Pair), Vec<u32>> = BTreeMap::new();
-    for (slot, transit) in census.transit.iter().filter(|(slot, _)| ours.contains(slot)) {
-        let task =
-            if census.owners.contains_key(slot) || transit.state != "importing" { Task::Abort } else { Task::Move };
-        tasks.entry((task, (transit.from.clone(), transit.to.clone()))).or_default().push(*slot);
-    }
+    let tasks = undoing(census, &ours);
     for ((task, pair), slots) in &tasks {
         let mover = wanted(object, *task, pair, slots);
         if let Some(MoverJob::Failed(why)) = (scene.job)(&mover) {

@@ -34,6 +34,7 @@ struct Table {
     away: BTreeSet<String>,
     objects: Vec<ShardRebalance>,
     jobs: BTreeMap<Wanted, MoverJob>,
+    orphans: BTreeSet<u32>,
     movers: BTreeSet<String>,
     seconds: i64,
 }
@@ -67,6 +68,7 @@ impl Table {
             away: BTreeSet::new(),
             objects: Vec::new(),
             jobs: BTreeMap::new(),
+            orphans: BTreeSet::new(),
             movers: BTreeSet::new(),
             seconds: 0,
         }
@@ -124,6 +126,7 @@ impl Table {
             away: &self.away,
             objects: &self.objects,
             job: &job,
+            orphans: &self.orphans,
             movers: &self.movers,
             looks: true,
             history: 2,
@@ -442,6 +445,25 @@ fn one_is_at_work_at_a_time_and_those_that_wait_for_approval_block_nobody() {
     assert_eq!((table.state(0), table.state(1)), (State::Queued, State::Running));
     table.settle();
     assert_eq!((table.state(0), table.state(1)), (State::Completed, State::Completed));
+}
+
+#[test]
+fn moves_of_one_that_was_deleted_are_undone() {
+    let mut table = Table::new(&["a"], &["a", "b"]);
+    table.pass();
+    table.pass();
+    table.transit.insert(11, ("b".to_owned(), "fenced"));
+    table.objects.clear();
+    assert!(table.pass().movers.is_empty(), "somebody may be moving it by hand");
+    table.orphans.insert(11);
+    let course = table.pass();
+    assert_eq!(
+        course.movers.iter().map(|wanted| (wanted.task, wanted.slots.as_str())).collect::<Vec<_>>(),
+        [(Task::Abort, "11")]
+    );
+    table.work();
+    table.settle();
+    assert_eq!(table.counts(), BTreeMap::from([("a", 6), ("b", 6)]));
 }
 
 #[test]

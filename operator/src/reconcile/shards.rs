@@ -190,6 +190,8 @@ impl Pass<'_> {
         } else {
             None
         };
+        let stray = census.iter().filter(|_| open.is_empty()).flat_map(|census| census.transit.keys().copied());
+        let orphans = memory.orphans(key, stray);
         let now = Timestamp::now();
         let windows = &validated.windows;
         let movers = mover_pods(&fetched.live);
@@ -211,12 +213,18 @@ impl Pass<'_> {
             away: &away,
             objects: &objects,
             job: &job,
+            orphans: &orphans,
             movers: &movers,
             looks,
             history: usize::try_from(settings.history_limit).unwrap_or_default(),
             keeps: SignedDuration::from_secs(i64::from(settings.keep_source_seconds)),
         });
-        if looks && census.is_some() {
+        // While slots are on their way nothing was learned that would last.
+        let strays = census.as_ref().is_some_and(|census| !census.transit.is_empty());
+        if strays && open.is_empty() {
+            seen.again = Some(WHILE_WAITING);
+        }
+        if looks && census.is_some() && !strays {
             memory.looked(key, &wish.target, course.would_move);
         }
         if let Some(census) = &census {
