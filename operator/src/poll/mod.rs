@@ -197,13 +197,7 @@ impl Poller {
     }
 
     /// Goes on with the probes of one ChatCluster.
-    pub(super) fn verify(
-        &self,
-        target: &mut Target,
-        view: &mut ClusterView,
-        clusters: usize,
-        (now, wall): (Instant, Timestamp),
-    ) {
+    fn verify(&self, target: &mut Target, view: &mut ClusterView, clusters: usize, (now, wall): (Instant, Timestamp)) {
         let ended = target.prober.ended();
         if let Some(result) = &ended {
             let result = match result {
