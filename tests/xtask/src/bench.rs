@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::Command};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 
-use crate::{packages, scaling::Scaling, shell};
+use crate::{backends, packages, scaling::Scaling, shell};
 
 /// A version of inferno, which draws flame graphs, that the pinned toolchain builds.
 const INFERNO: &str = "0.12.8";
@@ -25,6 +25,12 @@ pub(crate) struct Bench {
 enum Other {
     /// Measures the operator beside a HorizontalPodAutoscaler, before simulated gateways.
     Scaling(Scaling),
+    /// Measures moves of slots between two PostgreSQL servers; `cargo xtask bench moves -- --help` tells what can be chosen.
+    Moves {
+        /// For the measuring program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }
 
 /// Counts the instructions of the hot path in the tests' profile, and fails when a stage takes more than its budget.
@@ -62,10 +68,36 @@ fn measuring(folder: &str) -> Result<Command> {
     Ok(bench)
 }
 
+/// Builds the program that moves slots, and runs it where the command is given.
+fn moves(args: &[OsString]) -> Result<()> {
+    backends::servers()?;
+    // With the gateway's own features, as for the other benchmarks.
+    let packages = [
+        "build",
+        "--profile",
+        "bench",
+        "--locked",
+        "--package",
+        "chat-gateway",
+        "--package",
+        "bench",
+        "--bin",
+        "moves",
+    ];
+    shell::run(shell::cargo(&packages))?;
+    let own = std::env::current_exe()?;
+    let built = own.ancestors().nth(2).context("this program is in no folder of cargo's")?.join("release");
+    let mut measuring = shell::command(built.join("moves"), &[]);
+    measuring.args(args).current_dir(std::env::current_dir().context("this folder is gone")?);
+    shell::run(measuring)
+}
+
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
-        if let Some(Other::Scaling(scaling)) = self.other {
-            return scaling.run();
+        match self.other {
+            Some(Other::Scaling(scaling)) => return scaling.run(),
+            Some(Other::Moves { args }) => return moves(&args),
+            None => {}
         }
         packages::ensure_for_benchmarks()?;
         // Two packages and not the workspace: the operator and the tests have no part in it, and this profile shares nothing with theirs.

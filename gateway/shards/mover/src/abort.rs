@@ -48,7 +48,7 @@ impl<O: Observer> Mover<O> {
         let name = self.source.name.clone();
         loop {
             let mut transaction = begin(&mut self.source).await?;
-            let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
+            let (row, _) = row::read(&mut transaction, &name, slot, Hold::Row).await?;
             if !row.is_some_and(|row| row.state == State::Owned) {
                 // Another move has begun, and with it another log.
                 return Ok(());
@@ -67,7 +67,7 @@ impl<O: Observer> Mover<O> {
         for table in TABLES {
             loop {
                 let mut transaction = begin(&mut self.destination).await?;
-                let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
+                let (row, _) = row::read(&mut transaction, &name, slot, Hold::Row).await?;
                 match discard(row.as_ref(), source.as_ref(), move_id) {
                     Ok(()) => {}
                     // It never heard of the move, or has left it behind already.

@@ -52,7 +52,7 @@ impl<O: Observer> Mover<O> {
                     // Its standby was promoted: rows may be missing that the source still has. Neither side changes now.
                     verified = Some(locked.site.timeline);
                     drop(locked);
-                    self.compare_all().await.map_err(|error| match error {
+                    self.compare_all(false).await.map_err(|error| match error {
                         MoveError::Mismatch { slot, table, key } => MoveError::Lost { slot, shard, table, key },
                         other => other,
                     })?;

@@ -1,7 +1,7 @@
 //! S1 and S2: the mover takes charge at the source, and makes room at the destination.
 
 use chat_shard_protocol::{Claim, Claimed, Order, Refusal, Row, Site, State, Transit, claim, prepare};
-use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, Transaction};
 use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
 
@@ -179,35 +179,38 @@ pub(crate) async fn arriving<'c>(
     claim: &Claim,
     step: Step,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
-    holding(destination, slot, step, |row, site| chat_shard_protocol::apply(row, claim, site)).await
+    holding(destination, "begin", slot, step, |row, site| chat_shard_protocol::apply(row, claim, site)).await
 }
 
-/// As [`arriving`], at the source, for keys of the change log to be forgotten.
+/// As [`arriving`], at the source, for keys of the change log to be forgotten. It does not wait for the disk: keys that a crash brings back are
+/// drained again.
 pub(crate) async fn leaving<'c>(
     source: &'c mut Shard,
     slot: i32,
     claim: &Claim,
     step: Step,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
-    holding(source, slot, step, |row, site| chat_shard_protocol::forget(row, claim, site)).await
+    holding(source, "begin; set local synchronous_commit = off", slot, step, |row, site| {
+        chat_shard_protocol::forget(row, claim, site)
+    })
+    .await
 }
 
 async fn holding<'c>(
     shard: &'c mut Shard,
+    how: &'static str,
     slot: i32,
     step: Step,
     obeys: impl FnOnce(Option<&Row<String>>, &Site<String>) -> Result<(), Refusal>,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
     let name = shard.name.clone();
-    let mut transaction = begin(shard).await?;
-    let row = row::read(&mut transaction, &name, slot, Hold::Row).await?;
-    let site = row::site(&mut transaction, &name).await?;
+    let mut transaction = shard.connection.begin_with(how).await.map_err(failed(&name, "begin a transaction"))?;
+    let (row, site) = row::read(&mut transaction, &name, slot, Hold::Row).await?;
     obeys(row.as_ref(), &site).map_err(|refusal| refused(slot, &name, step, refusal))?;
     Ok(transaction)
 }
 
 /// Begins a transaction.
 pub(crate) async fn begin(shard: &mut Shard) -> Result<Transaction<'_, Postgres>, MoveError> {
-    use sqlx::Connection as _;
     shard.connection.begin().await.map_err(failed(&shard.name, "begin a transaction"))
 }

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use crate::{
     begin::{BATCH, begin, delete_batch},
     book,
-    copy::next_range,
     error::MoveError,
     flush,
     mover::{Mover, refused},
     observe::{Observer, Point, Step},
+    ranges::next_range,
     row::{self, Hold},
     shard::failed,
     tables::Range,
@@ -83,7 +83,7 @@ impl<O: Observer> Mover<O> {
         loop {
             let there = row::look(&mut self.destination, slot).await?;
             let mut transaction = begin(&mut self.source).await?;
-            let here = row::read(&mut transaction, &name, slot, Hold::Row).await?;
+            let (here, _) = row::read(&mut transaction, &name, slot, Hold::Row).await?;
             clean(here.as_ref(), there.as_ref(), proof)
                 .map_err(|refusal: Refusal| refused(slot, &name, Step::Clean, refusal))?;
             let gone = delete_batch(transaction, &name, table, slot, "delete rows that have moved").await?;
@@ -101,7 +101,7 @@ impl<O: Observer> Mover<O> {
             let Some(layout) = self.layouts.iter().find(|layout| layout.table.name == *table) else { continue };
             let mut after = None;
             loop {
-                let range = next_range(&mut self.source, layout, slot, after, ROWS, BYTES).await?.range;
+                let range = next_range(&mut self.source, layout, slot, after, ROWS, BYTES).await?;
                 let read = format!(
                     "select coalesce(jsonb_agg(to_jsonb(t)), '[]')::text from (select {columns} from chat.{table} where {} order by {}) t",
                     range.condition(layout.table, slot),

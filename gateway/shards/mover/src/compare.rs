@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chat_shard_protocol::Claim;
 use futures::future::try_join;
-use sqlx::{AssertSqlSafe, Connection as _};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use crate::{
     begin::arriving,
-    copy::next_range,
-    drain::{Keys, array},
+    drain::Changed,
     error::MoveError,
     layout::Layout,
     mover::Mover,
     observe::{Observer, Point, Step},
+    ranges::next_range,
     shard::{Shard, failed},
-    tables::Range,
+    tables::{Range, literal},
 };
 
 /// Rows and their fingerprint.
@@ -30,7 +30,7 @@ impl<O: Observer> Mover<O> {
     pub(crate) async fn compare(&mut self, claim: &Claim) -> Result<(), MoveError> {
         self.tell(Step::Compare);
         self.at(Point::Before(Step::Compare)).await?;
-        let compared = self.compare_all().await;
+        let compared = self.compare_all(true).await;
         if let Err(MoveError::Mismatch { .. }) = &compared {
             // Another mover may have taken the move over and drained in between: then it is not ours to judge.
             let transaction = arriving(&mut self.destination, self.plan.slot, claim, Step::Compare).await?;
@@ -41,18 +41,23 @@ impl<O: Observer> Mover<O> {
     }
 
     /// Every range of every table, those that no longer exist at the source included.
-    pub(crate) async fn compare_all(&mut self) -> Result<(), MoveError> {
+    /// `is_throttled`: at the rate of the copy, while nobody waits.
+    pub(crate) async fn compare_all(&mut self, is_throttled: bool) -> Result<(), MoveError> {
         let slot = self.plan.slot;
+        let size = self.progress.bytes / self.progress.rows.max(1);
         for nth in 0..self.layouts.len() {
             let mut after = None;
             loop {
                 let layout = &self.layouts[nth];
-                let range = next_range(&mut self.source, layout, slot, after, ROWS, BYTES).await?.range;
+                let range = next_range(&mut self.source, layout, slot, after, ROWS, BYTES).await?;
                 let here = print_range(&mut self.source, layout, slot, &range);
                 let there = print_range(&mut self.destination, layout, slot, &range);
                 let (here, there) = try_join(here, there).await?;
                 if here != there {
                     self.explain(nth, &range).await?;
+                }
+                if is_throttled {
+                    self.throttle.pay(u64::try_from(here.0).unwrap_or(0) * size).await;
                 }
                 match range.upto {
                     Some(upto) => after = Some(upto),
@@ -95,42 +100,31 @@ impl<O: Observer> Mover<O> {
     }
 
     /// In the fence: rows that were drained in it, and that rooms end where their entries do.
-    pub(crate) async fn compare_drained(&mut self, keys: &Keys) -> Result<(), MoveError> {
-        let slot = self.plan.slot;
-        for (nth, keys) in keys {
-            let layout = &self.layouts[*nth];
-            let table = layout.table.name;
-            let keys = array(keys);
-            let here = print_keys(&mut self.source, layout, slot, &keys);
-            let there = print_keys(&mut self.destination, layout, slot, &keys);
-            let (here, there) = try_join(here, there).await?;
-            if here != there {
-                return Err(MoveError::Mismatch { slot, table, key: keys });
-            }
-            if table == "rooms" {
-                let torn: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!(
-                    "with {} select t.room_id::text from k join chat.rooms t on {} where t.last_seq <> coalesce( \
-                     (select m.seq from chat.messages m where m.slot = t.slot and m.room_id = t.room_id \
-                      order by m.seq desc limit 1), 0) limit 1",
-                    layout.table.keys(),
-                    layout.table.is_key()
-                )))
-                .bind(slot)
-                .bind(&keys)
-                .fetch_optional(&mut self.destination.connection)
-                .await
-                .map_err(failed(&self.destination.name, "compare rooms with their entries"))?;
-                if let Some(key) = torn {
-                    return Err(MoveError::Mismatch { slot, table, key });
-                }
-            }
+    pub(crate) async fn compare_drained(&mut self, changed: &[Changed]) -> Result<(), MoveError> {
+        if changed.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let slot = self.plan.slot;
+        let prints: Vec<String> =
+            changed.iter().map(|one| print_keys(&self.layouts[one.nth], slot, &one.keys)).collect();
+        let here = format!("select {}", prints.join(", "));
+        let torn = changed.iter().filter(|one| self.layouts[one.nth].table.name == "rooms");
+        let torn = torn.map(|one| torn_room(&self.layouts[one.nth], slot, &one.keys));
+        let there = format!("select {}", prints.iter().cloned().chain(torn).collect::<Vec<_>>().join(", "));
+        let looks = try_join(texts(&mut self.source, here), texts(&mut self.destination, there)).await?;
+        let (here, mut there) = looks;
+        let torn = there.split_off(here.len());
+        let differs = here.iter().zip(&there).position(|(here, there)| here != there);
+        if let Some(one) = differs.and_then(|nth| changed.get(nth)) {
+            let table = self.layouts[one.nth].table.name;
+            return Err(MoveError::Mismatch { slot, table, key: one.keys.clone() });
+        }
+        match torn.into_iter().flatten().next() {
+            Some(key) => Err(MoveError::Mismatch { slot, table: "rooms", key }),
+            None => Ok(()),
+        }
     }
 }
-
-const PRINT: &str =
-    "select count(*), encode(sha256(coalesce(string_agg(print, ''::bytea order by place), ''::bytea)), 'hex')";
 
 /// Expressions `print` and `place` of the row `t`; the place is bytes, which every database sorts alike.
 fn printed(layout: &Layout) -> String {
@@ -138,10 +132,18 @@ fn printed(layout: &Layout) -> String {
 }
 
 async fn print_range(shard: &mut Shard, layout: &Layout, slot: i32, range: &Range) -> Result<Print, MoveError> {
-    let (name, condition) = (layout.table.name, range.condition(layout.table, slot));
-    let bounds = layout.table.bounds();
-    let sql =
-        format!("{PRINT} from (select {} from chat.{name} t where {condition} order by {bounds}) x", printed(layout));
+    let (table, condition, bounds) = (layout.table, range.condition(layout.table, slot), layout.table.bounds());
+    // Most tables' rows come in an order that has no ties, and writing down and sorting their places is most of the work.
+    let (rows, order) = if table.is_fully_ordered() {
+        (format!("{} as print", layout.fingerprint()), "")
+    } else {
+        (printed(layout), " order by place")
+    };
+    let sql = format!(
+        "select count(*), encode(sha256(coalesce(string_agg(print, ''::bytea{order}), ''::bytea)), 'hex') \
+         from (select {rows} from chat.{} t where {condition} order by {bounds}) x",
+        table.name
+    );
     sqlx::query_as(AssertSqlSafe(sql))
         .persistent(false)
         .fetch_one(&mut shard.connection)
@@ -149,21 +151,36 @@ async fn print_range(shard: &mut Shard, layout: &Layout, slot: i32, range: &Rang
         .map_err(failed(&shard.name, "compare rows"))
 }
 
-async fn print_keys(shard: &mut Shard, layout: &Layout, slot: i32, keys: &str) -> Result<Print, MoveError> {
+/// An expression for the fingerprint of the rows with these keys.
+fn print_keys(layout: &Layout, slot: i32, keys: &str) -> String {
     let table = layout.table;
-    let sql = format!(
-        "with {} {PRINT} from (select {} from k join chat.{} t on {}) x",
-        table.keys(),
+    format!(
+        "(with {} select count(*)::text || encode(sha256(coalesce(string_agg(print, ''::bytea order by place), ''::bytea)), 'hex') \
+         from (select {} from k join chat.{} t on {}) x)",
+        table.keys(&format!("{}::jsonb", literal(keys))),
         printed(layout),
         table.name,
-        table.is_key()
-    );
-    sqlx::query_as(AssertSqlSafe(sql))
-        .bind(slot)
-        .bind(keys)
-        .fetch_one(&mut shard.connection)
-        .await
-        .map_err(failed(&shard.name, "compare rows that were drained"))
+        table.is_key(&slot.to_string())
+    )
+}
+
+/// An expression for a room with one of these keys that ends elsewhere than its entries do; null if there is none.
+fn torn_room(layout: &Layout, slot: i32, keys: &str) -> String {
+    format!(
+        "(with {} select t.room_id::text from k join chat.rooms t on {} where t.last_seq <> coalesce( \
+         (select m.seq from chat.messages m where m.slot = t.slot and m.room_id = t.room_id order by m.seq desc limit 1), 0) limit 1)",
+        layout.table.keys(&format!("{}::jsonb", literal(keys))),
+        layout.table.is_key(&slot.to_string())
+    )
+}
+
+/// The columns of a statement's one row. In one packet, because writers wait for it.
+async fn texts(shard: &mut Shard, sql: String) -> Result<Vec<Option<String>>, MoveError> {
+    let look = async {
+        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut shard.connection).await?;
+        (0..row.len()).map(|nth| row.try_get(nth)).collect::<Result<Vec<_>, sqlx::Error>>()
+    };
+    look.await.map_err(failed(&shard.name, "compare rows that were drained"))
 }
 
 async fn prints(

@@ -1,34 +1,32 @@
-//! S3: rows in the order of their keys, a chunk a transaction. A copy that was interrupted goes on with the next chunk.
+//! S3: rows in the order of their keys, a chunk a transaction, while the next chunks are read. A copy that was interrupted goes on behind the
+//! last chunk that was committed. Nothing is drained meanwhile, so that no chunk can take back what a drain has brought.
+
+use std::time::Duration;
 
 use chat_shard_protocol::Claim;
-use futures::StreamExt as _;
-use sqlx::{AssertSqlSafe, PgConnection};
-use tokio::time::Instant;
-use xxhash_rust::xxh3::Xxh3;
+use sqlx::AssertSqlSafe;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
     begin::arriving,
+    chunks::{Chunk, Reading, SENT},
     error::MoveError,
     layout::Layout,
     mover::{Mover, millis},
     observe::{Observer, Point, Step},
     shard::{Shard, failed},
-    tables::Range,
 };
 
 /// In place of a position: the table was copied to its end. Sorts after every position.
 const END: &str = "~";
-/// Bytes that are sent together: the server sends a row at a time, and a packet for each would be most of the work.
-const BUFFER: usize = 64 << 10;
-/// Chunks between two looks at the backlog.
-const LOOK: u32 = 16;
-
-/// What was copied of a table.
-struct Chunk {
-    rows: u64,
-    bytes: u64,
-    hash: [u8; 16],
-}
+/// Chunks that wait to be written. With the one that is written and the one that is read they are what a mover has in memory.
+const WAITING: usize = 1;
+/// How long the source's session may take to end what it reads, once the destination has failed.
+const ENDING: Duration = Duration::from_secs(10);
 
 impl<O: Observer> Mover<O> {
     /// S3.
@@ -38,32 +36,8 @@ impl<O: Observer> Mover<O> {
         let started = Instant::now();
         let (rows, bytes) = self.copied().await?;
         (self.progress.rows, self.progress.bytes) = (rows, bytes);
-        let mut chunks = 0;
-        for nth in 0..self.layouts.len() {
-            let mut after = self.cursor(nth).await?;
-            while after.as_deref() != Some(END) {
-                let next = next_range(
-                    &mut self.source,
-                    &self.layouts[nth],
-                    self.plan.slot,
-                    after,
-                    self.options.chunk_rows,
-                    self.options.chunk_bytes,
-                )
-                .await?;
-                let chunk = self.chunk(claim, nth, &next).await?;
-                self.progress.rows += chunk.rows;
-                self.progress.bytes += chunk.bytes;
-                if chunks % LOOK == 0 {
-                    self.look_at_backlog().await?;
-                }
-                chunks += 1;
-                self.tell(Step::Copy);
-                self.at(Point::Chunk).await?;
-                self.throttle.pay(chunk.bytes).await;
-                after = Some(next.range.upto.unwrap_or_else(|| END.to_owned()));
-            }
-        }
+        let cursors = self.cursors().await?;
+        self.pipe(claim, cursors).await?;
         (self.report.rows, self.report.bytes) = (self.progress.rows, self.progress.bytes);
         self.report.copy_ms += millis(started.elapsed());
         self.at(Point::After(Step::Copy)).await
@@ -80,137 +54,106 @@ impl<O: Observer> Mover<O> {
         Ok((u64::try_from(rows).unwrap_or(0), u64::try_from(bytes).unwrap_or(0)))
     }
 
-    /// Where the copy of a table goes on.
-    async fn cursor(&mut self, nth: usize) -> Result<Option<String>, MoveError> {
-        let sql = "select upto from chat.move_chunks where move_id = $1 and table_name = $2 order by upto collate \"C\" desc limit 1";
-        sqlx::query_scalar(sql)
+    /// The tables that have not been copied to their ends, and where their copies go on.
+    async fn cursors(&mut self) -> Result<Vec<(usize, Option<String>)>, MoveError> {
+        let sql =
+            "select table_name, max(upto collate \"C\") from chat.move_chunks where move_id = $1 group by table_name";
+        let found: Vec<(String, String)> = sqlx::query_as(sql)
             .bind(self.plan.move_id)
-            .bind(self.layouts[nth].table.name)
-            .fetch_optional(&mut self.destination.connection)
+            .fetch_all(&mut self.destination.connection)
             .await
-            .map_err(failed(&self.destination.name, "read where the copy goes on"))
+            .map_err(failed(&self.destination.name, "read where the copy goes on"))?;
+        let cursor = |layout: &Layout| found.iter().find(|(name, _)| name == layout.table.name).map(|(_, upto)| upto);
+        let cursors = self.layouts.iter().map(cursor).enumerate();
+        let unfinished = cursors.filter(|(_, upto)| upto.is_none_or(|upto| upto != END));
+        Ok(unfinished.map(|(nth, upto)| (nth, upto.cloned())).collect())
     }
 
-    /// Makes a range at the destination what it is at the source.
-    async fn chunk(&mut self, claim: &Claim, nth: usize, next: &Next) -> Result<Chunk, MoveError> {
-        let Layout { table, columns, .. } = &self.layouts[nth];
-        let slot = self.plan.slot;
-        let (name, condition) = (table.name, next.range.condition(table, slot));
-        let there = self.destination.name.clone();
-        let mut transaction = arriving(&mut self.destination, slot, claim, Step::Copy).await?;
-        // Rows of a chunk whose claimant died after this statement's twin, and rows that were deleted at the source since.
-        // By their places in the order of the key, since a condition alone may be looked up in another index, over the whole slot.
-        let stale = format!("select ctid from chat.{name} where {condition} order by {}", table.bounds());
-        sqlx::raw_sql(AssertSqlSafe(format!("delete from chat.{name} where ctid = any (array({stale}))")))
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(&there, "make room for a chunk"))?;
-        let chunk = if next.is_empty {
-            Chunk { rows: 0, bytes: 0, hash: Xxh3::new().digest128().to_be_bytes() }
-        } else {
-            let out = format!(
-                "copy (select {columns} from chat.{name} where {condition} order by {}) to stdout (format binary)",
-                table.bounds()
-            );
-            let into = format!("copy chat.{name} ({columns}) from stdin (format binary)");
-            pipe(&mut self.source, &out, &mut transaction, &there, &into).await?
+    /// Lets what is read flow into what is written, until one of them ends.
+    async fn pipe(&mut self, claim: &Claim, cursors: Vec<(usize, Option<String>)>) -> Result<(), MoveError> {
+        let Self { plan, source, destination, options, observer, throttle, layouts, progress, .. } = self;
+        let reading = Reading {
+            layouts: layouts.as_slice(),
+            slot: plan.slot,
+            chunk_rows: options.chunk_rows,
+            chunk_bytes: options.chunk_bytes,
+            max_backlog: options.max_backlog,
         };
-        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        sqlx::query(
-            "insert into chat.move_chunks (move_id, table_name, upto, rows, bytes, hash) values ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(self.plan.move_id)
-        .bind(name)
-        .bind(next.range.upto.as_deref().unwrap_or(END))
-        .bind(whole(chunk.rows))
-        .bind(whole(chunk.bytes))
-        .bind(chunk.hash.as_slice())
+        let (sender, mut chunks) = mpsc::channel(WAITING);
+        let reading = reading.run(source, cursors, sender);
+        let writing = async {
+            while let Some(chunk) = chunks.recv().await {
+                write(destination, plan.move_id, plan.slot, claim, &layouts[chunk.nth], &chunk).await?;
+                let bytes = chunk.bytes.len() as u64;
+                progress.rows += chunk.rows;
+                progress.bytes += bytes;
+                progress.backlog = chunk.backlog.unwrap_or(progress.backlog);
+                observer.progress(progress);
+                observer.at(Point::Chunk).await.map_err(|_| MoveError::Stopped { slot: plan.slot })?;
+                throttle.pay(bytes).await;
+            }
+            Ok(())
+        };
+        let mut reading = Box::pin(reading);
+        let mut writing = Box::pin(writing);
+        tokio::select! {
+            written = &mut writing => {
+                drop(writing);
+                // It takes no more chunks, so this ends with the statement under way; both sessions are of use after that.
+                chunks.close();
+                let read = timeout(ENDING, reading).await;
+                written?;
+                read.unwrap_or(Ok(()))
+            }
+            read = &mut reading => {
+                // What was read is written in any case: a chunk that is broken off would break the session.
+                let written = writing.await;
+                read.and(written)
+            }
+        }
+    }
+}
+
+/// Makes a range at the destination what it was at the source.
+async fn write(
+    destination: &mut Shard,
+    move_id: uuid::Uuid,
+    slot: i32,
+    claim: &Claim,
+    layout: &Layout,
+    chunk: &Chunk,
+) -> Result<(), MoveError> {
+    let Layout { table, columns, .. } = layout;
+    let (name, condition) = (table.name, chunk.range.condition(table, slot));
+    let there = destination.name.clone();
+    let mut transaction = arriving(destination, slot, claim, Step::Copy).await?;
+    // Rows of a chunk whose claimant died after this statement's twin, and rows that were deleted at the source since.
+    // By their places in the order of the key, since a condition alone may be looked up in another index, over the whole slot.
+    let stale = format!("select ctid from chat.{name} where {condition} order by {}", table.bounds());
+    sqlx::raw_sql(AssertSqlSafe(format!("delete from chat.{name} where ctid = any (array({stale}))")))
         .execute(&mut *transaction)
         .await
-        .map_err(failed(&there, "note a chunk"))?;
-        transaction.commit().await.map_err(failed(&there, "commit a chunk"))?;
-        Ok(chunk)
-    }
-}
-
-/// Lets one COPY flow into another.
-async fn pipe(
-    source: &mut Shard,
-    out: &str,
-    destination: &mut PgConnection,
-    there: &str,
-    into: &str,
-) -> Result<Chunk, MoveError> {
-    let (mut hash, mut bytes) = (Xxh3::new(), 0);
-    let mut reading = source.connection.copy_out_raw(out).await.map_err(failed(&source.name, "read a chunk"))?;
-    let mut writing = destination.copy_in_raw(into).await.map_err(failed(there, "write a chunk"))?;
-    let mut buffer = Vec::with_capacity(2 * BUFFER);
-    loop {
-        let is_last = match reading.next().await {
-            Some(Ok(piece)) => {
-                buffer.extend_from_slice(&piece);
-                false
-            }
-            Some(Err(error)) => {
-                // The transaction goes with the connection, whatever becomes of this.
-                drop(writing.abort("the source failed").await);
-                return Err(failed(&source.name, "read a chunk")(error));
-            }
-            None => true,
-        };
-        if is_last || buffer.len() >= BUFFER {
-            hash.update(&buffer);
-            bytes += buffer.len() as u64;
-            writing.send(buffer.as_slice()).await.map_err(failed(there, "write a chunk"))?;
-            buffer.clear();
+        .map_err(failed(&there, "make room for a chunk"))?;
+    if chunk.rows > 0 {
+        let into = format!("copy chat.{name} ({columns}) from stdin (format binary)");
+        let mut writing = transaction.copy_in_raw(&into).await.map_err(failed(&there, "write a chunk"))?;
+        for piece in chunk.bytes.chunks(SENT) {
+            writing.send(piece).await.map_err(failed(&there, "write a chunk"))?;
         }
-        if is_last {
-            break;
-        }
+        writing.finish().await.map_err(failed(&there, "write a chunk"))?;
     }
-    let rows = writing.finish().await.map_err(failed(there, "write a chunk"))?;
-    Ok(Chunk { rows, bytes, hash: hash.digest128().to_be_bytes() })
-}
-
-/// Where a copy or a comparison goes on.
-pub(crate) struct Next {
-    pub(crate) range: Range,
-    /// No row was in it. What has come since is in the change log.
-    pub(crate) is_empty: bool,
-}
-
-/// The range of the next so many rows of a table, or bytes of them. It is open when it holds all the rows there are: what is
-/// written behind it meanwhile is in the change log.
-pub(crate) async fn next_range(
-    shard: &mut Shard,
-    layout: &Layout,
-    slot: i32,
-    after: Option<String>,
-    rows: u32,
-    bytes: u64,
-) -> Result<Next, MoveError> {
-    let table = layout.table;
-    let rest = Range { after, upto: None };
-    let (bounds, name) = (table.bounds(), table.name);
-    let sql = format!(
-        "select {position}, n = total and total < {rows} from ( \
-             select {bounds}, row_number() over w as n, sum(size) over w as bytes, count(*) over () as total from ( \
-                 select {bounds}, pg_column_size(t)::bigint as size from chat.{name} t where {condition} \
-                 order by {bounds} limit {rows} \
-             ) r window w as (order by {bounds}) \
-         ) x where n = 1 or bytes <= {bytes} order by n desc limit 1",
-        position = table.position(),
-        condition = rest.condition(table, slot),
-    );
-    let found: Option<(String, bool)> = sqlx::query_as(AssertSqlSafe(sql))
-        .persistent(false)
-        .fetch_optional(&mut shard.connection)
-        .await
-        .map_err(failed(&shard.name, "find the end of a chunk"))?;
-    let is_empty = found.is_none();
-    let range = match found {
-        Some((upto, false)) => Range { upto: Some(upto), ..rest },
-        _ => rest,
-    };
-    Ok(Next { range, is_empty })
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    sqlx::query(
+        "insert into chat.move_chunks (move_id, table_name, upto, rows, bytes, hash) values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(move_id)
+    .bind(name)
+    .bind(chunk.range.upto.as_deref().unwrap_or(END))
+    .bind(whole(chunk.rows))
+    .bind(whole(chunk.bytes.len() as u64))
+    .bind(xxh3_128(&chunk.bytes).to_be_bytes().as_slice())
+    .execute(&mut *transaction)
+    .await
+    .map_err(failed(&there, "note a chunk"))?;
+    transaction.commit().await.map_err(failed(&there, "commit a chunk"))
 }

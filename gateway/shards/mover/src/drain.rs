@@ -1,8 +1,5 @@
 //! S4 and S6b: keys of the change log, the rows that they name as they are now, and then the keys forgotten. No order of the log is relied
-//! on, and no place in it is remembered: a key that a slow transaction brings late is found like any other. The bound of the copy's rate does
-//! not hold here: a drain that is slower than the writers never ends.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! on, and no place in it is remembered: a key that a slow transaction brings late is found like any other.
 
 use chat_shard_protocol::Claim;
 use sqlx::AssertSqlSafe;
@@ -14,7 +11,7 @@ use crate::{
     mover::Mover,
     observe::{Observer, Point, Step},
     shard::{Shard, failed},
-    tables::TABLES,
+    tables::{TABLES, literal},
 };
 
 /// Keys of one transaction: some hundred milliseconds of work.
@@ -22,26 +19,33 @@ const BATCH: u32 = 1_000;
 /// Batches between two counts of the whole backlog.
 const COUNT: u32 = 50;
 
-/// Keys by table (its place in [`TABLES`]), each as the change log writes it.
-pub(crate) type Keys = BTreeMap<usize, BTreeSet<String>>;
+/// Rows of one table that were written, by what the change log has of them.
+pub(crate) struct Changed {
+    /// The table, by its place.
+    pub(crate) nth: usize,
+    /// A JSON array of their keys.
+    pub(crate) keys: String,
+    /// A JSON array of the rows as they are now; what is not in it is gone.
+    rows: String,
+}
 
-/// Entries of the change log.
+/// Entries of the change log, and the rows that they name as they were under the same snapshot: at least what the keys were written with.
 #[derive(Default)]
 pub(crate) struct Batch {
-    entries: Vec<i64>,
-    pub(crate) keys: Keys,
+    pub(crate) entries: Vec<i64>,
+    pub(crate) changed: Vec<Changed>,
 }
 
 impl Batch {
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// Whether there may be more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= BATCH as usize
     }
-}
 
-/// Keys as one JSON array.
-pub(crate) fn array(keys: &BTreeSet<String>) -> String {
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    format!("[{}]", keys.join(","))
+    /// Their size, about, as text.
+    fn bytes(&self) -> u64 {
+        self.changed.iter().map(|changed| changed.rows.len() as u64).sum()
+    }
 }
 
 impl<O: Observer> Mover<O> {
@@ -56,74 +60,65 @@ impl<O: Observer> Mover<O> {
     pub(crate) async fn drain_to_threshold(&mut self, claim: &Claim) -> Result<(), MoveError> {
         let mut batches = 0;
         self.look_at_backlog().await?;
+        // What waited at the count before the last one. Rows of a drain are paid for as those of the copy, but only as long as fewer keys
+        // wait each time: a drain that is slower than the writers would never end.
+        let (mut counted, mut is_behind) = (self.progress.backlog, false);
         loop {
             if batches % COUNT == COUNT - 1 || self.progress.backlog <= self.options.fence_backlog {
                 self.look_at_backlog().await?;
                 if self.progress.backlog <= self.options.fence_backlog {
                     return Ok(());
                 }
+                is_behind = self.progress.backlog >= counted;
+                counted = self.progress.backlog;
             }
-            let drained = self.drain_batch(claim, Step::Drain).await?.len();
-            self.progress.backlog = self.progress.backlog.saturating_sub(drained as u64);
+            let drained = self.drain_batch(claim, Step::Drain).await?;
+            self.progress.backlog = self.progress.backlog.saturating_sub(drained.entries.len() as u64);
             self.tell(Step::Drain);
             batches += 1;
+            if !is_behind {
+                self.throttle.pay(drained.bytes()).await;
+            }
         }
     }
 
     /// Counts the keys that wait, and gives the move up when there are too many.
     pub(crate) async fn look_at_backlog(&mut self) -> Result<(), MoveError> {
-        let limit = self.options.max_backlog;
-        let counted: i64 = sqlx::query_scalar(
-            "select count(*) from (select from chat.slot_changes where slot = $1 limit $2) as waiting",
-        )
-        .bind(self.plan.slot)
-        .bind(i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX))
-        .fetch_one(&mut self.source.connection)
-        .await
-        .map_err(failed(&self.source.name, "count the change log"))?;
-        self.progress.backlog = u64::try_from(counted).unwrap_or(0);
-        if self.progress.backlog > limit {
-            return Err(MoveError::Backlog { slot: self.plan.slot, keys: self.progress.backlog, limit });
-        }
+        self.progress.backlog = count(&mut self.source, self.plan.slot, self.options.max_backlog).await?;
         Ok(())
     }
 
     /// Brings one batch over: applied and committed at the destination first, and only then forgotten at the source.
     pub(crate) async fn drain_batch(&mut self, claim: &Claim, step: Step) -> Result<Batch, MoveError> {
+        let batch = self.bring(claim, step).await?;
+        if !batch.entries.is_empty() {
+            self.forget(claim, step, &batch).await?;
+        }
+        Ok(batch)
+    }
+
+    /// Brings one batch over and leaves its keys in the log.
+    pub(crate) async fn bring(&mut self, claim: &Claim, step: Step) -> Result<Batch, MoveError> {
         let slot = self.plan.slot;
-        let batch = read(&mut self.source, slot).await?;
+        let batch = read(&mut self.source, &self.layouts, slot).await?;
         if batch.entries.is_empty() {
             return Ok(batch);
         }
-        // After the keys: rows as they are now hold at least what those keys were written with.
-        let mut rows = Vec::with_capacity(batch.keys.len());
-        for (nth, keys) in &batch.keys {
-            let keys = array(keys);
-            let found = current(&mut self.source, &self.layouts[*nth], slot, &keys).await?;
-            rows.push((*nth, keys, found));
-        }
         let there = self.destination.name.clone();
+        let sql: String =
+            batch.changed.iter().map(|changed| replace(&self.layouts[changed.nth], slot, changed)).collect();
         let mut transaction = arriving(&mut self.destination, slot, claim, step).await?;
-        for (nth, keys, found) in &rows {
-            let Layout { table, columns, .. } = &self.layouts[*nth];
-            let (name, relation, same) = (table.name, table.keys(), table.is_key());
-            sqlx::query(AssertSqlSafe(format!("with {relation} delete from chat.{name} t using k where {same}")))
-                .bind(slot)
-                .bind(keys)
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed(&there, "replace rows that changed"))?;
-            sqlx::query(AssertSqlSafe(format!(
-                "insert into chat.{name} ({columns}) \
-                 select {columns} from jsonb_populate_recordset(null::chat.{name}, $1::jsonb)"
-            )))
-            .bind(found)
+        sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut *transaction)
             .await
             .map_err(failed(&there, "write rows that changed"))?;
-        }
         transaction.commit().await.map_err(failed(&there, "commit rows that changed"))?;
         self.at(Point::Applied).await?;
+        Ok(batch)
+    }
+
+    pub(crate) async fn forget(&mut self, claim: &Claim, step: Step, batch: &Batch) -> Result<(), MoveError> {
+        let slot = self.plan.slot;
         let here = self.source.name.clone();
         let mut transaction = leaving(&mut self.source, slot, claim, step).await?;
         sqlx::query("delete from chat.slot_changes where n = any ($1)")
@@ -131,46 +126,69 @@ impl<O: Observer> Mover<O> {
             .execute(&mut *transaction)
             .await
             .map_err(failed(&here, "forget keys of the change log"))?;
-        transaction.commit().await.map_err(failed(&here, "forget keys of the change log"))?;
-        Ok(batch)
+        transaction.commit().await.map_err(failed(&here, "forget keys of the change log"))
     }
 }
 
-/// The oldest keys that can be seen.
-async fn read(source: &mut Shard, slot: i32) -> Result<Batch, MoveError> {
-    let rows: Vec<(i64, String, String)> =
-        sqlx::query_as("select n, kind, key::text from chat.slot_changes where slot = $1 order by n limit $2")
+/// Statements that make rows at the destination what they are at the source. Literals instead of parameters, since all tables' go in one packet.
+fn replace(layout: &Layout, slot: i32, changed: &Changed) -> String {
+    let Layout { table, columns, .. } = layout;
+    let name = table.name;
+    let relation = table.keys(&format!("{}::jsonb", literal(&changed.keys)));
+    let same = table.is_key(&slot.to_string());
+    let rows = literal(&changed.rows);
+    format!(
+        "with {relation} delete from chat.{name} t using k where {same}; \
+         insert into chat.{name} ({columns}) select {columns} from jsonb_populate_recordset(null::chat.{name}, {rows}::jsonb); "
+    )
+}
+
+/// How many keys wait; an error when there are more than the limit.
+pub(crate) async fn count(source: &mut Shard, slot: i32, limit: u64) -> Result<u64, MoveError> {
+    let counted: i64 =
+        sqlx::query_scalar("select count(*) from (select from chat.slot_changes where slot = $1 limit $2) as waiting")
             .bind(slot)
-            .bind(i64::from(BATCH))
-            .fetch_all(&mut source.connection)
+            .bind(i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX))
+            .fetch_one(&mut source.connection)
+            .await
+            .map_err(failed(&source.name, "count the change log"))?;
+    let keys = u64::try_from(counted).unwrap_or(0);
+    if keys > limit { Err(MoveError::Backlog { slot, keys, limit }) } else { Ok(keys) }
+}
+
+/// The oldest keys that can be seen, and their rows.
+async fn read(source: &mut Shard, layouts: &[Layout], slot: i32) -> Result<Batch, MoveError> {
+    let keys = layouts.iter().map(|Layout { table, .. }| {
+        format!("(select coalesce(jsonb_agg(distinct key), '[]')::text from batch where kind = '{}')", table.kind)
+    });
+    let rows = layouts.iter().map(|Layout { table, .. }| {
+        format!(
+            "(select coalesce(jsonb_agg(to_jsonb(t)), '[]')::text from (select distinct {} from batch where kind = '{}') k \
+             join chat.{} t on {})",
+            table.columns_of("key"),
+            table.kind,
+            table.name,
+            table.is_key("$1")
+        )
+    });
+    let (keys, rows) = (keys.collect::<Vec<_>>().join(", "), rows.collect::<Vec<_>>().join(", "));
+    let sql = format!(
+        "with batch as materialized (select n, kind, key from chat.slot_changes where slot = $1 order by n limit {BATCH}) \
+         select (select coalesce(array_agg(n), '{{}}') from batch), \
+         (select coalesce(array_agg(distinct kind), '{{}}') from batch), array[{keys}], array[{rows}]"
+    );
+    let (entries, kinds, keys, rows): (Vec<i64>, Vec<String>, Vec<String>, Vec<String>) =
+        sqlx::query_as(AssertSqlSafe(sql))
+            .bind(slot)
+            .fetch_one(&mut source.connection)
             .await
             .map_err(failed(&source.name, "read the change log"))?;
-    let mut batch = Batch::default();
-    for (n, kind, key) in rows {
-        let Some(nth) = TABLES.iter().position(|table| table.kind == kind) else {
-            let problem =
-                format!("the change log has keys of the unknown kind {kind}; use the mover of the newest gateway");
-            return Err(MoveError::Schema { shard: source.name.clone(), problem });
-        };
-        batch.entries.push(n);
-        batch.keys.entry(nth).or_default().insert(key);
+    if let Some(kind) = kinds.iter().find(|kind| !TABLES.iter().any(|table| table.kind == **kind)) {
+        let problem =
+            format!("the change log has keys of the unknown kind {kind}; use the mover of the newest gateway");
+        return Err(MoveError::Schema { shard: source.name.clone(), problem });
     }
-    Ok(batch)
-}
-
-/// The rows that keys name, as a JSON array; what is not in it is gone.
-async fn current(source: &mut Shard, layout: &Layout, slot: i32, keys: &str) -> Result<String, MoveError> {
-    let table = layout.table;
-    let sql = format!(
-        "with {} select coalesce(jsonb_agg(to_jsonb(t)), '[]')::text from k join chat.{} t on {}",
-        table.keys(),
-        table.name,
-        table.is_key()
-    );
-    sqlx::query_scalar(AssertSqlSafe(sql))
-        .bind(slot)
-        .bind(keys)
-        .fetch_one(&mut source.connection)
-        .await
-        .map_err(failed(&source.name, "read rows that changed"))
+    let changed = keys.into_iter().zip(rows).enumerate().filter(|(_, (keys, _))| keys != "[]");
+    let changed = changed.map(|(nth, (keys, rows))| Changed { nth, keys, rows }).collect();
+    Ok(Batch { entries, changed })
 }

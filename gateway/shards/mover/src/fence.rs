@@ -4,7 +4,7 @@ use chat_shard_protocol::{Claim, CommitProof, Millis, Refusal, commit, fence};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
-    drain::Keys,
+    drain::Batch,
     error::MoveError,
     flush,
     lock::{self, oldest_holder},
@@ -35,13 +35,11 @@ impl<O: Observer> Mover<O> {
         self.at(Point::After(Step::Fence)).await?;
         self.tell(Step::Settle);
         self.at(Point::Before(Step::Settle)).await?;
-        if !self.settle(claim, deadline).await? {
-            return Ok(Fenced::Ended);
-        }
+        let Some(last) = self.settle(claim, deadline).await? else { return Ok(Fenced::Ended) };
         self.at(Point::After(Step::Settle)).await?;
         self.tell(Step::Commit);
         self.at(Point::Before(Step::Commit)).await?;
-        if !self.commit(claim, deadline).await? {
+        if !self.commit(claim, deadline, &last).await? {
             return Ok(Fenced::Ended);
         }
         self.at(Point::After(Step::Commit)).await?;
@@ -81,32 +79,32 @@ impl<O: Observer> Mover<O> {
         Ok(since)
     }
 
-    /// S6b: the log to its end, a look at what it brought, and the destination's standbys (R2). False: the time is over.
-    async fn settle(&mut self, claim: &Claim, deadline: Instant) -> Result<bool, MoveError> {
-        let mut drained = Keys::new();
-        loop {
+    /// S6b: the log to its end, a look at what it brought, and the destination's standbys (R2). The last keys stay in the log until S7, which
+    /// takes them out. None: the time is over.
+    async fn settle(&mut self, claim: &Claim, deadline: Instant) -> Result<Option<Batch>, MoveError> {
+        let batch = loop {
             if Instant::now() >= deadline {
-                return Ok(false);
+                return Ok(None);
             }
             // A source that lets the fence lapse, or another mover, shows in the claim that every transaction checks.
-            let batch = self.drain_batch(claim, Step::Settle).await?;
-            if batch.len() == 0 {
-                break;
+            let batch = self.bring(claim, Step::Settle).await?;
+            if let Err(mismatch) = self.compare_drained(&batch.changed).await {
+                // Behind the deadline writers may have changed these rows between the two looks.
+                return if Instant::now() < deadline { Err(mismatch) } else { Ok(None) };
             }
-            for (table, keys) in batch.keys {
-                drained.entry(table).or_default().extend(keys);
+            // Nobody writes to the log behind the fence: what one look can hold is all.
+            if !batch.is_full() {
+                break batch;
             }
-        }
+            self.forget(claim, Step::Settle, &batch).await?;
+        };
         self.progress.backlog = 0;
-        if let Err(mismatch) = self.compare_drained(&drained).await {
-            // Behind the deadline writers may have changed these rows between the two looks.
-            return if Instant::now() < deadline { Err(mismatch) } else { Ok(false) };
-        }
-        flush::reached(&mut self.destination, self.options.destination_standbys, deadline).await
+        let flushed = flush::reached(&mut self.destination, self.options.destination_standbys, deadline).await?;
+        Ok(flushed.then_some(batch))
     }
 
     /// S7. False: the fence has ended, or was not empty-handed.
-    async fn commit(&mut self, claim: &Claim, deadline: Instant) -> Result<bool, MoveError> {
+    async fn commit(&mut self, claim: &Claim, deadline: Instant, last: &Batch) -> Result<bool, MoveError> {
         let slot = self.plan.slot;
         let margin = Millis(millis(self.options.margin));
         let patience = deadline.saturating_duration_since(Instant::now());
@@ -115,12 +113,15 @@ impl<O: Observer> Mover<O> {
             other => other?,
         };
         let shard = locked.site.shard.clone();
-        let log_is_empty: bool =
-            sqlx::query_scalar("select not exists (select from chat.slot_changes where slot = $1)")
-                .bind(slot)
-                .fetch_one(&mut *locked.transaction)
-                .await
-                .map_err(failed(&shard, "look at the change log"))?;
+        // The keys that the destination has go with this transaction, or stay with it.
+        let forget = "with gone as (delete from chat.slot_changes where n = any ($2)) \
+            select not exists (select from chat.slot_changes where slot = $1 and n <> all ($2))";
+        let log_is_empty: bool = sqlx::query_scalar(forget)
+            .bind(slot)
+            .bind(&last.entries)
+            .fetch_one(&mut *locked.transaction)
+            .await
+            .map_err(failed(&shard, "look at the change log"))?;
         let proof = CommitProof { log_is_empty, destination_is_flushed: true };
         match commit(locked.row.as_ref(), claim, &locked.site, margin, proof) {
             Ok(row) => {

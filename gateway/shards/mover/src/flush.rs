@@ -15,19 +15,15 @@ const PAUSE: Duration = Duration::from_millis(2);
 ///
 /// Synchronous standbys are asked like others: a commit whose wait was cut off is visible, and not flushed there.
 pub(crate) async fn reached(shard: &mut Shard, standbys: u32, deadline: Instant) -> Result<bool, MoveError> {
-    let position: String = sqlx::query_scalar("select pg_current_wal_insert_lsn()::text")
+    // The position and a first look are one question: where there are no standbys it is the only one, and writers may wait for the answer.
+    let first = "with here as materialized (select pg_current_wal_insert_lsn() as lsn) \
+        select here.lsn::text, count(r.pid), count(*) filter (where r.flush_lsn >= here.lsn) \
+        from here left join pg_stat_replication r on r.state <> 'backup' group by here.lsn";
+    let (position, mut connected, mut flushed): (String, i64, i64) = sqlx::query_as(first)
         .fetch_one(&mut shard.connection)
         .await
         .map_err(failed(&shard.name, "read the position of the write-ahead log"))?;
     loop {
-        let (connected, flushed): (i64, i64) = sqlx::query_as(
-            "select count(*), count(*) filter (where flush_lsn >= $1::text::pg_lsn) \
-             from pg_stat_replication where state <> 'backup'",
-        )
-        .bind(&position)
-        .fetch_one(&mut shard.connection)
-        .await
-        .map_err(failed(&shard.name, "ask what the standbys have flushed"))?;
         if flushed == connected && connected >= i64::from(standbys) {
             return Ok(true);
         }
@@ -35,5 +31,13 @@ pub(crate) async fn reached(shard: &mut Shard, standbys: u32, deadline: Instant)
             return Ok(false);
         }
         sleep(PAUSE).await;
+        (connected, flushed) = sqlx::query_as(
+            "select count(*), count(*) filter (where flush_lsn >= $1::text::pg_lsn) \
+             from pg_stat_replication where state <> 'backup'",
+        )
+        .bind(&position)
+        .fetch_one(&mut shard.connection)
+        .await
+        .map_err(failed(&shard.name, "ask what the standbys have flushed"))?;
     }
 }

@@ -15,6 +15,8 @@ const SCHEMA: i32 = 15;
 pub(crate) struct Layout {
     pub(crate) table: &'static Table,
     pub(crate) columns: String,
+    /// Which of them bound the table's chunks.
+    pub(crate) ordering: Vec<usize>,
     prefixed: String,
 }
 
@@ -60,7 +62,11 @@ pub(crate) async fn check(source: &mut Shard, destination: &mut Shard) -> Result
             );
         }
         let prefixed: Vec<_> = columns.iter().map(|column| format!("t.{column}")).collect();
-        layouts.push(Layout { table, columns: columns.join(", "), prefixed: prefixed.join(", ") });
+        let place = |column: &str| columns.iter().position(|name| name == column);
+        let Some(ordering) = table.ordering().iter().map(|key| place(key.column)).collect() else {
+            return problem(source, format!("table chat.{} lacks a column of its key", table.name));
+        };
+        layouts.push(Layout { table, columns: columns.join(", "), ordering, prefixed: prefixed.join(", ") });
     }
     Ok(layouts)
 }

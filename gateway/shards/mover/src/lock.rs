@@ -36,17 +36,14 @@ const PAUSES: [Duration; 5] = [
 pub(crate) async fn exclusive(shard: &mut Shard, slot: i32, patience: Duration) -> Result<Locked<'_>, MoveError> {
     let name = &shard.name;
     let started = Instant::now();
-    let mut transaction = shard.connection.begin().await.map_err(failed(name, "begin a transaction"))?;
-    // A row that another mover holds counts as the lock: it is tried again.
-    sqlx::raw_sql("set local lock_timeout = '100ms'; savepoint before_lock")
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed(name, "bound the wait for the slot's lock"))?;
+    // A row that another mover holds counts as the lock: it is tried again. In one packet: some of these transactions keep writers waiting.
+    let begin = "begin; set local lock_timeout = '100ms'; savepoint before_lock";
+    let mut transaction = shard.connection.begin_with(begin).await.map_err(failed(name, "begin a transaction"))?;
     let mut tries = 0;
-    let (since, row) = loop {
+    let (since, (row, site)) = loop {
         let since = Instant::now();
         match acquire(&mut transaction, name, slot).await {
-            Ok(row) => break (since, row),
+            Ok(found) => break (since, found),
             Err(MoveError::Sql { source, .. }) if is_lock_timeout(&source) => {}
             Err(other) => return Err(other),
         }
@@ -61,12 +58,15 @@ pub(crate) async fn exclusive(shard: &mut Shard, slot: i32, patience: Duration) 
         sleep(pause.mul_f64(rand::random_range(0.75..1.25))).await;
         tries += 1;
     };
-    let site = row::site(&mut transaction, name).await?;
     Ok(Locked { transaction, row, site, since })
 }
 
 /// Lock and row in two statements: one that did both would read the row as it was before the wait.
-async fn acquire(connection: &mut PgConnection, shard: &str, slot: i32) -> Result<Option<Row<String>>, MoveError> {
+async fn acquire(
+    connection: &mut PgConnection,
+    shard: &str,
+    slot: i32,
+) -> Result<(Option<Row<String>>, Site<String>), MoveError> {
     let lock = format!("select pg_advisory_xact_lock({SLOT_LOCK_CLASS}, {slot})");
     sqlx::raw_sql(AssertSqlSafe(lock))
         .execute(&mut *connection)

@@ -20,22 +20,36 @@ pub(crate) enum Hold {
 
 #[derive(sqlx::FromRow)]
 struct Stored {
-    epoch: i64,
-    state: String,
+    epoch: Option<i64>,
+    state: Option<String>,
     peer: Option<String>,
     move_id: Option<Uuid>,
-    r#gen: i64,
+    r#gen: Option<i64>,
     until_ms: Option<i64>,
     timeline: Option<String>,
     since: Option<i64>,
     own_timeline: Option<String>,
+    /// The database's timeline and clock, asked after the row was got.
+    here: String,
+    now_ms: i64,
 }
 
-/// The protocol's rows say milliseconds. Rounded down, and what is written is whole: a deadline reads as it was written.
-const READ: &str = "select epoch, state, peer, move_id, gen, floor(extract(epoch from fence_until) * 1000)::bigint as until_ms, \
-    timeline, since, own_timeline from chat.slot_ownership where slot = $1";
-const READ_LOCKED: &str = "select epoch, state, peer, move_id, gen, floor(extract(epoch from fence_until) * 1000)::bigint as until_ms, \
-    timeline, since, own_timeline from chat.slot_ownership where slot = $1 for no key update";
+/// The row, if there is one, and the database in one statement. The protocol's rows say milliseconds. Rounded down, and what is written is
+/// whole: a deadline reads as it was written.
+macro_rules! read {
+    ($hold:literal) => {
+        concat!(
+            "select w.*, chat._timeline() as here, floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms \
+             from (select) one left join lateral ( \
+                 select epoch, state, peer, move_id, gen, floor(extract(epoch from fence_until) * 1000)::bigint as until_ms, \
+                 timeline, since, own_timeline from chat.slot_ownership where slot = $1",
+            $hold,
+            ") w on true"
+        )
+    };
+}
+const READ: &str = read!("");
+const READ_LOCKED: &str = read!(" for no key update");
 
 const WRITE: &str = "insert into chat.slot_ownership \
     (slot, shard, epoch, state, peer, move_id, gen, fence_until, timeline, since, own_timeline) \
@@ -44,44 +58,41 @@ const WRITE: &str = "insert into chat.slot_ownership \
     move_id = excluded.move_id, gen = excluded.gen, fence_until = excluded.fence_until, timeline = excluded.timeline, \
     since = excluded.since, own_timeline = excluded.own_timeline";
 
-/// Reads a row.
+/// Reads a row, and after it the database that a transition happens in.
 pub(crate) async fn read(
     connection: &mut PgConnection,
     shard: &str,
     slot: i32,
     hold: Hold,
-) -> Result<Option<Row<String>>, MoveError> {
+) -> Result<(Option<Row<String>>, Site<String>), MoveError> {
     let sql = if hold == Hold::Row { READ_LOCKED } else { READ };
-    let stored: Option<Stored> = sqlx::query_as(sql)
-        .bind(slot)
-        .fetch_optional(connection)
-        .await
-        .map_err(failed(shard, "read the slot's row"))?;
+    let stored: Stored =
+        sqlx::query_as(sql).bind(slot).fetch_one(connection).await.map_err(failed(shard, "read the slot's row"))?;
+    let site = site(shard, &stored.here, stored.now_ms)?;
     let damaged = |field| MoveError::Row { shard: shard.to_owned(), slot, field };
-    stored.map(|stored| stored.decode().map_err(damaged)).transpose()
+    let row = stored.state.is_some().then(|| stored.decode().map_err(damaged)).transpose()?;
+    Ok((row, site))
 }
 
 impl Stored {
     /// The row, or the column that cannot be.
     fn decode(self) -> Result<Row<String>, &'static str> {
-        let whole = |number: i64, column| u64::try_from(number).map_err(|_| column);
+        let whole = |number: Option<i64>, column| number.and_then(|number| u64::try_from(number).ok()).ok_or(column);
         let row =
             |state| Ok(Row { epoch: Epoch(whole(self.epoch, "epoch")?), number: whole(self.r#gen, "gen")?, state });
-        if self.state == "owned" {
+        let state = self.state.as_deref().ok_or("state")?;
+        if state == "owned" {
             return row(State::Owned);
         }
         let transit = Transit {
             peer: self.peer.ok_or("peer")?,
             move_id: MoveId(self.move_id.ok_or("move_id")?.as_u128()),
             timeline: timeline(self.timeline.as_deref()).ok_or("timeline")?,
-            since: whole(self.since.ok_or("since")?, "since")?,
+            since: whole(self.since, "since")?,
         };
-        match self.state.as_str() {
+        match state {
             "migrating" => row(State::Migrating(transit)),
-            "fenced" => {
-                let until = Millis(whole(self.until_ms.ok_or("fence_until")?, "fence_until")?);
-                row(State::Fenced(transit, until))
-            }
+            "fenced" => row(State::Fenced(transit, Millis(whole(self.until_ms, "fence_until")?))),
             "moved" => row(State::Moved(transit)),
             "importing" => {
                 let own = timeline(self.own_timeline.as_deref()).ok_or("own_timeline")?;
@@ -126,25 +137,19 @@ pub(crate) async fn write(
     Ok(())
 }
 
-/// The database that a transition happens in; asked after the slot's lock was got.
-pub(crate) async fn site(connection: &mut PgConnection, shard: &str) -> Result<Site<String>, MoveError> {
-    let sql = "select chat._timeline(), floor(extract(epoch from clock_timestamp()) * 1000)::bigint";
-    let (own, now): (String, i64) = sqlx::query_as(sql)
-        .fetch_one(connection)
-        .await
-        .map_err(failed(shard, "read the database's timeline and clock"))?;
+fn site(shard: &str, here: &str, now_ms: i64) -> Result<Site<String>, MoveError> {
     let odd = |problem: &str| MoveError::Schema { shard: shard.to_owned(), problem: problem.to_owned() };
     Ok(Site {
         shard: shard.to_owned(),
-        timeline: timeline(Some(&own))
+        timeline: timeline(Some(here))
             .ok_or_else(|| odd("chat._timeline() names no timeline; is it the one of the migrations?"))?,
-        now: Millis(u64::try_from(now).map_err(|_| odd("its clock stands before 1970; set it"))?),
+        now: Millis(u64::try_from(now_ms).map_err(|_| odd("its clock stands before 1970; set it"))?),
     })
 }
 
 /// A row as it stands, under no lock: for a look, or for what is checked again.
 pub(crate) async fn look(shard: &mut Shard, slot: i32) -> Result<Option<Row<String>>, MoveError> {
-    read(&mut shard.connection, &shard.name, slot, Hold::Nothing).await
+    Ok(read(&mut shard.connection, &shard.name, slot, Hold::Nothing).await?.0)
 }
 
 /// As `chat._timeline()` writes it: the first eight digits of a WAL file's name.

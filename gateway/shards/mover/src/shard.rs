@@ -2,7 +2,7 @@
 
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 
-use crate::error::MoveError;
+use crate::{error::MoveError, wire};
 
 /// A connection to one shard, as the owner of its tables.
 pub struct Shard {
@@ -35,7 +35,8 @@ impl Shard {
     /// The database's, or that it is another shard.
     pub async fn connect(name: &str, options: &PgConnectOptions) -> Result<Self, MoveError> {
         let sql = |doing| move |source| MoveError::Sql { shard: name.to_owned(), doing, source };
-        let options = options.clone().application_name("chat-gateway move").disable_statement_logging();
+        let options = wire::to(options.clone()).await.map_err(|error| sql("connect")(sqlx::Error::Io(error)))?;
+        let options = options.application_name("chat-gateway move").disable_statement_logging();
         let mut connection = PgConnection::connect_with(&options).await.map_err(sql("connect"))?;
         sqlx::raw_sql(SESSION).execute(&mut connection).await.map_err(sql("set up the session"))?;
         let found: String = sqlx::query_scalar("select shard from chat.settings")

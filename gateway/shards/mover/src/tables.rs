@@ -60,8 +60,14 @@ pub(crate) const TABLES: &[Table] = &[
 pub(crate) const BOOKS: &[&str] = &["slot_ownership", "slot_changes", "moves"];
 
 impl Table {
-    fn ordering(&self) -> &'static [Key] {
+    /// The columns that bound chunks.
+    pub(crate) fn ordering(&self) -> &'static [Key] {
         &self.key[..self.ordered]
+    }
+
+    /// Whether no two rows stand at one position.
+    pub(crate) fn is_fully_ordered(&self) -> bool {
+        self.ordered == self.key.len()
     }
 
     /// `room_id, seq` of the columns that bound chunks.
@@ -84,17 +90,21 @@ impl Table {
         format!("jsonb_build_array({})::text", columns.join(", "))
     }
 
-    /// A relation `k` of the keys in a JSON array of the change log's keys, bound as `$2`.
-    pub(crate) fn keys(&self) -> String {
-        let column = |(nth, key): (usize, &Key)| format!("(e ->> {nth})::{} as {}", key.kind, key.column);
-        let columns: Vec<_> = self.key.iter().enumerate().map(column).collect();
-        format!("k as (select distinct {} from jsonb_array_elements($2::jsonb) as e)", columns.join(", "))
+    /// The columns of a key, out of an expression for what the change log calls it.
+    pub(crate) fn columns_of(&self, key: &str) -> String {
+        let column = |(nth, one): (usize, &Key)| format!("({key} ->> {nth})::{} as {}", one.kind, one.column);
+        self.key.iter().enumerate().map(column).collect::<Vec<_>>().join(", ")
     }
 
-    /// That `t` is a row of the slot `$1` with a key of [`Table::keys`].
-    pub(crate) fn is_key(&self) -> String {
+    /// A relation `k` of the keys in a JSON array of the change log's keys, an expression.
+    pub(crate) fn keys(&self, array: &str) -> String {
+        format!("k as (select distinct {} from jsonb_array_elements({array}) as e)", self.columns_of("e"))
+    }
+
+    /// That `t` is a row of the slot, an expression, with a key of the relation `k`.
+    pub(crate) fn is_key(&self, slot: &str) -> String {
         let same: Vec<_> = self.key.iter().map(|key| format!("t.{0} = k.{0}", key.column)).collect();
-        format!("t.slot = $1 and {}", same.join(" and "))
+        format!("t.slot = {slot} and {}", same.join(" and "))
     }
 }
 
@@ -125,7 +135,7 @@ impl Range {
 }
 
 /// A text as SQL writes it; `standard_conforming_strings` is on in every session of the driver.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

@@ -24,7 +24,7 @@ pub(crate) async fn at_every_point() {
         let hook = Hook::die(point);
         let died = world.run(plan, World::options(), &hook).await;
         // The slot may have been handed over before the mover drained a single batch: then it never was at that point.
-        assert!(point == Point::Applied || hook.was_reached(), "{point:?} was not reached");
+        assert!(point == Point::Applied || hook.was_reached(), "{point:?} was not reached: {died:?}");
         if hook.was_reached() {
             assert!(matches!(died, Err(MoveError::Stopped { .. })), "{point:?}: {died:?}");
         }

@@ -28,9 +28,15 @@ pub(crate) async fn beside_a_plain_copy() {
     let started = Instant::now();
     let mut reading = here.copy_out_raw("copy chat.messages to stdout (format binary)").await.unwrap();
     let mut writing = there.copy_in_raw("copy public.plain from stdin (format binary)").await.unwrap();
+    let mut buffer = Vec::new();
     while let Some(piece) = reading.next().await {
-        writing.send(piece.unwrap()).await.unwrap();
+        buffer.extend_from_slice(&piece.unwrap());
+        if buffer.len() >= 256 << 10 {
+            writing.send(buffer.as_slice()).await.unwrap();
+            buffer.clear();
+        }
     }
+    writing.send(buffer.as_slice()).await.unwrap();
     writing.finish().await.unwrap();
     drop(reading);
     let plain = started.elapsed();

@@ -1,0 +1,86 @@
+//! Two shards, a store on them, and movers.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use chat_gateway::{
+    model::{RoomId, User, UserId},
+    store::postgres::PostgresStore,
+};
+use chat_shard_mover::{Mover, Options, Plan, Report, Shard};
+use sqlx::postgres::PgConnectOptions;
+use uuid::Uuid;
+
+use crate::{
+    cluster::{Cluster, SLOTS},
+    fixtures::{group_as, sign_up_as},
+};
+
+const NAMES: [&str; 2] = ["a", "b"];
+
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    pub(crate) store: Arc<PostgresStore>,
+}
+
+impl World {
+    pub(crate) async fn start() -> Result<Self> {
+        let cluster = Cluster::start().await;
+        let store = Arc::new(cluster.store());
+        Ok(Self { cluster, store })
+    }
+
+    /// Moves a slot from one of the two shards to the other.
+    pub(crate) async fn move_slot(&self, slot: i32, from: usize, options: Options) -> Result<Report> {
+        let (source, destination) = (self.shard(from).await?, self.shard(1 - from).await?);
+        let plan = Plan { slot, move_id: Uuid::now_v7(), epoch: None };
+        let mut mover = Mover::new(plan, source, destination, options, ()).await?;
+        mover.run().await.with_context(|| format!("slot {slot} could not be moved"))
+    }
+
+    async fn shard(&self, index: usize) -> Result<Shard> {
+        let path = self.cluster.config.database.shards[index].migration_uri_file.as_ref().context("no such file")?;
+        let options: PgConnectOptions = std::fs::read_to_string(path)?.parse()?;
+        Ok(Shard::connect(NAMES[index], &options).await?)
+    }
+
+    /// A room with one member in each of these slots.
+    pub(crate) async fn rooms(&self, slots: impl IntoIterator<Item = i32>) -> Vec<Room> {
+        let mut rooms = Vec::new();
+        for slot in slots {
+            let member = sign_up_as(&*self.store, UserId(id_in(slot))).await;
+            let id = group_as(&*self.store, RoomId(id_in(slot)), std::slice::from_ref(&member)).await;
+            rooms.push(Room { slot, id, member });
+        }
+        rooms
+    }
+
+    /// Puts a room with so many texts of some 300 bytes each into a slot of a shard, past the store.
+    pub(crate) async fn fill(&self, shard: usize, slot: i32, texts: u32) -> Result<()> {
+        let mut admin = self.cluster.admin(shard).await;
+        let sql = "with texts as ( \
+                insert into chat.messages (slot, room_id, seq, message_id, sender, sender_name, body, at) \
+                select $1, $2, n, gen_random_uuid(), gen_random_uuid(), 'somebody', repeat(md5(n::text), 5), clock_timestamp() \
+                from generate_series(1, $3) n) \
+            insert into chat.rooms (slot, room_id, kind, title, last_seq) values ($1, $2, 'group', 'large', $3)";
+        sqlx::query(sql).bind(slot).bind(Uuid::now_v7()).bind(i32::try_from(texts)?).execute(&mut admin).await?;
+        sqlx::raw_sql("vacuum analyze chat.messages").execute(&mut admin).await?;
+        Ok(())
+    }
+}
+
+/// A room to talk in.
+pub(crate) struct Room {
+    pub(crate) slot: i32,
+    pub(crate) id: RoomId,
+    pub(crate) member: User,
+}
+
+fn id_in(slot: i32) -> Uuid {
+    loop {
+        let id = Uuid::now_v7();
+        if chat_shards::slot_of(id, SLOTS) == slot {
+            return id;
+        }
+    }
+}
