@@ -68,9 +68,19 @@ pub enum Command {
         /// Id of the move, of one slot; by default the one that is under way, or a new one.
         #[arg(long)]
         move_id: Option<Uuid>,
-        /// Bytes copied in a second at most; by default as fast as the shards can.
+        /// Bytes copied in a second at most; by default 8 MiB, which others hardly feel.
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         bytes_per_second: Option<u64>,
+        /// Standbys that the source must have connected before a slot is opened at its destination; 0: those that are connected.
+        #[arg(long, default_value_t = 0)]
+        source_standbys: u32,
+        /// As --source-standbys, of the destination, before a slot is handed over and before --clean.
+        #[arg(long, default_value_t = 0)]
+        destination_standbys: u32,
+        /// Where the destination was promoted behind a hand-over and lacks rows: copy them again from the source, which still has them,
+        /// and open the slot.
+        #[arg(long, conflicts_with_all = ["abort", "clean"])]
+        restore: bool,
         /// Give the moves up instead: possible until a slot has been handed over.
         #[arg(long, conflicts_with = "clean")]
         abort: bool,

@@ -98,13 +98,37 @@ async fn run(args: Args) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        Command::Move { config, slots, from, to, move_id, bytes_per_second, abort, clean, json } => {
+        Command::Move {
+            config,
+            slots,
+            from,
+            to,
+            move_id,
+            bytes_per_second,
+            source_standbys,
+            destination_standbys,
+            restore,
+            abort,
+            clean,
+            json,
+        } => {
             let task = match (abort, clean) {
                 (true, _) => Task::Abort,
                 (_, true) => Task::Clean,
                 _ => Task::Move,
             };
-            let job = Job { task, slots, from, to, move_id, bytes_per_second, json };
+            let job = Job {
+                task,
+                slots,
+                from,
+                to,
+                move_id,
+                bytes_per_second,
+                source_standbys,
+                destination_standbys,
+                restore,
+                json,
+            };
             let config = settings::load(&config)?;
             tokio::select! {
                 done = moves::run(&config, &job) => {

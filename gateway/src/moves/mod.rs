@@ -42,8 +42,14 @@ pub struct Job {
     pub to: String,
     /// Id of the one slot's move; none: the one that is under way, or a new one.
     pub move_id: Option<Uuid>,
-    /// Bytes copied in a second at most.
+    /// Bytes copied in a second at most; none: the mover's default.
     pub bytes_per_second: Option<u64>,
+    /// Standbys that the source must have connected.
+    pub source_standbys: u32,
+    /// Standbys that the destination must have connected.
+    pub destination_standbys: u32,
+    /// Whether rows that a promotion at the destination has lost are copied again from the source.
+    pub restore: bool,
     /// Progress as JSON, an object a line, instead of text.
     pub json: bool,
 }
@@ -214,7 +220,14 @@ async fn attempt(
     };
     *move_id = Some(id);
     let plan = Plan { slot, move_id: id, epoch: None };
-    let options = Options { bytes_per_second: job.bytes_per_second, ..Options::default() };
+    let defaults = Options::default();
+    let options = Options {
+        bytes_per_second: job.bytes_per_second.or(defaults.bytes_per_second),
+        source_standbys: job.source_standbys,
+        destination_standbys: job.destination_standbys,
+        restore: job.restore,
+        ..defaults
+    };
     let mut mover = Mover::new(plan, source, destination, options, teller.clone()).await?;
     match job.task {
         Task::Move => {

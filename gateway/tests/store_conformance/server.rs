@@ -22,6 +22,8 @@ pub(crate) struct Server {
     folder: TempDir,
     pub(crate) port: u16,
     pub(crate) process: Option<Child>,
+    /// From the next start on.
+    pub(crate) max_connections: u32,
 }
 
 /// PostgreSQL refuses to run as root.
@@ -66,7 +68,7 @@ impl Server {
 
     /// A server that does not run yet, whose data lie in the folder.
     pub(crate) fn in_folder(folder: TempDir) -> Self {
-        Self { folder, port: free_port(), process: None }
+        Self { folder, port: free_port(), process: None, max_connections: 60 }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -79,7 +81,13 @@ impl Server {
         let child = command("postgres")
             .arg("-D")
             .arg(self.data())
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=60", "-p"])
+            .args([
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                &format!("max_connections={}", self.max_connections),
+                "-p",
+            ])
             .arg(self.port.to_string())
             .arg("-k")
             .arg(self.folder.path())

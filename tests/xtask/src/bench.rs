@@ -68,26 +68,17 @@ fn measuring(folder: &str) -> Result<Command> {
     Ok(bench)
 }
 
-/// Builds the program that moves slots, and runs it where the command is given.
-fn moves(args: &[OsString]) -> Result<()> {
+/// Builds one of the programs that move slots, optimised, and runs it where the command is given.
+pub(crate) fn moves(program: &str, args: &[OsString]) -> Result<()> {
     backends::servers()?;
     // With the gateway's own features, as for the other benchmarks.
-    let packages = [
-        "build",
-        "--profile",
-        "bench",
-        "--locked",
-        "--package",
-        "chat-gateway",
-        "--package",
-        "bench",
-        "--bin",
-        "moves",
-    ];
-    shell::run(shell::cargo(&packages))?;
+    let mut build =
+        shell::cargo(&["build", "--profile", "bench", "--locked", "--package", "chat-gateway", "--package", "bench"]);
+    build.args(["--bin", program]);
+    shell::run(build)?;
     let own = std::env::current_exe()?;
     let built = own.ancestors().nth(2).context("this program is in no folder of cargo's")?.join("release");
-    let mut measuring = shell::command(built.join("moves"), &[]);
+    let mut measuring = shell::command(built.join(program), &[]);
     measuring.args(args).current_dir(std::env::current_dir().context("this folder is gone")?);
     shell::run(measuring)
 }
@@ -96,7 +87,7 @@ impl Bench {
     pub(crate) fn run(self) -> Result<()> {
         match self.other {
             Some(Other::Scaling(scaling)) => return scaling.run(),
-            Some(Other::Moves { args }) => return moves(&args),
+            Some(Other::Moves { args }) => return moves("moves", &args),
             None => {}
         }
         packages::ensure_for_benchmarks()?;

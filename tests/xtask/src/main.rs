@@ -23,6 +23,7 @@ mod paths;
 mod rfc6455;
 mod scaling;
 mod shell;
+mod soak;
 mod steps;
 mod summary;
 mod test;
@@ -73,6 +74,9 @@ enum Command {
     Instructions(bench::Instructions),
     /// Measures an optimised gateway beside two peers, as ratios.
     Bench(bench::Bench),
+    /// Runs for long, kills what it can, and checks that nothing is lost.
+    #[command(subcommand)]
+    Soak(soak::Soak),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Instructions(instructions) => instructions.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Soak(soak) => soak.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -52,7 +52,12 @@ impl<O: Observer> Mover<O> {
                     // Its standby was promoted: rows may be missing that the source still has. Neither side changes now.
                     verified = Some(locked.site.timeline);
                     drop(locked);
-                    self.compare_all(false).await.map_err(|error| match error {
+                    if self.options.restore {
+                        let claim =
+                            source.claim().ok_or_else(|| self.source_refused(Step::Activate, Refusal::WrongState))?;
+                        self.restore(&claim).await?;
+                    }
+                    self.compare_all().await.map_err(|error| match error {
                         MoveError::Mismatch { slot, table, key } => MoveError::Lost { slot, shard, table, key },
                         other => other,
                     })?;

@@ -182,6 +182,15 @@ pub(crate) async fn arriving<'c>(
     holding(destination, "begin", slot, step, |row, site| chat_shard_protocol::apply(row, claim, site)).await
 }
 
+/// As [`arriving`], behind S7 and a promotion that has lost rows.
+pub(crate) async fn restoring<'c>(
+    destination: &'c mut Shard,
+    slot: i32,
+    claim: &Claim,
+) -> Result<Transaction<'c, Postgres>, MoveError> {
+    holding(destination, "begin", slot, Step::Activate, |row, _| chat_shard_protocol::restore(row, claim)).await
+}
+
 /// As [`arriving`], at the source, for keys of the change log to be forgotten. It does not wait for the disk: keys that a crash brings back are
 /// drained again.
 pub(crate) async fn leaving<'c>(

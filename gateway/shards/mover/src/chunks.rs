@@ -117,11 +117,13 @@ impl Reading<'_> {
         let layout = &self.layouts[cutter.nth];
         let name = source.name.clone();
         let out = format!(
-            "copy (select {} from chat.{} where {} order by {} limit {limit}) to stdout (format binary)",
+            "copy (select {} from chat.{} where {} order by {} fetch first {limit} rows {ties}) to stdout (format binary)",
             layout.columns,
             layout.table.name,
             cutter.rest().condition(layout.table, self.slot),
-            layout.table.bounds()
+            layout.table.bounds(),
+            // The next statement begins behind all rows at the position of the last.
+            ties = if layout.table.is_fully_ordered() { "only" } else { "with ties" },
         );
         let mut stream = source.connection.copy_out_raw(&out).await.map_err(failed(&name, "read a chunk"))?;
         let (mut tuples, mut found, mut ready) = (Tuples::default(), Found::default(), Vec::new());
@@ -202,11 +204,18 @@ impl<'a> Cutter<'a> {
     /// Takes the next row; the chunk that has no room for it.
     fn add(&mut self, row: &[u8]) -> Result<Option<Chunk>, Malformed> {
         let is_full = self.rows >= self.limits.0 || self.bytes.len() + row.len() > self.limits.1;
-        let full = if is_full && self.rows > 0 { Some(self.take()?) } else { None };
+        let full = if is_full && self.rows > 0 && !self.is_tie(row)? { Some(self.take()?) } else { None };
         self.last = self.bytes.len();
         self.bytes.extend_from_slice(row);
         self.rows += 1;
         Ok(full)
+    }
+
+    /// Whether a row stands at the position of the last one: what is cut there would be neither in this chunk nor in the next.
+    fn is_tie(&self, row: &[u8]) -> Result<bool, Malformed> {
+        let Layout { table, ordering, .. } = self.layout;
+        Ok(!table.is_fully_ordered()
+            && position(&self.bytes[self.last..], table, ordering)? == position(row, table, ordering)?)
     }
 
     /// The rows so far as a chunk that ends with them.
@@ -234,5 +243,37 @@ impl<'a> Cutter<'a> {
         self.bytes.extend_from_slice(&TRAILER);
         let range = self.rest();
         Chunk { nth: self.nth, range, rows: self.rows, bytes: self.bytes, backlog: self.backlog }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::TABLES;
+
+    /// A reaction by the first digits of its room, target and user; the emoji is no part of its position.
+    fn reaction(user: u128, emoji: &[u8]) -> Vec<u8> {
+        let user = user.to_be_bytes();
+        let fields: [&[u8]; 4] = [&[1; 16], &7_i64.to_be_bytes(), &user, emoji];
+        let mut row = 4_i16.to_be_bytes().to_vec();
+        for field in fields {
+            row.extend_from_slice(&i32::try_from(field.len()).unwrap().to_be_bytes());
+            row.extend_from_slice(field);
+        }
+        row
+    }
+
+    #[test]
+    fn rows_at_one_position_stay_together() {
+        let layouts = [Layout::of_test(&TABLES[1], vec![0, 1, 2])];
+        let reading = Reading { layouts: &layouts, slot: 1, chunk_rows: 2, chunk_bytes: 1 << 20, max_backlog: 1 };
+        let mut cutter = Cutter::new(&reading, 0, None, None);
+        let rows = [(1, "a"), (2, "a"), (2, "b"), (2, "c"), (3, "a")];
+        let chunks: Vec<u64> = rows
+            .iter()
+            .filter_map(|(user, emoji)| cutter.add(&reaction(*user, emoji.as_bytes())).unwrap())
+            .map(|chunk| chunk.rows)
+            .collect();
+        assert_eq!((chunks, cutter.last().rows), (vec![4], 1));
     }
 }

@@ -7,7 +7,8 @@ use futures::future::try_join;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use crate::{
-    begin::arriving,
+    begin::{arriving, restoring},
+    copy::{NOTHING, note},
     drain::Changed,
     error::MoveError,
     layout::Layout,
@@ -21,16 +22,20 @@ use crate::{
 /// Rows and their fingerprint.
 type Print = (i64, String);
 
+/// Before a table's name in `chat.move_chunks`: it was compared up to there.
+const MARK: &str = "=";
 /// Rows of a range, as fast as one aggregate allows.
 const ROWS: u32 = 10_000;
 const BYTES: u64 = 64 << 20;
 
 impl<O: Observer> Mover<O> {
-    /// S5: everything, while writes go on.
+    /// S5: everything, while writes go on. It goes on behind the ranges that an earlier claimant of the same copy has found whole: what was
+    /// written there since is in the change log.
     pub(crate) async fn compare(&mut self, claim: &Claim) -> Result<(), MoveError> {
         self.tell(Step::Compare);
         self.at(Point::Before(Step::Compare)).await?;
-        let compared = self.compare_all(true).await;
+        let cursors = self.cursors(MARK).await?;
+        let compared = self.compare_from(cursors, Some(claim)).await;
         if let Err(MoveError::Mismatch { .. }) = &compared {
             // Another mover may have taken the move over and drained in between: then it is not ours to judge.
             let transaction = arriving(&mut self.destination, self.plan.slot, claim, Step::Compare).await?;
@@ -40,13 +45,21 @@ impl<O: Observer> Mover<O> {
         self.at(Point::After(Step::Compare)).await
     }
 
-    /// Every range of every table, those that no longer exist at the source included.
-    /// `is_throttled`: at the rate of the copy, while nobody waits.
-    pub(crate) async fn compare_all(&mut self, is_throttled: bool) -> Result<(), MoveError> {
+    /// Everything, in one go and as fast as it can be: writes wait for it.
+    pub(crate) async fn compare_all(&mut self) -> Result<(), MoveError> {
+        self.compare_from((0..self.layouts.len()).map(|nth| (nth, None)).collect(), None).await
+    }
+
+    /// Every range from these on, those that no longer exist at the source included. With a claim: at the rate of the copy, and each range is
+    /// noted under it.
+    async fn compare_from(
+        &mut self,
+        cursors: Vec<(usize, Option<String>)>,
+        claim: Option<&Claim>,
+    ) -> Result<(), MoveError> {
         let slot = self.plan.slot;
         let size = self.progress.bytes / self.progress.rows.max(1);
-        for nth in 0..self.layouts.len() {
-            let mut after = None;
+        for (nth, mut after) in cursors {
             loop {
                 let layout = &self.layouts[nth];
                 let range = next_range(&mut self.source, layout, slot, after, ROWS, BYTES).await?;
@@ -56,7 +69,8 @@ impl<O: Observer> Mover<O> {
                 if here != there {
                     self.explain(nth, &range).await?;
                 }
-                if is_throttled {
+                if let Some(claim) = claim {
+                    self.note_compared(claim, nth, &range).await?;
                     self.throttle.pay(u64::try_from(here.0).unwrap_or(0) * size).await;
                 }
                 match range.upto {
@@ -65,6 +79,38 @@ impl<O: Observer> Mover<O> {
                 }
             }
             self.tell(self.progress.step);
+        }
+        Ok(())
+    }
+
+    async fn note_compared(&mut self, claim: &Claim, nth: usize, range: &Range) -> Result<(), MoveError> {
+        let there = self.destination.name.clone();
+        let table = format!("{MARK}{}", self.layouts[nth].table.name);
+        let mut transaction = arriving(&mut self.destination, self.plan.slot, claim, Step::Compare).await?;
+        note(&mut transaction, &there, self.plan.move_id, &table, range.upto.as_deref(), &NOTHING).await?;
+        transaction.commit().await.map_err(failed(&there, "note what was compared"))
+    }
+
+    /// Behind a promotion that has lost rows: each range that is not the source's becomes it. The source is frozen, and the destination closed.
+    pub(crate) async fn restore(&mut self, claim: &Claim) -> Result<(), MoveError> {
+        let slot = self.plan.slot;
+        for nth in 0..self.layouts.len() {
+            let mut after = None;
+            loop {
+                let layout = &self.layouts[nth];
+                let range = next_range(&mut self.source, layout, slot, after, ROWS, BYTES).await?;
+                let here = print_range(&mut self.source, layout, slot, &range);
+                let there = print_range(&mut self.destination, layout, slot, &range);
+                if let (here, there) = try_join(here, there).await?
+                    && here != there
+                {
+                    mend(&mut self.source, &mut self.destination, layout, slot, claim, &range).await?;
+                }
+                match range.upto {
+                    Some(upto) => after = Some(upto),
+                    None => break,
+                }
+            }
         }
         Ok(())
     }
@@ -124,6 +170,37 @@ impl<O: Observer> Mover<O> {
             None => Ok(()),
         }
     }
+}
+
+/// Makes a range at the destination what the source retains, in one transaction.
+async fn mend(
+    source: &mut Shard,
+    destination: &mut Shard,
+    layout: &Layout,
+    slot: i32,
+    claim: &Claim,
+    range: &Range,
+) -> Result<(), MoveError> {
+    let Layout { table, columns, .. } = layout;
+    let (name, condition) = (table.name, range.condition(table, slot));
+    let read = format!("select coalesce(jsonb_agg(to_jsonb(t)), '[]')::text from chat.{name} t where {condition}");
+    let rows: String = sqlx::query_scalar(AssertSqlSafe(read))
+        .persistent(false)
+        .fetch_one(&mut source.connection)
+        .await
+        .map_err(failed(&source.name, "read what is retained"))?;
+    let there = destination.name.clone();
+    let mut transaction = restoring(destination, slot, claim).await?;
+    let rows = literal(&rows);
+    let replace = format!(
+        "delete from chat.{name} where {condition}; \
+         insert into chat.{name} ({columns}) select {columns} from jsonb_populate_recordset(null::chat.{name}, {rows}::jsonb)"
+    );
+    sqlx::raw_sql(AssertSqlSafe(replace))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(&there, "write what is retained"))?;
+    transaction.commit().await.map_err(failed(&there, "write what is retained"))
 }
 
 /// Expressions `print` and `place` of the row `t`; the place is bytes, which every database sorts alike.

@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use chat_shard_protocol::Claim;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout},
 };
+use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{
     begin::arriving,
     chunks::{Chunk, Reading, SENT},
     error::MoveError,
+    flush,
     layout::Layout,
     mover::{Mover, millis},
     observe::{Observer, Point, Step},
@@ -25,6 +27,8 @@ use crate::{
 const END: &str = "~";
 /// Chunks that wait to be written. With the one that is written and the one that is read they are what a mover has in memory.
 const WAITING: usize = 1;
+/// Between two looks at the destination's standbys.
+const LOOK: Duration = Duration::from_secs(2);
 /// How long the source's session may take to end what it reads, once the destination has failed.
 const ENDING: Duration = Duration::from_secs(10);
 
@@ -36,7 +40,7 @@ impl<O: Observer> Mover<O> {
         let started = Instant::now();
         let (rows, bytes) = self.copied().await?;
         (self.progress.rows, self.progress.bytes) = (rows, bytes);
-        let cursors = self.cursors().await?;
+        let cursors = self.cursors("").await?;
         self.pipe(claim, cursors).await?;
         (self.report.rows, self.report.bytes) = (self.progress.rows, self.progress.bytes);
         self.report.copy_ms += millis(started.elapsed());
@@ -54,8 +58,9 @@ impl<O: Observer> Mover<O> {
         Ok((u64::try_from(rows).unwrap_or(0), u64::try_from(bytes).unwrap_or(0)))
     }
 
-    /// The tables that have not been copied to their ends, and where their copies go on.
-    async fn cursors(&mut self) -> Result<Vec<(usize, Option<String>)>, MoveError> {
+    /// The tables that have not been copied to their ends, and where their copies go on. With a `mark` before their names: where something else
+    /// that goes through them goes on.
+    pub(crate) async fn cursors(&mut self, mark: &str) -> Result<Vec<(usize, Option<String>)>, MoveError> {
         let sql =
             "select table_name, max(upto collate \"C\") from chat.move_chunks where move_id = $1 group by table_name";
         let found: Vec<(String, String)> = sqlx::query_as(sql)
@@ -63,7 +68,10 @@ impl<O: Observer> Mover<O> {
             .fetch_all(&mut self.destination.connection)
             .await
             .map_err(failed(&self.destination.name, "read where the copy goes on"))?;
-        let cursor = |layout: &Layout| found.iter().find(|(name, _)| name == layout.table.name).map(|(_, upto)| upto);
+        let cursor = |layout: &Layout| {
+            let name = format!("{mark}{}", layout.table.name);
+            found.iter().find(|(found, _)| *found == name).map(|(_, upto)| upto)
+        };
         let cursors = self.layouts.iter().map(cursor).enumerate();
         let unfinished = cursors.filter(|(_, upto)| upto.is_none_or(|upto| upto != END));
         Ok(unfinished.map(|(nth, upto)| (nth, upto.cloned())).collect())
@@ -81,6 +89,7 @@ impl<O: Observer> Mover<O> {
         };
         let (sender, mut chunks) = mpsc::channel(WAITING);
         let reading = reading.run(source, cursors, sender);
+        let mut looked = Instant::now();
         let writing = async {
             while let Some(chunk) = chunks.recv().await {
                 write(destination, plan.move_id, plan.slot, claim, &layouts[chunk.nth], &chunk).await?;
@@ -91,6 +100,11 @@ impl<O: Observer> Mover<O> {
                 observer.progress(progress);
                 observer.at(Point::Chunk).await.map_err(|_| MoveError::Stopped { slot: plan.slot })?;
                 throttle.pay(bytes).await;
+                if looked.elapsed() > LOOK {
+                    looked = Instant::now();
+                    let is_behind = flush::lag(destination).await?.is_some_and(|lag| lag > options.standby_lag);
+                    throttle.hear(is_behind, looked);
+                }
             }
             Ok(())
         };
@@ -117,7 +131,7 @@ impl<O: Observer> Mover<O> {
 /// Makes a range at the destination what it was at the source.
 async fn write(
     destination: &mut Shard,
-    move_id: uuid::Uuid,
+    move_id: Uuid,
     slot: i32,
     claim: &Claim,
     layout: &Layout,
@@ -142,18 +156,43 @@ async fn write(
         }
         writing.finish().await.map_err(failed(&there, "write a chunk"))?;
     }
+    let what = Noted { rows: chunk.rows, bytes: chunk.bytes.len() as u64, hash: &xxh3_128(&chunk.bytes).to_be_bytes() };
+    note(&mut transaction, &there, move_id, name, chunk.range.upto.as_deref(), &what).await?;
+    transaction.commit().await.map_err(failed(&there, "commit a chunk"))
+}
+
+/// What `chat.move_chunks` says of a chunk.
+pub(crate) struct Noted<'a> {
+    rows: u64,
+    bytes: u64,
+    hash: &'a [u8],
+}
+
+/// Of a range that was gone through without anything being copied.
+pub(crate) const NOTHING: Noted<'static> = Noted { rows: 0, bytes: 0, hash: &[] };
+
+/// Notes that a table was gone through up to a position, or to its end.
+pub(crate) async fn note(
+    connection: &mut PgConnection,
+    shard: &str,
+    move_id: Uuid,
+    table: &str,
+    upto: Option<&str>,
+    what: &Noted<'_>,
+) -> Result<(), MoveError> {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     sqlx::query(
-        "insert into chat.move_chunks (move_id, table_name, upto, rows, bytes, hash) values ($1, $2, $3, $4, $5, $6)",
+        "insert into chat.move_chunks (move_id, table_name, upto, rows, bytes, hash) values ($1, $2, $3, $4, $5, $6) \
+         on conflict do nothing",
     )
     .bind(move_id)
-    .bind(name)
-    .bind(chunk.range.upto.as_deref().unwrap_or(END))
-    .bind(whole(chunk.rows))
-    .bind(whole(chunk.bytes.len() as u64))
-    .bind(xxh3_128(&chunk.bytes).to_be_bytes().as_slice())
-    .execute(&mut *transaction)
+    .bind(table)
+    .bind(upto.unwrap_or(END))
+    .bind(whole(what.rows))
+    .bind(whole(what.bytes))
+    .bind(what.hash)
+    .execute(connection)
     .await
-    .map_err(failed(&there, "note a chunk"))?;
-    transaction.commit().await.map_err(failed(&there, "commit a chunk"))
+    .map_err(failed(shard, "note a chunk"))?;
+    Ok(())
 }

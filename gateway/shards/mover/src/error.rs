@@ -83,10 +83,10 @@ pub enum MoveError {
         key: String,
     },
     /// The destination's standby was promoted behind the hand-over, and lacks rows that the source retains. The slot stays closed: opened, it
-    /// would miss acknowledged writes.
+    /// would miss acknowledged writes. [`Options::restore`](crate::Options::restore) brings them back.
     #[error(
-        "slot {slot}: shard {shard} was promoted after the hand-over and lacks key {key} of table {table}, which the source has; start the former \
-         primary of shard {shard} again if it can be, then run the move again"
+        "slot {slot}: shard {shard} was promoted after the hand-over and lacks key {key} of table {table}, which the source has; run the move \
+         again with --restore: it copies from the source what is missing, and then opens the slot"
     )]
     Lost {
         /// The slot.
@@ -164,10 +164,11 @@ impl MoveError {
         match self {
             Self::Sql { source, .. } => match source {
                 sqlx::Error::Database(error) => {
-                    // Connection, resources, shutdown and restart, lock timeout, deadlock, cancelled.
+                    // Connection, resources, shutdown and restart, lock timeout, deadlock, cancelled, and a session that was idle for too
+                    // long while it held something: this program was.
                     let code = error.code().unwrap_or_default();
                     ["08", "53", "57"].iter().any(|class| code.starts_with(class))
-                        || ["55P03", "40P01"].contains(&&*code)
+                        || ["55P03", "40P01", "25P03"].contains(&&*code)
                 }
                 other => matches!(other, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed),
             },

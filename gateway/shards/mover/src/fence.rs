@@ -54,7 +54,12 @@ impl<O: Observer> Mover<O> {
             self.drain_to_threshold(claim).await?;
             // What is brought over now need not be while writes wait.
             self.drain_batch(claim, Step::Fence).await?;
-            if oldest_holder(&mut self.source, slot).await? <= millis(self.options.long_transaction) {
+            // Where every transaction is that long, none of them is what to wait for: the longer the wait, the older they may be. How long
+            // writers queue behind them is bounded by the lock's timeout all the same.
+            let patience = 1 + u32::try_from(started.elapsed().as_secs() / 2).unwrap_or(u32::MAX - 1);
+            if oldest_holder(&mut self.source, slot).await?
+                <= millis(self.options.long_transaction.saturating_mul(patience))
+            {
                 return Ok(());
             }
             if started.elapsed() > self.options.lock_patience {
@@ -82,25 +87,28 @@ impl<O: Observer> Mover<O> {
     /// S6b: the log to its end, a look at what it brought, and the destination's standbys (R2). The last keys stay in the log until S7, which
     /// takes them out. None: the time is over.
     async fn settle(&mut self, claim: &Claim, deadline: Instant) -> Result<Option<Batch>, MoveError> {
-        let batch = loop {
+        let mut settled = Vec::new();
+        let last = loop {
             if Instant::now() >= deadline {
                 return Ok(None);
             }
             // A source that lets the fence lapse, or another mover, shows in the claim that every transaction checks.
-            let batch = self.bring(claim, Step::Settle).await?;
-            if let Err(mismatch) = self.compare_drained(&batch.changed).await {
-                // Behind the deadline writers may have changed these rows between the two looks.
-                return if Instant::now() < deadline { Err(mismatch) } else { Ok(None) };
-            }
+            let mut batch = self.bring(claim, Step::Settle).await?;
+            settled.append(&mut batch.changed);
             // Nobody writes to the log behind the fence: what one look can hold is all.
             if !batch.is_full() {
                 break batch;
             }
             self.forget(claim, Step::Settle, &batch).await?;
         };
+        // All of them together: a room may have come with an earlier batch than the last of its entries.
+        if let Err(mismatch) = self.compare_drained(&settled).await {
+            // Behind the deadline writers may have changed these rows between the two looks.
+            return if Instant::now() < deadline { Err(mismatch) } else { Ok(None) };
+        }
         self.progress.backlog = 0;
         let flushed = flush::reached(&mut self.destination, self.options.destination_standbys, deadline).await?;
-        Ok(flushed.then_some(batch))
+        Ok(flushed.then_some(last))
     }
 
     /// S7. False: the fence has ended, or was not empty-handed.

@@ -41,3 +41,14 @@ pub(crate) async fn reached(shard: &mut Shard, standbys: u32, deadline: Instant)
         .map_err(failed(&shard.name, "ask what the standbys have flushed"))?;
     }
 }
+
+/// How far the slowest standby is behind with flushing; none without standbys, or when they have nothing to do.
+pub(crate) async fn lag(shard: &mut Shard) -> Result<Option<Duration>, MoveError> {
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "select max(extract(epoch from flush_lag))::float8 from pg_stat_replication where state <> 'backup'",
+    )
+    .fetch_one(&mut shard.connection)
+    .await
+    .map_err(failed(&shard.name, "ask how far the standbys are behind"))?;
+    Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
+}

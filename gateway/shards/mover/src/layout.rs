@@ -21,6 +21,11 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    #[cfg(test)]
+    pub(crate) fn of_test(table: &'static Table, ordering: Vec<usize>) -> Self {
+        Self { table, columns: String::new(), ordering, prefixed: String::new() }
+    }
+
     /// A fingerprint of the row `t`: 32 bytes.
     pub(crate) fn fingerprint(&self) -> String {
         format!("sha256(convert_to(row({})::text, 'UTF8'))", self.prefixed)

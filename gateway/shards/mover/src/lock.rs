@@ -36,8 +36,9 @@ const PAUSES: [Duration; 5] = [
 pub(crate) async fn exclusive(shard: &mut Shard, slot: i32, patience: Duration) -> Result<Locked<'_>, MoveError> {
     let name = &shard.name;
     let started = Instant::now();
-    // A row that another mover holds counts as the lock: it is tried again. In one packet: some of these transactions keep writers waiting.
-    let begin = "begin; set local lock_timeout = '100ms'; savepoint before_lock";
+    // A row that another mover holds counts as the lock: it is tried again. A mover that freezes here, or is no longer heard, keeps all writers
+    // of the slot waiting, and not only until a fence ends. In one packet: some of these transactions keep writers waiting.
+    let begin = "begin; set local lock_timeout = '100ms'; set local idle_in_transaction_session_timeout = '1s'; savepoint before_lock";
     let mut transaction = shard.connection.begin_with(begin).await.map_err(failed(name, "begin a transaction"))?;
     let mut tries = 0;
     let (since, (row, site)) = loop {

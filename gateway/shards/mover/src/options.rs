@@ -31,6 +31,11 @@ pub struct Options {
     pub source_standbys: u32,
     /// As `source_standbys`, of the destination (rules R2, R3).
     pub destination_standbys: u32,
+    /// Behind a hand-over after which the destination's standby was promoted and lacks rows: copy these again from the source, which retains
+    /// them, instead of failing with [`MoveError::Lost`](crate::MoveError::Lost).
+    pub restore: bool,
+    /// How far the destination's standbys may be behind before the copy is slowed down to half.
+    pub standby_lag: Duration,
 }
 
 impl Default for Options {
@@ -38,7 +43,7 @@ impl Default for Options {
         Self {
             chunk_rows: 10_000,
             chunk_bytes: 8 << 20,
-            bytes_per_second: None,
+            bytes_per_second: Some(8 << 20),
             max_backlog: 2_000_000,
             fence_backlog: 200,
             fence: Duration::from_millis(500),
@@ -49,6 +54,8 @@ impl Default for Options {
             standby_patience: Duration::from_secs(10),
             source_standbys: 0,
             destination_standbys: 0,
+            restore: false,
+            standby_lag: Duration::from_secs(5),
         }
     }
 }

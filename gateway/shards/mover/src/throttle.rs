@@ -1,25 +1,38 @@
-//! Keeps the copy under a rate.
+//! Keeps the copy under a rate, and under half of what it has come to when the destination's standbys fall behind.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+/// Between two steps up, each by a tenth.
+const QUIET: Duration = Duration::from_secs(10);
+/// No slower than this, in bytes a second: a standby that is stuck is for the move to say, and not to wait for for days.
+const LEAST: u64 = 64 << 10;
+
 /// A bucket that holds at most a second's worth.
 pub(crate) struct Throttle {
+    /// What was asked for.
+    limit: Option<u64>,
+    /// What holds now: the limit, or less.
     rate: Option<u64>,
     /// Bytes that may be copied now; below zero after a chunk larger than what was there.
     tokens: f64,
     filled: Instant,
+    /// When the rate was changed last or a look began, and what was copied since.
+    since: Instant,
+    copied: u64,
 }
 
 impl Throttle {
-    pub(crate) fn new(rate: Option<u64>) -> Self {
+    pub(crate) fn new(limit: Option<u64>) -> Self {
         // Begins empty: a mover that is started again and again must not exceed the rate.
-        Self { rate, tokens: 0.0, filled: Instant::now() }
+        let now = Instant::now();
+        Self { limit, rate: limit, tokens: 0.0, filled: now, since: now, copied: 0 }
     }
 
     /// Takes what was copied, and how long to wait before the next chunk.
     fn take(&mut self, bytes: u64, now: Instant) -> Duration {
+        self.copied = self.copied.saturating_add(bytes);
         let Some(rate) = self.rate.map(|rate| rate.max(1) as f64) else { return Duration::ZERO };
         self.tokens = (self.tokens + (now - self.filled).as_secs_f64() * rate).min(rate) - bytes as f64;
         self.filled = now;
@@ -29,6 +42,24 @@ impl Throttle {
     /// Waits until a chunk of this size is paid for.
     pub(crate) async fn pay(&mut self, bytes: u64) {
         sleep(self.take(bytes, Instant::now())).await;
+    }
+
+    /// Hears whether standbys are behind: half of the rate then, or of what was copied a second; a tenth more after each quiet 10 s.
+    pub(crate) fn hear(&mut self, is_behind: bool, now: Instant) {
+        let lasted = now - self.since;
+        if lasted < QUIET && !(is_behind && lasted >= Duration::from_secs(1)) {
+            return;
+        }
+        if is_behind {
+            let present = (self.copied as f64 / lasted.as_secs_f64()) as u64;
+            let rate = self.rate.map_or(present, |rate| rate.min(present.max(LEAST)));
+            self.rate = Some((rate / 2).max(LEAST));
+            (self.tokens, self.filled) = (0.0, now);
+        } else if let Some(rate) = self.rate {
+            let more = rate + rate / 10 + 1;
+            self.rate = Some(self.limit.map_or(more, |limit| limit.min(more)));
+        }
+        (self.since, self.copied) = (now, 0);
     }
 }
 
@@ -45,5 +76,26 @@ mod tests {
         // A long pause saves up one second and no more.
         assert_eq!(throttle.take(3_000, start + Duration::from_secs(60)), Duration::from_secs(2));
         assert_eq!(Throttle::new(None).take(1 << 40, start), Duration::ZERO);
+    }
+
+    #[test]
+    fn standbys_that_fall_behind_halve_the_rate_and_quiet_brings_it_back() {
+        let mut throttle = Throttle::new(Some(1 << 20));
+        let start = throttle.since;
+        let at = |seconds| start + Duration::from_secs(seconds);
+        throttle.take(20 << 20, at(1));
+        throttle.hear(true, at(2));
+        assert_eq!(throttle.rate, Some(512 << 10));
+        throttle.hear(false, at(5));
+        assert_eq!(throttle.rate, Some(512 << 10), "not yet quiet for long enough");
+        throttle.hear(false, at(12));
+        assert_eq!(throttle.rate, Some((512 << 10) + (512 << 10) / 10 + 1));
+        (1..20).for_each(|nth| throttle.hear(false, at(12 + 10 * nth)));
+        assert_eq!(throttle.rate, Some(1 << 20), "and no further than was asked for");
+        let mut free = Throttle::new(None);
+        let start = free.since;
+        free.take(8 << 20, start);
+        free.hear(true, start + Duration::from_secs(2));
+        assert_eq!(free.rate, Some(2 << 20), "half of what was copied a second");
     }
 }

@@ -12,7 +12,7 @@
 //! | S3 copy, S4 drain | both | [`apply`], [`forget`] | the row's |
 //! | S6 fence | source | [`fence()`] | exclusive |
 //! | S7 commit | source | [`commit()`] | exclusive |
-//! | S8 activate | destination | [`token`] at the source, then [`activate()`] | exclusive |
+//! | S8 activate | destination | [`token`] at the source, then [`activate()`]; before it, where a promotion has lost rows, [`restore`] | exclusive |
 //! | S10 clean | source | [`clean()`] | the row's |
 //! | abort | source, then destination | [`abort()`], [`discard`] | exclusive |
 //! | end of an inherited fence | source | [`unfence`] | exclusive |
@@ -73,7 +73,7 @@ pub use activate::{Token, activate, token};
 pub use claim::{Claimed, Order, claim};
 pub use clean::{CleanProof, clean};
 pub use commit::{CommitProof, commit};
-pub use copy::{apply, forget};
+pub use copy::{apply, forget, restore};
 pub use fence::{fence, unfence};
 pub use guard::{Verdict, guard, readable};
 pub use prepare::{Prepared, prepare};

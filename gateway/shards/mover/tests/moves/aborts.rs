@@ -78,8 +78,8 @@ pub(crate) async fn of_tampered_copies() {
     for (table, sql) in tampering {
         let hook = Hook::park(Point::Before(Step::Compare));
         let mut mover = world.mover(World::plan(), World::options(), &hook).await.unwrap();
-        let moving = tokio::spawn(async move { mover.run().await });
-        hook.reached().await;
+        let mut moving = tokio::spawn(async move { mover.run().await });
+        hook.reached_by(&mut moving).await;
         let mut there = world.cluster.admin(1).await;
         let sql = sql.replace("{slot}", &SLOT.to_string());
         let changed = sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut there).await.unwrap();

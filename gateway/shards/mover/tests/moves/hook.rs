@@ -5,8 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use chat_shard_mover::{Observer, Point, Step, Stop};
-use tokio::sync::Semaphore;
+use chat_shard_mover::{MoveError, Observer, Point, Step, Stop};
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 /// Steps of a whole move, in their order.
 pub(crate) const STEPS: [Step; 9] = [
@@ -75,6 +75,28 @@ impl Hook {
     /// Waits until the mover is at the point; whether it comes there at all is the caller's to bound.
     pub(crate) async fn reached(&self) {
         self.0.reached.acquire().await.unwrap().forget();
+    }
+
+    /// As [`reached`](Self::reached), of a mover that runs as a task; one that ends before is a failure, and says why.
+    pub(crate) async fn reached_by<T: std::fmt::Debug>(&self, moving: &mut JoinHandle<Result<T, MoveError>>) {
+        if let Some(error) = self.reached_or_passing(moving).await {
+            panic!("the mover ended before {:?}: {error:?}", self.0.point);
+        }
+    }
+
+    /// As [`reached_by`](Self::reached_by), but an error that passes is none of the test's: it is returned.
+    pub(crate) async fn reached_or_passing<T: std::fmt::Debug>(
+        &self,
+        moving: &mut JoinHandle<Result<T, MoveError>>,
+    ) -> Option<MoveError> {
+        tokio::select! {
+            biased;
+            () = self.reached() => None,
+            ended = moving => match ended.unwrap() {
+                Err(error) if error.is_transient() => Some(error),
+                other => panic!("the mover ended before {:?}: {other:?}", self.0.point),
+            },
+        }
     }
 
     pub(crate) fn let_go(&self) {

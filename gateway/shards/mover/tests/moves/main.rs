@@ -8,20 +8,27 @@ mod aborts;
 #[allow(dead_code, reason = "the other test program uses the rest")]
 mod cluster;
 mod deaths;
+mod family;
 #[path = "../../../../tests/store_conformance/fixtures.rs"]
 #[allow(dead_code, reason = "the other test program uses the rest")]
 mod fixtures;
 mod hook;
 mod ledger;
+mod long;
+mod matrix;
 #[path = "../../../../tests/support/port.rs"]
 #[allow(unreachable_pub, reason = "it is public to the other test programs")]
 mod port;
 mod promotions;
+#[path = "../../../../tests/support/proxy.rs"]
+#[allow(unreachable_pub, dead_code, reason = "it is public to the other test programs, which use the rest")]
+mod proxy;
 mod rates;
 mod replication;
 #[path = "../../../../tests/store_conformance/server.rs"]
 mod server;
 mod slots;
+mod soak;
 mod traffic;
 mod twins;
 mod world;
@@ -87,6 +94,28 @@ async fn a_hand_over_that_a_promotion_would_take_back_is_not_acted_on() {
 #[ignore = "measures, for people: run it with --nocapture on an idle machine"]
 async fn rows_are_copied_at_a_rate() {
     rates::beside_a_plain_copy().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_cell_of_the_failure_matrix_ends_well() {
+    matrix::every_cell_ends_well().await;
+}
+
+#[tokio::test]
+#[ignore = "a process that other tests start"]
+async fn a_mover_in_a_process_of_its_own() {
+    matrix::processes::be_a_mover().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "a process that other tests start"]
+async fn a_writer_in_a_process_of_its_own() {
+    matrix::processes::be_a_writer().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_run_loses_nothing_and_its_checker_would_notice() {
+    long::nothing_is_lost_and_the_checker_would_notice().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! What a mover does when a database says another timeline than the rows in it, as after the promotion of a standby.
 
 use chat_gateway::store::Store as _;
-use chat_shard_mover::{MoveError, Point, Refusal, Step};
+use chat_shard_mover::{MoveError, Options, Point, Refusal, Step};
 use sqlx::AssertSqlSafe;
 
 use crate::{
@@ -32,8 +32,8 @@ async fn meanwhile(
 ) -> Result<chat_shard_mover::Report, MoveError> {
     let hook = Hook::park(point);
     let mut mover = world.mover(World::plan(), World::options(), &hook).await.unwrap();
-    let moving = tokio::spawn(async move { mover.run().await });
-    hook.reached().await;
+    let mut moving = tokio::spawn(async move { mover.run().await });
+    hook.reached_by(&mut moving).await;
     act(world).await;
     hook.let_go();
     moving.await.unwrap()
@@ -81,6 +81,24 @@ pub(crate) async fn behind_the_hand_over(world: &mut World) {
     let lost = lost.await;
     assert!(matches!(lost, Err(MoveError::Lost { table: "messages", .. })), "{lost:?}");
     assert_eq!(world.state(1 - world.owner, SLOT).await.unwrap().0, "importing", "the slot stays closed");
+    // A row that the source has not, and one that it has otherwise, are no better.
+    let mut there = world.cluster.admin(1 - world.owner).await;
+    for sql in [
+        "update chat.rooms set title = 'another' where slot = $1",
+        "insert into chat.users (slot, user_id, name, display_name, password_hash) values ($1, gen_random_uuid(), 'nobody', '', '')",
+    ] {
+        sqlx::query(sql).bind(SLOT).execute(&mut there).await.unwrap();
+    }
+    let plan = world.pending().await;
+    let (from, to) = (world.owner, 1 - world.owner);
+    let retained = world.rows(from, SLOT).await;
+    let options = Options { restore: true, ..World::options() };
+    world.run(plan, options, &Hook::none()).await.unwrap();
+    assert!(world.rows(to, SLOT).await == retained, "what the source retains is there again, and nothing else");
+    assert_eq!(world.state(to, SLOT).await.unwrap().0, "owned");
+    world.owner = to;
+    say(&*world.store, room, ann.id, "and the slot is open").await.unwrap();
+    assert_eq!(world.store.room(room, ann.id).await.unwrap().last_seq, 3);
 }
 
 /// A fence that was inherited ends by nothing but the next claim, or by the operator, who asks the destination.

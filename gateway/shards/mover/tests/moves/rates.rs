@@ -41,7 +41,10 @@ pub(crate) async fn beside_a_plain_copy() {
     drop(reading);
     let plain = started.elapsed();
     let started = Instant::now();
-    let report = world.run(World::plan(), Options::default(), &Hook::none()).await.unwrap();
+    let report = world
+        .run(World::plan(), Options { bytes_per_second: None, ..Options::default() }, &Hook::none())
+        .await
+        .unwrap();
     let whole = started.elapsed();
     let rate = |seconds: f64| (f64::from(ROWS) / seconds).round();
     println!(

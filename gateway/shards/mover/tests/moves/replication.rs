@@ -139,13 +139,19 @@ fn signal(which: &str, pid: i32) {
     assert!(sent.success() || which == "-KILL", "process {pid} is gone");
 }
 
-/// Runs a move up to a point.
+/// Runs a move up to a point. Begun again when it fails on the way by what passes: a busy machine may keep a slot from being fenced.
 async fn parked(world: &World, point: Point, options: Options) -> (Hook, JoinHandle<Result<(), MoveError>>) {
-    let hook = Hook::park(point);
-    let mut mover = world.mover(World::plan(), options, &hook).await.unwrap();
-    let moving = tokio::spawn(async move { mover.run().await.map(drop) });
-    hook.reached().await;
-    (hook, moving)
+    let plan = World::plan();
+    for _ in 0..5 {
+        let hook = Hook::park(point);
+        let mut mover = world.mover(plan, options.clone(), &hook).await.unwrap();
+        let mut moving = tokio::spawn(async move { mover.run().await.map(drop) });
+        match hook.reached_or_passing(&mut moving).await {
+            None => return (hook, moving),
+            Some(error) => println!("again, since {error}"),
+        }
+    }
+    panic!("the mover does not come to {point:?}");
 }
 
 /// Acknowledged is what the standby has, too, so nothing may be missing afterwards, wherever the slot is then.

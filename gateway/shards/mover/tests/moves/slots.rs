@@ -301,6 +301,9 @@ pub(crate) async fn by_command(world: &World) {
         to: to.to_owned(),
         move_id: None,
         bytes_per_second: Some(100 << 20),
+        source_standbys: 0,
+        destination_standbys: 0,
+        restore: false,
         json: true,
     };
     let config = &world.cluster.config;

@@ -1,0 +1,81 @@
+//! What goes wrong.
+
+/// Who fails, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// SIGKILL to the mover's process.
+    MoverKilled,
+    /// SIGSTOP to the mover's process; it wakes when another has done its work.
+    MoverStopped,
+    /// The mover's clock jumps by an hour.
+    MoverClock,
+    /// SIGKILL to a writer's process.
+    WriterKilled,
+    /// SIGSTOP to a writer's process, for longer than a fence lasts.
+    WriterStopped,
+    /// A writer's connections are reset.
+    WriterCut,
+    /// SIGKILL to every process of the source, which is started again on its disk.
+    SourceKilled,
+    /// SIGSTOP to every process of the source, for longer than a fence lasts.
+    SourceStopped,
+    /// As the source.
+    DestinationKilled,
+    /// As the source.
+    DestinationStopped,
+    /// No byte is left under the destination's tables.
+    DestinationFull,
+    /// The mover's connections to the source are reset.
+    SourceReset,
+    /// Nothing reaches the source from the mover, without an error.
+    SourceUnheard,
+    /// Nothing reaches the mover from the source, without an error.
+    SourceSilent,
+    /// As for the source.
+    DestinationReset,
+    /// As for the source.
+    DestinationUnheard,
+    /// As for the source.
+    DestinationSilent,
+    /// Somebody holds the slot's lock at the source.
+    SourceLocked,
+    /// Somebody holds the slot's lock at the destination.
+    DestinationLocked,
+    /// A transaction that has written to the slot stays open at the source.
+    LongTransaction,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 20] = [
+        Self::MoverKilled,
+        Self::MoverStopped,
+        Self::MoverClock,
+        Self::WriterKilled,
+        Self::WriterStopped,
+        Self::WriterCut,
+        Self::SourceKilled,
+        Self::SourceStopped,
+        Self::DestinationKilled,
+        Self::DestinationStopped,
+        Self::DestinationFull,
+        Self::SourceReset,
+        Self::SourceUnheard,
+        Self::SourceSilent,
+        Self::DestinationReset,
+        Self::DestinationUnheard,
+        Self::DestinationSilent,
+        Self::SourceLocked,
+        Self::DestinationLocked,
+        Self::LongTransaction,
+    ];
+
+    /// Whether the mover is a process of its own.
+    pub(crate) fn is_of_mover(self) -> bool {
+        matches!(self, Self::MoverKilled | Self::MoverStopped | Self::MoverClock)
+    }
+
+    /// Whether a writer is a process of its own.
+    pub(crate) fn is_of_writer(self) -> bool {
+        matches!(self, Self::WriterKilled | Self::WriterStopped | Self::WriterCut)
+    }
+}
