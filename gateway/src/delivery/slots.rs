@@ -56,16 +56,20 @@ impl Slots {
             // With it everybody sees the commit, which was counted by the same task before.
             slot.accepted.fetch_add(accepted.into(), Release);
         }
-        for (counter, count) in [
-            (&slot.committed, committed),
-            (&slot.published, published),
-            (&slot.delivered, delivered),
-            (&slot.deduplicated, deduplicated),
-            (&slot.backfilled, backfilled),
-        ] {
-            if count > 0 {
-                counter.fetch_add(count.into(), Relaxed);
-            }
+        if committed > 0 {
+            slot.committed.fetch_add(committed.into(), Relaxed);
+        }
+        if published > 0 {
+            slot.published.fetch_add(published.into(), Relaxed);
+        }
+        if delivered > 0 {
+            slot.delivered.fetch_add(delivered.into(), Relaxed);
+        }
+        if deduplicated > 0 {
+            slot.deduplicated.fetch_add(deduplicated.into(), Relaxed);
+        }
+        if backfilled > 0 {
+            slot.backfilled.fetch_add(backfilled.into(), Relaxed);
         }
     }
 
