@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chat_gateway_config::{
+    delivery::Delivery,
     hints::Peers,
     slots::SlotsAnswer,
     stats::{GatewayStats, Moved, Moves},
@@ -81,6 +82,13 @@ impl Place {
         let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
         let path = format!("/slots?sizes={sizes}{since}");
         let call = Box::pin(self.request(Method::GET, &path, Bytes::new(), MAX_SLOTS));
+        let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout)??;
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
+    /// Asks the gateway what it counted of messages, slot by slot.
+    pub(super) async fn delivery(&self, patience: Duration) -> Result<Delivery, AskError> {
+        let call = Box::pin(self.request(Method::GET, "/delivery", Bytes::new(), MAX_SLOTS));
         let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout)??;
         Ok(serde_json::from_slice(&answer)?)
     }

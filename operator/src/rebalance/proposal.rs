@@ -19,6 +19,8 @@ const SLOT_MILLIS: u64 = 250;
 
 /// Bytes that a slot counts for besides its own: what a handful of rooms takes is no reason to spread slots unevenly.
 const STANDING_BYTES: u64 = 256 << 10;
+/// The same for writes a second, in thousandths: 1024 slots with so many are what one or two shards do with ease.
+const STANDING_MILLI_WRITES: u64 = 5_000;
 
 /// What was measured of slots besides their sizes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,7 +145,7 @@ fn balanced(wish: &Wish, census: &Census, measures: &Measures) -> Result<Moves, 
         .iter()
         .map(|slot| Measure {
             bytes: census.sizes.get(slot).map_or(0, |(_, bytes)| *bytes).saturating_add(STANDING_BYTES),
-            milli_writes: measures.milli_writes.get(slot).copied().unwrap_or(0),
+            milli_writes: measures.milli_writes.get(slot).copied().unwrap_or(0).saturating_add(STANDING_MILLI_WRITES),
         })
         .collect();
     let slots: Vec<Slot> = free

@@ -197,7 +197,11 @@ impl Pass<'_> {
         let movers = mover_pods(&fetched.live);
         let away = self.away(validated);
         let measures = Measures {
-            milli_writes: BTreeMap::new(),
+            milli_writes: if looks || plans {
+                context.poller.writes(key, &fetched.live.pods, now).await
+            } else {
+                BTreeMap::new()
+            },
             bytes_per_second: validated.fleet.bytes_per_second,
             concurrent: u32::try_from(settings.concurrent_moves).unwrap_or(1),
         };

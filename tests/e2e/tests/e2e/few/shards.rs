@@ -162,7 +162,28 @@ async fn told(cluster: &ChatCluster) -> Result<()> {
             "{name}: the pauses of {known} of {moved:?} slots are known"
         );
     }
-    refused(&api, cluster).await
+    refused(&api, cluster).await?;
+    by_command(cluster).await
+}
+
+/// What a platform engineer does by hand: a plan, its approval, a look at how it goes.
+async fn by_command(cluster: &ChatCluster) -> Result<()> {
+    let namespace = cluster.namespace.as_str();
+    let chat = async |args: &[&str]| {
+        let whole: Vec<&str> = ["chat"].iter().chain(args).copied().chain(["-n", namespace]).collect();
+        cluster.world.kubectl(&whole).await
+    };
+    let shards = chat(&["shards", &cluster.name]).await?;
+    ensure!(shards.starts_with("SHARD ") && shards.contains("ShardsBalanced is "), "{shards}");
+    let planned = chat(&["rebalance", "plan", &cluster.name, "--slots", "0-63", "--to", "b", "-o", "json"]).await?;
+    let planned: Value = serde_json::from_str(&planned).context("the plan is no JSON")?;
+    let name = planned["metadata"]["name"].as_str().context("the plan has no name")?.to_owned();
+    let slots = planned["status"]["plan"]["slots"].as_i64().context("the plan has no slots")?;
+    chat(&["rebalance", "approve", &name]).await?;
+    let watched = chat(&["rebalance", "watch", &name]).await?;
+    println!("{shards}{watched}");
+    ensure!(watched.contains(&format!("Completed, {slots} slots have moved")), "{watched}");
+    Ok(())
 }
 
 /// A plan that is approved by another hash moves nothing, and one that is aborted ends as it began.
