@@ -12,9 +12,11 @@ mod family;
 #[path = "../../../../tests/store_conformance/fixtures.rs"]
 #[allow(dead_code, reason = "the other test program uses the rest")]
 mod fixtures;
+mod guards;
 mod hook;
 mod ledger;
 mod long;
+mod many;
 mod matrix;
 #[path = "../../../../tests/support/port.rs"]
 #[allow(unreachable_pub, reason = "it is public to the other test programs")]
@@ -116,6 +118,16 @@ async fn a_writer_in_a_process_of_its_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_run_loses_nothing_and_its_checker_would_notice() {
     long::nothing_is_lost_and_the_checker_would_notice().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guards_in_the_database_say_what_the_protocol_says() {
+    guards::say_what_the_protocol_says(&World::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_move_among_64_shards() {
+    many::slots_move_among_them().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
