@@ -49,7 +49,7 @@ pub(crate) struct Stage {
 
 /// The mover that suffers.
 enum Moving {
-    Process(Process),
+    Process(Box<Process>),
     Task(Hook, JoinHandle<Result<(), MoveError>>),
 }
 
@@ -154,7 +154,7 @@ impl Stage {
                 jumps: fault == Fault::MoverClock,
                 cleans,
             };
-            return Moving::Process(Process::start("a_mover_in_a_process_of_its_own", &role));
+            return Moving::Process(Box::new(Process::start("a_mover_in_a_process_of_its_own", &role)));
         }
         let connect =
             async |index: usize| Shard::connect(NAMES[index], &uri(index).parse::<PgConnectOptions>().unwrap()).await;
