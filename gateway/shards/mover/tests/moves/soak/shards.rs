@@ -40,6 +40,8 @@ impl Shards {
             });
             started.push(starting.await.expect("a server"));
         }
+        // Nothing crashes while databases are made, and most of the time would go to waiting for the disk.
+        is_synchronised(&started, false).await;
         let files = TempDir::new().expect("a temporary folder");
         let mut shards = Vec::new();
         for nth in 0..count {
@@ -66,6 +68,7 @@ impl Shards {
         }))
         .expect("a configuration");
         let migrated = migrate::run(&config).await.expect("the first migration");
+        is_synchronised(&started, true).await;
         let given = migrated.shards.iter().map(|shard| shard.given).collect();
         Self { servers: started, config, given, _files: files }
     }
@@ -81,6 +84,16 @@ impl Shards {
     /// A connection of the superuser.
     pub(crate) async fn admin(&self, index: usize) -> PgConnection {
         PgConnection::connect(&owner_uri(&self.config, index)).await.expect("connect")
+    }
+}
+
+/// Whether servers wait for the disk.
+async fn is_synchronised(servers: &[Server], does: bool) {
+    for server in servers {
+        let mut admin = PgConnection::connect(&uri("postgres", server.port, "postgres")).await.expect("connect");
+        let sql = if does { "alter system reset fsync" } else { "alter system set fsync = off" };
+        sqlx::raw_sql(sql).execute(&mut admin).await.expect("change a setting");
+        sqlx::raw_sql("select pg_reload_conf()").execute(&mut admin).await.expect("take the setting");
     }
 }
 
