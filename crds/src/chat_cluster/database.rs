@@ -166,6 +166,11 @@ pub struct Shard {
     #[schemars(range(min = 0, max = 1_000))]
     pub weight: Option<i32>,
 
+    /// Standbys of a PostgreSQL that is not managed, which must have flushed what a move rests on before a slot is handed over to or from it; 0 if absent. Set it to the number of standbys that may be promoted: one that is away cannot be told from one that never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 16))]
+    pub standbys: Option<i32>,
+
     /// Rooms by their ids that are to have this shard to themselves, so that others do not suffer from what they do: the shard has their slots and no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(

@@ -128,6 +128,9 @@ pub struct ShardStatus {
     /// Bytes of the write-ahead log that its slowest standby had yet to flush, when slots were planned last; absent without standbys, or where they cannot be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag_bytes: Option<i64>,
+    /// `standbys` of the spec, which is needed until the shard is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standbys: Option<i32>,
     /// The Secret with its URIs, of a shard that is not managed: it is needed until the shard is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_secret_ref: Option<ShardSecretRef>,

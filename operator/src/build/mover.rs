@@ -34,7 +34,9 @@ const ROLE: Role<'_> = Role::of(Component::Mover);
 pub(super) fn name(cluster: &ValidatedCluster, wanted: &Wanted, migration: &str) -> String {
     let rate = cluster.fleet.bytes_per_second.map(|rate| rate.to_string());
     let Wanted { rebalance, uid, task, from, to, slots } = wanted;
-    let mut hash = [rebalance, uid, word(*task), from, to, slots, migration, rate.as_deref().unwrap_or_default()]
+    let standbys = format!("{} {}", standbys_of(cluster, from), standbys_of(cluster, to));
+    let rate = rate.as_deref().unwrap_or_default();
+    let mut hash = [rebalance, uid, word(*task), from, to, slots, migration, rate, &standbys]
         .into_iter()
         .fold(Hasher::new(), Hasher::text)
         .finish();
@@ -90,6 +92,10 @@ pub(super) fn build_mover(cluster: &ValidatedCluster, wanted: &Wanted, migration
     }
 }
 
+fn standbys_of(cluster: &ValidatedCluster, shard: &str) -> u32 {
+    cluster.shards().iter().find(|known| known.name == shard).map_or(0, |known| known.standbys)
+}
+
 fn arguments(cluster: &ValidatedCluster, wanted: &Wanted) -> Vec<String> {
     let config = format!("{}/{}", path::CONFIG_DIR, path::CONFIG_FILE);
     let rate = cluster.fleet.bytes_per_second.filter(|_| wanted.task == Task::Move);
@@ -101,5 +107,10 @@ fn arguments(cluster: &ValidatedCluster, wanted: &Wanted) -> Vec<String> {
         Task::Clean => arguments.push("--clean"),
     }
     let rate = rate.into_iter().flat_map(|rate| ["--bytes-per-second".to_owned(), rate.to_string()]);
-    arguments.into_iter().map(str::to_owned).chain(rate).collect()
+    let standbys = [("--source-standbys", &wanted.from), ("--destination-standbys", &wanted.to)];
+    let standbys = standbys.into_iter().filter_map(|(argument, shard)| {
+        let number = standbys_of(cluster, shard);
+        (number > 0).then(|| [argument.to_owned(), number.to_string()])
+    });
+    arguments.into_iter().map(str::to_owned).chain(rate).chain(standbys.flatten()).collect()
 }

@@ -61,6 +61,8 @@ pub struct Scene<'a> {
     pub orphans: &'a BTreeSet<u32>,
     /// ShardRebalances that have pods of movers which move slots.
     pub movers: &'a BTreeSet<String>,
+    /// What slots take is known, or will not be known soon.
+    pub is_counted: bool,
     /// A new plan may be made in this pass.
     pub looks: bool,
     /// Ended ShardRebalances of the operator's that are kept.

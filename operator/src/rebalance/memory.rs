@@ -15,6 +15,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// How long after moves the shards are asked, until the gateways' counts have followed.
 const SETTLES: Duration = Duration::from_secs(30);
 
+/// Questions for sizes after which a plan is made without: a shard whose rows cannot be counted must not keep slots where they are.
+const COUNTED_WITHIN: u32 = 4;
+
 /// How long slots may be on their way without a ShardRebalance. Somebody may be moving them by hand, which takes seconds for each.
 const ORPHANED: Duration = Duration::from_secs(60);
 
@@ -37,6 +40,8 @@ struct Remembered {
     looked: Option<(String, Instant)>,
     would_move: Option<i32>,
     busy: Option<Instant>,
+    /// Times in a row that sizes were asked for and not there.
+    uncounted: u32,
     /// Slots that are on their way although no ShardRebalance is at work, and since when.
     orphans: HashMap<u32, Instant>,
     /// The newest move that was told of, in milliseconds of the shards' clocks.
@@ -93,6 +98,14 @@ impl Memory {
     pub fn is_settling(&self, key: &ClusterKey) -> bool {
         let busy = self.lock().clusters.get(key).and_then(|known| known.busy);
         busy.is_some_and(|at| at.elapsed() < SETTLES)
+    }
+
+    /// Sizes were asked for; whether a plan may be made with what came. Gateways count rows in the background, and have them a little later.
+    pub fn asked_for_sizes(&self, key: &ClusterKey, came: bool) -> bool {
+        let mut held = self.lock();
+        let uncounted = &mut held.clusters.entry(key.clone()).or_default().uncounted;
+        *uncounted = if came { 0 } else { uncounted.saturating_add(1) };
+        came || *uncounted >= COUNTED_WITHIN
     }
 
     /// Of slots that are on their way without a ShardRebalance, those that have been so for long.

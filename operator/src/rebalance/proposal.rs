@@ -12,8 +12,8 @@ use super::{
 };
 use crate::hash::Hasher;
 
-/// Bytes a second that a move copies where nothing bounds it, for estimates: what one of two cores does beside its load.
-const USUAL_BYTES_PER_SECOND: u64 = 20 << 20;
+/// Bytes a second that a move copies where the spec says nothing, for estimates: the default of `chat-gateway move`.
+const USUAL_BYTES_PER_SECOND: u64 = 8 << 20;
 /// Milliseconds that a slot costs however small it is.
 const SLOT_MILLIS: u64 = 250;
 

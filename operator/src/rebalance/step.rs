@@ -101,6 +101,9 @@ fn plan(
             "no gateway could say which shard has which slots; the plan is made when one does".to_owned(),
         );
     };
+    if !scene.is_counted {
+        return wait(before, "the gateways count what the shards hold".to_owned());
+    }
     match propose(scene.wish, census, scene.measures, object.spec.moves.as_deref()) {
         Ok(proposal) if proposal.plan.slots == 0 => {
             before.plan = Some(proposal.plan);

@@ -12,6 +12,8 @@ pub(super) struct Leaving<'a> {
     pub(super) name: &'a str,
     /// The Secret with its URIs; `None` of a managed one.
     pub(super) secret: Option<&'a ShardSecretRef>,
+    /// Standbys that moves wait for.
+    pub(super) standbys: i32,
     /// Its slots have left it.
     pub(super) released: bool,
 }
@@ -27,6 +29,7 @@ pub(super) fn leaving(cluster: &ChatCluster) -> impl Iterator<Item = Leaving<'_>
     gone.map(|shard| Leaving {
         name: &shard.name,
         secret: shard.url_secret_ref.as_ref(),
+        standbys: shard.standbys.unwrap_or_default(),
         released: shard.phase == Some(ShardPhase::Released),
     })
 }

@@ -190,6 +190,15 @@ impl Pass<'_> {
         } else {
             None
         };
+        // Where nothing is counted yet a plan would go by the number of slots alone.
+        let counted = match &census {
+            Some(census) if looks || plans => memory.asked_for_sizes(key, !census.sizes.is_empty()),
+            _ => true,
+        };
+        let looks = looks && counted;
+        if !counted {
+            seen.again = Some(WHILE_WAITING);
+        }
         let stray = census.iter().filter(|_| open.is_empty()).flat_map(|census| census.transit.keys().copied());
         let orphans = memory.orphans(key, stray);
         let now = Timestamp::now();
@@ -219,6 +228,7 @@ impl Pass<'_> {
             job: &job,
             orphans: &orphans,
             movers: &movers,
+            is_counted: counted,
             looks,
             history: usize::try_from(settings.history_limit).unwrap_or_default(),
             keeps: SignedDuration::from_secs(i64::from(settings.keep_source_seconds)),

@@ -243,13 +243,24 @@ fn shards(
         };
         let secret = wanted(name)
             .map_or(known(name).and_then(|before| before.url_secret_ref.clone()), |shard| shard.url_secret_ref.clone());
+        let standbys = wanted(name).map_or(known(name).and_then(|before| before.standbys), |shard| shard.standbys);
         // As with the conditions: what was said last stands until the gateways have been asked.
         let stands = known(name).filter(|_| !inputs.view.asked && part.state != State::False);
         let (slots, available) = match stands {
             Some(before) => (before.slots, before.available),
             None => (inputs.view.slots(name), part.state == State::True),
         };
-        ShardStatus { name: name.clone(), slots, available, phase, rows, bytes, lag_bytes, url_secret_ref: secret }
+        ShardStatus {
+            name: name.clone(),
+            slots,
+            available,
+            phase,
+            rows,
+            bytes,
+            lag_bytes,
+            standbys,
+            url_secret_ref: secret,
+        }
     };
     let mut all: Vec<ShardStatus> = inputs.shape.shards.iter().map(one).collect();
     // Those that gateways are letting go of are no part of the database any more, and are remembered until they are gone. Where a pass did not come

@@ -366,7 +366,8 @@ fn leaving_shard(
             resources: None,
         })),
     };
-    Ok(Shard { name, is_leaving: true, backend })
+    let standbys = unsigned("spec.database.shards.standbys", leaving.standbys)?;
+    Ok(Shard { name, is_leaving: true, standbys, backend })
 }
 
 fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) -> Result<Shard, ValidateError> {
@@ -379,7 +380,8 @@ fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) 
         (None, Some(from)) => secrets.shard(from)?,
         _ => return Err(invalid("spec.database.shards: each shard has exactly one of managed and urlSecretRef")),
     };
-    Ok(Shard { name: shard.name.clone(), is_leaving: false, backend })
+    let standbys = unsigned("spec.database.shards.standbys", shard.standbys.unwrap_or_default())?;
+    Ok(Shard { name: shard.name.clone(), is_leaving: false, standbys, backend })
 }
 
 fn volume(storage: &crd::Storage) -> Volume {

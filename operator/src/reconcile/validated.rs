@@ -331,6 +331,8 @@ pub struct Shard {
     pub name: String,
     /// The spec has it no more: its children stay as they are until its slots have left it.
     pub is_leaving: bool,
+    /// Standbys that must have flushed what a move rests on.
+    pub standbys: u32,
     /// Where it is.
     pub backend: ShardBackend,
 }
