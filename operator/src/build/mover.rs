@@ -62,7 +62,7 @@ pub(super) fn build_mover(cluster: &ValidatedCluster, wanted: &Wanted, migration
         image_pull_policy: Some("IfNotPresent".to_owned()),
         args: Some(arguments(cluster, wanted)),
         env: Some(vec![pod::env_field("POD_NAME", "metadata.name"), pod::env("RUST_LOG", "info")]),
-        resources: Some(pod::resources("100m", "64Mi", "512Mi")),
+        resources: Some(pod::resources("50m", "64Mi", "512Mi")),
         security_context: Some(pod::restricted_container()),
         volume_mounts: Some(mounts),
         ..Container::default()

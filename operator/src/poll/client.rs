@@ -28,8 +28,8 @@ const MAX_SLOTS: usize = 16 << 20;
 pub(super) enum AskError {
     #[error("no connection: {0}")]
     Connect(#[source] std::io::Error),
-    #[error("no answer in time")]
-    Timeout,
+    #[error("no answer within {} s", .0.as_secs())]
+    Timeout(Duration),
     #[error("broken answer: {0}")]
     Http(#[from] hyper::Error),
     #[error("answered with status {0}")]
@@ -82,21 +82,21 @@ impl Place {
         let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
         let path = format!("/slots?sizes={sizes}{since}");
         let call = Box::pin(self.request(Method::GET, &path, Bytes::new(), MAX_SLOTS));
-        let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout)??;
+        let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout(patience))??;
         Ok(serde_json::from_slice(&answer)?)
     }
 
     /// Asks the gateway what it counted of messages, slot by slot.
     pub(super) async fn delivery(&self, patience: Duration) -> Result<Delivery, AskError> {
         let call = Box::pin(self.request(Method::GET, "/delivery", Bytes::new(), MAX_SLOTS));
-        let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout)??;
+        let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout(patience))??;
         Ok(serde_json::from_slice(&answer)?)
     }
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, AskError> {
         // On the heap: a thousand questions wait at the same time, and the future of a request is large.
         let call = Box::pin(self.request(method, path, body, MAX_ANSWER));
-        tokio::time::timeout(TIMEOUT, call).await.map_err(|_| AskError::Timeout)?
+        tokio::time::timeout(TIMEOUT, call).await.map_err(|_| AskError::Timeout(TIMEOUT))?
     }
 
     async fn request(&self, method: Method, path: &str, body: Bytes, most: usize) -> Result<Bytes, AskError> {

@@ -2,10 +2,10 @@
 
 use anyhow::{Result, ensure};
 use chat_crds::testing::{Attempt, grounds, patched, refusals};
-use e2e::{Namespace, World, chat_cluster::resource};
+use e2e::{Namespace, World};
 use kube::{
     Api, ResourceExt as _,
-    api::{DynamicObject, PostParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, PostParams},
 };
 use serde_json::Value;
 
@@ -17,9 +17,13 @@ async fn d1_bad_objects_are_refused_with_the_field_and_the_way_out() -> Result<(
     let world = World::connect().await?;
     let namespace = Namespace::fresh(&world, NAMESPACE).await?;
     // Changes need something to change. It is paused, so the operator makes nothing of it.
-    let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), NAMESPACE, &resource());
+    let of = |object: &Value| -> Api<DynamicObject> {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("chatcluster.dev", "v1alpha1", kind));
+        Api::namespaced_with(world.client.clone(), NAMESPACE, &kind)
+    };
     for ground in grounds() {
-        api.create(&PostParams::default(), &serde_json::from_value(ground)?).await?;
+        of(&ground).create(&PostParams::default(), &serde_json::from_value(ground)?).await?;
     }
 
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
@@ -27,6 +31,7 @@ async fn d1_bad_objects_are_refused_with_the_field_and_the_way_out() -> Result<(
     let all = refusals();
     for refusal in &all {
         let mut object = patched(refusal);
+        let api = of(&object);
         let answer = match refusal.kind {
             Attempt::Create => {
                 rename(&mut object);

@@ -9,7 +9,13 @@ use crate::shared::shared;
 #[ignore = "runs through cargo xtask test"]
 async fn two_shards_own_one_half_of_the_slots_each() -> Result<()> {
     let cluster = shared().await?;
-    let shards = cluster.get().await?.data["status"]["shards"].clone();
+    let mut shards = cluster.get().await?.data["status"]["shards"].clone();
+    for shard in shards.as_array_mut().into_iter().flatten() {
+        // What is in them depends on who has been here before.
+        for field in ["rows", "bytes"] {
+            shard.as_object_mut().and_then(|shard| shard.remove(field));
+        }
+    }
     let expected = json!([
         { "name": "a", "slots": 512, "available": true },
         { "name": "b", "slots": 512, "available": true },
