@@ -103,12 +103,10 @@ fn hold_left_shards(cluster: &ValidatedCluster, held: &mut std::collections::BTr
     held.extend(released.flat_map(|name| Kind::ALL.map(|kind| ChildId::new(kind, &name))));
 }
 
-/// Name of the Job of a mover of `cluster`; `None` with an embedded database.
-///
-/// # Errors
-/// When the configuration cannot be serialised, which no valid cluster leads to.
-pub fn mover_name(cluster: &ValidatedCluster, wanted: &Wanted) -> Result<Option<String>, BuildError> {
-    Ok(migration_name(cluster)?.map(|migration| mover::name(cluster, wanted, &migration)))
+/// Name of the Job of a mover of `cluster`, whose migration is the Job `migration`.
+#[must_use]
+pub fn mover_name(cluster: &ValidatedCluster, wanted: &Wanted, migration: &str) -> String {
+    mover::name(cluster, wanted, migration)
 }
 
 /// Name of the Deployment that the gateways of `cluster` lead to.

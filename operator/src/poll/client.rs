@@ -49,6 +49,12 @@ pub(super) struct Place {
     pub(super) token: Sensitive,
 }
 
+/// The answer, if it comes in time.
+async fn within(patience: Duration, call: impl Future<Output = Result<Bytes, AskError>>) -> Result<Bytes, AskError> {
+    // On the heap: a thousand questions wait at the same time, and the future of a request is large.
+    tokio::time::timeout(patience, Box::pin(call)).await.map_err(|_| AskError::Timeout(patience))?
+}
+
 impl Place {
     /// Asks the gateway for its statistics.
     pub(super) async fn stats(&self) -> Result<GatewayStats, AskError> {
@@ -81,22 +87,20 @@ impl Place {
     ) -> Result<SlotsAnswer, AskError> {
         let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
         let path = format!("/slots?sizes={sizes}{since}");
-        let call = Box::pin(self.request(Method::GET, &path, Bytes::new(), MAX_SLOTS));
-        let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout(patience))??;
-        Ok(serde_json::from_slice(&answer)?)
+        Ok(serde_json::from_slice(&self.read(&path, MAX_SLOTS, patience).await?)?)
     }
 
     /// Asks the gateway what it counted of messages, slot by slot.
     pub(super) async fn delivery(&self, patience: Duration) -> Result<Delivery, AskError> {
-        let call = Box::pin(self.request(Method::GET, "/delivery", Bytes::new(), MAX_SLOTS));
-        let answer = tokio::time::timeout(patience, call).await.map_err(|_| AskError::Timeout(patience))??;
-        Ok(serde_json::from_slice(&answer)?)
+        Ok(serde_json::from_slice(&self.read("/delivery", MAX_SLOTS, patience).await?)?)
+    }
+
+    async fn read(&self, path: &str, most: usize, patience: Duration) -> Result<Bytes, AskError> {
+        within(patience, self.request(Method::GET, path, Bytes::new(), most)).await
     }
 
     async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, AskError> {
-        // On the heap: a thousand questions wait at the same time, and the future of a request is large.
-        let call = Box::pin(self.request(method, path, body, MAX_ANSWER));
-        tokio::time::timeout(TIMEOUT, call).await.map_err(|_| AskError::Timeout(TIMEOUT))?
+        within(TIMEOUT, self.request(method, path, body, MAX_ANSWER)).await
     }
 
     async fn request(&self, method: Method, path: &str, body: Bytes, most: usize) -> Result<Bytes, AskError> {

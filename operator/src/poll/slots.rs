@@ -7,7 +7,10 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
-use super::{Poller, pods};
+use super::{
+    Poller,
+    pods::{self, Question},
+};
 use crate::names::ClusterKey;
 
 /// For the answer; counting rows may take longer, and the gateway then has it for the next question.
@@ -21,8 +24,7 @@ impl Poller {
     /// Asks ready gateways of `key` in turn until one answers: who owns which slots, which moves ended since `since` (milliseconds of the Unix
     /// epoch), and, if `sizes`, what slots take.
     pub async fn slots(&self, key: &ClusterKey, all: &[Pod], sizes: bool, since: Option<i64>) -> Option<SlotsAnswer> {
-        let ready = all.iter().filter(|pod| pods::is_ready(pod)).filter_map(|pod| self.question(pod));
-        for question in ready.filter(|question| question.cluster == *key).take(TRIES) {
+        for question in self.ready(key, all).take(TRIES) {
             match question.place.slots(sizes, since, TIMEOUT).await {
                 Ok(answer) => return Some(answer),
                 Err(error) => tracing::debug!(pod = question.pod, %error, "a gateway did not tell of slots"),
@@ -34,14 +36,17 @@ impl Poller {
     /// Messages a second, in thousandths, that were written into each slot since the gateways of `key` started, over all of them. One that does not
     /// answer is left out: a plan that is made without its share is not as even, and not wrong.
     pub async fn writes(&self, key: &ClusterKey, all: &[Pod], now: Timestamp) -> BTreeMap<u32, u64> {
-        let ready = all.iter().filter(|pod| pods::is_ready(pod)).filter_map(|pod| self.question(pod));
-        let asked = ready
-            .filter(|question| question.cluster == *key)
-            .map(|question| async move { question.place.delivery(TIMEOUT).await.ok() });
+        let asked = self.ready(key, all).map(|question| async move { question.place.delivery(TIMEOUT).await.ok() });
         // No borrow of the pods may live across the wait.
         let asked: Vec<_> = asked.collect();
         let answers: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
         rates(answers.into_iter().flatten(), now)
+    }
+
+    /// Ready gateways of `key`.
+    fn ready<'a>(&'a self, key: &'a ClusterKey, all: &'a [Pod]) -> impl Iterator<Item = Question> + 'a {
+        let ready = all.iter().filter(|pod| pods::is_ready(pod)).filter_map(|pod| self.question(pod));
+        ready.filter(|question| question.cluster == *key)
     }
 }
 

@@ -137,12 +137,8 @@ pub fn course(scene: &Scene<'_>) -> Course {
 
 /// Whether a new object is due.
 fn create(course: &mut Course, scene: &Scene<'_>, objects: &[&ShardRebalance]) {
-    let is_live = |object: &&&ShardRebalance| {
-        let name = object.name_any();
-        course.standings.get(&name).is_some_and(|standing| !standing.state.is_over())
-    };
     let Some(census) = scene.census.filter(|_| scene.looks && scene.joining.is_empty()) else { return };
-    if objects.iter().any(|object| is_live(&object)) {
+    if course.standings.values().any(|standing| !standing.state.is_over()) {
         return;
     }
     let proposal = match propose(scene.wish, census, scene.measures, None) {

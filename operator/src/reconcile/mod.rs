@@ -43,7 +43,8 @@ pub use self::{
     },
     outcome::{Outcome, Pass, PassError},
     plan::Obstacle,
-    shards::{ShardsError, ShardsSeen},
+    rebalances::DeskError,
+    shards::ShardsSeen,
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
@@ -147,7 +148,9 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         let live = roll(context, key, &mut validated, (target, fetched), hands).await?;
         migration = migration_name(&validated)?;
         let view = context.poller.view(key);
-        seen = Some(Box::pin(shards::tend(context, key, fetched, &mut validated, (&view, hands))).await?);
+        seen = Some(
+            Box::pin(shards::tend(context, key, fetched, &mut validated, (&view, hands), migration.as_deref())).await?,
+        );
         let prepared = build(&validated)?;
         let whose = (key, validated.uid.as_str());
         Ok(apply::apply(context, whose, prepared, live, hands).await?)

@@ -21,6 +21,7 @@ use crate::{
     hash::Hasher,
     names::{Component, Names, annotation, label},
     poll,
+    rebalance::MoverJob,
     rollout::Failure,
 };
 
@@ -122,17 +123,6 @@ pub enum MigrationObserved {
     /// Every shard has the schema.
     Completed,
     /// It gave up.
-    Failed(String),
-}
-
-/// A mover's Job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum MoverObserved {
-    /// Not ended yet; a try of it may have failed.
-    Running,
-    /// It has done everything.
-    Completed,
-    /// It gave up: what the last try said.
     Failed(String),
 }
 
@@ -308,12 +298,12 @@ fn migration(job: &Job, pods: &[Pod]) -> MigrationObserved {
 }
 
 /// How a mover's Job stands.
-pub(super) fn mover(job: &Job, pods: &[Pod]) -> MoverObserved {
+pub(super) fn mover(job: &Job, pods: &[Pod]) -> MoverJob {
     match migration(job, pods) {
-        MigrationObserved::Running | MigrationObserved::Refused(_) => MoverObserved::Running,
-        MigrationObserved::Completed => MoverObserved::Completed,
+        MigrationObserved::Running | MigrationObserved::Refused(_) => MoverJob::Running,
+        MigrationObserved::Completed => MoverJob::Done,
         MigrationObserved::Failed(why) => {
-            MoverObserved::Failed(last_farewell(job, pods).map_or(why, |trouble| trouble.message))
+            MoverJob::Failed(last_farewell(job, pods).map_or(why, |trouble| trouble.message))
         }
     }
 }

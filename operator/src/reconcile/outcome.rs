@@ -9,7 +9,7 @@ use super::{
     conditions::Verdict,
     dereference::DereferenceError,
     plan::Obstacle,
-    shards::ShardsError,
+    rebalances::DeskError,
     status::StatusError,
     validate::{Problem, ValidateError, expose::KIND_NOT_SERVED},
 };
@@ -59,9 +59,9 @@ pub enum PassError {
     /// A write failed.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// The shards could not be tended.
+    /// A ShardRebalance could not be read or written.
     #[error(transparent)]
-    Shards(#[from] ShardsError),
+    Shards(#[from] DeskError),
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] StatusError),

@@ -20,12 +20,12 @@ use super::{
     dereference::Dereferenced,
     leaving::leaving,
     live::Live,
-    observed::{self, MoverObserved},
+    observed,
     rebalances::{Desk, DeskError},
     validated::ValidatedCluster,
 };
 use crate::{
-    build::{BuildError, Kind, is_migrated, migration_name, mover_name},
+    build::{Kind, mover_name},
     context::Context,
     names::{ClusterKey, Component, label},
     poll::ClusterView,
@@ -55,26 +55,15 @@ pub struct ShardsSeen {
     pub again: Option<Duration>,
 }
 
-/// The shards could not be tended.
-#[derive(Debug, thiserror::Error)]
-pub enum ShardsError {
-    /// A ShardRebalance could not be read or written.
-    #[error(transparent)]
-    Desk(#[from] DeskError),
-    /// The configuration could not be rendered.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-}
-
 /// Shards that gateways use: all of them once the migration has seen to them, else those that they have.
-pub(super) fn served(cluster: &ValidatedCluster, live: &Live) -> Result<BTreeSet<String>, BuildError> {
+fn served(cluster: &ValidatedCluster, live: &Live, migration: &str) -> BTreeSet<String> {
     let mut all: BTreeSet<String> = cluster.shards().iter().map(|shard| shard.name.clone()).collect();
-    if !is_migrated(cluster)? {
+    if !cluster.completed_migrations.contains(migration) {
         let secret: Option<Secret> = live.typed(Kind::Secret, &cluster.names.gateway_shards());
         let has = secret.and_then(|secret| secret.data).unwrap_or_default();
         all.retain(|shard| has.contains_key(shard));
     }
-    Ok(all)
+    all
 }
 
 /// The windows of the spec.
@@ -94,12 +83,12 @@ pub(super) async fn tend(
     fetched: &Dereferenced,
     validated: &mut ValidatedCluster,
     (view, hands): (&ClusterView, Hands),
-) -> Result<ShardsSeen, ShardsError> {
-    if validated.embedded().is_some() {
-        return Ok(ShardsSeen::default());
-    }
-    validated.fleet.served = served(validated, &fetched.live)?;
-    let mut seen = ShardsSeen { joining: joining(validated, view)?, ..ShardsSeen::default() };
+    migration: Option<&str>,
+) -> Result<ShardsSeen, DeskError> {
+    // An embedded database needs none, and has no shards.
+    let Some(migration) = migration else { return Ok(ShardsSeen::default()) };
+    validated.fleet.served = served(validated, &fetched.live, migration);
+    let mut seen = ShardsSeen { joining: joining(validated, view, migration), ..ShardsSeen::default() };
     for shard in leaving(&fetched.cluster) {
         let phase = if shard.released { ShardPhase::Released } else { ShardPhase::Leaving };
         if shard.released && is_let_go(view, shard.name) {
@@ -122,7 +111,7 @@ pub(super) async fn tend(
         // Nobody could say anything, so nothing is concluded.
         return Ok(seen);
     }
-    let pass = Pass { context, key, fetched, view, hands };
+    let pass = Pass { context, key, fetched, view, hands, migration };
     let course = pass.moves(validated, &mut seen).await?;
     if course.is_busy {
         context.memory.busy(key);
@@ -141,15 +130,15 @@ fn is_let_go(view: &ClusterView, shard: &str) -> bool {
 }
 
 /// Shards of the spec that not every gateway has yet, and why. Without gateways there is nothing to wait for.
-fn joining(cluster: &ValidatedCluster, view: &ClusterView) -> Result<BTreeMap<String, String>, BuildError> {
+fn joining(cluster: &ValidatedCluster, view: &ClusterView, migration: &str) -> BTreeMap<String, String> {
     let mut joining = BTreeMap::new();
     if view.gateways.is_empty() {
-        return Ok(joining);
+        return joining;
     }
     for shard in cluster.shards().iter().filter(|shard| !shard.is_leaving) {
         if !cluster.fleet.served.contains(&shard.name) {
-            let job = migration_name(cluster)?.unwrap_or_default();
-            joining.insert(shard.name.clone(), format!("Job {job} brings it to the schema of the gateways first"));
+            joining
+                .insert(shard.name.clone(), format!("Job {migration} brings it to the schema of the gateways first"));
             continue;
         }
         let lacks = |stats: &GatewayStats| !stats.draining && stats.shards.iter().all(|known| known.name != shard.name);
@@ -160,7 +149,7 @@ fn joining(cluster: &ValidatedCluster, view: &ClusterView) -> Result<BTreeMap<St
             joining.insert(shard.name.clone(), why);
         }
     }
-    Ok(joining)
+    joining
 }
 
 struct Pass<'a> {
@@ -169,10 +158,12 @@ struct Pass<'a> {
     fetched: &'a Dereferenced,
     view: &'a ClusterView,
     hands: Hands,
+    /// Name of the migration that the shards need.
+    migration: &'a str,
 }
 
 impl Pass<'_> {
-    async fn moves(&self, validated: &mut ValidatedCluster, seen: &mut ShardsSeen) -> Result<Course, ShardsError> {
+    async fn moves(&self, validated: &mut ValidatedCluster, seen: &mut ShardsSeen) -> Result<Course, DeskError> {
         let Self { context, key, fetched, .. } = self;
         let memory = &context.memory;
         let settings = fetched.cluster.spec.effective_shard_rebalancing();
@@ -214,7 +205,7 @@ impl Pass<'_> {
             bytes_per_second: validated.fleet.bytes_per_second,
             concurrent: u32::try_from(settings.concurrent_moves).unwrap_or(1),
         };
-        let job = |wanted: &Wanted| job(validated, &fetched.live, wanted);
+        let job = |wanted: &Wanted| job(validated, &fetched.live, wanted, self.migration);
         let course = course(&Scene {
             now,
             wish: &wish,
@@ -340,14 +331,10 @@ impl Pass<'_> {
 }
 
 /// The Job of a mover, if it exists.
-fn job(cluster: &ValidatedCluster, live: &Live, wanted: &Wanted) -> Option<MoverJob> {
-    let name = mover_name(cluster, wanted).ok()??;
+fn job(cluster: &ValidatedCluster, live: &Live, wanted: &Wanted, migration: &str) -> Option<MoverJob> {
+    let name = mover_name(cluster, wanted, migration);
     let job: Job = live.typed(Kind::Job, &name)?;
-    Some(match observed::mover(&job, &live.pods) {
-        MoverObserved::Running => MoverJob::Running,
-        MoverObserved::Completed => MoverJob::Done,
-        MoverObserved::Failed(why) => MoverJob::Failed(why),
-    })
+    Some(observed::mover(&job, &live.pods))
 }
 
 /// ShardRebalances with pods of movers that have not ended.
