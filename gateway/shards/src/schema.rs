@@ -31,6 +31,7 @@ const FILES: &[(i32, &str, &str)] = &[
     (14, "moves", include_str!("../migrations/0014_moves.sql")),
     (15, "slots", include_str!("../migrations/0015_slots.sql")),
     (16, "probe", include_str!("../migrations/0016_probe.sql")),
+    (17, "guard", include_str!("../migrations/0017_guard.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer

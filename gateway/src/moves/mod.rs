@@ -6,7 +6,7 @@ mod told;
 use std::time::Duration;
 
 use chat_gateway_config::{ConfigError, GatewayConfig, SlotList};
-use chat_shard_mover::{MoveError, Mover, Options, Plan, Shard, pending};
+use chat_shard_mover::{FENCE_SPACE, MoveError, Mover, Options, Plan, Shard, pending};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -131,9 +131,12 @@ impl Job {
 pub async fn run(config: &GatewayConfig, job: &Job) -> Result<(), MovesError> {
     config.validate()?;
     check(config, job)?;
+    let mut fence_from = Instant::now();
     for slot in job.slots.iter() {
         let teller = Teller::new(job.json, slot);
-        one(config, job, slot, &teller).await.map_err(|error| {
+        let done = one(config, job, slot, fence_from, &teller).await;
+        fence_from = Instant::now() + FENCE_SPACE;
+        done.map_err(|error| {
             let (task, from, to) = (task_word(job.task), job.from.clone(), job.to.clone());
             if let Failure::Move(source) = &error {
                 teller.failed(source);
@@ -190,12 +193,18 @@ impl From<MoveError> for Failure {
 }
 
 /// One slot, with new sessions after each failure that may pass.
-async fn one(config: &GatewayConfig, job: &Job, slot: i32, teller: &Teller) -> Result<(), Failure> {
+async fn one(
+    config: &GatewayConfig,
+    job: &Job,
+    slot: i32,
+    fence_from: Instant,
+    teller: &Teller,
+) -> Result<(), Failure> {
     let deadline = Instant::now() + PATIENCE;
     // Once drawn it stays: a second one would be another move.
     let mut move_id = job.move_id;
     loop {
-        match attempt(config, job, slot, &mut move_id, teller).await {
+        match attempt(config, job, slot, fence_from, &mut move_id, teller).await {
             Err(Failure::Move(error)) if error.is_transient() && Instant::now() < deadline => {
                 tracing::warn!(slot, %error, cause = ?std::error::Error::source(&error), "the move is begun again");
                 sleep(PAUSE).await;
@@ -209,6 +218,7 @@ async fn attempt(
     config: &GatewayConfig,
     job: &Job,
     slot: i32,
+    fence_from: Instant,
     move_id: &mut Option<Uuid>,
     teller: &Teller,
 ) -> Result<(), Failure> {
@@ -226,6 +236,7 @@ async fn attempt(
         source_standbys: job.source_standbys,
         destination_standbys: job.destination_standbys,
         restore: job.restore,
+        fence_from,
         ..defaults
     };
     let mut mover = Mover::new(plan, source, destination, options, teller.clone()).await?;

@@ -34,7 +34,7 @@ impl<O: Observer> Mover<O> {
         let shard = locked.site.shard.clone();
         let row = abort(locked.row.as_ref(), move_id).map_err(|refusal| refused(slot, &shard, Step::Abort, refusal))?;
         if Some(&row) != locked.row.as_ref() {
-            row::write(&mut locked.transaction, &shard, slot, &row).await?;
+            row::write(locked.transaction(), &shard, slot, &row).await?;
         }
         locked.commit().await?;
         self.drop_log().await?;
@@ -91,7 +91,7 @@ impl<O: Observer> Mover<O> {
             self.plan.move_id
         );
         sqlx::raw_sql(AssertSqlSafe(format!("{rest} {books}")))
-            .execute(&mut *locked.transaction)
+            .execute(locked.transaction())
             .await
             .map_err(failed(&name, "delete the row of the aborted move"))?;
         locked.commit().await
@@ -114,7 +114,7 @@ impl<O: Observer> Mover<O> {
         let shard = locked.site.shard.clone();
         let row = unfence(locked.row.as_ref(), &locked.site, destination.as_ref())
             .map_err(|refusal| refused(slot, &shard, Step::Fence, refusal))?;
-        row::write(&mut locked.transaction, &shard, slot, &row).await?;
+        row::write(locked.transaction(), &shard, slot, &row).await?;
         locked.commit().await
     }
 }

@@ -1,13 +1,14 @@
 //! S1 and S2: the mover takes charge at the source, and makes room at the destination.
 
 use chat_shard_protocol::{Claim, Claimed, Order, Refusal, Row, Site, State, Transit, claim, prepare};
-use sqlx::{AssertSqlSafe, Connection as _, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Transaction};
 use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
     error::MoveError,
-    flush, lock,
+    flush,
+    lock::{self, Commit},
     mover::{Mover, refused},
     observe::{Observer, Point, Step},
     row::{self, Hold},
@@ -83,13 +84,14 @@ impl<O: Observer> Mover<O> {
         let claimed = claim(locked.row.as_ref(), &order, &locked.site, flushed)
             .map_err(|refusal| refused(slot, &locked.site.shard, Step::Claim, refusal))?;
         if let Claimed::Claimed { row, afresh, .. } = &claimed {
-            row::write(&mut locked.transaction, &locked.site.shard, slot, row).await?;
+            let shard = locked.site.shard.clone();
+            row::write(locked.transaction(), &shard, slot, row).await?;
             if *afresh {
                 sqlx::query("delete from chat.slot_changes where slot = $1")
                     .bind(slot)
-                    .execute(&mut *locked.transaction)
+                    .execute(locked.transaction())
                     .await
-                    .map_err(failed(&locked.site.shard, "empty the change log"))?;
+                    .map_err(failed(&shard, "empty the change log"))?;
             }
             locked.commit().await?;
         }
@@ -109,11 +111,11 @@ impl<O: Observer> Mover<O> {
         if prepared.afresh {
             sqlx::query("delete from chat.move_chunks where move_id = $1")
                 .bind(move_id)
-                .execute(&mut *locked.transaction)
+                .execute(locked.transaction())
                 .await
                 .map_err(failed(&shard, "forget the chunks of an earlier copy"))?;
         }
-        row::write(&mut locked.transaction, &shard, slot, &prepared.row).await?;
+        row::write(locked.transaction(), &shard, slot, &prepared.row).await?;
         locked.commit().await?;
         // The emptying has a mark of its own: a claimant that resumes this copy finishes it before it goes on.
         let emptied: bool =
@@ -133,16 +135,23 @@ impl<O: Observer> Mover<O> {
     async fn empty(&mut self, claim: &Claim) -> Result<(), MoveError> {
         let slot = self.plan.slot;
         let shard = self.destination.name.clone();
-        for layout in &self.layouts {
+        let tables = self.layouts.iter().map(|layout| layout.table.name);
+        let has_rows = tables.map(|name| format!("exists (select from chat.{name} where slot = {slot})"));
+        let has_rows: Vec<bool> =
+            sqlx::query_scalar(AssertSqlSafe(format!("select array[{}]", has_rows.collect::<Vec<_>>().join(", "))))
+                .fetch_one(&mut self.destination.connection)
+                .await
+                .map_err(failed(&shard, "look for leftovers"))?;
+        for (layout, _) in self.layouts.iter().zip(has_rows).filter(|(_, has_rows)| *has_rows) {
             loop {
-                let transaction = arriving(&mut self.destination, slot, claim, Step::Prepare).await?;
+                let transaction = arriving(Commit::Ordered, &mut self.destination, slot, claim, Step::Prepare).await?;
                 let gone = delete_batch(transaction, &shard, layout.table.name, slot, "delete leftovers").await?;
                 if gone < BATCH {
                     break;
                 }
             }
         }
-        let mut transaction = arriving(&mut self.destination, slot, claim, Step::Prepare).await?;
+        let mut transaction = arriving(Commit::Ordered, &mut self.destination, slot, claim, Step::Prepare).await?;
         sqlx::query(
             "insert into chat.move_chunks (move_id, table_name, upto, rows, bytes, hash) values ($1, $2, '', 0, 0, '')",
         )
@@ -172,14 +181,15 @@ pub(crate) async fn delete_batch(
 }
 
 /// Begins a transaction at the destination that may write rows of the slot (S3, S4, S6b): it holds the slot's row, which obeys
-/// the claim, until it ends.
+/// the claim, until it ends. [`Commit::Ordered`] is for what is found missing by its own mark after a crash, and done again.
 pub(crate) async fn arriving<'c>(
+    end: Commit,
     destination: &'c mut Shard,
     slot: i32,
     claim: &Claim,
     step: Step,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
-    holding(destination, "begin", slot, step, |row, site| chat_shard_protocol::apply(row, claim, site)).await
+    holding(end, destination, slot, step, |row, site| chat_shard_protocol::apply(row, claim, site)).await
 }
 
 /// As [`arriving`], behind S7 and a promotion that has lost rows.
@@ -188,7 +198,7 @@ pub(crate) async fn restoring<'c>(
     slot: i32,
     claim: &Claim,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
-    holding(destination, "begin", slot, Step::Activate, |row, _| chat_shard_protocol::restore(row, claim)).await
+    holding(Commit::Flushed, destination, slot, Step::Activate, |row, _| chat_shard_protocol::restore(row, claim)).await
 }
 
 /// As [`arriving`], at the source, for keys of the change log to be forgotten. It does not wait for the disk: keys that a crash brings back are
@@ -199,24 +209,36 @@ pub(crate) async fn leaving<'c>(
     claim: &Claim,
     step: Step,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
-    holding(source, "begin; set local synchronous_commit = off", slot, step, |row, site| {
-        chat_shard_protocol::forget(row, claim, site)
-    })
-    .await
+    holding(Commit::Ordered, source, slot, step, |row, site| chat_shard_protocol::forget(row, claim, site)).await
 }
 
 async fn holding<'c>(
+    end: Commit,
     shard: &'c mut Shard,
-    how: &'static str,
     slot: i32,
     step: Step,
     obeys: impl FnOnce(Option<&Row<String>>, &Site<String>) -> Result<(), Refusal>,
 ) -> Result<Transaction<'c, Postgres>, MoveError> {
     let name = shard.name.clone();
-    let mut transaction = shard.connection.begin_with(how).await.map_err(failed(&name, "begin a transaction"))?;
-    let (row, site) = row::read(&mut transaction, &name, slot, Hold::Row).await?;
-    obeys(row.as_ref(), &site).map_err(|refusal| refused(slot, &name, step, refusal))?;
+    let begin = match end {
+        Commit::Flushed => "begin",
+        Commit::Ordered => "begin; set local synchronous_commit = off",
+    };
+    let mut transaction = shard.connection.begin_with(begin).await.map_err(failed(&name, "begin a transaction"))?;
+    hold(&mut transaction, &name, slot, step, obeys).await?;
     Ok(transaction)
+}
+
+/// Holds the slot's row, which must obey, until the transaction ends.
+pub(crate) async fn hold(
+    transaction: &mut PgConnection,
+    shard: &str,
+    slot: i32,
+    step: Step,
+    obeys: impl FnOnce(Option<&Row<String>>, &Site<String>) -> Result<(), Refusal>,
+) -> Result<(), MoveError> {
+    let (row, site) = row::read(transaction, shard, slot, Hold::Row).await?;
+    obeys(row.as_ref(), &site).map_err(|refusal| refused(slot, shard, step, refusal))
 }
 
 /// Begins a transaction.

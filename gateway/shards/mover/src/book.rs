@@ -1,38 +1,26 @@
 //! What a destination remembers of moves that ended there, in `chat.moves`: `/slots` of a gateway tells it.
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     error::MoveError,
     shard::{Shard, failed},
+    tables::literal,
 };
 
 /// Days for which a move is remembered once nothing is left of it at its source.
 const KEPT_DAYS: i32 = 30;
 
-/// Notes that a slot has come here, with what its chunks say, in the transaction that makes it so and before they are forgotten.
-pub(crate) async fn arrived(
-    connection: &mut PgConnection,
-    shard: &str,
-    move_id: Uuid,
-    slot: i32,
-    source: &str,
-) -> Result<(), MoveError> {
-    sqlx::query(
+/// The statement that notes that a slot has come here, with what its chunks say: for the transaction that makes it so, before they are forgotten.
+pub(crate) fn arrived(move_id: Uuid, slot: i32, source: &str) -> String {
+    let source = literal(source);
+    format!(
         "insert into chat.moves (move_id, slot, source, epoch, rows, bytes) \
-         select $1, $2, $3, (select epoch from chat.slot_ownership where slot = $2), coalesce(sum(rows), 0), coalesce(sum(bytes), 0) \
-         from chat.move_chunks where move_id = $1 \
+         select '{move_id}', {slot}, {source}, (select epoch from chat.slot_ownership where slot = {slot}), \
+         coalesce(sum(rows), 0), coalesce(sum(bytes), 0) from chat.move_chunks where move_id = '{move_id}' \
          on conflict (move_id, slot) do update set source = excluded.source, epoch = excluded.epoch, rows = excluded.rows, \
-         bytes = excluded.bytes, pause_ms = null, finished_at = excluded.finished_at, cleaned_at = null",
+         bytes = excluded.bytes, pause_ms = null, finished_at = excluded.finished_at, cleaned_at = null"
     )
-    .bind(move_id)
-    .bind(slot)
-    .bind(source)
-    .execute(&mut *connection)
-    .await
-    .map_err(failed(shard, "note the move"))?;
-    Ok(())
 }
 
 /// Notes for how long writes waited, and lets go of notes that are too old: of moves whose leftovers are gone, and of slots that have gone on

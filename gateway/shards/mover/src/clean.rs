@@ -54,6 +54,8 @@ impl<O: Observer> Mover<O> {
         self.at(Point::Before(Step::Clean)).await?;
         let deadline = Instant::now() + self.options.standby_patience;
         let standbys = self.options.destination_standbys;
+        // S8 did not wait for it.
+        flush::on_disk(&mut self.destination).await?;
         let activation_is_flushed = flush::reached(&mut self.destination, standbys, deadline).await?;
         let proof = |compared| CleanProof { activation_is_flushed, compared, published };
         // Before the long comparison, what it cannot change.

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chat_shard_protocol::Claim;
 use futures::future::try_join;
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::{
     begin::{arriving, restoring},
     copy::{NOTHING, note},
-    drain::Changed,
     error::MoveError,
     layout::Layout,
+    lock::Commit,
     mover::Mover,
     observe::{Observer, Point, Step},
     ranges::next_range,
@@ -38,7 +38,8 @@ impl<O: Observer> Mover<O> {
         let compared = self.compare_from(cursors, Some(claim)).await;
         if let Err(MoveError::Mismatch { .. }) = &compared {
             // Another mover may have taken the move over and drained in between: then it is not ours to judge.
-            let transaction = arriving(&mut self.destination, self.plan.slot, claim, Step::Compare).await?;
+            let transaction =
+                arriving(Commit::Ordered, &mut self.destination, self.plan.slot, claim, Step::Compare).await?;
             transaction.rollback().await.map_err(failed(&self.destination.name, "end a look"))?;
         }
         compared?;
@@ -62,7 +63,8 @@ impl<O: Observer> Mover<O> {
         for (nth, mut after) in cursors {
             loop {
                 let layout = &self.layouts[nth];
-                let range = next_range(&mut self.source, layout, slot, after, ROWS, BYTES).await?;
+                let bytes = if claim.is_some() { self.throttle.piece(BYTES) } else { BYTES };
+                let range = next_range(&mut self.source, layout, slot, after, ROWS, bytes).await?;
                 let here = print_range(&mut self.source, layout, slot, &range);
                 let there = print_range(&mut self.destination, layout, slot, &range);
                 let (here, there) = try_join(here, there).await?;
@@ -70,7 +72,10 @@ impl<O: Observer> Mover<O> {
                     self.explain(nth, &range).await?;
                 }
                 if let Some(claim) = claim {
-                    self.note_compared(claim, nth, &range).await?;
+                    // A table that one look holds is looked at again.
+                    if range.after.is_some() || range.upto.is_some() {
+                        self.note_compared(claim, nth, &range).await?;
+                    }
                     self.throttle.pay(u64::try_from(here.0).unwrap_or(0) * size).await;
                 }
                 match range.upto {
@@ -86,7 +91,8 @@ impl<O: Observer> Mover<O> {
     async fn note_compared(&mut self, claim: &Claim, nth: usize, range: &Range) -> Result<(), MoveError> {
         let there = self.destination.name.clone();
         let table = format!("{MARK}{}", self.layouts[nth].table.name);
-        let mut transaction = arriving(&mut self.destination, self.plan.slot, claim, Step::Compare).await?;
+        let mut transaction =
+            arriving(Commit::Ordered, &mut self.destination, self.plan.slot, claim, Step::Compare).await?;
         note(&mut transaction, &there, self.plan.move_id, &table, range.upto.as_deref(), &NOTHING).await?;
         transaction.commit().await.map_err(failed(&there, "note what was compared"))
     }
@@ -144,32 +150,6 @@ impl<O: Observer> Mover<O> {
             Some(key) => Err(MoveError::Mismatch { slot, table: layout.table.name, key: key.clone() }),
         }
     }
-
-    /// In the fence: rows that were drained in it, and that rooms end where their entries do.
-    pub(crate) async fn compare_drained(&mut self, changed: &[Changed]) -> Result<(), MoveError> {
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let slot = self.plan.slot;
-        let prints: Vec<String> =
-            changed.iter().map(|one| print_keys(&self.layouts[one.nth], slot, &one.keys)).collect();
-        let here = format!("select {}", prints.join(", "));
-        let torn = changed.iter().filter(|one| self.layouts[one.nth].table.name == "rooms");
-        let torn = torn.map(|one| torn_room(&self.layouts[one.nth], slot, &one.keys));
-        let there = format!("select {}", prints.iter().cloned().chain(torn).collect::<Vec<_>>().join(", "));
-        let looks = try_join(texts(&mut self.source, here), texts(&mut self.destination, there)).await?;
-        let (here, mut there) = looks;
-        let torn = there.split_off(here.len());
-        let differs = here.iter().zip(&there).position(|(here, there)| here != there);
-        if let Some(one) = differs.and_then(|nth| changed.get(nth)) {
-            let table = self.layouts[one.nth].table.name;
-            return Err(MoveError::Mismatch { slot, table, key: one.keys.clone() });
-        }
-        match torn.into_iter().flatten().next() {
-            Some(key) => Err(MoveError::Mismatch { slot, table: "rooms", key }),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Makes a range at the destination what the source retains, in one transaction.
@@ -204,7 +184,7 @@ async fn mend(
 }
 
 /// Expressions `print` and `place` of the row `t`; the place is bytes, which every database sorts alike.
-fn printed(layout: &Layout) -> String {
+pub(crate) fn printed(layout: &Layout) -> String {
     format!("{} as print, convert_to({}, 'UTF8') as place", layout.fingerprint(), layout.table.logged())
 }
 
@@ -226,38 +206,6 @@ async fn print_range(shard: &mut Shard, layout: &Layout, slot: i32, range: &Rang
         .fetch_one(&mut shard.connection)
         .await
         .map_err(failed(&shard.name, "compare rows"))
-}
-
-/// An expression for the fingerprint of the rows with these keys.
-fn print_keys(layout: &Layout, slot: i32, keys: &str) -> String {
-    let table = layout.table;
-    format!(
-        "(with {} select count(*)::text || encode(sha256(coalesce(string_agg(print, ''::bytea order by place), ''::bytea)), 'hex') \
-         from (select {} from k join chat.{} t on {}) x)",
-        table.keys(&format!("{}::jsonb", literal(keys))),
-        printed(layout),
-        table.name,
-        table.is_key(&slot.to_string())
-    )
-}
-
-/// An expression for a room with one of these keys that ends elsewhere than its entries do; null if there is none.
-fn torn_room(layout: &Layout, slot: i32, keys: &str) -> String {
-    format!(
-        "(with {} select t.room_id::text from k join chat.rooms t on {} where t.last_seq <> coalesce( \
-         (select m.seq from chat.messages m where m.slot = t.slot and m.room_id = t.room_id order by m.seq desc limit 1), 0) limit 1)",
-        layout.table.keys(&format!("{}::jsonb", literal(keys))),
-        layout.table.is_key(&slot.to_string())
-    )
-}
-
-/// The columns of a statement's one row. In one packet, because writers wait for it.
-async fn texts(shard: &mut Shard, sql: String) -> Result<Vec<Option<String>>, MoveError> {
-    let look = async {
-        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut shard.connection).await?;
-        (0..row.len()).map(|nth| row.try_get(nth)).collect::<Result<Vec<_>, sqlx::Error>>()
-    };
-    look.await.map_err(failed(&shard.name, "compare rows that were drained"))
 }
 
 async fn prints(

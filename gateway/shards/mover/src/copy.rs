@@ -18,8 +18,9 @@ use crate::{
     error::MoveError,
     flush,
     layout::Layout,
+    lock::Commit,
     mover::{Mover, millis},
-    observe::{Observer, Point, Step},
+    observe::{Observer, Point, Step, at},
     shard::{Shard, failed},
 };
 
@@ -42,6 +43,8 @@ impl<O: Observer> Mover<O> {
         (self.progress.rows, self.progress.bytes) = (rows, bytes);
         let cursors = self.cursors("").await?;
         self.pipe(claim, cursors).await?;
+        // No chunk has waited for it. Nothing that is forgotten at the source from here on may rest on less.
+        flush::on_disk(&mut self.destination).await?;
         (self.report.rows, self.report.bytes) = (self.progress.rows, self.progress.bytes);
         self.report.copy_ms += millis(started.elapsed());
         self.at(Point::After(Step::Copy)).await
@@ -84,7 +87,7 @@ impl<O: Observer> Mover<O> {
             layouts: layouts.as_slice(),
             slot: plan.slot,
             chunk_rows: options.chunk_rows,
-            chunk_bytes: options.chunk_bytes,
+            chunk_bytes: throttle.piece(options.chunk_bytes),
             max_backlog: options.max_backlog,
         };
         let (sender, mut chunks) = mpsc::channel(WAITING);
@@ -98,7 +101,7 @@ impl<O: Observer> Mover<O> {
                 progress.bytes += bytes;
                 progress.backlog = chunk.backlog.unwrap_or(progress.backlog);
                 observer.progress(progress);
-                observer.at(Point::Chunk).await.map_err(|_| MoveError::Stopped { slot: plan.slot })?;
+                at(&*observer, plan.slot, Point::Chunk).await?;
                 throttle.pay(bytes).await;
                 if looked.elapsed() > LOOK {
                     looked = Instant::now();
@@ -140,7 +143,7 @@ async fn write(
     let Layout { table, columns, .. } = layout;
     let (name, condition) = (table.name, chunk.range.condition(table, slot));
     let there = destination.name.clone();
-    let mut transaction = arriving(destination, slot, claim, Step::Copy).await?;
+    let mut transaction = arriving(Commit::Ordered, destination, slot, claim, Step::Copy).await?;
     // Rows of a chunk whose claimant died after this statement's twin, and rows that were deleted at the source since.
     // By their places in the order of the key, since a condition alone may be looked up in another index, over the whole slot.
     let stale = format!("select ctid from chat.{name} where {condition} order by {}", table.bounds());

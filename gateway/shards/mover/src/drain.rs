@@ -2,12 +2,13 @@
 //! on, and no place in it is remembered: a key that a slow transaction brings late is found like any other.
 
 use chat_shard_protocol::Claim;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::{
     begin::{arriving, leaving},
     error::MoveError,
     layout::Layout,
+    lock::Commit,
     mover::Mover,
     observe::{Observer, Point, Step},
     shard::{Shard, failed},
@@ -38,8 +39,8 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Whether there may be more.
-    pub(crate) fn is_full(&self) -> bool {
-        self.entries.len() >= BATCH as usize
+    pub(crate) fn is_full(&self, limit: u32) -> bool {
+        self.entries.len() >= limit as usize
     }
 
     /// Their size, about, as text.
@@ -90,31 +91,27 @@ impl<O: Observer> Mover<O> {
 
     /// Brings one batch over: applied and committed at the destination first, and only then forgotten at the source.
     pub(crate) async fn drain_batch(&mut self, claim: &Claim, step: Step) -> Result<Batch, MoveError> {
-        let batch = self.bring(claim, step).await?;
+        let Shard { name, connection } = &mut self.source;
+        let batch = read(connection, name, &self.layouts, self.plan.slot, BATCH).await?;
         if !batch.entries.is_empty() {
+            self.apply(claim, step, &batch).await?;
             self.forget(claim, step, &batch).await?;
         }
         Ok(batch)
     }
 
-    /// Brings one batch over and leaves its keys in the log.
-    pub(crate) async fn bring(&mut self, claim: &Claim, step: Step) -> Result<Batch, MoveError> {
+    /// Brings a batch over and leaves its keys in the log.
+    pub(crate) async fn apply(&mut self, claim: &Claim, step: Step, batch: &Batch) -> Result<(), MoveError> {
         let slot = self.plan.slot;
-        let batch = read(&mut self.source, &self.layouts, slot).await?;
-        if batch.entries.is_empty() {
-            return Ok(batch);
-        }
         let there = self.destination.name.clone();
-        let sql: String =
-            batch.changed.iter().map(|changed| replace(&self.layouts[changed.nth], slot, changed)).collect();
-        let mut transaction = arriving(&mut self.destination, slot, claim, step).await?;
+        let sql = replace_all(&self.layouts, slot, &batch.changed);
+        let mut transaction = arriving(Commit::Flushed, &mut self.destination, slot, claim, step).await?;
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut *transaction)
             .await
             .map_err(failed(&there, "write rows that changed"))?;
         transaction.commit().await.map_err(failed(&there, "commit rows that changed"))?;
-        self.at(Point::Applied).await?;
-        Ok(batch)
+        self.at(Point::Applied).await
     }
 
     pub(crate) async fn forget(&mut self, claim: &Claim, step: Step, batch: &Batch) -> Result<(), MoveError> {
@@ -128,6 +125,11 @@ impl<O: Observer> Mover<O> {
             .map_err(failed(&here, "forget keys of the change log"))?;
         transaction.commit().await.map_err(failed(&here, "forget keys of the change log"))
     }
+}
+
+/// Statements that make the rows of a batch at the destination what they are at the source; each ends with a semicolon.
+pub(crate) fn replace_all(layouts: &[Layout], slot: i32, changed: &[Changed]) -> String {
+    changed.iter().map(|changed| replace(&layouts[changed.nth], slot, changed)).collect()
 }
 
 /// Statements that make rows at the destination what they are at the source. Literals instead of parameters, since all tables' go in one packet.
@@ -156,8 +158,14 @@ pub(crate) async fn count(source: &mut Shard, slot: i32, limit: u64) -> Result<u
     if keys > limit { Err(MoveError::Backlog { slot, keys, limit }) } else { Ok(keys) }
 }
 
-/// The oldest keys that can be seen, and their rows.
-async fn read(source: &mut Shard, layouts: &[Layout], slot: i32) -> Result<Batch, MoveError> {
+/// So many of the oldest keys that can be seen, and their rows.
+pub(crate) async fn read(
+    source: &mut PgConnection,
+    shard: &str,
+    layouts: &[Layout],
+    slot: i32,
+    limit: u32,
+) -> Result<Batch, MoveError> {
     let keys = layouts.iter().map(|Layout { table, .. }| {
         format!("(select coalesce(jsonb_agg(distinct key), '[]')::text from batch where kind = '{}')", table.kind)
     });
@@ -173,20 +181,20 @@ async fn read(source: &mut Shard, layouts: &[Layout], slot: i32) -> Result<Batch
     });
     let (keys, rows) = (keys.collect::<Vec<_>>().join(", "), rows.collect::<Vec<_>>().join(", "));
     let sql = format!(
-        "with batch as materialized (select n, kind, key from chat.slot_changes where slot = $1 order by n limit {BATCH}) \
+        "with batch as materialized (select n, kind, key from chat.slot_changes where slot = $1 order by n limit {limit}) \
          select (select coalesce(array_agg(n), '{{}}') from batch), \
          (select coalesce(array_agg(distinct kind), '{{}}') from batch), array[{keys}], array[{rows}]"
     );
     let (entries, kinds, keys, rows): (Vec<i64>, Vec<String>, Vec<String>, Vec<String>) =
         sqlx::query_as(AssertSqlSafe(sql))
             .bind(slot)
-            .fetch_one(&mut source.connection)
+            .fetch_one(source)
             .await
-            .map_err(failed(&source.name, "read the change log"))?;
+            .map_err(failed(shard, "read the change log"))?;
     if let Some(kind) = kinds.iter().find(|kind| !TABLES.iter().any(|table| table.kind == **kind)) {
         let problem =
             format!("the change log has keys of the unknown kind {kind}; use the mover of the newest gateway");
-        return Err(MoveError::Schema { shard: source.name.clone(), problem });
+        return Err(MoveError::Schema { shard: shard.to_owned(), problem });
     }
     let changed = keys.into_iter().zip(rows).enumerate().filter(|(_, (keys, _))| keys != "[]");
     let changed = changed.map(|(nth, (keys, rows))| Changed { nth, keys, rows }).collect();

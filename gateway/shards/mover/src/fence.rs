@@ -1,54 +1,142 @@
-//! S6, S6b and S7: writes wait for a bounded time, the rest is brought over, and the slot is handed over or stays.
+//! S6 to S8: writes wait for a bounded time, the rest is brought over, and the slot is handed over or stays.
 
 use chat_shard_protocol::{Claim, CommitProof, Millis, Refusal, commit, fence};
+use futures::future::try_join;
+use sqlx::{Row as _, postgres::PgRow};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
-    drain::Batch,
+    activate::{Opened, Opening},
+    begin::hold,
+    drain::{Batch, read, replace_all},
     error::MoveError,
-    flush,
-    lock::{self, oldest_holder},
+    flush::{self, LOOK, Look},
+    lock::{Begun, Commit, oldest_holder},
     mover::{Mover, millis, refused},
-    observe::{Observer, Point, Step},
+    observe::{Observer, Point, Step, at},
+    prints::Prints,
     row,
     shard::failed,
 };
+
+/// Between two drains while it is too early for a fence.
+const LULL: Duration = Duration::from_millis(100);
+/// Keys that may wait when writes do. More would take longer than a fence lasts.
+const SETTLED: u32 = 10_000;
 
 /// What became of a fence.
 pub(crate) enum Fenced {
     /// It ended before the hand-over, or is about to; the slot is the source's.
     Ended,
-    /// The slot is the destination's. `since`: writes have waited from then on.
+    /// The slot is the destination's, for which writes wait since then.
     Committed { since: Instant },
+    /// Writes go on at the destination, after they have waited for so long.
+    Opened { after: Duration },
 }
 
 impl<O: Observer> Mover<O> {
-    /// S6 to S7.
+    /// S6 to S8, if all goes well; S8 is left to whoever asks again where the source's standbys need time, or rows have to be looked at first.
+    ///
+    /// Writers wait from the first lock on, so what goes to a database goes in as few packets as there can be, and each transaction begins with
+    /// the end of the one before.
     pub(crate) async fn fence(&mut self, claim: &Claim) -> Result<Fenced, MoveError> {
         self.tell(Step::Fence);
         self.at(Point::Before(Step::Fence)).await?;
         self.wait_for_quiet(claim).await?;
-        let since = self.set(claim).await?;
-        self.report.fences += 1;
+        let Self { plan, source, destination, options, observer, layouts, progress, report, .. } = self;
+        let slot = plan.slot;
+        let (from, to) = (source.name.clone(), destination.name.clone());
+
+        // Writes that a crash lets pass after all are in the same log behind it, and S7 does not find its fence then.
+        let locked = Begun::new(source).await?.lock(Commit::Ordered, slot, options.lock_patience, "").await?;
+        let lasts = Millis(millis(options.fence));
+        let fenced = fence(locked.row.as_ref(), claim, &locked.site, lasts)
+            .map_err(|refusal| refused(slot, &from, Step::Fence, refusal))?;
+        let since = locked.since;
+        let setting = row::written(&from, slot, &fenced)?;
+        let ((mut here, _), mut there) = try_join(locked.begun.finish(&setting, ""), Begun::new(destination)).await?;
+        report.fences += 1;
         // By our clock and from before the database set it: never later than the database's own deadline less the margin.
-        let deadline = since + self.options.fence - self.options.margin;
-        self.at(Point::After(Step::Fence)).await?;
-        self.tell(Step::Settle);
-        self.at(Point::Before(Step::Settle)).await?;
-        let Some(last) = self.settle(claim, deadline).await? else { return Ok(Fenced::Ended) };
-        self.at(Point::After(Step::Settle)).await?;
-        self.tell(Step::Commit);
-        self.at(Point::Before(Step::Commit)).await?;
-        if !self.commit(claim, deadline, &last).await? {
+        let deadline = since + options.fence - options.margin;
+        at(observer, slot, Point::After(Step::Fence)).await?;
+
+        progress.step = Step::Settle;
+        observer.progress(progress);
+        at(observer, slot, Point::Before(Step::Settle)).await?;
+        if Instant::now() >= deadline {
             return Ok(Fenced::Ended);
         }
-        self.at(Point::After(Step::Commit)).await?;
-        Ok(Fenced::Committed { since })
+        // A source that lets the fence lapse, or another mover, shows in the claim that every transaction checks.
+        let reading = read(&mut here.transaction, &from, layouts, slot, SETTLED);
+        let holding = hold(&mut there.transaction, &to, slot, Step::Settle, |row, site| {
+            chat_shard_protocol::apply(row, claim, site)
+        });
+        let (batch, ()) = try_join(reading, holding).await?;
+        if batch.is_full(SETTLED) {
+            return Ok(Fenced::Ended);
+        }
+        let prints = Prints::of(layouts, slot, &batch.changed);
+        let statements = replace_all(layouts, slot, &batch.changed);
+        let arriving = prints.behind(there, &statements);
+        let (kept, (there, arrived, look)) = try_join(prints.at_source(&mut here), arriving).await?;
+        if !batch.entries.is_empty() {
+            at(observer, slot, Point::Applied).await?;
+        }
+        if let Err(mismatch) = prints.compare(slot, &kept, arrived) {
+            // Behind the deadline writers may have changed these rows between the two looks.
+            return if Instant::now() < deadline { Err(mismatch) } else { Ok(Fenced::Ended) };
+        }
+        progress.backlog = 0;
+        let there = if look.is_flushed(options.destination_standbys) {
+            there
+        } else {
+            drop(there);
+            if !flush::waited(destination, look, options.destination_standbys, deadline).await? {
+                return Ok(Fenced::Ended);
+            }
+            Begun::new(destination).await?
+        };
+        at(observer, slot, Point::After(Step::Settle)).await?;
+
+        progress.step = Step::Commit;
+        observer.progress(progress);
+        at(observer, slot, Point::Before(Step::Commit)).await?;
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let locked = match here.lock(Commit::Flushed, slot, patience, &forget(slot, &batch)).await {
+            Err(MoveError::Busy { .. }) => return Ok(Fenced::Ended),
+            other => other?,
+        };
+        let is_empty = |row: &PgRow| row.try_get(0).map_err(failed(&from, "look at the change log"));
+        let log_is_empty = locked.answer.as_ref().map(is_empty).transpose()?.unwrap_or(false);
+        let proof = CommitProof { log_is_empty, destination_is_flushed: true };
+        let margin = Millis(millis(options.margin));
+        let moved = match commit(locked.row.as_ref(), claim, &locked.site, margin, proof) {
+            Ok(moved) => moved,
+            Err(Refusal::FenceLapsed | Refusal::LogNotEmpty) => return Ok(Fenced::Ended),
+            Err(refusal) => return Err(refused(slot, &from, Step::Commit, refusal)),
+        };
+        let (_, looks) = locked.begun.finish(&row::written(&from, slot, &moved)?, LOOK).await?;
+        at(observer, slot, Point::After(Step::Commit)).await?;
+
+        let look = looks.first().map(Look::of).transpose().map_err(failed(&from, "look at the standbys"))?;
+        if !look.is_some_and(|look| look.is_flushed(options.source_standbys)) {
+            return Ok(Fenced::Committed { since });
+        }
+        at(observer, slot, Point::Before(Step::Activate)).await?;
+        let opening = Opening { plan: *plan, source: &moved, from: &from, patience: options.lock_patience };
+        Ok(match opening.open(there, None).await? {
+            Opened::Done => Fenced::Opened { after: since.elapsed() },
+            Opened::Unverified(_) => Fenced::Committed { since },
+        })
     }
 
     /// Until few keys wait, and no long transaction would make writers wait for it.
     async fn wait_for_quiet(&mut self, claim: &Claim) -> Result<(), MoveError> {
         let slot = self.plan.slot;
+        while let Some(left) = self.options.fence_from.checked_duration_since(Instant::now()) {
+            self.drain_batch(claim, Step::Fence).await?;
+            sleep(left.min(LULL)).await;
+        }
         let started = Instant::now();
         loop {
             self.drain_to_threshold(claim).await?;
@@ -69,76 +157,15 @@ impl<O: Observer> Mover<O> {
             sleep(Duration::from_millis(10)).await;
         }
     }
+}
 
-    /// S6; since when writers have waited.
-    async fn set(&mut self, claim: &Claim) -> Result<Instant, MoveError> {
-        let slot = self.plan.slot;
-        let lasts = Millis(millis(self.options.fence));
-        let mut locked = lock::exclusive(&mut self.source, slot, self.options.lock_patience).await?;
-        let shard = locked.site.shard.clone();
-        let row = fence(locked.row.as_ref(), claim, &locked.site, lasts)
-            .map_err(|refusal| refused(slot, &shard, Step::Fence, refusal))?;
-        row::write(&mut locked.transaction, &shard, slot, &row).await?;
-        let since = locked.since;
-        locked.commit().await?;
-        Ok(since)
-    }
-
-    /// S6b: the log to its end, a look at what it brought, and the destination's standbys (R2). The last keys stay in the log until S7, which
-    /// takes them out. None: the time is over.
-    async fn settle(&mut self, claim: &Claim, deadline: Instant) -> Result<Option<Batch>, MoveError> {
-        let mut settled = Vec::new();
-        let last = loop {
-            if Instant::now() >= deadline {
-                return Ok(None);
-            }
-            // A source that lets the fence lapse, or another mover, shows in the claim that every transaction checks.
-            let mut batch = self.bring(claim, Step::Settle).await?;
-            settled.append(&mut batch.changed);
-            // Nobody writes to the log behind the fence: what one look can hold is all.
-            if !batch.is_full() {
-                break batch;
-            }
-            self.forget(claim, Step::Settle, &batch).await?;
-        };
-        // All of them together: a room may have come with an earlier batch than the last of its entries.
-        if let Err(mismatch) = self.compare_drained(&settled).await {
-            // Behind the deadline writers may have changed these rows between the two looks.
-            return if Instant::now() < deadline { Err(mismatch) } else { Ok(None) };
-        }
-        self.progress.backlog = 0;
-        let flushed = flush::reached(&mut self.destination, self.options.destination_standbys, deadline).await?;
-        Ok(flushed.then_some(last))
-    }
-
-    /// S7. False: the fence has ended, or was not empty-handed.
-    async fn commit(&mut self, claim: &Claim, deadline: Instant, last: &Batch) -> Result<bool, MoveError> {
-        let slot = self.plan.slot;
-        let margin = Millis(millis(self.options.margin));
-        let patience = deadline.saturating_duration_since(Instant::now());
-        let mut locked = match lock::exclusive(&mut self.source, slot, patience).await {
-            Err(MoveError::Busy { .. }) => return Ok(false),
-            other => other?,
-        };
-        let shard = locked.site.shard.clone();
-        // The keys that the destination has go with this transaction, or stay with it.
-        let forget = "with gone as (delete from chat.slot_changes where n = any ($2)) \
-            select not exists (select from chat.slot_changes where slot = $1 and n <> all ($2))";
-        let log_is_empty: bool = sqlx::query_scalar(forget)
-            .bind(slot)
-            .bind(&last.entries)
-            .fetch_one(&mut *locked.transaction)
-            .await
-            .map_err(failed(&shard, "look at the change log"))?;
-        let proof = CommitProof { log_is_empty, destination_is_flushed: true };
-        match commit(locked.row.as_ref(), claim, &locked.site, margin, proof) {
-            Ok(row) => {
-                row::write(&mut locked.transaction, &shard, slot, &row).await?;
-                locked.commit().await?;
-                Ok(true)
-            }
-            Err(Refusal::FenceLapsed | Refusal::LogNotEmpty) => Ok(false),
-            Err(refusal) => Err(refused(slot, &shard, Step::Commit, refusal)),
-        }
-    }
+/// Takes keys out of the log that the destination has, with the transaction of S7, and tells whether there are no others.
+fn forget(slot: i32, batch: &Batch) -> String {
+    let entries: Vec<String> = batch.entries.iter().map(ToString::to_string).collect();
+    format!(
+        "with known as materialized (select n from unnest(array[{}]::bigint[]) n), \
+         gone as (delete from chat.slot_changes c using known k where c.n = k.n) \
+         select not exists (select from chat.slot_changes where slot = {slot} and n not in (select n from known))",
+        entries.join(", ")
+    )
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use chat_shard_protocol::{Claim, Claimed, Epoch, MoveId, Refusal};
 use serde::Serialize;
 use sqlx::Connection as _;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
     book,
     error::MoveError,
     fence::Fenced,
+    flush,
     layout::{self, Layout},
-    observe::{Observer, Point, Progress, Step},
+    observe::{self, Observer, Point, Progress, Step},
     options::Options,
     shard::Shard,
     throttle::Throttle,
@@ -128,7 +128,10 @@ impl<O: Observer> Mover<O> {
     /// From the claim on; false when the fence ended before the hand-over.
     async fn attempt(&mut self) -> Result<bool, MoveError> {
         let claim = match self.claim().await? {
-            Claimed::Committed(_) => return self.finish(None).await,
+            Claimed::Committed(_) => {
+                self.activate().await?;
+                return self.finish(None).await;
+            }
             Claimed::Claimed { claim, .. } => claim,
         };
         self.prepare(&claim).await?;
@@ -142,14 +145,19 @@ impl<O: Observer> Mover<O> {
         }
         match self.fence(&claim).await? {
             Fenced::Ended => Ok(false),
-            Fenced::Committed { since } => self.finish(Some(since)).await,
+            Fenced::Opened { after } => self.finish(Some(after)).await,
+            Fenced::Committed { since } => {
+                self.activate().await?;
+                self.finish(Some(since.elapsed())).await
+            }
         }
     }
 
-    /// S8, and what it is measured by.
-    async fn finish(&mut self, since: Option<Instant>) -> Result<bool, MoveError> {
-        self.activate().await?;
-        self.report.pause_ms = since.map(|since| millis(since.elapsed()));
+    /// Says that the slot is the destination's, and how long writes have waited.
+    async fn finish(&mut self, waited: Option<Duration>) -> Result<bool, MoveError> {
+        // S8 has waited for no disk and no synchronous standby, so that nobody waits for them with it. Who is told of its end may rely on it.
+        flush::on_disk(&mut self.destination).await?;
+        self.report.pause_ms = waited.map(millis);
         self.progress.pause_ms = self.report.pause_ms;
         if let Some(pause) = self.report.pause_ms {
             book::paused(&mut self.destination, self.plan.move_id, self.plan.slot, pause).await;
@@ -161,7 +169,7 @@ impl<O: Observer> Mover<O> {
 
     /// Lets the observer stop the move here.
     pub(crate) async fn at(&self, point: Point) -> Result<(), MoveError> {
-        self.observer.at(point).await.map_err(|_| MoveError::Stopped { slot: self.plan.slot })
+        observe::at(&self.observer, self.plan.slot, point).await
     }
 
     /// Says what the mover does now.

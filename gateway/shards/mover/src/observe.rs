@@ -4,6 +4,8 @@ use std::{fmt, future::Future};
 
 use serde::Serialize;
 
+use crate::error::MoveError;
+
 /// A step of the protocol; the numbers are those of the crate `chat-shard-protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,6 +99,11 @@ pub trait Observer: Send + Sync {
         let _ = point;
         async { Ok(()) }
     }
+}
+
+/// Lets the observer stop the move of a slot here.
+pub(crate) async fn at(observer: &impl Observer, slot: i32, point: Point) -> Result<(), MoveError> {
+    observer.at(point).await.map_err(|_| MoveError::Stopped { slot })
 }
 
 /// Hears nothing and stops nothing.

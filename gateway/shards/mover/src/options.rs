@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+/// Between two fences of a shard (the protocol's section 9): a queue of writers that one has left is gone by then.
+pub const FENCE_SPACE: Duration = Duration::from_secs(1);
+
 /// How a move behaves towards the shards. The defaults are those of the protocol.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -21,6 +26,8 @@ pub struct Options {
     pub margin: Duration,
     /// Transactions that hold the slot's lock for longer than this put off the fence: writes would wait for them, too.
     pub long_transaction: Duration,
+    /// Writes are not made to wait before: what hands slots over one after the other leaves a shard [`FENCE_SPACE`] between two fences.
+    pub fence_from: Instant,
     /// Fences before the move is put off.
     pub fences: u32,
     /// How long the slot's lock is tried for.
@@ -49,6 +56,7 @@ impl Default for Options {
             fence: Duration::from_millis(500),
             margin: Duration::from_millis(50),
             long_transaction: Duration::from_millis(50),
+            fence_from: Instant::now(),
             fences: 20,
             lock_patience: Duration::from_secs(30),
             standby_patience: Duration::from_secs(10),

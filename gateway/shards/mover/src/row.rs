@@ -1,12 +1,14 @@
 //! A slot's row of `chat.slot_ownership`, as the protocol's type.
 
 use chat_shard_protocol::{Epoch, Millis, MoveId, Row, Site, State, Timeline, Transit};
-use sqlx::PgConnection;
+use chat_shards::SLOT_LOCK_CLASS;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, postgres::PgRow};
 use uuid::Uuid;
 
 use crate::{
     error::MoveError,
     shard::{Shard, failed},
+    tables::literal,
 };
 
 /// How a row is locked while it is read.
@@ -18,7 +20,7 @@ pub(crate) enum Hold {
     Row,
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(FromRow)]
 struct Stored {
     epoch: Option<i64>,
     state: Option<String>,
@@ -51,10 +53,7 @@ macro_rules! read {
 const READ: &str = read!("");
 const READ_LOCKED: &str = read!(" for no key update");
 
-const WRITE: &str = "insert into chat.slot_ownership \
-    (slot, shard, epoch, state, peer, move_id, gen, fence_until, timeline, since, own_timeline) \
-    values ($1, $2, $3, $4, $5, $6, $7, 'epoch'::timestamptz + $8 * interval '1 millisecond', $9, $10, $11) \
-    on conflict (slot) do update set epoch = excluded.epoch, state = excluded.state, peer = excluded.peer, \
+const REPLACE: &str = "on conflict (slot) do update set epoch = excluded.epoch, state = excluded.state, peer = excluded.peer, \
     move_id = excluded.move_id, gen = excluded.gen, fence_until = excluded.fence_until, timeline = excluded.timeline, \
     since = excluded.since, own_timeline = excluded.own_timeline";
 
@@ -68,6 +67,30 @@ pub(crate) async fn read(
     let sql = if hold == Hold::Row { READ_LOCKED } else { READ };
     let stored: Stored =
         sqlx::query_as(sql).bind(slot).fetch_one(connection).await.map_err(failed(shard, "read the slot's row"))?;
+    found(shard, slot, stored)
+}
+
+/// Takes the slot's lock and then reads, in one packet with statements before it, and answers the row of one more query behind both, if there
+/// is one. Statements of their own: one that locked and read would read the row as it was before the wait.
+pub(crate) async fn lock_and_read(
+    connection: &mut PgConnection,
+    shard: &str,
+    slot: i32,
+    before: &str,
+    query: &str,
+) -> Result<(Option<Row<String>>, Site<String>, Option<PgRow>), MoveError> {
+    let read = READ_LOCKED.replace("$1", &slot.to_string());
+    let sql = format!("{before}; select pg_advisory_xact_lock({SLOT_LOCK_CLASS}, {slot}); {read}; {query}");
+    let all = async {
+        let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?.into_iter().skip(1);
+        Ok((Stored::from_row(&rows.next().ok_or(sqlx::Error::RowNotFound)?)?, rows.next()))
+    };
+    let (stored, answer) = all.await.map_err(failed(shard, "take the slot's lock and read its row"))?;
+    let (row, site) = found(shard, slot, stored)?;
+    Ok((row, site, answer))
+}
+
+fn found(shard: &str, slot: i32, stored: Stored) -> Result<(Option<Row<String>>, Site<String>), MoveError> {
     let site = site(shard, &stored.here, stored.now_ms)?;
     let damaged = |field| MoveError::Row { shard: shard.to_owned(), slot, field };
     let row = stored.state.is_some().then(|| stored.decode().map_err(damaged)).transpose()?;
@@ -110,6 +133,13 @@ pub(crate) async fn write(
     slot: i32,
     row: &Row<String>,
 ) -> Result<(), MoveError> {
+    let sql = written(shard, slot, row)?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map_err(failed(shard, "write the slot's row"))?;
+    Ok(())
+}
+
+/// The statement that writes a row, to be sent together with others.
+pub(crate) fn written(shard: &str, slot: i32, row: &Row<String>) -> Result<String, MoveError> {
     let (state, transit, until, own) = match &row.state {
         State::Owned => ("owned", None, None, None),
         State::Migrating(transit) => ("migrating", Some(transit), None, None),
@@ -119,22 +149,29 @@ pub(crate) async fn write(
     };
     let whole =
         |number: u64, field| i64::try_from(number).map_err(|_| MoveError::Row { shard: shard.to_owned(), slot, field });
-    sqlx::query(WRITE)
-        .bind(slot)
-        .bind(shard)
-        .bind(whole(row.epoch.0, "epoch")?)
-        .bind(state)
-        .bind(transit.map(|transit| &transit.peer))
-        .bind(transit.map(|transit| Uuid::from_u128(transit.move_id.0)))
-        .bind(whole(row.number, "gen")?)
-        .bind(until.map(|until| whole(until, "fence_until")).transpose()?)
-        .bind(transit.map(|transit| text(transit.timeline)))
-        .bind(transit.map(|transit| whole(transit.since, "since")).transpose()?)
-        .bind(own.map(text))
-        .execute(connection)
-        .await
-        .map_err(failed(shard, "write the slot's row"))?;
-    Ok(())
+    let or_null = |text: Option<String>| text.unwrap_or_else(|| "null".to_owned());
+    let values = [
+        slot.to_string(),
+        literal(shard),
+        whole(row.epoch.0, "epoch")?.to_string(),
+        literal(state),
+        or_null(transit.map(|transit| literal(&transit.peer))),
+        or_null(transit.map(|transit| literal(&Uuid::from_u128(transit.move_id.0).to_string()))),
+        whole(row.number, "gen")?.to_string(),
+        or_null(until.map(|until| whole(until, "fence_until")).transpose()?.map(moment)),
+        or_null(transit.map(|transit| literal(&text(transit.timeline)))),
+        or_null(transit.map(|transit| whole(transit.since, "since")).transpose()?.map(|since| since.to_string())),
+        or_null(own.map(|own| literal(&text(own)))),
+    ];
+    Ok(format!(
+        "insert into chat.slot_ownership \
+         (slot, shard, epoch, state, peer, move_id, gen, fence_until, timeline, since, own_timeline) values ({}) {REPLACE}",
+        values.join(", ")
+    ))
+}
+
+fn moment(millis: i64) -> String {
+    format!("'epoch'::timestamptz + {millis} * interval '1 millisecond'")
 }
 
 fn site(shard: &str, here: &str, now_ms: i64) -> Result<Site<String>, MoveError> {

@@ -39,6 +39,11 @@ impl Throttle {
         Duration::from_secs_f64((-self.tokens / rate).max(0.0))
     }
 
+    /// How much to copy in one go: what is paid for in an eighth of a second, so that others find room in between.
+    pub(crate) fn piece(&self, most: u64) -> u64 {
+        self.rate.map_or(most, |rate| most.min((rate / 8).max(LEAST)))
+    }
+
     /// Waits until a chunk of this size is paid for.
     pub(crate) async fn pay(&mut self, bytes: u64) {
         sleep(self.take(bytes, Instant::now())).await;

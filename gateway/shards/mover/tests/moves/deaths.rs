@@ -61,7 +61,10 @@ pub(crate) async fn of_either_database() {
             server.resume();
             hook.let_go();
             let failed = moving.await.unwrap();
-            assert!(matches!(&failed, Err(error) if error.is_transient()), "{point:?}: {failed:?}");
+            // Once it has handed the slot over, the source has no part in it.
+            let is_over = point == Point::After(Step::Commit) && source && failed.is_ok();
+            let is_passing = matches!(&failed, Err(error) if error.is_transient());
+            assert!(is_over || is_passing, "{point:?}: {failed:?}");
             let report = world.finish(plan).await;
             println!("{} crashed at {point:?}, then {report:?}", if source { "source" } else { "destination" });
         }

@@ -65,7 +65,7 @@ async fn rounds_of(world: &World, slots: std::ops::Range<i32>, texts: u32) -> Re
                 rates.plain.push(f64::from(texts) / plain(world, slot).await?.as_secs_f64());
             } else {
                 let options = Options { bytes_per_second: None, ..Options::default() };
-                let moved = world.move_slot(slot, 0, options).await?;
+                let moved = world.move_slot(slot, 0, options, ()).await?;
                 rates.moved.push(f64::from(texts) * 1_000.0 / moved.copy_ms.max(1) as f64);
             }
         }

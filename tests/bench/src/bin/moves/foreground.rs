@@ -29,7 +29,7 @@ pub(crate) async fn measure(world: &World, quick: bool, rate: Option<u64>, repor
     for slot in 0..rounds {
         load.answers();
         let begun = Instant::now();
-        world.move_slot(slot, 0, options.clone()).await?;
+        world.move_slot(slot, 0, options.clone(), ()).await?;
         let lasted = begun.elapsed();
         spent += lasted;
         moving.extend(load.answers().iter().map(took));

@@ -7,7 +7,7 @@ use chat_gateway::{
     model::{RoomId, User, UserId},
     store::postgres::PostgresStore,
 };
-use chat_shard_mover::{Mover, Options, Plan, Report, Shard};
+use chat_shard_mover::{Mover, Observer, Options, Plan, Report, Shard};
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
@@ -30,18 +30,27 @@ impl World {
         Ok(Self { cluster, store })
     }
 
-    /// Moves a slot from one of the two shards to the other.
-    pub(crate) async fn move_slot(&self, slot: i32, from: usize, options: Options) -> Result<Report> {
-        let (source, destination) = (self.shard(from).await?, self.shard(1 - from).await?);
-        let plan = Plan { slot, move_id: Uuid::now_v7(), epoch: None };
-        let mut mover = Mover::new(plan, source, destination, options, ()).await?;
-        mover.run().await.with_context(|| format!("slot {slot} could not be moved"))
+    /// Moves a slot from one of the two shards to the other, in a thread of its own: a mover is a process of its own, and what wakes it does
+    /// not queue behind the tasks of those who send.
+    pub(crate) async fn move_slot(
+        &self,
+        slot: i32,
+        from: usize,
+        options: Options,
+        observer: impl Observer + 'static,
+    ) -> Result<Report> {
+        let ends = [self.shard(from).await?, self.shard(1 - from).await?];
+        let moving = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(moved(slot, ends, options, observer))
+        });
+        let joined = tokio::task::spawn_blocking(|| moving.join()).await?;
+        joined.map_err(|_| anyhow::anyhow!("the mover of slot {slot} panicked"))?
     }
 
-    async fn shard(&self, index: usize) -> Result<Shard> {
+    async fn shard(&self, index: usize) -> Result<(&'static str, PgConnectOptions)> {
         let path = self.cluster.config.database.shards[index].migration_uri_file.as_ref().context("no such file")?;
-        let options: PgConnectOptions = std::fs::read_to_string(path)?.parse()?;
-        Ok(Shard::connect(NAMES[index], &options).await?)
+        Ok((NAMES[index], tokio::fs::read_to_string(path).await?.parse()?))
     }
 
     /// A room with one member in each of these slots.
@@ -67,6 +76,19 @@ impl World {
         sqlx::raw_sql("vacuum analyze chat.messages").execute(&mut admin).await?;
         Ok(())
     }
+}
+
+async fn moved(
+    slot: i32,
+    ends: [(&'static str, PgConnectOptions); 2],
+    options: Options,
+    observer: impl Observer,
+) -> Result<Report> {
+    let [(from, source), (to, destination)] = ends;
+    let (source, destination) = (Shard::connect(from, &source).await?, Shard::connect(to, &destination).await?);
+    let plan = Plan { slot, move_id: Uuid::now_v7(), epoch: None };
+    let mut mover = Mover::new(plan, source, destination, options, observer).await?;
+    mover.run().await.with_context(|| format!("slot {slot} could not be moved"))
 }
 
 /// A room to talk in.
