@@ -6,12 +6,14 @@ use sqlx::postgres::PgDatabaseError;
 /// A refusal of a guarded function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// CC001: the slot has moved; ask `peer`.
+    /// CC001: the slot is not here; ask `peer`.
     Moved {
         /// Name of the shard that has it now.
         peer: String,
-        /// The slot's epoch since then.
+        /// The slot's epoch there.
         epoch: i64,
+        /// Whether it is on its way here. A peer that has given it away already cannot say more than that.
+        arriving: bool,
     },
     /// CC002: the slot is about to move or to arrive; the same call works in a moment.
     Fenced,
@@ -54,9 +56,12 @@ pub enum Refusal {
 }
 
 #[derive(Deserialize)]
-struct MovedDetail {
+struct PeerDetail {
     peer: String,
     epoch: i64,
+    /// Shards of earlier schemas do not tell.
+    #[serde(default)]
+    arriving: bool,
 }
 
 impl Refusal {
@@ -70,8 +75,8 @@ impl Refusal {
     fn from_parts(code: &str, detail: &str) -> Option<Self> {
         Some(match code {
             // A detail that cannot be read still says that the slot is elsewhere.
-            "CC001" => match serde_json::from_str::<MovedDetail>(detail) {
-                Ok(MovedDetail { peer, epoch }) => Self::Moved { peer, epoch },
+            "CC001" => match serde_json::from_str::<PeerDetail>(detail) {
+                Ok(PeerDetail { peer, epoch, arriving }) => Self::Moved { peer, epoch, arriving },
                 Err(_) => Self::NotOwned,
             },
             "CC002" => Self::Fenced,
@@ -104,8 +109,9 @@ mod tests {
 
     #[test]
     fn reads_the_peer_out_of_the_detail() {
-        let moved = Refusal::Moved { peer: "b".into(), epoch: 7 };
-        assert_eq!(Refusal::from_parts("CC001", r#"{"peer" : "b", "epoch" : 7}"#), Some(moved));
+        let moved = |arriving| Some(Refusal::Moved { peer: "b".into(), epoch: 7, arriving });
+        assert_eq!(Refusal::from_parts("CC001", r#"{"peer" : "b", "epoch" : 7}"#), moved(false));
+        assert_eq!(Refusal::from_parts("CC001", r#"{"peer" : "b", "epoch" : 7, "arriving" : true}"#), moved(true));
         assert_eq!(Refusal::from_parts("CC001", "?"), Some(Refusal::NotOwned));
         assert_eq!(Refusal::from_parts("23505", ""), None);
     }

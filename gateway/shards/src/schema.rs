@@ -32,6 +32,7 @@ const FILES: &[(i32, &str, &str)] = &[
     (15, "slots", include_str!("../migrations/0015_slots.sql")),
     (16, "probe", include_str!("../migrations/0016_probe.sql")),
     (17, "guard", include_str!("../migrations/0017_guard.sql")),
+    (18, "openings", include_str!("../migrations/0018_openings.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer

@@ -79,12 +79,8 @@ impl Opening<'_> {
         match activate(row.as_ref(), &token, &site, verified) {
             Ok(opened) if Some(&opened) == row.as_ref() => Ok(Opened::Done),
             Ok(opened) => {
-                let statements = [
-                    row::written(&site.shard, slot, &opened)?,
-                    book::arrived(move_id, slot, self.from),
-                    format!("delete from chat.move_chunks where move_id = '{move_id}'"),
-                ];
-                begun.finish(&statements.join("; "), "").await?;
+                let (row, note) = (row::written(&site.shard, slot, &opened)?, book::arrived(move_id, slot, self.from));
+                begun.finish(&format!("{row}; {note}"), "").await?;
                 Ok(Opened::Done)
             }
             Err(Refusal::Unverified) if verified.is_none() => Ok(Opened::Unverified(site.timeline)),

@@ -11,16 +11,9 @@ use crate::{
 /// Days for which a move is remembered once nothing is left of it at its source.
 const KEPT_DAYS: i32 = 30;
 
-/// The statement that notes that a slot has come here, with what its chunks say: for the transaction that makes it so, before they are forgotten.
+/// The statement that notes that a slot has come here, with what its chunks say, for the transaction that makes it so; it forgets them.
 pub(crate) fn arrived(move_id: Uuid, slot: i32, source: &str) -> String {
-    let source = literal(source);
-    format!(
-        "insert into chat.moves (move_id, slot, source, epoch, rows, bytes) \
-         select '{move_id}', {slot}, {source}, (select epoch from chat.slot_ownership where slot = {slot}), \
-         coalesce(sum(rows), 0), coalesce(sum(bytes), 0) from chat.move_chunks where move_id = '{move_id}' \
-         on conflict (move_id, slot) do update set source = excluded.source, epoch = excluded.epoch, rows = excluded.rows, \
-         bytes = excluded.bytes, pause_ms = null, finished_at = excluded.finished_at, cleaned_at = null"
-    )
+    format!("select chat._arrived({slot}, '{move_id}', {})", literal(source))
 }
 
 /// Notes for how long writes waited, and lets go of notes that are too old: of moves whose leftovers are gone, and of slots that have gone on

@@ -115,7 +115,10 @@ impl<O: Observer> Mover<O> {
             Err(Refusal::FenceLapsed | Refusal::LogNotEmpty) => return Ok(Fenced::Ended),
             Err(refusal) => return Err(refused(slot, &from, Step::Commit, refusal)),
         };
-        let (_, looks) = locked.begun.finish(&row::written(&from, slot, &moved)?, LOOK).await?;
+        let row = row::written(&from, slot, &moved)?;
+        // For who does S8 when this mover is dead.
+        let rule = format!("update chat.slot_ownership set standbys = {} where slot = {slot}", options.source_standbys);
+        let (_, looks) = locked.begun.finish(&format!("{row}; {rule}"), LOOK).await?;
         at(observer, slot, Point::After(Step::Commit)).await?;
 
         let look = looks.first().map(Look::of).transpose().map_err(failed(&from, "look at the standbys"))?;

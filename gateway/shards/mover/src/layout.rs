@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The schema that rows in transit need, and the destination's record of the move.
-const SCHEMA: i32 = 15;
+const SCHEMA: i32 = 18;
 
 /// A table and its columns, quoted, in the source's order.
 pub(crate) struct Layout {

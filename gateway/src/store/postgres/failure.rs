@@ -15,7 +15,7 @@ pub(crate) const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Ask the peer.
-    Moved { peer: String, epoch: i64 },
+    Moved { peer: String, epoch: i64, arriving: bool },
     /// Ask again in a moment.
     Fenced,
     /// Find out who owns the slot, then ask there.
@@ -54,7 +54,7 @@ pub(super) fn classify(error: &sqlx::Error) -> Failure {
 
 fn refused(refusal: Refusal) -> Failure {
     Failure::Final(match refusal {
-        Refusal::Moved { peer, epoch } => return Failure::Moved { peer, epoch },
+        Refusal::Moved { peer, epoch, arriving } => return Failure::Moved { peer, epoch, arriving },
         Refusal::Fenced => return Failure::Fenced,
         Refusal::NotOwned => return Failure::NotOwned,
         Refusal::WrongIsolation => StoreError::Internal("the session is not READ COMMITTED".to_owned()),

@@ -13,6 +13,7 @@ mod fleet;
 mod follow;
 mod members;
 mod messages;
+mod opening;
 mod outbox;
 mod probe;
 mod replay;
@@ -54,6 +55,7 @@ pub struct PostgresStore {
     slots: u32,
     fleet: Arc<fleet::Fleet>,
     directory: Arc<directory::Directory>,
+    openings: opening::Openings,
     /// Where the next sweep of the outboxes begins, so that a busy shard does not starve the others.
     sweep: AtomicUsize,
     /// Follows the list of shards, if anybody does.
@@ -72,7 +74,14 @@ impl PostgresStore {
         for shard in &config.database.shards {
             fleet.add(shard);
         }
-        Self { slots, fleet, directory, sweep: AtomicUsize::new(0), follower: JoinSet::new() }
+        Self {
+            slots,
+            fleet,
+            directory,
+            openings: opening::Openings::default(),
+            sweep: AtomicUsize::new(0),
+            follower: JoinSet::new(),
+        }
     }
 
     /// As [`Self::start`], with the shards of a folder, which may change while the store runs, in place of the configuration's.

@@ -18,6 +18,8 @@ use crate::store::StoreError;
 pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
 /// How long a request waits for a slot that is on the move. Moves keep it under 250 ms.
 const MOVE_BUDGET: Duration = Duration::from_secs(2);
+/// How long a request waits for the mover of a slot that was handed over, before it opens the slot itself. Movers need some milliseconds.
+const OPENS_AFTER: Duration = Duration::from_millis(50);
 /// How long a request waits for a shard that went away; once it has been away for longer, requests fail at once.
 const AWAY_BUDGET: Duration = Duration::from_secs(3);
 /// Times a bulk read asks again for the rooms that had moved.
@@ -40,17 +42,23 @@ impl PostgresStore {
         Fut: Future<Output = Result<T, sqlx::Error>>,
     {
         let started = Instant::now();
+        let mut arriving = None;
         loop {
             let shard = self.owner(slot, started).await?;
             let cause = match self.attempt(&shard, started, &op).await {
                 Ok(value) => return Ok(value),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Away(cause)) => return Err(unavailable(&shard.name, cause.message)),
-                Err(Failure::Moved { peer, epoch }) => {
+                Err(Failure::Moved { peer, epoch, arriving: is_arriving }) => {
                     if self.follow(slot, &shard, &peer, epoch) && started.elapsed() < MOVE_BUDGET {
                         continue;
                     }
-                    format!("slot {slot} moved to shard {peer}")
+                    // The peer has sent us here: the slot is nobody's.
+                    if is_arriving && arriving.get_or_insert_with(Instant::now).elapsed() >= OPENS_AFTER {
+                        self.open(slot, &shard, &peer).await;
+                    }
+                    let how = if is_arriving { "is arriving from" } else { "moved to" };
+                    format!("slot {slot} {how} shard {peer}")
                 }
                 Err(Failure::Fenced) => format!("slot {slot} is moving"),
                 Err(Failure::NotOwned) => {

@@ -94,3 +94,36 @@ pub(crate) async fn in_the_fence() {
     }
     assert_eq!(world.store.room(room, ann.id).await.unwrap().last_seq, 3);
 }
+
+/// A mover that dies when the slot is nobody's: the first who writes gets the slot opened, without another mover or an operator.
+pub(crate) async fn behind_the_hand_over() {
+    let mut world = World::start().await;
+    let ann = sign_up_as(&*world.store, Cluster::user_on(1)).await;
+    let room = group_as(&*world.store, World::room_in(SLOT), std::slice::from_ref(&ann)).await;
+    for (nth, point) in [Point::After(Step::Commit), Point::Before(Step::Activate)].into_iter().enumerate() {
+        let plan = World::plan();
+        let died = world.run(plan, World::options(), &Hook::die(point)).await;
+        assert!(matches!(died, Err(MoveError::Stopped { .. })), "{died:?}");
+        let (from, to) = (world.owner, 1 - world.owner);
+        assert_eq!(world.state(to, SLOT).await.unwrap().0, "importing");
+        let begun = Instant::now();
+        say(&*world.store, room, ann.id, "is anybody there?").await.unwrap();
+        println!("a write waited {:?} for the hand-over of a mover that died at {point:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert_eq!(
+            (world.state(from, SLOT).await.unwrap().0, world.state(to, SLOT).await.unwrap().0),
+            ("moved".into(), "owned".into())
+        );
+        let mut there = world.cluster.admin(to).await;
+        let noted: i64 = sqlx::query_scalar("select count(*) from chat.moves where move_id = $1 and slot = $2")
+            .bind(plan.move_id)
+            .bind(SLOT)
+            .fetch_one(&mut there)
+            .await
+            .unwrap();
+        assert_eq!(noted, 1, "the destination remembers the move");
+        world.finish(plan).await;
+        assert_eq!(world.owner, to);
+        assert_eq!(world.store.room(room, ann.id).await.unwrap().last_seq, nth as i64 + 1);
+    }
+}

@@ -83,6 +83,11 @@ async fn a_promotion_begins_the_copy_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_whose_mover_died_behind_the_hand_over_is_opened_by_who_writes() {
+    deaths::behind_the_hand_over().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_that_is_promoted_has_all_that_was_acknowledged() {
     replication::of_synchronous_standbys().await;
 }

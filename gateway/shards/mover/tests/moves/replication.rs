@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_gateway::store::Store as _;
+use chat_gateway::store::{Store as _, StoreError};
 use chat_shard_mover::{MoveError, Options, Point, Step};
 use tokio::{
     task::{JoinHandle, block_in_place},
@@ -200,6 +200,9 @@ pub(crate) async fn that_lack_the_hand_over() {
     assert!(matches!(refused, Err(MoveError::Standby { .. })), "{refused:?}");
     assert_eq!(world.state(world.owner, SLOT).await.unwrap().0, "moved", "it was committed");
     assert_eq!(world.state(1 - world.owner, SLOT).await.unwrap().0, "importing", "and nobody acts on it");
+    let early = say(&*world.store, room, ann.id, "a gateway, too, asks the standbys first").await;
+    assert!(matches!(early, Err(StoreError::Unavailable { .. })), "{early:?}");
+    assert_eq!(world.state(1 - world.owner, SLOT).await.unwrap().0, "importing", "whoever waits for the slot");
     pair.fail_over(&mut world);
     assert_eq!(world.state(world.owner, SLOT).await.unwrap().0, "fenced", "the promotion took it back");
     world.finish(world.pending().await).await;
