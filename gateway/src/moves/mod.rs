@@ -3,10 +3,11 @@
 
 mod told;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chat_gateway_config::{ConfigError, GatewayConfig, SlotList};
-use chat_shard_mover::{FENCE_SPACE, MoveError, Mover, Options, Plan, Shard, pending};
+use chat_shard_mover::{FENCE_SPACE, Gauge, MoveError, Mover, Options, Plan, Shard, pending};
+use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -131,11 +132,15 @@ impl Job {
 pub async fn run(config: &GatewayConfig, job: &Job) -> Result<(), MovesError> {
     config.validate()?;
     check(config, job)?;
-    let mut fence_from = Instant::now();
+    let gauge = match job.task {
+        Task::Move => gauge(config, job).await,
+        Task::Abort | Task::Clean => None,
+    };
+    let mut pace = Pace { fence_from: Instant::now(), gauge };
     for slot in job.slots.iter() {
         let teller = Teller::new(job.json, slot);
-        let done = one(config, job, slot, fence_from, &teller).await;
-        fence_from = Instant::now() + FENCE_SPACE;
+        let done = one(config, job, slot, &pace, &teller).await;
+        pace.fence_from = Instant::now() + FENCE_SPACE;
         done.map_err(|error| {
             let (task, from, to) = (task_word(job.task), job.from.clone(), job.to.clone());
             if let Failure::Move(source) = &error {
@@ -148,6 +153,24 @@ pub async fn run(config: &GatewayConfig, job: &Job) -> Result<(), MovesError> {
         })?;
     }
     Ok(())
+}
+
+/// What one slot's move leaves to the next one's.
+struct Pace {
+    fence_from: Instant,
+    gauge: Option<Arc<Gauge>>,
+}
+
+/// What others feel of the moves. Without it they go on at their rate: a shard that is away just now is for the moves to wait for.
+async fn gauge(config: &GatewayConfig, job: &Job) -> Option<Arc<Gauge>> {
+    let (from, to) = (access(config, &job.from).await.ok()?, access(config, &job.to).await.ok()?);
+    match Gauge::start([(&job.from, &from), (&job.to, &to)]).await {
+        Ok(gauge) => Some(Arc::new(gauge)),
+        Err(error) => {
+            tracing::warn!(%error, "what others feel of the moves is not measured");
+            None
+        }
+    }
 }
 
 fn task_word(task: Task) -> &'static str {
@@ -193,18 +216,12 @@ impl From<MoveError> for Failure {
 }
 
 /// One slot, with new sessions after each failure that may pass.
-async fn one(
-    config: &GatewayConfig,
-    job: &Job,
-    slot: i32,
-    fence_from: Instant,
-    teller: &Teller,
-) -> Result<(), Failure> {
+async fn one(config: &GatewayConfig, job: &Job, slot: i32, pace: &Pace, teller: &Teller) -> Result<(), Failure> {
     let deadline = Instant::now() + PATIENCE;
     // Once drawn it stays: a second one would be another move.
     let mut move_id = job.move_id;
     loop {
-        match attempt(config, job, slot, fence_from, &mut move_id, teller).await {
+        match attempt(config, job, slot, pace, &mut move_id, teller).await {
             Err(Failure::Move(error)) if error.is_transient() && Instant::now() < deadline => {
                 tracing::warn!(slot, %error, cause = ?std::error::Error::source(&error), "the move is begun again");
                 sleep(PAUSE).await;
@@ -218,7 +235,7 @@ async fn attempt(
     config: &GatewayConfig,
     job: &Job,
     slot: i32,
-    fence_from: Instant,
+    pace: &Pace,
     move_id: &mut Option<Uuid>,
     teller: &Teller,
 ) -> Result<(), Failure> {
@@ -236,7 +253,8 @@ async fn attempt(
         source_standbys: job.source_standbys,
         destination_standbys: job.destination_standbys,
         restore: job.restore,
-        fence_from,
+        fence_from: pace.fence_from,
+        gauge: pace.gauge.clone(),
         ..defaults
     };
     let mut mover = Mover::new(plan, source, destination, options, teller.clone()).await?;
@@ -259,11 +277,15 @@ async fn attempt(
 
 /// A session as the owner of a shard's tables.
 async fn connect(config: &GatewayConfig, name: &str) -> Result<Shard, Failure> {
+    Ok(Shard::connect(name, &access(config, name).await?).await?)
+}
+
+/// How the owner of a shard's tables signs in.
+async fn access(config: &GatewayConfig, name: &str) -> Result<PgConnectOptions, Failure> {
     // `check` has looked for it.
     let Some(shard) = config.database.shards.iter().find(|shard| shard.name == name) else {
         return Err(MoveError::OtherShard { expected: name.to_owned(), found: "not configured".to_owned() }.into());
     };
     let path = shard.migration_uri_file.as_ref().unwrap_or(&shard.uri_file);
-    let options = uri_file(name, path).await.map_err(Failure::Uri)?;
-    Ok(Shard::connect(name, &options).await?)
+    uri_file(name, path).await.map_err(Failure::Uri)
 }

@@ -106,7 +106,7 @@ impl<O: Observer> Mover<O> {
                 if looked.elapsed() > LOOK {
                     looked = Instant::now();
                     let is_behind = flush::lag(destination).await?.is_some_and(|lag| lag > options.standby_lag);
-                    throttle.hear(is_behind, looked);
+                    throttle.hear(is_behind);
                 }
             }
             Ok(())

@@ -80,7 +80,7 @@ impl<O: Observer> Mover<O> {
         }
         let layouts = layout::check(&mut source, &mut destination).await?;
         let progress = Progress { slot: plan.slot, step: Step::Claim, rows: 0, bytes: 0, backlog: 0, pause_ms: None };
-        let throttle = Throttle::new(options.bytes_per_second);
+        let throttle = Throttle::new(options.bytes_per_second, options.gauge.clone());
         let report = Report::default();
         Ok(Self { plan, source, destination, options, observer, throttle, layouts, progress, report, compared: None })
     }

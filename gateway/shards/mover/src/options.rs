@@ -1,8 +1,10 @@
 //! Bounds of a move.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+
+use crate::strain::Gauge;
 
 /// Between two fences of a shard (the protocol's section 9): a queue of writers that one has left is gone by then.
 pub const FENCE_SPACE: Duration = Duration::from_secs(1);
@@ -16,6 +18,8 @@ pub struct Options {
     pub chunk_bytes: u64,
     /// Bytes copied in a second at most; none: as fast as the shards can.
     pub bytes_per_second: Option<u64>,
+    /// What others feel of it, by which the rate is halved and the copy waits; none: the rate alone holds.
+    pub gauge: Option<Arc<Gauge>>,
     /// Changed keys above which the move is given up.
     pub max_backlog: u64,
     /// Changed keys above which writes are not made to wait yet.
@@ -51,6 +55,7 @@ impl Default for Options {
             chunk_rows: 10_000,
             chunk_bytes: 8 << 20,
             bytes_per_second: Some(8 << 20),
+            gauge: None,
             max_backlog: 2_000_000,
             fence_backlog: 200,
             fence: Duration::from_millis(500),

@@ -8,7 +8,7 @@
 //! - The disk that is full is a small file system in memory under the tables of the destination, up to its last byte.
 //!
 //! Each run does a fair sample: every fault and every point at least once, by fixed seeds, and some cells by a new seed, which is printed.
-//! `CHATCLUSTER_LONG=1` does all cells with 20 seeds each. `CHAT_MOVES_CELL="fault point seed"`, as a failure prints it, does one.
+//! `CHATCLUSTER_LONG=1` does all cells with 20 seeds each, or as many as `CHAT_MOVES_SEEDS` says. `CHAT_MOVES_CELL="fault point seed"`, as a failure prints it, does one.
 
 mod disk;
 mod faults;
@@ -27,7 +27,7 @@ use crate::hook;
 
 /// After so long a short run, on a busy machine, leaves the rest of what its new seed has chosen to other runs, and says so.
 const BUDGET: Duration = Duration::from_secs(150);
-const SEEDS: u64 = 20;
+const SEEDS: usize = 20;
 const FIXED: u64 = 1;
 
 /// One cell, with what its dice begin with.
@@ -69,10 +69,11 @@ fn sample(seed: u64) -> Vec<Cell> {
 }
 
 fn all() -> Vec<Cell> {
+    let seeds = std::env::var("CHAT_MOVES_SEEDS").ok().map_or(SEEDS, |seeds| seeds.parse().expect("a number"));
     let mut dice = StdRng::seed_from_u64(FIXED);
     let pairs = Fault::ALL.into_iter().flat_map(|fault| points().into_iter().map(move |point| (fault, point)));
     let mut cells: Vec<Cell> = pairs
-        .flat_map(|(fault, point)| std::iter::repeat_n((fault, point), SEEDS as usize))
+        .flat_map(|(fault, point)| std::iter::repeat_n((fault, point), seeds))
         .map(|(fault, point)| Cell { fault, point, seed: dice.random() })
         .collect();
     // Neighbours are of different kinds, so that one that was missed by the time limit of a machine is no whole row.

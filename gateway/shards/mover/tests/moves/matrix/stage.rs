@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     cluster::{admin_uri, gateway_uri},
-    family::{family, signal_to},
+    family::{family, kill_family, signal_to},
     fixtures::{group_as, say, sign_up_as},
     hook::Hook,
     ledger::{Ledger, complaints},
@@ -257,8 +257,7 @@ impl Stage {
         block_in_place(|| {
             let server = &mut self.world.cluster.servers[index];
             let mut first = server.process.take().expect("a server that runs");
-            let all = family(first.id());
-            all.iter().for_each(|pid| signal_to(*pid, Signal::KILL));
+            kill_family(first.id());
             first.wait().expect("it ends");
             server.resume();
         });

@@ -10,7 +10,6 @@ use std::{
 
 use chat_gateway_config::GatewayConfig;
 use chat_shard_mover::{MoveError, Mover, Options, Plan};
-use rustix::process::Signal;
 use tokio::{
     task::{JoinHandle, block_in_place},
     time::{Instant, sleep, timeout},
@@ -21,7 +20,7 @@ use super::{
     Goal,
     shards::{Shards, session},
 };
-use crate::family::{family, signal_to};
+use crate::family::kill_family;
 
 /// Movers at work at once, each with slots of its own.
 const MOVERS: usize = 3;
@@ -164,7 +163,7 @@ impl Killer {
         let server = &mut shards.servers[nth];
         block_in_place(|| {
             let mut first = server.process.take().expect("a server that runs");
-            family(first.id()).iter().for_each(|pid| signal_to(*pid, Signal::KILL));
+            kill_family(first.id());
             first.wait().expect("it ends");
             server.resume();
         });
