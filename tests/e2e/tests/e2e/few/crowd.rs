@@ -44,17 +44,27 @@ pub(super) fn go_first() -> Result<()> {
     Ok(())
 }
 
-/// Writes again and again until it is over; how many messages, and the seq of the last.
-async fn talk(writer: &Client, room: Uuid, pause: Duration, over: &AtomicBool) -> Result<(u64, u64)> {
-    let (mut sent, mut last) = (0, 0);
+/// What a writer did until it was over.
+#[derive(Default)]
+struct Talk {
+    /// The seq of its last message.
+    last: u64,
+    /// For each message, the second in which it was sent, and how long its acknowledgement took, in milliseconds.
+    waits: Vec<(u32, f64)>,
+}
+
+/// Writes again and again until it is over.
+async fn talk(writer: &Client, room: Uuid, pause: Duration, begin: Instant, over: &AtomicBool) -> Result<Talk> {
+    let mut talk = Talk::default();
     // Not all in the same moment.
     sleep(pause.mul_f64(rand::random())).await;
     while !over.load(Relaxed) {
-        last = writer.send(room, &format!("message {sent}")).await?.seq;
-        sent += 1;
+        let (second, sent) = (begin.elapsed().as_secs(), Instant::now());
+        talk.last = writer.send(room, &format!("message {}", talk.waits.len())).await?.seq;
+        talk.waits.push((u32::try_from(second)?, sent.elapsed().as_secs_f64() * 1_000.0));
         sleep(pause).await;
     }
-    Ok((sent, last))
+    Ok(talk)
 }
 
 /// People with devices; those who came last go first.
@@ -65,6 +75,8 @@ pub(super) struct Crowd {
     rooms: Vec<Uuid>,
     writers: Vec<Client>,
     pub(super) devices: Vec<Client>,
+    /// What [`talk_during`](Self::talk_during) measured last: the second in which a message was sent, and how long its acknowledgement took, in milliseconds.
+    pub(super) waits: Vec<(u32, f64)>,
 }
 
 impl Crowd {
@@ -89,7 +101,7 @@ impl Crowd {
             rooms.push(room);
             writers.push(writer);
         }
-        Ok(Self { ledger, addresses, accounts, rooms, writers, devices: Vec::new() })
+        Ok(Self { ledger, addresses, accounts, rooms, writers, devices: Vec::new(), waits: Vec::new() })
     }
 
     /// More devices come, until there are so many.
@@ -131,7 +143,9 @@ impl Crowd {
     {
         let writers = std::mem::take(&mut self.writers);
         let (over, rooms) = (AtomicBool::new(false), self.rooms.clone());
-        let talks = try_join_all(writers.iter().zip(&rooms).map(|(writer, room)| talk(writer, *room, pause, &over)));
+        let begin = Instant::now();
+        let pairs = writers.iter().zip(&rooms);
+        let talks = try_join_all(pairs.map(|(writer, room)| talk(writer, *room, pause, begin, &over)));
         let story = async {
             let told = story(self).await;
             over.store(true, Relaxed);
@@ -139,17 +153,18 @@ impl Crowd {
         };
         let (talks, told) = tokio::join!(talks, story);
         told?;
-        let last: Vec<(u64, u64)> = talks?;
+        let talks: Vec<Talk> = talks?;
         let people = rooms.len();
         let devices = self.devices.iter().enumerate().map(|(number, device)| (number % people, device));
         for (account, device) in devices.chain(writers.iter().enumerate()) {
-            let arrived = device.wait_position(rooms[account], last[account].1, SETTLE_LIMIT).await;
+            let arrived = device.wait_position(rooms[account], talks[account].last, SETTLE_LIMIT).await;
             let room = rooms[account];
             ensure!(arrived, "{} is behind in its room: {:?}", device.account().user.name, device.position(room));
         }
         let verdict = self.ledger.verify();
         print!("{} devices, whatever happened\n{verdict}", self.devices.len() + people);
-        verdict.assert_clean(last.iter().map(|(sent, _)| sent).sum());
+        verdict.assert_clean(talks.iter().map(|talk| talk.waits.len() as u64).sum());
+        self.waits = talks.into_iter().flat_map(|talk| talk.waits).collect();
         self.writers = writers;
         Ok(())
     }

@@ -17,6 +17,7 @@ mod long_crowd;
 mod long_keda;
 mod namespaced;
 pub(crate) mod people;
+mod plot;
 mod rebalancing;
 pub(crate) mod rollouts;
 mod scaled;

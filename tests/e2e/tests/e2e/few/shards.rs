@@ -13,6 +13,7 @@ use e2e::{
     pods::Part,
     wait::{Seen, until},
 };
+use k8s_openapi::api::events::v1::Event;
 use kube::{
     Api, ResourceExt as _,
     api::{DynamicObject, ListParams, PostParams},
@@ -21,7 +22,10 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::crowd::{Crowd, go_first};
+use super::{
+    crowd::{Crowd, go_first},
+    plot::{Felt, quantile},
+};
 use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 
 /// Slots of the ChatCluster: enough for every shard to have some, and few enough for a test.
@@ -55,15 +59,27 @@ async fn chat_over(name: &str, people: usize, devices: usize, pause: Duration) -
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     let mut crowd = Crowd::found(&cluster, people).await?;
     crowd.come(devices).await?;
-    let over = AtomicBool::new(false);
+    let (over, begin, mut marks) = (AtomicBool::new(false), Instant::now(), Vec::new());
     let story = crowd.talk_during(pause, async |crowd| {
-        let told = grow_and_shrink(crowd, &cluster, &wanted).await;
+        let told = grow_and_shrink(crowd, &cluster, &wanted, |what| {
+            marks.push((u32::try_from(begin.elapsed().as_secs()).unwrap_or(u32::MAX), what));
+        })
+        .await;
         over.store(true, Relaxed);
         told
     });
     let (told, ready) = tokio::join!(story, stays_ready(&cluster, &over));
     told?;
     ready?;
+    let pauses = pauses(&cluster).await?;
+    ensure!(!pauses.is_empty(), "no Event tells for how long writes waited");
+    let waits = || crowd.waits.iter().map(|(_, wait)| *wait).collect::<Vec<_>>();
+    let (p50, p99) = (quantile(waits(), 0.5).unwrap_or_default(), quantile(waits(), 0.99).unwrap_or_default());
+    let people = people + devices;
+    let title = format!("{people} devices, {} messages: p50 {p50:.0} ms, p99 {p99:.0} ms", crowd.waits.len());
+    println!("{title}");
+    let plot = Felt { title, waits: &crowd.waits, marks, pauses }.draw(name)?;
+    println!("drawn: {}", plot.display());
     drop(crowd);
     namespace.discard().await
 }
@@ -72,15 +88,22 @@ fn shards(names: &[&str]) -> Value {
     names.iter().map(|name| json!({ "name": name, "managed": { "storage": { "size": "256Mi" } } })).collect()
 }
 
-async fn grow_and_shrink(crowd: &Crowd, cluster: &ChatCluster, wanted: &Value) -> Result<()> {
+async fn grow_and_shrink(
+    crowd: &Crowd,
+    cluster: &ChatCluster,
+    wanted: &Value,
+    mut mark: impl FnMut(String),
+) -> Result<()> {
     let connected = |crowd: &Crowd| crowd.devices.iter().map(|device| device.standing().connections).sum::<u32>();
     let before = connected(crowd);
     for (names, rest) in [(&["a", "b", "c", "d"][..], ""), (&["a", "b", "c"], "d")] {
         let started = Instant::now();
+        mark(format!("to {} shards", names.len()));
         let mut changed = wanted.clone();
         changed["spec"]["database"]["shards"] = shards(names);
         cluster.reapply(&changed).await?;
         balanced(cluster, names).await?;
+        mark("balanced".to_owned());
         println!("{} shards after {:.0} s", names.len(), started.elapsed().as_secs_f64());
         if !rest.is_empty() {
             gone(cluster, rest).await?;
@@ -164,6 +187,17 @@ async fn told(cluster: &ChatCluster) -> Result<()> {
     }
     refused(&api, cluster).await?;
     by_command(cluster).await
+}
+
+/// How long writes waited at each hand-over that an Event tells of, in milliseconds.
+async fn pauses(cluster: &ChatCluster) -> Result<Vec<u64>> {
+    let api: Api<Event> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
+    let events = api.list(&ListParams::default()).await?.items;
+    let notes = events.iter().filter(|event| event.reason.as_deref() == Some("SlotsMoved"));
+    // "slots were handed over (writes waited): 5 a > c (14 ms), 9 a > d (11 ms)"
+    let notes: Vec<&str> = notes.filter_map(|event| event.note.as_deref()).collect();
+    let pieces = notes.iter().flat_map(|note| note.split('('));
+    Ok(pieces.filter_map(|piece| piece.split_once(" ms)")?.0.parse().ok()).collect())
 }
 
 /// What a platform engineer does by hand: a plan, its approval, a look at how it goes.
