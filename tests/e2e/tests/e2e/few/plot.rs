@@ -74,11 +74,14 @@ impl Felt<'_> {
                 .label(label)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
         }
-        for (second, what) in &self.marks {
-            chart.draw_series([PathElement::new([(*second, 0.0), (*second, most * 1.2)], MARK)])?;
-            chart.draw_series([Text::new(what.clone(), (*second, most * 1.25), ("sans-serif", 14).into_font())])?;
+        for (nth, (second, what)) in self.marks.iter().enumerate() {
+            // One begins where another ends.
+            let height = most * if nth % 2 == 0 { 1.25 } else { 1.15 };
+            chart.draw_series([PathElement::new([(*second, 0.0), (*second, height)], MARK)])?;
+            chart.draw_series([Text::new(what.clone(), (*second, height), ("sans-serif", 14).into_font())])?;
         }
-        chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+        let labels = &mut chart.configure_series_labels();
+        labels.position(SeriesLabelPosition::UpperRight).background_style(WHITE).border_style(BLACK).draw()?;
         Ok(())
     }
 

@@ -112,6 +112,7 @@ async fn grow_and_shrink(
     }
     let anew = connected(crowd) - before;
     ensure!(anew == 0, "{anew} devices had to connect anew");
+    mark("by hand".to_owned());
     told(cluster).await
 }
 
