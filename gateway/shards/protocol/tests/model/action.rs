@@ -25,6 +25,10 @@ pub(crate) enum Action {
     Commit(usize),
     /// S7 at a synchronous standby's primary, whose wait is cut off: it is visible, and was not flushed.
     CommitCutOff(usize),
+    /// Behind S7 and a promotion at the destination: the rows that the source retains are read.
+    ReadRetained(usize),
+    /// And written there: messages first, room rows then.
+    Restore(usize),
     /// A mover dies and starts again, knowing nothing.
     Crash(usize),
     /// A gateway's whole write, whose answer it hears or not.

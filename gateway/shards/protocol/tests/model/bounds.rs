@@ -38,8 +38,8 @@ pub(crate) struct Bounds {
     pub(crate) clean: bool,
     /// Whether nobody ends a fence that was inherited.
     pub(crate) unattended: bool,
-    /// Whether the slot has been to the destination and back before; a gateway still holds the token of that time, and a mover
-    /// its claim.
+    /// Whether the slot has been to the destination and back before; a gateway still holds the token of that time, one
+    /// mover its claim, and another one the rows that it wanted to restore then.
     pub(crate) returned: bool,
 }
 

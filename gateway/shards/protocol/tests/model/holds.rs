@@ -32,7 +32,7 @@ fn possible(bounds: &Bounds) -> BTreeSet<String> {
     let mut names = vec!["Claim", "Prepare", "ReadChunk", "WriteChunk", "Apply", "Forget", "Fence", "Commit", "Crash"];
     names.extend(["Send", "TakeToken", "Activate", "ActivateVerified", "Publish", "Tick"]);
     let [source, destination] = bounds.promotions.map(|times| times > 0);
-    let some: [(bool, &[&str]); 8] = [
+    let some: [(bool, &[&str]); 9] = [
         (bounds.flight, &["Begin", "Finish", "Sever"]),
         (bounds.clean, &["Clean"]),
         (bounds.steps_back > 0, &["StepBack"]),
@@ -40,7 +40,8 @@ fn possible(bounds: &Bounds) -> BTreeSet<String> {
         (bounds.aborts > 0, &["Abort", "Discard"]),
         (source || destination, &["Flush", "Promote"]),
         (source, &["Unfence"]),
-        (destination, &["AskFlushed"]),
+        (destination, &["AskFlushed", "ReadRetained"]),
+        (destination || bounds.returned, &["Restore"]),
     ];
     names.extend(some.iter().filter(|(shown, _)| *shown).flat_map(|(_, names)| *names));
     names.into_iter().map(str::to_owned).collect()

@@ -168,7 +168,7 @@ fn newest(is: &Row<Shard>, was: &Row<Shard>) -> bool {
 fn obeyed(before: &State, action: Action, after: &State) -> bool {
     let m = match action {
         Action::WriteChunk(m) | Action::Apply(m) | Action::Forget(m) | Action::Fence(m) => m,
-        Action::Commit(m) | Action::CommitCutOff(m) => m,
+        Action::Commit(m) | Action::CommitCutOff(m) | Action::Restore(m) => m,
         _ => return true,
     };
     let claim = before.movers.get(m).and_then(Mover::claim);

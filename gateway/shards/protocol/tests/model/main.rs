@@ -17,6 +17,8 @@
 //! All together take 35 seconds of one core: 20 seconds on two that are idle. `CHATCLUSTER_LONG=1` allows one claim more in
 //! each world, which takes two minutes.
 //!
+//! A restoration is a step that somebody may take whenever S8 asks for a comparison; in earnest people order it (`--restore`).
+//!
 //! Not modelled: the full compare (S5, and the check of touched rooms in S6b), which could only hide a fault of the protocol;
 //! edits and removals, since the log holds keys, and a row is re-read; more than one slot, room, or chunk of a slot; the
 //! planner (I11); time, but for the fence's deadline; a primary that goes on serving beside its promoted standby; two standbys

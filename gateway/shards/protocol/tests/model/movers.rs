@@ -5,10 +5,12 @@
 //! and never looks whether it was replaced.
 
 use chat_shard_protocol::{
-    Claim, Claimed, CommitProof, Millis, Refusal, Row, State as Ownership, apply, claim, commit, fence, forget, prepare,
+    Claim, Claimed, CommitProof, Millis, Refusal, Row, State as Ownership, activate, apply, claim, commit, fence,
+    forget, prepare, restore,
 };
 
 use crate::action::Action;
+use crate::operator;
 use crate::safeguard::Safeguard;
 use crate::state::{Mover, Shard, State};
 use crate::world::World;
@@ -27,8 +29,13 @@ pub(crate) fn actions(world: &World, state: &State, actions: &mut Vec<Action>) {
         }
         match mover {
             Mover::Idle => {
-                if state.claims > 0 && (m == 0 || state.movers[m - 1] != mover || world.bounds.movers == 1) {
-                    actions.extend((1..=state.ordered).map(|number| Action::Claim(m, number)));
+                if m == 0 || state.movers[m - 1] != mover || world.bounds.movers == 1 {
+                    if state.claims > 0 {
+                        actions.extend((1..=state.ordered).map(|number| Action::Claim(m, number)));
+                    }
+                    if !world.lacks(Safeguard::LostRowsAreRestored) {
+                        actions.push(Action::ReadRetained(m));
+                    }
                 }
             }
             Mover::Claimed(_) => actions.push(Action::Prepare(m)),
@@ -48,6 +55,7 @@ pub(crate) fn actions(world: &World, state: &State, actions: &mut Vec<Action>) {
                     actions.extend([Action::Commit(m), Action::CommitCutOff(m)]);
                 }
             }
+            Mover::Retaining(..) | Mover::RetainingRooms(..) => actions.push(Action::Restore(m)),
             Mover::Flushed(_) => actions.extend([Action::Apply(m), Action::Commit(m), Action::CommitCutOff(m)]),
         }
     }
@@ -117,6 +125,17 @@ pub(crate) fn step(world: &World, state: &mut State, action: Action) -> Option<(
             state.cut_offs = state.cut_offs.checked_sub(1)?;
             commits(world, state, m)?;
         }
+        Action::ReadRetained(m) => {
+            let token = operator::asks(world, state)?;
+            // Only whoever is told that something may be missing.
+            let opened = activate(state.row(Shard::Destination), &token, &state.site(Shard::Destination), None);
+            if opened != Err(Refusal::Unverified) {
+                return None;
+            }
+            let source = &state.source.primary;
+            state.movers[m] = Mover::Retaining(source.row?.claim()?, source.messages, source.last_seq);
+        }
+        Action::Restore(m) => state.movers[m] = restores(world, state, state.movers[m])?,
         Action::Crash(m) => state.movers[m] = Mover::Idle,
         _ => return None,
     }
@@ -279,6 +298,38 @@ fn commits(world: &World, state: &mut State, m: usize) -> Option<()> {
         Err(_) => Mover::Idle,
     };
     Some(())
+}
+
+/// Writes again what the source retains: messages first, and room rows then.
+fn restores(world: &World, state: &mut State, mover: Mover) -> Option<Mover> {
+    let claim = mover.claim()?;
+    let row = state.row(Shard::Destination).copied();
+    let newest = row.as_ref().and_then(Row::claim);
+    let shown = newest.filter(|_| world.lacks(Safeguard::ClaimAtRestoring)).unwrap_or(claim);
+    match restore(row.as_ref(), &shown) {
+        Err(Refusal::WrongState) if world.lacks(Safeguard::RestoringEndsAtActivation) => {}
+        Err(_) => return Some(Mover::Idle),
+        Ok(()) => {}
+    }
+    let own = state.destination.timeline;
+    let verified = world.lacks(Safeguard::RestoringIsVerified);
+    World::write(state, Shard::Destination, |content| {
+        match mover {
+            Mover::Retaining(_, messages, _) => content.messages = messages,
+            Mover::RetainingRooms(_, last_seq) => content.last_seq = last_seq,
+            _ => {}
+        }
+        if let Some(Row { state: Ownership::Importing(_, timeline), .. }) = &mut content.row
+            && verified
+        {
+            *timeline = own;
+        }
+    });
+    match mover {
+        Mover::Retaining(_, _, last_seq) => Some(Mover::RetainingRooms(claim, last_seq)),
+        Mover::RetainingRooms(..) => Some(Mover::Idle),
+        _ => None,
+    }
 }
 
 /// The check of every transaction of the copy, with what it is told.

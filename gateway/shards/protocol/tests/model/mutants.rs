@@ -123,9 +123,11 @@ fn r4_copy_afresh_after_a_promotion_at_the_source() {
     violates(Invariant::I3, &[Safeguard::CopyAfreshAfterSource], SOURCE_LOST);
 }
 
+/// What the copy then has not brought is restored behind the hand-over, if people have that done; else the slot is stuck.
 #[test]
 fn r4_timeline_at_the_destination() {
-    gets_stuck(&[Safeguard::TimelineAtDestination], DESTINATION_LOST);
+    survives(&[Safeguard::TimelineAtDestination], DESTINATION_LOST);
+    gets_stuck(&[Safeguard::TimelineAtDestination, Safeguard::LostRowsAreRestored], DESTINATION_LOST);
 }
 
 #[test]
@@ -137,6 +139,39 @@ fn r4_copy_afresh_after_a_promotion_at_the_destination() {
 #[test]
 fn r4_comparison_after_a_promotion_at_the_destination() {
     survives(&[Safeguard::VerifyBeforeActivation], DESTINATION_LOST);
+}
+
+/// Where R2 was not kept, rows are missing behind the hand-over: they are restored, and nothing is violated meanwhile. A destination that has
+/// lost its row, too, is beyond that.
+#[test]
+fn what_a_promotion_has_lost_is_restored() {
+    use Safeguard::{FlushBeforeCommit, LostRowsAreRestored};
+    let lossy = World::without(DESTINATION_LOST, &[FlushBeforeCommit]);
+    holds(lossy);
+    let stuck = Graph::of(lossy).stuck_unverified();
+    assert!(stuck.is_none(), "stuck after\n{}", told(&stuck.unwrap_or_default()));
+    let unrestored = World::without(DESTINATION_LOST, &[FlushBeforeCommit, LostRowsAreRestored]);
+    let way = Graph::of(unrestored).stuck_unverified().expect("nothing gets stuck without a restoration");
+    println!("I9, with nothing restored:\n{}", told(&way));
+}
+
+/// A mover that wakes behind another move would write what was there at its own time.
+#[test]
+fn claim_at_the_restoration() {
+    violates(Invariant::I7, &[Safeguard::ClaimAtRestoring], RETURNED);
+    violates(Invariant::I2, &[Safeguard::ClaimAtRestoring], RETURNED);
+}
+
+/// One that wakes when the slot is open would write over what has been written since.
+#[test]
+fn a_restoration_ends_at_the_activation() {
+    violates(Invariant::I2, &[Safeguard::RestoringEndsAtActivation], DESTINATION_LOST);
+}
+
+/// A slot that is half restored would be opened by whoever has the token.
+#[test]
+fn a_restoration_is_verified() {
+    violates(Invariant::I2, &[Safeguard::FlushBeforeCommit, Safeguard::RestoringIsVerified], DESTINATION_LOST);
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub(crate) fn step(world: &World, state: &mut State, action: Action) -> Option<(
 }
 
 /// The source's word, if it gives it.
-fn asks(world: &World, state: &State) -> Option<Token> {
+pub(crate) fn asks(world: &World, state: &State) -> Option<Token> {
     let flushed = world.row_is_flushed(state, Shard::Source) || world.lacks(Safeguard::FlushBeforeActivation);
     token(state.row(Shard::Source)?, flushed).ok()
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem::{Discriminant, discriminant};
 
+use chat_shard_protocol::State as Ownership;
 use stateright::Model;
 
 use crate::action::Action;
@@ -20,6 +21,8 @@ pub(crate) struct Graph {
     /// For each state: whether a write is accepted in it, and whether no standby was promoted before it.
     accepting: Vec<bool>,
     unpromoted: Vec<bool>,
+    /// Whether the slot was handed over, and waits at a promoted destination for what may be missing there.
+    unverified: Vec<bool>,
     steps: Vec<Step>,
     /// The state, and step, from which each was found first.
     found_from: Vec<Option<(u32, Action)>>,
@@ -41,6 +44,7 @@ impl Graph {
             world,
             accepting: vec![],
             unpromoted: vec![],
+            unverified: vec![],
             steps: vec![],
             found_from: vec![],
             taken: HashMap::new(),
@@ -76,6 +80,7 @@ impl Graph {
         let number = self.accepting.len() as u32;
         self.accepting.push(Shard::BOTH.into_iter().any(|shard| self.world.accepts(state, shard)));
         self.unpromoted.push(state.source.timeline.0 == 1 && state.destination.timeline.0 == 1);
+        self.unverified.push(is_unverified(state));
         self.found_from.push(found_from);
         number
     }
@@ -99,6 +104,11 @@ impl Graph {
     /// The same for the states before any promotion, with movers and operator dead: clocks, replication and gateways only.
     pub(crate) fn stuck_alone(&self) -> Option<Vec<Action>> {
         self.way_to(&self.reaching(|step| step.alone), |number| self.unpromoted[number])
+    }
+
+    /// The same for the states behind the hand-over in which a promoted destination still has its row, and maybe not all others.
+    pub(crate) fn stuck_unverified(&self) -> Option<Vec<Action>> {
+        self.way_to(&self.reaching(|step| !step.fault), |number| self.unverified[number])
     }
 
     /// The states from which a write can be accepted.
@@ -129,6 +139,14 @@ impl Graph {
         way.reverse();
         Some(way)
     }
+}
+
+fn is_unverified(state: &State) -> bool {
+    let (Some(source), Some(destination)) = (state.row(Shard::Source), state.row(Shard::Destination)) else {
+        return false;
+    };
+    let has_moved = matches!(source.state, Ownership::Moved(_)) && source.claim() == destination.claim();
+    has_moved && matches!(destination.state, Ownership::Importing(_, own) if own != state.destination.timeline)
 }
 
 /// Two states of the same fingerprint are taken for one; with a few million of them that happens once in a million runs.

@@ -43,6 +43,14 @@ pub(crate) enum Safeguard {
     CopyAfreshAfterDestination,
     /// R4: after a promotion at the destination S8 compares first.
     VerifyBeforeActivation,
+    /// What a promotion at the destination has lost is written again.
+    LostRowsAreRestored,
+    /// Transactions that write it compare the claim.
+    ClaimAtRestoring,
+    /// They refuse where the slot is not arriving.
+    RestoringEndsAtActivation,
+    /// They leave the row as it is, so that S8 compares first.
+    RestoringIsVerified,
     /// S1 takes the slot's lock exclusively.
     LockAtClaim,
     /// S6 does.

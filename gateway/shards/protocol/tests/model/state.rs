@@ -89,6 +89,10 @@ pub(crate) enum Mover {
     Drained(Claim),
     /// R2: the destination's standby has flushed that.
     Flushed(Claim),
+    /// Behind S7: rows that the source retains were read, messages and `last_seq`, and are not written again.
+    Retaining(Claim, [u8; SEQS], u8),
+    /// The messages among them are, and room rows are not.
+    RetainingRooms(Claim, u8),
 }
 
 impl Mover {
@@ -103,7 +107,9 @@ impl Mover {
             | Self::Carrying { claim, .. }
             | Self::Fenced(claim)
             | Self::Drained(claim)
-            | Self::Flushed(claim) => Some(claim),
+            | Self::Flushed(claim)
+            | Self::Retaining(claim, ..)
+            | Self::RetainingRooms(claim, _) => Some(claim),
         }
     }
 }

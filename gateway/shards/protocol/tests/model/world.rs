@@ -98,6 +98,8 @@ impl World {
             | Action::AskFlushed(_)
             | Action::Commit(_)
             | Action::CommitCutOff(_)
+            | Action::ReadRetained(_)
+            | Action::Restore(_)
             | Action::Crash(_) => movers::step(self, state, action),
             Action::Send { .. } | Action::Begin | Action::Finish { .. } | Action::Sever => {
                 gateways::step(self, state, action)
@@ -133,7 +135,8 @@ impl Model for World {
             let generation = Generation { timeline: Timeline(1), number: 1 };
             let claim = Claim { epoch: Epoch(1), generation, move_id: MoveId(1), since: 1 };
             token = Some(Token { claim });
-            movers[0] = Mover::Claimed(claim);
+            // The room was empty when it was read.
+            movers = [Mover::Claimed(claim), Mover::Retaining(claim, Default::default(), 0)];
         }
         let gateway =
             |number| Gateway { route: Shard::Source, done: number >= self.bounds.messages, told: None, origin: None };

@@ -6,12 +6,12 @@
 //! | [`WRITERS`] | 11,246 | 19,832 |
 //! | [`SOURCE_LOST`] | 338,399 | 1,735,142 |
 //! | [`SOURCE_REPLACED`] | 132,948 | 613,000 |
-//! | [`DESTINATION_LOST`] | 157,975 | 656,219 |
-//! | [`BOTH_LOST`] | 280,137 | 1,588,378 |
-//! | [`LOST_TWICE`] | 66,943 and 31,528 | |
+//! | [`DESTINATION_LOST`] | 173,047 | 693,725 |
+//! | [`BOTH_LOST`] | 291,401 | 1,629,252 |
+//! | [`LOST_TWICE`] | 66,943 and 35,776 | |
 //! | [`ABORTED`] | 37,653 | 103,108 |
 //! | [`ABORT_LOST`] | 91,778 | 571,138 |
-//! | [`RETURNED`] | 1,683 | 4,695 |
+//! | [`RETURNED`] | 2,019 | 5,255 |
 
 use crate::bounds::{Bounds, Standby};
 
@@ -106,7 +106,8 @@ pub(crate) const ABORT_LOST: Bounds = Bounds {
     ..Bounds::LEAST
 };
 
-/// The slot was at the destination before, and somebody still holds the token of that time, and somebody the claim.
+/// The slot was at the destination before, and somebody still holds the token of that time, somebody the claim, and somebody the rows that were to
+/// be restored.
 pub(crate) const RETURNED: Bounds = Bounds { claims: 2, movers: 2, messages: 1, returned: true, ..Bounds::LEAST };
 
 /// Each with one claim more, in the long form.
