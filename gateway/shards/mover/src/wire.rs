@@ -2,7 +2,10 @@
 //!
 //! - no delay of small packets: the end of each COPY would wait 40 ms until the server has acknowledged the packet before it;
 //! - an end to waiting for a network that was cut: without it a mover would wait for an answer for hours. A server that is only slow, or
-//!   stopped, is waited for: its kernel answers.
+//!   stopped, is waited for: its kernel answers. Only one that takes nothing for so long that no more can be sent counts as cut off.
+//!
+//! The server needs that end, too: in the middle of a COPY it would wait for the rest for two hours, with the slot's row held, and every other
+//! mover with it. So each session asks it to probe.
 //!
 //! So the driver is given a Unix socket in memory, and what it writes there goes to the server as it is, TLS included. The socket has a name of
 //! Linux's abstract kind, in no file system; one connection is taken, of this very process.
@@ -29,6 +32,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(10);
 /// Between two probes of a connection on which nothing is said.
 const PROBES: Duration = Duration::from_secs(3);
+/// The same probes by the server. Nothing is asked of it for what is not acknowledged: it counts a mover that is throttled, and takes nothing more
+/// for a while, as gone.
+const ITS_PROBES: [(&str, &str); 3] =
+    [("tcp_keepalives_idle", "3"), ("tcp_keepalives_interval", "3"), ("tcp_keepalives_count", "3")];
 /// Bytes under way in each direction.
 const BUFFER: usize = 256 << 10;
 
@@ -59,7 +66,7 @@ pub(crate) async fn to(options: PgConnectOptions) -> io::Result<PgConnectOptions
             drop(relay(driver, server).await);
         }
     });
-    Ok(options.socket(format!("\0{folder}")))
+    Ok(options.options(ITS_PROBES).socket(format!("\0{folder}")))
 }
 
 /// The connection of this process; others are turned away.
