@@ -1,6 +1,9 @@
 //! Two shards with the schema, and stores on them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
 
 use chat_gateway::{
     migrate,
@@ -82,8 +85,13 @@ fn write_uri(folder: &Path, name: &str, uri: &str) -> PathBuf {
 }
 
 pub(crate) fn admin_uri(port: u16) -> String {
+    admin_uri_at(Ipv4Addr::LOCALHOST, port)
+}
+
+/// At an address that the server listens at, too.
+pub(crate) fn admin_uri_at(host: Ipv4Addr, port: u16) -> String {
     let password = SUPERUSER_PASSWORD.replace('/', "%2F").replace('@', "%40");
-    format!("postgresql://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable")
+    format!("postgresql://postgres:{password}@{host}:{port}/postgres?sslmode=disable")
 }
 
 pub(crate) fn gateway_uri(port: u16, password: &str) -> String {

@@ -1,6 +1,9 @@
 //! A PostgreSQL server of a test's own: that of the image, in a temporary folder, on a free port of loopback.
 
 use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    net::Ipv4Addr,
     os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -24,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) process: Option<Child>,
     /// From the next start on.
     pub(crate) max_connections: u32,
+    /// Where it listens, from the next start on.
+    addresses: Vec<Ipv4Addr>,
 }
 
 /// PostgreSQL refuses to run as root.
@@ -68,22 +73,31 @@ impl Server {
 
     /// A server that does not run yet, whose data lie in the folder.
     pub(crate) fn in_folder(folder: TempDir) -> Self {
-        Self { folder, port: free_port(), process: None, max_connections: 60 }
+        Self { folder, port: free_port(), process: None, max_connections: 60, addresses: vec![Ipv4Addr::LOCALHOST] }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
+    /// Listens at one more of this machine's addresses from the next start on, and lets in who comes from a range of addresses.
+    #[allow(dead_code, reason = "most test programs keep to loopback")]
+    pub(crate) fn listen_at(&mut self, address: Ipv4Addr, range: &str) {
+        self.addresses.push(address);
+        let rules = OpenOptions::new().append(true).open(self.data().join("pg_hba.conf"));
+        writeln!(rules.expect("the server's rules"), "host all all {range} scram-sha-256").expect("one rule more");
+    }
+
     /// Starts the process and waits until it listens.
     pub(crate) fn resume(&mut self) {
         let log = std::fs::File::create(self.folder.path().join("log")).expect("a log file");
+        let addresses = self.addresses.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(",");
         let child = command("postgres")
             .arg("-D")
             .arg(self.data())
             .args([
                 "-c",
-                "listen_addresses=127.0.0.1",
+                &format!("listen_addresses={addresses}"),
                 "-c",
                 &format!("max_connections={}", self.max_connections),
                 "-p",

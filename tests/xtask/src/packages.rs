@@ -23,6 +23,13 @@ const NEEDED: &[Needed] = &[
     Needed { path: "/usr/share/doc/python3-venv", package: "python3-venv" },
 ];
 
+/// What tests lose packets with, in network namespaces of their own.
+const NETWORKS: &[Needed] = &[
+    Needed { path: "/usr/bin/ip", package: "iproute2" },
+    Needed { path: "/usr/sbin/nft", package: "nftables" },
+    Needed { path: "/usr/bin/nsenter", package: "util-linux" },
+];
+
 /// What counts instructions.
 const VALGRIND: Needed = Needed { path: "/usr/bin/valgrind", package: "valgrind" };
 
@@ -36,6 +43,11 @@ const BENCHMARKS: &[Needed] = &[
 /// Installs what the tests need and is absent, without starting any service of the packages.
 pub(crate) fn ensure() -> Result<()> {
     install(NEEDED)
+}
+
+/// The same for tests that lose packets.
+pub(crate) fn ensure_for_networks() -> Result<()> {
+    install(NETWORKS)
 }
 
 /// The same for the count of instructions.

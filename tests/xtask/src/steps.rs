@@ -172,6 +172,7 @@ fn leave_out_long(run: &Run, command: &mut Command) {
 
 fn unit(run: &mut Run) -> Result<()> {
     packages::ensure_sdks()?;
+    packages::ensure_for_networks()?;
     kafka::ensure()?;
     backends::servers()?;
     compile()?;

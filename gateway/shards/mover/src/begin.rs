@@ -222,7 +222,8 @@ async fn holding<'c>(
     let name = shard.name.clone();
     let begin = match end {
         Commit::Flushed => "begin",
-        Commit::Ordered => "begin; set local synchronous_commit = off",
+        // A mover that freezes in a chunk must not hold the slot's row until it wakes.
+        Commit::Ordered => "begin; set local synchronous_commit = off; set local statement_timeout = '60s'",
     };
     let mut transaction = shard.connection.begin_with(begin).await.map_err(failed(&name, "begin a transaction"))?;
     hold(&mut transaction, &name, slot, step, obeys).await?;

@@ -33,6 +33,7 @@ mod slots;
 mod soak;
 mod traffic;
 mod twins;
+mod unacknowledged;
 mod world;
 
 use world::World;
@@ -106,6 +107,11 @@ async fn rows_are_copied_at_a_rate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_cell_of_the_failure_matrix_ends_well() {
     matrix::every_cell_ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mover_that_nothing_acknowledges_ends_and_holds_nobody_up() {
+    unacknowledged::whichever_packets_are_lost().await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What goes wrong.
 
+use super::network::Loss;
+
 /// Who fails, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -37,6 +39,18 @@ pub(crate) enum Fault {
     DestinationUnheard,
     /// As for the source.
     DestinationSilent,
+    /// Packets of the mover to the source are lost.
+    LossToSource,
+    /// Packets of the source to the mover are lost.
+    LossFromSource,
+    /// No packet gets through between the mover and the source.
+    LossAtSource,
+    /// As for the source.
+    LossToDestination,
+    /// As for the source.
+    LossFromDestination,
+    /// As for the source.
+    LossAtDestination,
     /// Somebody holds the slot's lock at the source.
     SourceLocked,
     /// Somebody holds the slot's lock at the destination.
@@ -46,7 +60,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::MoverKilled,
         Self::MoverStopped,
         Self::MoverClock,
@@ -64,6 +78,12 @@ impl Fault {
         Self::DestinationReset,
         Self::DestinationUnheard,
         Self::DestinationSilent,
+        Self::LossToSource,
+        Self::LossFromSource,
+        Self::LossAtSource,
+        Self::LossToDestination,
+        Self::LossFromDestination,
+        Self::LossAtDestination,
         Self::SourceLocked,
         Self::DestinationLocked,
         Self::LongTransaction,
@@ -71,7 +91,20 @@ impl Fault {
 
     /// Whether the mover is a process of its own.
     pub(crate) fn is_of_mover(self) -> bool {
-        matches!(self, Self::MoverKilled | Self::MoverStopped | Self::MoverClock)
+        matches!(self, Self::MoverKilled | Self::MoverStopped | Self::MoverClock) || self.loss().is_some()
+    }
+
+    /// Which packets are lost, and whether those of the source: the mover has a network of its own then.
+    pub(crate) fn loss(self) -> Option<(Loss, bool)> {
+        match self {
+            Self::LossToSource => Some((Loss::ToServer, true)),
+            Self::LossFromSource => Some((Loss::FromServer, true)),
+            Self::LossAtSource => Some((Loss::Both, true)),
+            Self::LossToDestination => Some((Loss::ToServer, false)),
+            Self::LossFromDestination => Some((Loss::FromServer, false)),
+            Self::LossAtDestination => Some((Loss::Both, false)),
+            _ => None,
+        }
     }
 
     /// Whether a writer is a process of its own.

@@ -1,8 +1,9 @@
 //! The failure matrix: who fails, how, and where in a move, on real PostgreSQL processes and, where a process is meant, real processes of movers
 //! and writers. Each cell ends with the ledger's verdict, after another mover has brought the move to its end.
 //!
-//! - A network is cut by proxies of the test, between kernels that answer: held up one way or both, or reset. What a mover does about a network
-//!   that does not even acknowledge is the kernel's to end (`wire.rs`).
+//! - A network is cut in two manners. Proxies of the test hold a connection up, one way or both, or reset it, between kernels that answer. And
+//!   packets are lost, one way or both, between a mover in a network namespace of its own and a server: nothing is acknowledged then, and
+//!   where that lasts, the kernel ends the connection (`wire.rs`), which a test of its own waits for.
 //! - A clock jumps in the mover's process, by an hour, as all that it measures time with is the monotonic clock. The databases' clocks are those
 //!   of the machine, which a test must not set; that a fence outlives a clock that is set back is checked by the model.
 //! - The disk that is full is a small file system in memory under the tables of the destination, up to its last byte.
@@ -12,6 +13,7 @@
 
 mod disk;
 mod faults;
+pub(crate) mod network;
 pub(crate) mod processes;
 mod stage;
 

@@ -1,6 +1,6 @@
 //! Movers and writers as processes of their own: this very test program, which is told by its environment what to be.
 
-use std::{process::Stdio, sync::Mutex};
+use std::{path::PathBuf, process::Stdio, sync::Mutex};
 
 use chat_gateway::{
     model::{MessageId, RoomId, UserId},
@@ -17,6 +17,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use super::network::Network;
 use crate::family::signal_to;
 
 /// Where a process reads what to be.
@@ -56,7 +57,16 @@ pub(crate) struct Process {
 impl Process {
     /// Starts this program as what an ignored test of it is.
     pub(crate) fn start(test: &str, role: &impl Serialize) -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
+        Self::of(Command::new(program()), test, role)
+    }
+
+    /// The same in a network of its own.
+    pub(crate) fn start_in(network: &Network, test: &str, role: &impl Serialize) -> Self {
+        Self::of(network.inside(&program()).into(), test, role)
+    }
+
+    fn of(mut command: Command, test: &str, role: &impl Serialize) -> Self {
+        let mut child = command
             .args(["--exact", test, "--ignored", "--nocapture", "--quiet"])
             .env(ROLE, serde_json::to_string(role).expect("a role"))
             .stdin(Stdio::piped())
@@ -106,6 +116,10 @@ impl Process {
         drop(self.child.wait().await);
         lines
     }
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().expect("this program")
 }
 
 fn role<T: DeserializeOwned>() -> T {

@@ -17,10 +17,11 @@ use uuid::Uuid;
 use super::{
     Cell, Fault,
     disk::Disk,
+    network::Network,
     processes::{MoverRole, Process, WriterRole, is_of_cleaning},
 };
 use crate::{
-    cluster::{admin_uri, gateway_uri},
+    cluster::{admin_uri, admin_uri_at, gateway_uri},
     family::{family, kill_family, signal_to},
     fixtures::{group_as, say, sign_up_as},
     hook::Hook,
@@ -42,6 +43,8 @@ pub(crate) struct Stage {
     disks: [Disk; 2],
     /// The ways of the movers, and those of writers in processes of their own.
     proxies: [[Proxy; 2]; 2],
+    /// That of movers whose packets are lost.
+    network: Network,
     config: GatewayConfig,
     /// All that was ever acknowledged here.
     ledgers: Vec<Ledger>,
@@ -62,7 +65,10 @@ struct Writer {
 impl Stage {
     pub(crate) async fn start() -> Self {
         let mut world = World::start().await;
+        let network = block_in_place(Network::make);
         let [a, b] = &mut world.cluster.servers;
+        // From the start on that the disks need.
+        [&mut *a, &mut *b].into_iter().for_each(|server| server.listen_at(network.host(), &network.range()));
         let disks = block_in_place(|| [Disk::under(a), Disk::under(b)]);
         let [a, b] = [world.cluster.servers[0].port, world.cluster.servers[1].port];
         let pair = async || [Proxy::start(0, a).await, Proxy::start(0, b).await];
@@ -72,7 +78,7 @@ impl Stage {
             let uri = gateway_uri(proxies[1][index].port(), "gate%2Fway");
             config.database.shards[index].uri_file = world.cluster.uri_file(&format!("{name}-through-a-proxy"), &uri);
         }
-        Self { world, disks, proxies, config, ledgers: Vec::new() }
+        Self { world, disks, proxies, network, config, ledgers: Vec::new() }
     }
 
     /// One cell from its traffic to the verdict.
@@ -141,16 +147,25 @@ impl Stage {
         let uri = |index: usize| admin_uri(self.proxies[0][index].port());
         let cleans = is_of_cleaning(point);
         if fault.is_of_mover() {
+            let there = |index: usize| {
+                let port = self.world.cluster.servers[index].port;
+                if fault.loss().is_some() { admin_uri_at(self.network.host(), port) } else { uri(index) }
+            };
             let role = MoverRole {
                 slot: SLOT,
                 move_id: plan.move_id,
                 chunk_rows: World::options().chunk_rows,
-                shards: ends.map(|index| (NAMES[index].to_owned(), uri(index))),
+                shards: ends.map(|index| (NAMES[index].to_owned(), there(index))),
                 point: format!("{point:?}"),
                 jumps: fault == Fault::MoverClock,
                 cleans,
             };
-            return Moving::Process(Box::new(Process::start("a_mover_in_a_process_of_its_own", &role)));
+            let test = "a_mover_in_a_process_of_its_own";
+            let process = match fault.loss() {
+                Some(_) => Process::start_in(&self.network, test, &role),
+                None => Process::start(test, &role),
+            };
+            return Moving::Process(Box::new(process));
         }
         let connect =
             async |index: usize| Shard::connect(NAMES[index], &uri(index).parse::<PgConnectOptions>().unwrap()).await;
@@ -235,6 +250,21 @@ impl Stage {
                 self.proxies[0][at].pace(way(fault), Some(0));
                 sleep(lasts).await;
             }
+            Fault::LossToSource
+            | Fault::LossFromSource
+            | Fault::LossAtSource
+            | Fault::LossToDestination
+            | Fault::LossFromDestination
+            | Fault::LossAtDestination => {
+                let (loss, of_source) = fault.loss().expect("a loss");
+                let port = self.world.cluster.servers[if of_source { source } else { destination }].port;
+                block_in_place(|| self.network.lose(loss, port));
+                sleep(lasts).await;
+                // Or until another mover has done the work.
+                if dice.random() {
+                    block_in_place(|| self.network.heal());
+                }
+            }
             Fault::SourceLocked => self.hold_lock(source, lasts).await,
             Fault::DestinationLocked => self.hold_lock(destination, lasts).await,
             Fault::LongTransaction => {
@@ -249,6 +279,9 @@ impl Stage {
             Fault::MoverStopped => moving.signal(Signal::CONT),
             Fault::SourceUnheard | Fault::SourceSilent => self.proxies[0][source].pace(way(fault), None),
             Fault::DestinationUnheard | Fault::DestinationSilent => self.proxies[0][1 - source].pace(way(fault), None),
+            _ if fault.loss().is_some() => {
+                block_in_place(|| self.network.heal());
+            }
             _ => {}
         }
     }
