@@ -93,6 +93,10 @@ impl Desk<'_> {
             }
             let why = view::message(&object);
             ensure!(
+                !matches!(state, RebalanceState::ClusterNotFound | RebalanceState::NotSharded),
+                "nothing can be planned: {why}"
+            );
+            ensure!(
                 Instant::now() < end,
                 "{name} has no plan yet: {why}; kubectl chat rebalance watch {name} goes on looking"
             );

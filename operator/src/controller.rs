@@ -30,8 +30,10 @@ use crate::{
     cache::Cache,
     context::Context,
     metrics::Metrics,
+    missing,
     names::{ClusterKey, label},
     observe,
+    rebalance::Memory,
     reconcile::referenced_secrets,
 };
 
@@ -55,11 +57,14 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
     let (clusters, writer) = reflector::store::<ChatCluster>();
 
     let echoes = Arc::clone(&context.echoes);
+    let (named, names) = mpsc::unbounded_channel();
+    let leavers = Leavers { memory: Arc::clone(&context.memory), named: named.clone() };
     let cluster_stream = scope.count_errors(
         watcher(scope.api::<ChatCluster>(), scope.here(watcher::Config::default()))
             .default_backoff()
             .modify(prune)
             .reflect(writer)
+            .inspect_ok(move |event| leavers.hear(event))
             .applied_objects()
             .try_filter(move |cluster| std::future::ready(!echoes.is_echo(cluster))),
     );
@@ -73,6 +78,8 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
     let memory = Arc::clone(&context.memory);
     let rebalances = scope.rebalances().filter_map(move |rebalance| {
         let key = rebalance.ok().and_then(|rebalance| cluster_of(&rebalance)).inspect(|key| memory.name(key));
+        // It is heard as long as the controller runs.
+        key.iter().for_each(|key| drop(named.send(key.clone())));
         std::future::ready(key)
     });
     let news = stream::select(tokio_stream(news), stream::select(followed, rebalances))
@@ -88,6 +95,7 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
 
     let poller = Arc::clone(&context.poller);
     let cache = Arc::clone(&context.cache);
+    let seeking = tokio::spawn(missing::run(context.clone(), clusters.clone(), names, stop.clone()));
     let polling = tokio::spawn(async move { poller.run(&cache, stop).await });
     let metrics = Arc::clone(&context.metrics);
     controller
@@ -98,8 +106,8 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
             std::future::ready(())
         })
         .await;
-    // It ends by the same token; an error would only mean that it had panicked, which was logged then.
-    let _ = polling.await;
+    // They end by the same token; an error would only mean that one had panicked, which was logged then.
+    let _ = tokio::join!(polling, seeking);
 }
 
 /// Leaves what is asked of a ChatCluster that is known: its generation, the Secrets that its spec names, whether it is ready. A pass reads it anew.
@@ -120,6 +128,28 @@ fn forget_all_but_spec(rebalance: &mut ShardRebalance) {
 /// The ChatCluster that a ShardRebalance is about.
 fn cluster_of(rebalance: &ShardRebalance) -> Option<ClusterKey> {
     Some(ClusterKey::new(rebalance.namespace()?, &rebalance.spec.cluster_ref.name))
+}
+
+/// Tells of ChatClusters that have gone, since ShardRebalances may name them.
+struct Leavers {
+    memory: Arc<Memory>,
+    named: mpsc::UnboundedSender<ClusterKey>,
+}
+
+impl Leavers {
+    fn hear(&self, event: &watcher::Event<ChatCluster>) {
+        let keys = match event {
+            watcher::Event::Delete(cluster) => {
+                let namespace = cluster.namespace().into_iter();
+                namespace.map(|namespace| ClusterKey::new(namespace, cluster.name_any())).collect()
+            }
+            // Of those that went while there was no watch nothing tells; whoever hears this knows which are there.
+            watcher::Event::InitDone => self.memory.named(),
+            _ => Vec::new(),
+        };
+        // It is heard as long as the controller runs.
+        keys.into_iter().for_each(|key| drop(self.named.send(key)));
+    }
 }
 
 struct Watches {

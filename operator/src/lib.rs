@@ -20,6 +20,7 @@ pub mod extension;
 pub mod hash;
 pub mod lease;
 pub mod metrics;
+pub mod missing;
 pub mod names;
 pub mod observe;
 pub mod poll;

@@ -5,13 +5,8 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use chat_crds::ChatCluster;
-use chat_operator::{
-    backoff::Backoff, cache::Cache, context::Context, echoes::Echoes, events::Announcer, metrics::Metrics,
-    names::ClusterKey, poll::Poller, rebalance::Memory, reconcile::reconcile,
-};
+use chat_operator::{names::ClusterKey, reconcile::reconcile};
 use serde_json::{Value, json};
 
 use support::api_server::{ApiServer, Write};
@@ -19,19 +14,7 @@ use support::api_server::{ApiServer, Write};
 /// One pass over `cluster` in an empty namespace, and what it wrote.
 async fn pass(cluster: &ChatCluster) -> Vec<Write> {
     let (server, client) = ApiServer::start(cluster).await;
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let (changed, _news) = tokio::sync::mpsc::channel(1);
-    let context = Context {
-        environment: Arc::new(support::environment()),
-        cache: Arc::new(Cache::default()),
-        poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
-        memory: Arc::new(Memory::default()),
-        backoff: Arc::new(Backoff::default()),
-        echoes: Arc::new(Echoes::default()),
-        announcer: Arc::new(Announcer::new(client.clone(), "test", Arc::clone(&metrics))),
-        client,
-        metrics,
-    };
+    let context = support::context(client);
     let pass = reconcile(&context, &ClusterKey::new("chat", "demo")).await.unwrap();
     assert!(pass.error.is_none(), "{:?}", pass.error);
     server.writes()

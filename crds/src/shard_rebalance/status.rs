@@ -145,6 +145,10 @@ pub struct Pauses {
 /// How a ShardRebalance stands: the reason of its condition Ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RebalanceState {
+    /// `spec.clusterRef` names no ChatCluster.
+    ClusterNotFound,
+    /// The ChatCluster's database is embedded: there are no shards.
+    NotSharded,
     /// There is no plan yet; the message says what is waited for.
     Planning,
     /// Another one of the same ChatCluster is at work.
@@ -171,7 +175,9 @@ pub enum RebalanceState {
 
 impl RebalanceState {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
+        Self::ClusterNotFound,
+        Self::NotSharded,
         Self::Planning,
         Self::Queued,
         Self::WaitingForApproval,
@@ -189,6 +195,8 @@ impl RebalanceState {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ClusterNotFound => "ClusterNotFound",
+            Self::NotSharded => "NotSharded",
             Self::Planning => "Planning",
             Self::Queued => "Queued",
             Self::WaitingForApproval => "WaitingForApproval",
@@ -207,6 +215,10 @@ impl RebalanceState {
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
+            Self::ClusterNotFound => {
+                "`spec.clusterRef` names no ChatCluster of this namespace; it goes on when there is one"
+            }
+            Self::NotSharded => "the database of the ChatCluster is embedded: there are no shards",
             Self::Planning => "there is no plan yet; the message says what is waited for",
             Self::Queued => "another ShardRebalance of the same ChatCluster is at work",
             Self::WaitingForApproval => "the plan waits for its hash in `spec.approvedPlan`",

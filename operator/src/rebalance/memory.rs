@@ -60,6 +60,12 @@ impl Memory {
         self.lock().named.contains(key)
     }
 
+    /// All ChatClusters that a ShardRebalance names, or named.
+    #[must_use]
+    pub fn named(&self) -> Vec<ClusterKey> {
+        self.lock().named.iter().cloned().collect()
+    }
+
     /// Whether it is time to look whether slots should move, to that target.
     #[must_use]
     pub fn is_due(&self, key: &ClusterKey, target: &str) -> bool {

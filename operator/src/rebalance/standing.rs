@@ -127,6 +127,38 @@ impl Standing {
         }
     }
 
+    /// While there is no ChatCluster of the name that it gives. What it had done stays, should the ChatCluster come back.
+    #[must_use]
+    pub fn without_cluster(object: &ShardRebalance) -> Self {
+        let message = format!(
+            "spec.clusterRef: there is no ChatCluster {} in this namespace; make it, or delete this ShardRebalance and make one that names another",
+            object.spec.cluster_ref.name
+        );
+        Self::of(object).is(RebalanceState::ClusterNotFound, message)
+    }
+
+    /// Of a ChatCluster whose database is embedded.
+    #[must_use]
+    pub fn without_shards(object: &ShardRebalance) -> Self {
+        let message = format!(
+            "spec.clusterRef: the database of ChatCluster {} is embedded, so there are no shards that slots could move between; delete this ShardRebalance and make one for a ChatCluster with spec.database.shards",
+            object.spec.cluster_ref.name
+        );
+        Self::of(object).is(RebalanceState::NotSharded, message)
+    }
+
+    /// Of a ChatCluster that has come a moment ago; `None` of an object that was told of something else already.
+    #[must_use]
+    pub fn of_new_cluster(object: &ShardRebalance) -> Option<Self> {
+        let standing = Self::of(object);
+        let message = format!(
+            "ChatCluster {} starts; its gateways tell which shard has which slots",
+            object.spec.cluster_ref.name
+        );
+        let is_told = standing.state != RebalanceState::ClusterNotFound;
+        (!is_told).then(|| standing.is(RebalanceState::Planning, message))
+    }
+
     /// The same in another state.
     pub(super) fn is(mut self, state: RebalanceState, message: impl Into<String>) -> Self {
         (self.state, self.message) = (state, message.into());
@@ -139,8 +171,10 @@ impl Standing {
         use RebalanceState as S;
         let word = self.state.as_str();
         let is_done = matches!(self.state, S::Completed | S::Superseded);
-        let stalled = self.stuck || matches!(self.state, S::Aborted | S::Failed);
-        let works = !stalled && matches!(self.state, S::Planning | S::Queued | S::Running | S::Aborting);
+        let stalled = self.stuck || matches!(self.state, S::NotSharded | S::Aborted | S::Failed);
+        // A ChatCluster that is not there may come without a change of this spec, such as with the next file of the same folder.
+        let works =
+            !stalled && matches!(self.state, S::ClusterNotFound | S::Planning | S::Queued | S::Running | S::Aborting);
         let undoing = self.cause.as_ref().filter(|_| self.state == S::Aborting);
         let doing = undoing.map_or((word, self.message.as_str()), |cause| (cause.word(), cause.message()));
         let before = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();

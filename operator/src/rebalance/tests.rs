@@ -468,6 +468,30 @@ fn moves_of_one_that_was_deleted_are_undone() {
 }
 
 #[test]
+fn a_plan_goes_on_where_it_was_when_its_chat_cluster_comes_back() {
+    let mut table = Table::new(&["a"], &["a", "b"]);
+    table.pass();
+    table.pass();
+    table.hand_over(11, "b");
+    let hash = |table: &Table| table.objects[0].status.as_ref().unwrap().plan.as_ref().unwrap().hash.clone();
+    let before = hash(&table);
+    for how in [Standing::without_cluster, Standing::without_shards] {
+        let standing = how(&table.objects[0]);
+        let status = standing.status(&table.objects[0], table.now());
+        table.objects[0].status = Some(status);
+        assert_eq!(table.state(0), standing.state);
+        assert!(!table.state(0).is_over());
+        let told = Standing::of_new_cluster(&table.objects[0]).map(|standing| standing.state);
+        let is_told = standing.state == State::ClusterNotFound;
+        assert_eq!(told, is_told.then_some(State::Planning));
+        table.pass();
+        assert_eq!((table.state(0), hash(&table)), (State::Running, before.clone()));
+    }
+    table.settle();
+    assert_eq!((table.state(0), table.counts()["b"]), (State::Completed, 6));
+}
+
+#[test]
 fn windows_hold_and_shards_that_join_are_waited_for() {
     let mut table = Table::new(&["a"], &["a", "b"]);
     table.joining.insert("b".to_owned(), "its pod starts".to_owned());

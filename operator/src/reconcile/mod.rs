@@ -43,7 +43,7 @@ pub use self::{
     },
     outcome::{Outcome, Pass, PassError},
     plan::Obstacle,
-    rebalances::DeskError,
+    rebalances::{DeskError, tell_of_no_cluster},
     shards::ShardsSeen,
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
@@ -63,6 +63,7 @@ use crate::{
     context::Context,
     names::{ClusterKey, Names},
     poll::{Expected, Scaling},
+    rebalance::Standing,
     sensitive::SystemEntropy,
 };
 
@@ -233,11 +234,13 @@ fn scaling(settings: Settings, target: &str, fetched: &Dereferenced, is_calm: bo
     Scaling { settings, hold, replicas: rollout::noted_replicas(target, &fetched.live).or(counted) }
 }
 
-/// Gives a new ChatCluster all its conditions before the first child is written, which may take seconds.
+/// Gives a new ChatCluster all its conditions, and tells the ShardRebalances that waited for it, before the first child is written, which may take seconds.
 async fn begin(context: &Context, key: &ClusterKey, mut cluster: ChatCluster) -> Result<ChatCluster, PassError> {
     if cluster.status.as_ref().is_some_and(|status| !status.conditions.is_empty()) {
         return Ok(cluster);
     }
+    // First, since a ChatCluster with conditions is new no more.
+    rebalances::Desk::new(context, key).say(Standing::of_new_cluster).await?;
     let problem = Problem { reason: "Starting", message: "the operator has begun to work on it".to_owned() };
     let status = report(context, key, &cluster, &Verdict::Waiting(problem), (None, &Live::default(), None));
     status::write(context, &cluster, &status).await?;

@@ -9,13 +9,14 @@ use kube::{
 };
 use serde_json::json;
 
+use super::{dereference, outcome::PassError};
 use crate::{
     api,
     api_error::ApiError,
     context::Context,
     events::News,
     names::{ClusterKey, FIELD_MANAGER, label},
-    rebalance::{Census, Course},
+    rebalance::{Census, Course, Standing},
 };
 
 /// Slots that one Event names.
@@ -30,18 +31,35 @@ pub struct DeskError {
     source: ApiError,
 }
 
+/// Says so in the ShardRebalances that name the ChatCluster `key`, should there be none.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub async fn tell_of_no_cluster(context: &Context, key: &ClusterKey) -> Result<(), PassError> {
+    if dereference::fetch(&context.client, key).await?.is_some() {
+        return Ok(());
+    }
+    // One that the operator made goes with its ChatCluster.
+    let is_own = |object: &ShardRebalance| !object.owner_references().is_empty();
+    let standing = |object: &ShardRebalance| (!is_own(object)).then(|| Standing::without_cluster(object));
+    if Desk::new(context, key).say(standing).await? > 0 {
+        // The pass in which an earlier ChatCluster of this name went has forgotten it.
+        context.memory.name(key);
+    }
+    Ok(())
+}
+
 /// The ShardRebalances of one ChatCluster.
 pub(super) struct Desk<'a> {
     context: &'a Context,
     key: &'a ClusterKey,
-    cluster: &'a ChatCluster,
     api: Api<ShardRebalance>,
 }
 
 impl<'a> Desk<'a> {
-    pub(super) fn new(context: &'a Context, key: &'a ClusterKey, cluster: &'a ChatCluster) -> Self {
+    pub(super) fn new(context: &'a Context, key: &'a ClusterKey) -> Self {
         let api = Api::namespaced(context.client.clone(), &key.namespace);
-        Self { context, key, cluster, api }
+        Self { context, key, api }
     }
 
     /// All of them, asked of the API server: what the pass before wrote must not be missed.
@@ -62,15 +80,7 @@ impl<'a> Desk<'a> {
         for object in objects {
             let name = object.name_any();
             let Some(standing) = course.standings.get(&name) else { continue };
-            let status = standing.status(object, now);
-            if object.status.as_ref() == Some(&status) {
-                continue;
-            }
-            self.write_status(object, &status).await?;
-            let before = RebalanceState::of(object.status.as_ref());
-            if before != standing.state || object.status.is_none() {
-                self.tell_state(object, standing.state, &standing.message).await;
-            }
+            self.bring(object, standing, now).await?;
         }
         for name in &course.drops {
             let Some(object) = objects.iter().find(|object| object.name_any() == *name) else { continue };
@@ -83,6 +93,32 @@ impl<'a> Desk<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Brings the status of one up to date, and tells of another state.
+    async fn bring(&self, object: &ShardRebalance, standing: &Standing, now: Timestamp) -> Result<(), DeskError> {
+        let status = standing.status(object, now);
+        if object.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        self.write_status(object, &status).await?;
+        let before = RebalanceState::of(object.status.as_ref());
+        if before != standing.state || object.status.is_none() {
+            self.tell_state(object, standing.state, &standing.message).await;
+        }
+        Ok(())
+    }
+
+    /// Brings the statuses of those that are not over up to date where nothing can be asked of shards; returns how many there are.
+    pub(super) async fn say(&self, how: impl Fn(&ShardRebalance) -> Option<Standing>) -> Result<usize, DeskError> {
+        let mut objects = self.read().await?;
+        objects.retain(|object| !RebalanceState::of(object.status.as_ref()).is_over());
+        for object in &objects {
+            if let Some(standing) = how(object) {
+                self.bring(object, &standing, Timestamp::now()).await?;
+            }
+        }
+        Ok(objects.len())
     }
 
     async fn write_status(&self, object: &ShardRebalance, status: &ShardRebalanceStatus) -> Result<(), DeskError> {
@@ -105,7 +141,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Makes one. Its spec is never written again.
-    pub(super) async fn create(&self, mut object: ShardRebalance) -> Result<(), DeskError> {
+    pub(super) async fn create(&self, mut object: ShardRebalance, cluster: &ChatCluster) -> Result<(), DeskError> {
         object.metadata.namespace = Some(self.key.namespace.clone());
         let labels = [
             (label::MANAGED_BY, "chat-operator"),
@@ -118,7 +154,7 @@ impl<'a> Desk<'a> {
             api_version: api::API_VERSION.to_owned(),
             kind: api::KIND.to_owned(),
             name: self.key.name.clone(),
-            uid: self.cluster.uid().unwrap_or_default(),
+            uid: cluster.uid().unwrap_or_default(),
             controller: Some(true),
             block_owner_deletion: Some(true),
         }]);
@@ -132,7 +168,8 @@ impl<'a> Desk<'a> {
     }
 
     async fn tell_state(&self, object: &ShardRebalance, state: RebalanceState, message: &str) {
-        let warning = matches!(state, RebalanceState::Failed);
+        use RebalanceState as S;
+        let warning = matches!(state, S::Failed | S::ClusterNotFound | S::NotSharded);
         let news = News { warning, reason: state.as_str(), note: message.to_owned(), action: "Rebalance" };
         self.context.announcer.tell(object.object_ref(&()), news).await;
     }

@@ -29,7 +29,7 @@ use crate::{
     context::Context,
     names::{ClusterKey, Component, label},
     poll::ClusterView,
-    rebalance::{Census, Course, Measures, MoverJob, Scene, Wanted, Wish, course},
+    rebalance::{Census, Course, Measures, MoverJob, Scene, Standing, Wanted, Wish, course},
     recurrence::{Recurrence, RecurrenceError},
 };
 
@@ -86,7 +86,12 @@ pub(super) async fn tend(
     migration: Option<&str>,
 ) -> Result<ShardsSeen, DeskError> {
     // An embedded database needs none, and has no shards.
-    let Some(migration) = migration else { return Ok(ShardsSeen::default()) };
+    let Some(migration) = migration else {
+        if hands == Hands::On && context.memory.is_named(key) {
+            Desk::new(context, key).say(|object| Some(Standing::without_shards(object))).await?;
+        }
+        return Ok(ShardsSeen::default());
+    };
     validated.fleet.served = served(validated, &fetched.live, migration);
     let mut seen = ShardsSeen { joining: joining(validated, view, migration), ..ShardsSeen::default() };
     for shard in leaving(&fetched.cluster) {
@@ -169,7 +174,7 @@ impl Pass<'_> {
         let settings = fetched.cluster.spec.effective_shard_rebalancing();
         validated.fleet.bytes_per_second = settings.bytes_per_second.and_then(|rate| u64::try_from(rate).ok());
         let wish = Wish::of(&fetched.cluster.spec);
-        let desk = Desk::new(context, key, &fetched.cluster);
+        let desk = Desk::new(context, key);
         let objects = desk.read().await?;
         let is_over = |object: &ShardRebalance| RebalanceState::of(object.status.as_ref()).is_over();
         let open: Vec<&ShardRebalance> = objects.iter().filter(|object| !is_over(object)).collect();
@@ -240,7 +245,7 @@ impl Pass<'_> {
         if self.hands == Hands::On {
             desk.write(&objects, &course, now).await?;
             if course.creates {
-                desk.create(self.new_object(&objects)).await?;
+                desk.create(self.new_object(&objects), &fetched.cluster).await?;
             }
             if course.creates || course.standings.values().any(|standing| standing.state.is_over()) {
                 memory.look_again(key);

@@ -5,16 +5,24 @@
 
 pub(crate) mod api_server;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use chat_crds::ChatCluster;
 use chat_operator::{
     args::Images,
+    backoff::Backoff,
     build::{Kind, migration_name},
+    cache::Cache,
+    context::Context,
+    echoes::Echoes,
+    events::Announcer,
+    metrics::Metrics,
+    poll::Poller,
+    rebalance::Memory,
     reconcile::{Dereferenced, Environment, Live, SecretValues, ValidateError, ValidatedCluster, validate},
     sensitive::{Entropy, EntropyError, Sensitive},
 };
-use kube::ResourceExt;
+use kube::{Client, ResourceExt};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -55,6 +63,23 @@ pub(crate) fn environment() -> Environment {
             haproxy: "chatcluster.dev/haproxy:3".to_owned(),
         },
         operator_namespace: "chat-system".to_owned(),
+    }
+}
+
+/// An operator that has just started.
+pub(crate) fn context(client: Client) -> Context {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let (changed, _news) = tokio::sync::mpsc::channel(1);
+    Context {
+        environment: Arc::new(environment()),
+        cache: Arc::new(Cache::default()),
+        poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
+        memory: Arc::new(Memory::default()),
+        backoff: Arc::new(Backoff::default()),
+        echoes: Arc::new(Echoes::default()),
+        announcer: Arc::new(Announcer::new(client.clone(), "test", Arc::clone(&metrics))),
+        client,
+        metrics,
     }
 }
 
