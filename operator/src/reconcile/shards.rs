@@ -112,10 +112,6 @@ pub(super) async fn tend(
     if !seen.joining.is_empty() || !seen.leaving.is_empty() {
         seen.again = Some(WHILE_WAITING);
     }
-    if view.gateways.is_empty() {
-        // Nobody could say anything, so nothing is concluded.
-        return Ok(seen);
-    }
     let pass = Pass { context, key, fetched, view, hands, migration };
     let course = pass.moves(validated, &mut seen).await?;
     if course.is_busy {
@@ -196,7 +192,8 @@ impl Pass<'_> {
             seen.again = Some(WHILE_WAITING);
         }
         let stray = census.iter().filter(|_| open.is_empty()).flat_map(|census| census.transit.keys().copied());
-        let orphans = memory.orphans(key, stray);
+        // Where nobody could say anything nothing is concluded: movers go on, and what has been on its way for long still has been.
+        let orphans = census.as_ref().map_or_else(BTreeSet::new, |_| memory.orphans(key, stray));
         let now = Timestamp::now();
         let windows = &validated.windows;
         let movers = mover_pods(&fetched.live);

@@ -184,6 +184,7 @@ impl Held {
             object["status"] = body["status"].clone();
             return Ok(self.put(path, object));
         }
+        let path = path.strip_suffix("/scale").unwrap_or(path);
         let object = if is_merge {
             let mut object = self.objects.get(path).cloned().ok_or(StatusCode::NOT_FOUND)?;
             merge(&mut object, body);
