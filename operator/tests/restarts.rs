@@ -37,6 +37,8 @@ const SHARDS_SECRET: &str = "/api/v1/namespaces/chat/secrets/demo-gateway-shards
 struct Table {
     owners: BTreeMap<u32, (String, u64)>,
     moved: Vec<(String, MovedSlot)>,
+    /// Shards that have rows of slots which are somebody else's by now.
+    left: BTreeSet<(String, u32)>,
 }
 
 /// Everything around the operator.
@@ -49,6 +51,8 @@ struct World {
     address: String,
     /// Uids of the Jobs that moved slots, by source and destination.
     jobs: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The same of those that cleaned up.
+    cleaners: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 /// See [`World::begin`].
@@ -96,10 +100,11 @@ impl World {
         let world = Self {
             server,
             client,
-            table: Arc::new(Mutex::new(Table { owners, moved: Vec::new() })),
+            table: Arc::new(Mutex::new(Table { owners, ..Table::default() })),
             is_silent: Arc::default(),
             address,
             jobs: BTreeMap::new(),
+            cleaners: BTreeMap::new(),
         };
         for (name, values) in support::user_secrets() {
             let values: Vec<(String, String)> =
@@ -202,11 +207,14 @@ impl World {
             let argument = |name: &str| args.iter().skip_while(|arg| *arg != name).nth(1).cloned();
             if args[0] == "move" {
                 let pair = (argument("--from").unwrap(), argument("--to").unwrap());
-                assert!(!args.iter().any(|arg| arg == "--abort" || arg == "--clean"), "{args:?}");
+                let slots = argument("--slots").unwrap();
+                assert!(args.iter().all(|arg| arg != "--abort"), "{args:?}");
                 assert!(pairs.insert(pair.clone()), "two movers for {pair:?}");
                 let uid = job["metadata"]["uid"].as_str().unwrap().to_owned();
-                self.jobs.entry(pair.clone()).or_default().insert(uid);
-                if self.move_one(&pair, &argument("--slots").unwrap()) {
+                let is_cleaner = args.iter().any(|arg| arg == "--clean");
+                let jobs = if is_cleaner { &mut self.cleaners } else { &mut self.jobs };
+                jobs.entry(pair.clone()).or_default().insert(uid);
+                if if is_cleaner { self.clean_one(&pair, &slots) } else { self.move_one(&pair, &slots) } {
                     continue;
                 }
             }
@@ -224,6 +232,8 @@ impl World {
         let Some(slot) = slots.iter().map(|slot| u32::try_from(slot).unwrap()).find(is_left) else { return false };
         let epoch = table.owners[&slot].1 + 1;
         table.owners.insert(slot, (to.clone(), epoch));
+        table.left.insert((from.clone(), slot));
+        table.left.remove(&(to.clone(), slot));
         table.moved.push((
             to.clone(),
             MovedSlot {
@@ -238,6 +248,27 @@ impl World {
             },
         ));
         true
+    }
+
+    /// Deletes what is left of one of the slots; whether there was something.
+    fn clean_one(&self, (from, to): &(String, String), slots: &str) -> bool {
+        let slots: SlotList = slots.parse().unwrap();
+        let mut table = self.table.lock().unwrap();
+        let is_left = |slot: &u32| table.left.contains(&(from.clone(), *slot));
+        let Some(slot) = slots.iter().map(|slot| u32::try_from(slot).unwrap()).find(is_left) else { return false };
+        assert_eq!(table.owners[&slot].0, *to, "rows are deleted when their owner has them");
+        table.left.remove(&(from.clone(), slot));
+        for (at, moved) in &mut table.moved {
+            moved.cleaned |= at == to && moved.from == *from && moved.slot == slot;
+        }
+        true
+    }
+
+    /// Lets hours pass for what has moved.
+    fn wait(&self) {
+        for (_, moved) in &mut self.table.lock().unwrap().moved {
+            moved.at_ms -= 7_200_000;
+        }
     }
 
     /// What a course begins with, to be begun again.
@@ -328,8 +359,18 @@ async fn slots(State(world): State<World>) -> Result<Json<SlotsAnswer>, StatusCo
             .collect();
         ShardSlots {
             owned: owned.iter().map(|(slot, epoch)| OwnedSlots { first: *slot, last: *slot, epoch: *epoch }).collect(),
-            moved: table.moved.iter().filter(|(to, _)| *to == name).map(|(_, moved)| moved.clone()).collect(),
-            sizes: owned.iter().map(|(slot, _)| SlotSize { slot: *slot, rows: 10, bytes: 100 }).collect(),
+            moved: table
+                .moved
+                .iter()
+                .filter(|(to, moved)| *to == name && !moved.cleaned && table.owners[&moved.slot].0 == name)
+                .map(|(_, moved)| moved.clone())
+                .collect(),
+            sizes: owned
+                .iter()
+                .map(|(slot, _)| *slot)
+                .chain(table.left.iter().filter(|(shard, _)| *shard == name).map(|(_, slot)| *slot))
+                .map(|slot| SlotSize { slot, rows: 10, bytes: 100 })
+                .collect(),
             name,
             ..ShardSlots::default()
         }
@@ -442,6 +483,22 @@ async fn movers_go_on_while_no_gateway_answers_also_past_a_start_of_the_operator
     world.is_silent.store(false, Ordering::Relaxed);
     let end = world.course(|_, _| ()).await;
     assert_eq!(end.balanced, json!("True"), "{end:#?}");
+}
+
+#[tokio::test]
+async fn what_sources_have_left_is_deleted_in_one_go_also_past_a_start_of_the_operator() {
+    let mut world = World::new(&["a", "b"]).await;
+    let start = world.settled();
+    world.begin(&start, &["a", "b", "c"], None);
+    world.course(|_, _| ()).await;
+    assert_eq!((world.cleaners.len(), world.table.lock().unwrap().left.len()), (0, 4), "an hour has not passed");
+    world.wait();
+    world.course(|_, _| ()).await;
+    assert!(world.table.lock().unwrap().left.is_empty());
+    let pairs: Vec<_> =
+        world.cleaners.iter().map(|((from, to), jobs)| (from.as_str(), to.as_str(), jobs.len())).collect();
+    assert_eq!(pairs, [("a", "c", 1), ("b", "c", 1)]);
+    assert!(movers(&world).is_empty(), "nor is a Job left");
 }
 
 #[tokio::test]

@@ -86,6 +86,7 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
     if let Some(migration) = needed.as_ref().filter(|_| migrated) {
         resources.jobs.extend(cluster.fleet.movers.iter().map(|wanted| mover::build_mover(cluster, wanted, migration)));
     }
+    resources.held.extend(cluster.fleet.tidiers.iter().map(|name| ChildId::new(Kind::Job, name)));
     hold_left_shards(cluster, &mut resources.held);
     // Gateways of whatever revision take it while they run, also while those of the next one wait.
     resources.config_maps.push(live_config);

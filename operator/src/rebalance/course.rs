@@ -61,6 +61,8 @@ pub struct Scene<'a> {
     pub orphans: &'a BTreeSet<u32>,
     /// ShardRebalances that have pods of movers which move slots.
     pub movers: &'a BTreeSet<String>,
+    /// A mover of no ShardRebalance runs: it cleans up, or undoes what a deleted one had begun.
+    pub is_tidying: bool,
     /// What slots take is known, or will not be known soon.
     pub is_counted: bool,
     /// A new plan may be made in this pass.
@@ -78,6 +80,8 @@ pub struct Course {
     pub standings: BTreeMap<String, Standing>,
     /// A new object is due.
     pub creates: bool,
+    /// What tidies up goes on as it is.
+    pub tidies: bool,
     /// Objects that are past their time, by name.
     pub drops: Vec<String>,
     /// Movers that should run.
@@ -118,7 +122,9 @@ pub fn course(scene: &Scene<'_>) -> Course {
         course.standings.insert(name, standing);
     }
     create(&mut course, scene, &objects);
-    if active.is_none() && course.movers.is_empty() {
+    // What is left for one that runs grows less while it does; another one for the rest would only be begun anew.
+    course.tidies = scene.is_tidying && active.is_none() && course.movers.is_empty();
+    if active.is_none() && course.movers.is_empty() && !course.tidies {
         course.movers.extend(scene.census.iter().flat_map(|census| step::undoing(census, scene.orphans)).map(
             |((task, (from, to)), slots)| {
                 let slots: SlotList = slots.into_iter().filter_map(|slot| i32::try_from(slot).ok()).collect();
@@ -127,7 +133,7 @@ pub fn course(scene: &Scene<'_>) -> Course {
             },
         ));
     }
-    if active.is_none() && course.movers.is_empty() && scene.is_open {
+    if active.is_none() && course.movers.is_empty() && !course.tidies && scene.is_open {
         course.movers.extend(cleaner(scene));
     }
     course.drops = drops(&objects, scene.history);

@@ -128,6 +128,7 @@ impl Table {
             job: &job,
             orphans: &self.orphans,
             movers: &self.movers,
+            is_tidying: false,
             is_counted: true,
             looks: true,
             history: 2,

@@ -174,6 +174,12 @@ impl Pass<'_> {
         let objects = desk.read().await?;
         let is_over = |object: &ShardRebalance| RebalanceState::of(object.status.as_ref()).is_over();
         let open: Vec<&ShardRebalance> = objects.iter().filter(|object| !is_over(object)).collect();
+        let tidiers = tidiers(&fetched.live, self.migration);
+        if tidiers.iter().any(|(_, job)| *job == MoverJob::Done) {
+            // There may be more to tidy up.
+            memory.look_again(key);
+        }
+        let running = || tidiers.iter().filter(|(_, job)| *job == MoverJob::Running);
         let looks = open.is_empty() && seen.joining.is_empty() && memory.is_due(key, &wish.target);
         let plans = open.iter().any(|object| object.status.as_ref().is_none_or(|status| status.plan.is_none()));
         let is_left = seen.leaving.values().any(|phase| *phase == ShardPhase::Leaving);
@@ -221,11 +227,15 @@ impl Pass<'_> {
             job: &job,
             orphans: &orphans,
             movers: &movers,
+            is_tidying: running().next().is_some(),
             is_counted: counted,
             looks,
             history: usize::try_from(settings.history_limit).unwrap_or_default(),
             keeps: SignedDuration::from_secs(i64::from(settings.keep_source_seconds)),
         });
+        if course.tidies {
+            validated.fleet.tidiers = running().map(|(name, _)| name.clone()).collect();
+        }
         // While slots are on their way nothing was learned that would last.
         let strays = census.as_ref().is_some_and(|census| !census.transit.is_empty());
         if strays && open.is_empty() {
@@ -339,11 +349,26 @@ fn job(cluster: &ValidatedCluster, live: &Live, wanted: &Wanted, migration: &str
     Some(observed::mover(&job, &live.pods))
 }
 
+/// Movers of no ShardRebalance, by name, and how they are. Those with the configuration of an earlier migration are not among them: it goes, and
+/// their next pod would wait for it for ever.
+fn tidiers(live: &Live, migration: &str) -> Vec<(String, MoverJob)> {
+    let is_tidier = |labels: &BTreeMap<String, String>| is_mover(labels) && !labels.contains_key(label::REBALANCE);
+    let is_current = |job: &Job| {
+        let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        let mut volumes = pod.into_iter().flat_map(|pod| pod.volumes.iter().flatten());
+        volumes.any(|volume| volume.config_map.as_ref().is_some_and(|config| config.name == migration))
+    };
+    let jobs = live.all_typed::<Job>(Kind::Job).into_iter();
+    let jobs = jobs.filter(|job| is_tidier(job.labels()) && is_current(job));
+    jobs.map(|job| (job.name_any(), observed::mover(&job, &live.pods))).collect()
+}
+
+fn is_mover(labels: &BTreeMap<String, String>) -> bool {
+    labels.get(label::COMPONENT).is_some_and(|component| component == Component::Mover.label())
+}
+
 /// ShardRebalances with pods of movers that have not ended.
 fn mover_pods(live: &Live) -> BTreeSet<String> {
-    let is_mover = |labels: &BTreeMap<String, String>| {
-        labels.get(label::COMPONENT).is_some_and(|component| component == Component::Mover.label())
-    };
     let runs = |phase: Option<&str>| !matches!(phase, Some("Succeeded" | "Failed"));
     let pods = live
         .pods

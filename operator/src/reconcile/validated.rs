@@ -78,6 +78,8 @@ pub struct Fleet {
     pub released: BTreeSet<String>,
     /// Movers that should run.
     pub movers: Vec<Wanted>,
+    /// Jobs of movers that go on as they are.
+    pub tidiers: BTreeSet<String>,
     /// Bytes that a mover copies in a second; `None` for its own default.
     pub bytes_per_second: Option<u64>,
 }
