@@ -502,6 +502,30 @@ async fn what_sources_have_left_is_deleted_in_one_go_also_past_a_start_of_the_op
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_slot_that_has_gone_on_is_deleted_too() {
+    let mut world = World::new(&["a", "b"]).await;
+    let go_on = |world: &World| {
+        let mut table = world.table.lock().unwrap();
+        // From a over b to c, and from a over b back to a.
+        for slot in [4, 0] {
+            let has_left = ["a", "b"].map(|shard| (shard.to_owned(), slot));
+            table.left.extend(has_left);
+        }
+        table.left.remove(&("a".to_owned(), 0));
+    };
+    world.begin(&world.settled(), &["a", "b", "c"], None);
+    world.course(|_, _| ()).await;
+    go_on(&world);
+    let before = world.table.lock().unwrap().left.clone();
+    assert_eq!(world.table.lock().unwrap().owners[&4].0, "c");
+    world.course(|_, _| ()).await;
+    assert!(world.table.lock().unwrap().left.contains(&("b".to_owned(), 4)), "an hour has not passed: {before:?}");
+    world.wait();
+    world.course(|_, _| ()).await;
+    assert!(world.table.lock().unwrap().left.is_empty(), "{:?}", world.table.lock().unwrap().left);
+}
+
+#[tokio::test]
 async fn a_leader_whose_lease_is_deleted_makes_it_anew_and_leads_on() {
     const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/chat/leases/chat-operator";
     let (server, client) = ApiServer::empty().await;

@@ -36,7 +36,7 @@ pub struct ShardSlots {
     /// Moves that ended here, the oldest first: those whose leftovers are still at their source, and those since the time that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved: Vec<MovedSlot>,
-    /// Rows and bytes of each slot, about; only if asked for.
+    /// Rows and bytes of each slot of `owned`, about, and of those that have moved away and of which rows are left here; only if asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sizes: Vec<SlotSize>,
     /// Bytes of the write-ahead log that the slowest standby has yet to flush; none without standbys, or where they cannot be seen.

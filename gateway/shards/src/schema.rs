@@ -33,6 +33,7 @@ const FILES: &[(i32, &str, &str)] = &[
     (16, "probe", include_str!("../migrations/0016_probe.sql")),
     (17, "guard", include_str!("../migrations/0017_guard.sql")),
     (18, "openings", include_str!("../migrations/0018_openings.sql")),
+    (19, "leftovers", include_str!("../migrations/0019_leftovers.sql")),
 ];
 
 /// Brings a database's schema to [`SCHEMA_VERSION`]; each migration is one transaction. A database that has newer

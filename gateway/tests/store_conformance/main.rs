@@ -128,6 +128,7 @@ async fn two_postgresql_shards_keep_the_contract() {
     batches::batches_over_the_same_rooms_never_deadlock(&cluster, &*store).await;
     slots::sizes_are_counted_once_a_minute(&cluster, &*store).await;
     slots::large_tables_are_sampled(&cluster).await;
+    slots::what_is_left_behind_a_move_is_counted(&cluster).await;
     moves::a_fence_holds_writers_and_lapses(&cluster, &*store).await;
     moves::every_row_that_a_change_touches_is_logged(&cluster, &*store).await;
     moves::a_fence_of_another_timeline_does_not_lapse(&cluster, &*store).await;

@@ -22,8 +22,10 @@ pub struct Census {
     pub moved: BTreeMap<String, Vec<MovedSlot>>,
     /// Bytes that the slowest standby of a shard has yet to flush, by shard.
     pub lag: BTreeMap<String, u64>,
-    /// Rows and bytes of slots, where they were asked for.
+    /// Rows and bytes of slots where they are written, if they were asked for.
     pub sizes: BTreeMap<u32, (u64, u64)>,
+    /// Shards that have rows left of slots which are written elsewhere, by slot, if sizes were asked for.
+    pub left: BTreeMap<u32, BTreeSet<String>>,
 }
 
 /// A slot that is written at a shard.
@@ -56,9 +58,15 @@ impl Census {
             }
             census.moved.insert(shard.name.clone(), shard.moved.clone());
             census.lag.extend(shard.lag_bytes.map(|lag| (shard.name.clone(), lag)));
-            census.sizes.extend(shard.sizes.iter().map(|size| (size.slot, (size.rows, size.bytes))));
         }
         for shard in &answer.shards {
+            for size in &shard.sizes {
+                if census.owners.get(&size.slot).is_some_and(|owner| owner.shard != shard.name) {
+                    census.left.entry(size.slot).or_default().insert(shard.name.clone());
+                } else {
+                    census.sizes.insert(size.slot, (size.rows, size.bytes));
+                }
+            }
             // The destination knows how much was copied, the source how much waits; either may have nothing to say yet.
             for transit in &shard.arriving {
                 census.note(transit, (&transit.peer, &shard.name));

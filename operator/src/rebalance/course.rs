@@ -179,14 +179,25 @@ fn create(course: &mut Course, scene: &Scene<'_>, objects: &[&ShardRebalance]) {
 fn cleaner(scene: &Scene<'_>) -> Option<Wanted> {
     let census = scene.census?;
     let mut due: BTreeMap<Pair, BTreeSet<i32>> = BTreeMap::new();
+    let mut young = BTreeSet::new();
     for (to, moved) in &census.moved {
-        for moved in moved.iter().filter(|moved| !moved.cleaned && census.heard.contains(&moved.from)) {
+        // A slot that has come back is its former source's again.
+        let is_there = |slot: &u32| census.owners.get(slot).is_some_and(|owner| owner.shard == *to);
+        for moved in moved.iter().filter(|moved| is_there(&moved.slot)) {
             let age = scene.now.as_millisecond().saturating_sub(moved.at_ms);
-            // A slot that has come back is its former source's again.
-            let is_there = census.owners.get(&moved.slot).is_some_and(|owner| owner.shard == *to);
-            if is_there && i128::from(age) >= scene.keeps.as_millis() {
+            if i128::from(age) < scene.keeps.as_millis() {
+                young.insert(moved.slot);
+            } else if !moved.cleaned && census.heard.contains(&moved.from) {
                 due.entry((moved.from.clone(), to.clone())).or_default().extend(i32::try_from(moved.slot));
             }
+        }
+    }
+    // Who has the slot now tells of the move that brought it. Where it was before, it moved away earlier than that; from there nobody tells any more
+    // but its rows. A count may be older than the slot's last move, and then says no more of it than that move's destination.
+    for (slot, shards) in census.left.iter().filter(|(slot, _)| !young.contains(slot)) {
+        let Some(owner) = census.owners.get(slot).filter(|_| !census.transit.contains_key(slot)) else { continue };
+        for from in shards {
+            due.entry((from.clone(), owner.shard.clone())).or_default().extend(i32::try_from(*slot));
         }
     }
     let is_there = |pair: &Pair| !scene.away.contains(&pair.0) && !scene.away.contains(&pair.1);
