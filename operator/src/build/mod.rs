@@ -6,6 +6,7 @@ mod haproxy;
 mod haproxy_config;
 mod http_route;
 mod ingress;
+mod job;
 mod meta;
 mod migration;
 mod mover;

@@ -1,16 +1,10 @@
 //! Movers: Jobs that bring slots from one shard to another, give such moves up, or delete what is left of them.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::api::{
-    batch::v1::{Job, JobSpec},
-    core::v1::{Container, PodSpec, PodTemplateSpec},
-};
+use k8s_openapi::api::batch::v1::Job;
 
 use super::{
-    meta::{self, Role},
-    pod,
-    secret_mounts::Mounts,
+    job::{Work, build_job},
+    meta::Role,
 };
 use crate::{
     hash::Hasher,
@@ -19,8 +13,6 @@ use crate::{
     reconcile::ValidatedCluster,
 };
 
-/// Tries before the Job counts as failed; each waits a minute for a database that is away, and the pauses between them grow to six minutes.
-const TRIES: i32 = 10;
 /// A Job that cleaned up is made again for the same slots after so many seconds, should that be needed.
 const CLEANED_FOR: i32 = 3_600;
 /// Seconds for the transaction under way when a mover is stopped.
@@ -54,42 +46,17 @@ const fn word(task: Task) -> &'static str {
 
 /// The Job. Its configuration is that of the migration, which has brought both shards to this image's schema.
 pub(super) fn build_mover(cluster: &ValidatedCluster, wanted: &Wanted, migration: &str) -> Job {
-    let name = name(cluster, wanted, migration);
-    let Mounts { volumes, mounts } = Mounts::config(migration.to_owned()).shards(cluster);
-    let container = Container {
-        name: "move".to_owned(),
-        image: Some(cluster.images.gateway.clone()),
-        image_pull_policy: Some("IfNotPresent".to_owned()),
-        args: Some(arguments(cluster, wanted)),
-        env: Some(vec![pod::env_field("POD_NAME", "metadata.name"), pod::env("RUST_LOG", "info")]),
-        resources: Some(pod::resources("50m", "64Mi", "512Mi")),
-        security_context: Some(pod::restricted_container()),
-        volume_mounts: Some(mounts),
-        ..Container::default()
+    let moves = !wanted.rebalance.is_empty() && wanted.task == Task::Move;
+    let work = Work {
+        container: "move",
+        arguments: arguments(cluster, wanted),
+        config: migration.to_owned(),
+        memory: ("64Mi", "512Mi"),
+        grace_seconds: Some(GRACE_SECONDS),
+        kept_seconds: (wanted.task == Task::Clean).then_some(CLEANED_FOR),
+        labels: moves.then(|| (label::REBALANCE.to_owned(), wanted.rebalance.clone())).into_iter().collect(),
     };
-    let spec = PodSpec {
-        restart_policy: Some("Never".to_owned()),
-        service_account_name: Some(cluster.names.gateway()),
-        termination_grace_period_seconds: Some(GRACE_SECONDS),
-        ..pod::restricted_pod(vec![container], volumes)
-    };
-    let mut metadata = meta::owned(cluster, ROLE, name);
-    let mut template = meta::template(cluster, ROLE);
-    if !wanted.rebalance.is_empty() && wanted.task == Task::Move {
-        let label = BTreeMap::from([(label::REBALANCE.to_owned(), wanted.rebalance.clone())]);
-        metadata.labels.get_or_insert_default().extend(label.clone());
-        template.labels.get_or_insert_default().extend(label);
-    }
-    Job {
-        metadata,
-        spec: Some(JobSpec {
-            backoff_limit: Some(TRIES),
-            ttl_seconds_after_finished: (wanted.task == Task::Clean).then_some(CLEANED_FOR),
-            template: PodTemplateSpec { metadata: Some(template), spec: Some(spec) },
-            ..JobSpec::default()
-        }),
-        status: None,
-    }
+    build_job(cluster, ROLE, name(cluster, wanted, migration), work)
 }
 
 fn standbys_of(cluster: &ValidatedCluster, shard: &str) -> u32 {

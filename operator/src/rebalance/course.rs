@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_crds::{ShardRebalance, chat_cluster::ShardRebalancingMode as Mode, shard_rebalance::RebalanceState as State};
-use chat_gateway_config::SlotList;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
@@ -125,13 +124,8 @@ pub fn course(scene: &Scene<'_>) -> Course {
     // What is left for one that runs grows less while it does; another one for the rest would only be begun anew.
     course.tidies = scene.is_tidying && active.is_none() && course.movers.is_empty();
     if active.is_none() && course.movers.is_empty() && !course.tidies {
-        course.movers.extend(scene.census.iter().flat_map(|census| step::undoing(census, scene.orphans)).map(
-            |((task, (from, to)), slots)| {
-                let slots: SlotList = slots.into_iter().filter_map(|slot| i32::try_from(slot).ok()).collect();
-                let slots = slots.to_string();
-                Wanted { rebalance: String::new(), uid: String::new(), task, from, to, slots }
-            },
-        ));
+        let tasks = scene.census.iter().flat_map(|census| step::undoing(census, scene.orphans));
+        course.movers.extend(tasks.map(|((task, pair), slots)| Wanted::new(None, task, pair, slots)));
     }
     if active.is_none() && course.movers.is_empty() && !course.tidies && scene.is_open {
         course.movers.extend(cleaner(scene));
@@ -147,16 +141,16 @@ fn create(course: &mut Course, scene: &Scene<'_>, objects: &[&ShardRebalance]) {
     if course.standings.values().any(|standing| !standing.state.is_over()) {
         return;
     }
-    let proposal = match propose(scene.wish, census, scene.measures, None) {
-        Ok(proposal) => proposal,
+    let plan = match propose(scene.wish, census, scene.measures, None) {
+        Ok(plan) => plan,
         Err(why) if why.passes() => return,
         Err(why) => {
             course.unbalanced = Some(("NoPlan", why.to_string()));
             return;
         }
     };
-    course.would_move = Some(proposal.plan.slots);
-    if proposal.plan.slots == 0 || scene.mode == Mode::Off {
+    course.would_move = Some(plan.slots);
+    if plan.slots == 0 || scene.mode == Mode::Off {
         return;
     }
     let last = objects
@@ -178,7 +172,7 @@ fn create(course: &mut Course, scene: &Scene<'_>, objects: &[&ShardRebalance]) {
 /// A mover that deletes what sources still have of slots that moved long ago.
 fn cleaner(scene: &Scene<'_>) -> Option<Wanted> {
     let census = scene.census?;
-    let mut due: BTreeMap<Pair, BTreeSet<i32>> = BTreeMap::new();
+    let mut due: BTreeMap<Pair, BTreeSet<u32>> = BTreeMap::new();
     let mut young = BTreeSet::new();
     for (to, moved) in &census.moved {
         // A slot that has come back is its former source's again.
@@ -188,7 +182,7 @@ fn cleaner(scene: &Scene<'_>) -> Option<Wanted> {
             if i128::from(age) < scene.keeps.as_millis() {
                 young.insert(moved.slot);
             } else if !moved.cleaned && census.heard.contains(&moved.from) {
-                due.entry((moved.from.clone(), to.clone())).or_default().extend(i32::try_from(moved.slot));
+                due.entry((moved.from.clone(), to.clone())).or_default().insert(moved.slot);
             }
         }
     }
@@ -197,14 +191,12 @@ fn cleaner(scene: &Scene<'_>) -> Option<Wanted> {
     for (slot, shards) in census.left.iter().filter(|(slot, _)| !young.contains(slot)) {
         let Some(owner) = census.owners.get(slot).filter(|_| !census.transit.contains_key(slot)) else { continue };
         for from in shards {
-            due.entry((from.clone(), owner.shard.clone())).or_default().extend(i32::try_from(*slot));
+            due.entry((from.clone(), owner.shard.clone())).or_default().insert(*slot);
         }
     }
     let is_there = |pair: &Pair| !scene.away.contains(&pair.0) && !scene.away.contains(&pair.1);
-    let ((from, to), slots) = due.into_iter().find(|(pair, _)| is_there(pair))?;
-    let slots: SlotList = slots.into_iter().take(CLEANED_AT_ONCE).collect();
-    let slots = slots.to_string();
-    Some(Wanted { rebalance: String::new(), uid: String::new(), task: Task::Clean, from, to, slots })
+    let (pair, slots) = due.into_iter().find(|(pair, _)| is_there(pair))?;
+    Some(Wanted::new(None, Task::Clean, pair, slots.into_iter().take(CLEANED_AT_ONCE)))
 }
 
 /// Objects of the operator's own that are over, the oldest first, beyond those that are kept.

@@ -20,7 +20,7 @@ pub use self::{
     census::{Census, Slot},
     course::{Course, MoverJob, Scene, course},
     memory::Memory,
-    proposal::{Measures, NoPlan, Proposal, propose},
+    proposal::{Measures, NoPlan, propose},
     standing::{Standing, Task, Wanted},
     wish::{Wish, WishedShard},
 };

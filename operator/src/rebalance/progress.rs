@@ -17,7 +17,10 @@ const ENOUGH: usize = 3;
 pub(super) type Pair = (String, String);
 
 /// A plan's slots by source and destination, in the order of the plan.
-pub(super) fn pairs(plan: &RebalancePlan) -> Vec<(Pair, Vec<u32>)> {
+pub(super) type Moves = Vec<(Pair, Vec<u32>)>;
+
+/// Reads them from the plan.
+pub(super) fn moves(plan: &RebalancePlan) -> Moves {
     let slots = |text: &str| {
         let list: SlotList = text.parse().unwrap_or_default();
         list.iter().filter_map(|slot| u32::try_from(slot).ok()).collect()
@@ -25,33 +28,31 @@ pub(super) fn pairs(plan: &RebalancePlan) -> Vec<(Pair, Vec<u32>)> {
     plan.moves.iter().map(|moves| ((moves.from.clone(), moves.to.clone()), slots(&moves.slots))).collect()
 }
 
-/// A plan's slots that have not moved yet.
-pub(super) fn left(plan: &RebalancePlan, census: &Census) -> BTreeMap<Pair, Vec<u32>> {
+/// Those that have not moved yet.
+pub(super) fn left(moves: &Moves, census: &Census) -> BTreeMap<Pair, Vec<u32>> {
     let stays = |(from, _): &Pair, slot: &u32| {
         census.transit.contains_key(slot) || census.owners.get(slot).is_none_or(|owner| owner.shard == *from)
     };
     let mut left = BTreeMap::new();
-    for (pair, slots) in pairs(plan) {
-        let slots: Vec<u32> = slots.into_iter().filter(|slot| stays(&pair, slot)).collect();
+    for (pair, slots) in moves {
+        let slots: Vec<u32> = slots.iter().copied().filter(|slot| stays(pair, slot)).collect();
         if !slots.is_empty() {
-            left.insert(pair, slots);
+            left.insert(pair.clone(), slots);
         }
     }
     left
 }
 
-/// How far the plan is, and how long writes waited.
+/// How far they are, and how long writes waited.
 pub(super) fn progress(
-    plan: &RebalancePlan,
+    moves: &Moves,
     census: &Census,
     started: Option<Timestamp>,
     now: Timestamp,
 ) -> (RebalanceProgress, Option<Pauses>) {
-    let left: usize = left(plan, census).values().map(Vec::len).sum();
-    let all: BTreeMap<u32, Pair> = pairs(plan)
-        .into_iter()
-        .flat_map(|(pair, slots)| slots.into_iter().map(move |slot| (slot, pair.clone())))
-        .collect();
+    let left: usize = left(moves, census).values().map(Vec::len).sum();
+    let all: BTreeMap<u32, &Pair> =
+        moves.iter().flat_map(|(pair, slots)| slots.iter().map(move |slot| (*slot, pair))).collect();
     let since = started.map_or(i64::MAX, Timestamp::as_millisecond);
     let (mut rows, mut bytes, mut waits) = (0u64, 0u64, Vec::new());
     for (shard, moved) in &census.moved {

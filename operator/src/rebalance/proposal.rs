@@ -33,13 +33,6 @@ pub struct Measures {
     pub concurrent: u32,
 }
 
-/// A plan, or that nothing has to move.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proposal {
-    /// The plan; it may be empty.
-    pub plan: RebalancePlan,
-}
-
 /// Why there is no plan yet, or none at all. The text says what helps.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlan {
@@ -75,7 +68,7 @@ impl NoPlan {
     }
 }
 
-/// Plans the fewest moves that bring the shards to what the spec asks for, or those that a person asked for.
+/// Plans the fewest moves that bring the shards to what the spec asks for, or those that a person asked for; there may be none.
 ///
 /// # Errors
 /// See [`NoPlan`].
@@ -84,7 +77,7 @@ pub fn propose(
     census: &Census,
     measures: &Measures,
     request: Option<&[MoveRequest]>,
-) -> Result<Proposal, NoPlan> {
+) -> Result<RebalancePlan, NoPlan> {
     if let Some((shard, why)) = census.silent.first_key_value() {
         return Err(NoPlan::Silent { shard: shard.clone(), why: why.clone() });
     }
@@ -98,7 +91,7 @@ pub fn propose(
         Some(request) => requested(wish, census, request)?,
         None => balanced(wish, census, measures)?,
     };
-    Ok(Proposal { plan: costed(wish, census, measures, &moves) })
+    Ok(costed(wish, census, measures, &moves))
 }
 
 /// Destinations by slot.

@@ -4,8 +4,12 @@ use chat_crds::{
     ShardRebalance, ShardRebalanceStatus,
     shard_rebalance::{Pauses, RebalancePlan, RebalanceProgress, RebalanceState},
 };
+use chat_gateway_config::SlotList;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt as _;
+
+use super::progress::Pair;
 
 /// Longest message of a condition, in characters.
 const LONGEST_MESSAGE: usize = 1_000;
@@ -24,7 +28,7 @@ pub enum Task {
 /// A mover that should run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wanted {
-    /// Name of the ShardRebalance; empty for what is cleaned up later.
+    /// Name of the ShardRebalance; empty for what tidies up without one.
     pub rebalance: String,
     /// Its uid.
     pub uid: String,
@@ -36,6 +40,26 @@ pub struct Wanted {
     pub to: String,
     /// Their numbers and ranges.
     pub slots: String,
+}
+
+impl Wanted {
+    /// A mover for a ShardRebalance, or for none.
+    pub(super) fn new(
+        rebalance: Option<&ShardRebalance>,
+        task: Task,
+        (from, to): Pair,
+        slots: impl IntoIterator<Item = u32>,
+    ) -> Self {
+        let slots: SlotList = slots.into_iter().filter_map(|slot| i32::try_from(slot).ok()).collect();
+        Self {
+            rebalance: rebalance.map(ShardRebalance::name_any).unwrap_or_default(),
+            uid: rebalance.and_then(ShardRebalance::uid).unwrap_or_default(),
+            task,
+            from,
+            to,
+            slots: slots.to_string(),
+        }
+    }
 }
 
 /// Why moves are undone.

@@ -7,14 +7,13 @@ use chat_crds::{
     chat_cluster::ShardRebalancingMode as Mode,
     shard_rebalance::{RebalancePlan, RebalanceState as State},
 };
-use chat_gateway_config::SlotList;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::{
     census::Census,
     course::{MoverJob, Scene},
-    progress::{self, Pair},
+    progress::{self, Moves, Pair},
     proposal::{NoPlan, propose},
     standing::{Cause, Standing, Task, Wanted},
 };
@@ -77,10 +76,10 @@ fn plan(
     other: Option<&str>,
 ) -> Result<Standing, Box<Standing>> {
     let is_stale = |plan: &RebalancePlan, census: &Census| {
-        let gone = |((from, _), slots): (Pair, Vec<u32>)| {
-            slots.iter().any(|slot| census.owners.get(slot).is_some_and(|owner| owner.shard != from))
+        let gone = |((from, _), slots): &(Pair, Vec<u32>)| {
+            slots.iter().any(|slot| census.owners.get(slot).is_some_and(|owner| owner.shard != *from))
         };
-        progress::pairs(plan).into_iter().any(gone)
+        progress::moves(plan).iter().any(gone)
     };
     match (&before.plan, scene.census) {
         (Some(plan), Some(census)) if before.started.is_none() && is_stale(plan, census) => before.plan = None,
@@ -105,13 +104,13 @@ fn plan(
         return wait(before, "the gateways count what the shards hold".to_owned());
     }
     match propose(scene.wish, census, scene.measures, object.spec.moves.as_deref()) {
-        Ok(proposal) if proposal.plan.slots == 0 => {
-            before.plan = Some(proposal.plan);
+        Ok(plan) if plan.slots == 0 => {
+            before.plan = Some(plan);
             before.ended = Some(scene.now);
             Err(Box::new(before.is(State::Completed, "every slot is where it should be")))
         }
-        Ok(proposal) => {
-            before.plan = Some(proposal.plan);
+        Ok(plan) => {
+            before.plan = Some(plan);
             Ok(before)
         }
         Err(NoPlan::Request(why)) => {
@@ -126,9 +125,14 @@ fn plan(
 }
 
 /// The same with progress as it is seen now.
-fn seen(mut standing: Standing, scene: &Scene<'_>) -> Standing {
-    if let (Some(plan), Some(census), Some(started)) = (&standing.plan, scene.census, standing.started) {
-        let (progress, pauses) = progress::progress(plan, census, Some(started), scene.now);
+fn seen(standing: Standing, scene: &Scene<'_>) -> Standing {
+    let moves = standing.plan.as_ref().map(progress::moves).unwrap_or_default();
+    seen_of(&moves, standing, scene)
+}
+
+fn seen_of(moves: &Moves, mut standing: Standing, scene: &Scene<'_>) -> Standing {
+    if let (Some(_), Some(census), Some(started)) = (&standing.plan, scene.census, standing.started) {
+        let (progress, pauses) = progress::progress(moves, census, Some(started), scene.now);
         (standing.progress, standing.pauses) = (Some(progress), pauses.or(standing.pauses));
     }
     standing
@@ -146,26 +150,15 @@ fn end(mut standing: Standing, cause: &Cause, now: Timestamp) -> Standing {
     standing.is(cause.end(), message)
 }
 
-fn wanted(object: &ShardRebalance, task: Task, (from, to): &Pair, slots: &[u32]) -> Wanted {
-    let slots: SlotList = slots.iter().filter_map(|slot| i32::try_from(*slot).ok()).collect();
-    Wanted {
-        rebalance: object.name_any(),
-        uid: object.uid().unwrap_or_default(),
-        task,
-        from: from.clone(),
-        to: to.clone(),
-        slots: slots.to_string(),
-    }
-}
-
 /// Moves what has not moved.
 fn run(object: &ShardRebalance, mut standing: Standing, scene: &Scene<'_>) -> Standing {
     let Some(plan) = standing.plan.clone() else { return standing };
     // By the plan and not by what is left: a Job is named after its slots, and must not change while it runs.
-    let all: Vec<(Pair, Wanted)> = progress::pairs(&plan)
-        .into_iter()
-        .map(|(pair, slots)| (pair.clone(), wanted(object, Task::Move, &pair, &slots)))
-        .collect();
+    let moves = progress::moves(&plan);
+    let mover = |(pair, slots): &(Pair, Vec<u32>)| {
+        (pair.clone(), Wanted::new(Some(object), Task::Move, pair.clone(), slots.iter().copied()))
+    };
+    let all: Vec<(Pair, Wanted)> = moves.iter().map(mover).collect();
     let Some(census) = scene.census else {
         standing.movers =
             all.into_iter().map(|(_, mover)| mover).filter(|mover| (scene.job)(mover).is_some()).collect();
@@ -177,8 +170,8 @@ fn run(object: &ShardRebalance, mut standing: Standing, scene: &Scene<'_>) -> St
         };
     };
     standing.started.get_or_insert(scene.now);
-    let mut standing = seen(standing, scene);
-    let left = progress::left(&plan, census);
+    let mut standing = seen_of(&moves, standing, scene);
+    let left = progress::left(&moves, census);
     if left.is_empty() {
         standing.ended = Some(scene.now);
         let message = format!("{} slots have moved", plan.slots);
@@ -241,15 +234,16 @@ pub(super) fn undoing(census: &Census, slots: &BTreeSet<u32>) -> BTreeMap<(Task,
 
 /// Brings slots that are on their way back to their source, and finishes those that have left it for good.
 fn undo(object: &ShardRebalance, standing: Standing, scene: &Scene<'_>, cause: &Cause) -> Standing {
-    let mut standing = seen(standing, scene);
+    let moves = standing.plan.as_ref().map(progress::moves).unwrap_or_default();
+    let mut standing = seen_of(&moves, standing, scene);
     standing.cause = Some(cause.clone());
-    let (Some(plan), Some(census)) = (standing.plan.clone(), scene.census) else {
+    let (Some(_), Some(census)) = (&standing.plan, scene.census) else {
         return standing.is(State::Aborting, "no gateway could say which slots are on their way");
     };
-    let ours: BTreeSet<u32> = progress::pairs(&plan).into_iter().flat_map(|(_, slots)| slots).collect();
+    let ours: BTreeSet<u32> = moves.into_iter().flat_map(|(_, slots)| slots).collect();
     let tasks = undoing(census, &ours);
     for ((task, pair), slots) in &tasks {
-        let mover = wanted(object, *task, pair, slots);
+        let mover = Wanted::new(Some(object), *task, pair.clone(), slots.iter().copied());
         if let Some(MoverJob::Failed(why)) = (scene.job)(&mover) {
             let (from, to) = pair;
             let message = format!("{}; moves from {from} to {to} could not be undone: {why}", cause.message());

@@ -216,7 +216,14 @@ pub fn resource() -> ApiResource {
 /// A condition by its type.
 #[must_use]
 pub fn condition<'a>(object: &'a DynamicObject, kind: &str) -> Option<&'a Value> {
-    object.data["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
+    Some(condition_of(&object.data["status"], kind)).filter(|condition| !condition.is_null())
+}
+
+/// A condition of a status by its type; null where there is none.
+#[must_use]
+pub fn condition_of<'a>(status: &'a Value, kind: &str) -> &'a Value {
+    let mut all = status["conditions"].as_array().into_iter().flatten();
+    all.find(|condition| condition["type"] == kind).unwrap_or(&Value::Null)
 }
 
 /// All conditions in one line, for messages.

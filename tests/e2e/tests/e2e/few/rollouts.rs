@@ -11,7 +11,9 @@ use chat_test_client::{
     load::{self, Load, Progress},
 };
 use e2e::{
-    ChatCluster, Namespace, World, manifest,
+    ChatCluster, Namespace, World,
+    chat_cluster::condition_of,
+    manifest,
     pods::Part,
     wait::{Seen, until},
 };
@@ -86,7 +88,7 @@ async fn succeed(cluster: &ChatCluster, people: &People) -> Result<String> {
                 waves.push(wave);
             }
         }
-        let available = condition(&status, "GatewaysAvailable");
+        let available = condition_of(&status, "GatewaysAvailable");
         ensure!(available["status"] == "True", "gateways were missing: {available}");
         ensure!(status["rollout"]["reason"].is_null(), "it failed: {}", status["rollout"]);
         let done = status["rollout"].is_null() && status["revision"] != old.as_str();
@@ -166,7 +168,7 @@ async fn vanish(cluster: &ChatCluster, people: &People, made: Secret) -> Result<
     // Longer than a wave is watched: whoever has been asked to move by then has moved.
     tokio::time::sleep(Duration::from_secs(10)).await;
     let status = cluster.get().await?.data["status"].clone();
-    ensure!(condition(&status, "GatewaysAvailable")["status"] == "True", "{status}");
+    ensure!(condition_of(&status, "GatewaysAvailable")["status"] == "True", "{status}");
     let moved = people.connections().iter().zip(&before).filter(|(now, then)| now > then).count();
     ensure!(moved <= DEVICES * CANARY / 100, "{moved} of {DEVICES} devices were moved while a Secret was missing");
     secrets.create(&PostParams::default(), &secret).await?;
@@ -190,9 +192,9 @@ pub(super) async fn failed(cluster: &ChatCluster, good: &str, since: Option<&str
     })
     .await?;
     let status = cluster.get().await?.data["status"].clone();
-    let stalled = condition(&status, "Stalled");
-    ensure!(stalled["status"] == "True" && condition(&status, "Ready")["status"] == "False", "{status}");
-    ensure!(condition(&status, "GatewaysAvailable")["status"] == "True", "{status}");
+    let stalled = condition_of(&status, "Stalled");
+    ensure!(stalled["status"] == "True" && condition_of(&status, "Ready")["status"] == "False", "{status}");
+    ensure!(condition_of(&status, "GatewaysAvailable")["status"] == "True", "{status}");
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     Ok(told)
 }
@@ -209,9 +211,4 @@ async fn change(cluster: &ChatCluster, resources: Value) -> Result<()> {
 pub(crate) async fn revision(cluster: &ChatCluster) -> Result<String> {
     let status = cluster.get().await?.data["status"].clone();
     status["revision"].as_str().map(str::to_owned).context("no revision")
-}
-
-fn condition(status: &Value, kind: &str) -> Value {
-    let mut all = status["conditions"].as_array().into_iter().flatten();
-    all.find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
 }

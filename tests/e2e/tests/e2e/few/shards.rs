@@ -9,7 +9,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use e2e::{
-    ChatCluster, Namespace, World, manifest,
+    ChatCluster, Namespace, World,
+    chat_cluster::condition_of,
+    manifest,
     pods::Part,
     wait::{Seen, until},
 };
@@ -120,7 +122,7 @@ async fn grow_and_shrink(
 async fn balanced(cluster: &ChatCluster, names: &[&str]) -> Result<()> {
     until(&format!("slots to be balanced over {names:?}"), MOVES_LIMIT, || async {
         let status = cluster.get().await?.data["status"].clone();
-        let told = condition(&status, "ShardsBalanced");
+        let told = condition_of(&status, "ShardsBalanced");
         let slots = |name: &str| {
             let shards = status["shards"].as_array().into_iter().flatten();
             shards.filter(|shard| shard["name"] == name).find_map(|shard| shard["slots"].as_i64())
@@ -155,16 +157,11 @@ async fn gone(cluster: &ChatCluster, shard: &str) -> Result<()> {
 async fn stays_ready(cluster: &ChatCluster, over: &AtomicBool) -> Result<()> {
     while !over.load(Relaxed) {
         let object = cluster.get().await?;
-        let ready = condition(&object.data["status"], "Ready");
+        let ready = condition_of(&object.data["status"], "Ready");
         ensure!(ready["status"] == "True", "Ready was lost: {ready}");
         sleep(Duration::from_millis(500)).await;
     }
     Ok(())
-}
-
-fn condition(status: &Value, type_: &str) -> Value {
-    let mut all = status["conditions"].as_array().into_iter().flatten();
-    all.find(|condition| condition["type"] == type_).cloned().unwrap_or_default()
 }
 
 /// The ShardRebalances tell of every slot and of the pauses.
@@ -175,7 +172,7 @@ async fn told(cluster: &ChatCluster) -> Result<()> {
     ensure!(all.len() == 2, "{:?}", all.iter().map(|object| object.name_any()).collect::<Vec<_>>());
     for object in &all {
         let (name, status) = (object.name_any(), &object.data["status"]);
-        ensure!(condition(status, "Ready")["reason"] == "Completed", "{name}: {status}");
+        ensure!(condition_of(status, "Ready")["reason"] == "Completed", "{name}: {status}");
         let (slots, moved) = (status["plan"]["slots"].as_i64(), status["progress"]["slotsMoved"].as_i64());
         ensure!(slots == moved && slots > Some(0), "{name}: {moved:?} of {slots:?} slots");
         let pauses = &status["pauses"];
@@ -232,8 +229,9 @@ async fn refused(api: &Api<DynamicObject>, cluster: &ChatCluster) -> Result<()> 
     api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
     let state = async |wanted: &str| {
         until(&format!("by-hand to be {wanted}"), SETTLE_LIMIT, || async {
-            let ready = condition(&api.get("by-hand").await?.data["status"], "Ready");
-            Ok(if ready["reason"] == wanted { Seen::Yes(ready) } else { Seen::NotYet(ready.to_string()) })
+            let object = api.get("by-hand").await?;
+            let ready = condition_of(&object.data["status"], "Ready");
+            Ok(if ready["reason"] == wanted { Seen::Yes(ready.clone()) } else { Seen::NotYet(ready.to_string()) })
         })
         .await
     };
