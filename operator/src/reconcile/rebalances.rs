@@ -2,7 +2,7 @@
 
 use chat_crds::{ChatCluster, ShardRebalance, ShardRebalanceStatus, shard_rebalance::RebalanceState};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, Resource as _, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
@@ -186,18 +186,19 @@ impl<'a> Desk<'a> {
         for (to, moved) in &census.moved {
             for moved in moved.iter().filter(|moved| moved.at_ms > told) {
                 let pause = moved.pause_ms.map_or_else(String::new, |ms| format!(" ({ms} ms)"));
-                lines.push(format!("{} {} > {to}{pause}", moved.slot, moved.from));
+                lines.push((moved.slot, format!("{} {} > {to}{pause}", moved.slot, moved.from)));
             }
         }
-        if lines.is_empty() {
-            return;
+        for some in lines.chunks(NAMED) {
+            let (slots, told): (Vec<String>, Vec<&str>) =
+                some.iter().map(|(slot, line)| (slot.to_string(), line.as_str())).unzip();
+            let note = format!("slots were handed over (writes waited): {}", told.join(", "));
+            // Events of one object that differ in their notes only are one to the API: it would keep the first note.
+            let field_path = Some(format!("slots{{{}}}", slots.join(",")));
+            let about = ObjectReference { field_path, ..object.object_ref(&()) };
+            let news = News { warning: false, reason: "SlotsMoved", note, action: "Rebalance" };
+            self.context.announcer.tell(about, news).await;
         }
-        let rest = lines.len().saturating_sub(NAMED);
-        lines.truncate(NAMED);
-        let more = if rest > 0 { format!(", and {rest} more") } else { String::new() };
-        let note = format!("slots were handed over (writes waited): {}{more}", lines.join(", "));
-        let news = News { warning: false, reason: "SlotsMoved", note, action: "Rebalance" };
-        self.context.announcer.tell(object.object_ref(&()), news).await;
     }
 }
 
