@@ -105,7 +105,7 @@ async fn measure(args: &Args) -> Result<Report> {
     }
     if is_chosen(Part::Pauses) {
         eprintln!("pauses");
-        pauses::measure(&World::start().await?, args.quick, &mut report).await?;
+        pauses::measure(args.quick, &mut report).await?;
     }
     if is_chosen(Part::Foreground) {
         eprintln!("foreground");
