@@ -25,6 +25,8 @@ pub(crate) struct Place {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Shows on one screen how a ChatCluster is: ready or not, gateways, clients, backends, rollout, delivery, and what is worth a look.
+    Status(Told),
     /// Replaces a gateway: another one starts, the clients of this one move to the others within the budget, and its pod goes when nobody is left.
     Drain(Drain),
     /// Takes a drain back: the gateway takes people again.
@@ -33,7 +35,7 @@ pub(crate) enum Command {
         pod: String,
     },
     /// Shows the database shards of a ChatCluster: slots, rows, bytes, lag.
-    Shards(Shards),
+    Shards(Told),
     /// Plans, approves, pauses, aborts and watches moves of slots between shards.
     #[command(subcommand)]
     Rebalance(Rebalance),
@@ -49,8 +51,9 @@ pub(crate) enum Output {
     Json,
 }
 
+/// A ChatCluster that is to be told about.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Shards {
+pub(crate) struct Told {
     /// Name of the ChatCluster.
     pub(crate) cluster: String,
     /// How it is written.

@@ -3,8 +3,13 @@
 mod args;
 mod drain;
 mod gateway;
+mod health;
+#[cfg(test)]
+mod objects;
 mod rebalance;
+mod seen;
 mod shards;
+mod status;
 mod tables;
 mod view;
 
@@ -30,6 +35,7 @@ async fn main() -> ExitCode {
 async fn run(Args { place, command }: Args) -> anyhow::Result<()> {
     let gateways = gateway::Gateways::connect(place).await?;
     match command {
+        Command::Status(told) => status::show(&gateways, &told).await,
         Command::Drain(drain) => drain::drain(&gateways, &drain).await,
         Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await,
         Command::Shards(shards) => shards::show(&gateways, &shards).await,

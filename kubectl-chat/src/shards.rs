@@ -5,14 +5,14 @@ use chat_crds::{ChatCluster, chat_cluster::DEFAULT_SHARD_WEIGHT};
 use serde_json::json;
 
 use crate::{
-    args::{Output, Shards},
+    args::{Output, Told},
     gateway::Gateways,
     tables::{bytes, known, table},
 };
 
 const HEAD: [&str; 8] = ["SHARD", "WEIGHT", "SLOTS", "ROWS", "BYTES", "LAG", "AVAILABLE", "PHASE"];
 
-pub(crate) async fn show(gateways: &Gateways, Shards { cluster, output }: &Shards) -> Result<()> {
+pub(crate) async fn show(gateways: &Gateways, Told { cluster, output }: &Told) -> Result<()> {
     let cluster = gateways.cluster(cluster).await?;
     match output {
         Output::Json => println!("{}", json!(cluster.status.map(|status| status.shards).unwrap_or_default())),

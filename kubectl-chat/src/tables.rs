@@ -1,5 +1,7 @@
 //! Columns and numbers as people read them.
 
+use jiff::Timestamp;
+
 /// Rows under a head, in columns.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
@@ -28,14 +30,20 @@ pub(crate) fn bytes(bytes: i64) -> String {
     format!("{amount:.1} TiB")
 }
 
-/// A time in hours, minutes and seconds.
+/// A time in its two largest units, of days, hours, minutes and seconds.
 pub(crate) fn duration(seconds: i64) -> String {
-    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{rest} s"),
-        (0, _) => format!("{minutes} min {rest:02} s"),
-        _ => format!("{hours} h {minutes:02} min"),
+    let (days, hours, minutes, rest) = (seconds / 86_400, seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{rest} s"),
+        (0, 0, _) => format!("{minutes} min {rest:02} s"),
+        (0 | 1, _, _) => format!("{hours} h {minutes:02} min"),
+        _ => format!("{days} d {} h", hours % 24),
     }
+}
+
+/// The time from `then` to `now`; none where the clocks disagree.
+pub(crate) fn since(then: Timestamp, now: Timestamp) -> String {
+    duration(now.duration_since(then).as_secs().max(0))
 }
 
 /// A bar of `width` characters, filled as far as `done` of `all`.
@@ -67,6 +75,7 @@ mod tests {
             (duration(59), duration(61), duration(7_260)),
             ("59 s".into(), "1 min 01 s".into(), "2 h 01 min".into())
         );
+        assert_eq!((duration(47 * 3_600), duration(50 * 3_600)), ("47 h 00 min".into(), "2 d 2 h".into()));
         assert_eq!((bar(1, 4, 8), bar(0, 0, 2), bar(9, 4, 2)), ("[##......]".into(), "[..]".into(), "[##]".into()));
     }
 }
