@@ -5,6 +5,7 @@
 pub mod chat_cluster;
 mod conditions;
 pub mod keys;
+pub mod next_steps;
 mod reference;
 pub mod render;
 pub mod shard_rebalance;

@@ -1,5 +1,7 @@
 //! What the command line says.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// What a platform engineer does with ChatClusters by hand.
@@ -27,6 +29,8 @@ pub(crate) struct Place {
 pub(crate) enum Command {
     /// Shows on one screen how a ChatCluster is: ready or not, gateways, clients, backends, rollout, delivery, and what is worth a look.
     Status(Told),
+    /// Says what is wrong with a ChatCluster, why, since when, and what to do. Ends with 0 when all is well, with 1 when something is not as it should be, with 2 when that cannot be told.
+    Why(Told),
     /// Replaces a gateway: another one starts, the clients of this one move to the others within the budget, and its pod goes when nobody is left.
     Drain(Drain),
     /// Takes a drain back: the gateway takes people again.
@@ -39,6 +43,13 @@ pub(crate) enum Command {
     /// Plans, approves, pauses, aborts and watches moves of slots between shards.
     #[command(subcommand)]
     Rebalance(Rebalance),
+}
+
+impl Command {
+    /// The exit code when it fails. 1 is an answer of `why`.
+    pub(crate) fn failure(&self) -> ExitCode {
+        ExitCode::from(if matches!(self, Self::Why(_)) { 2 } else { 1 })
+    }
 }
 
 /// How an answer is written.

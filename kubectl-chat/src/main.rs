@@ -12,6 +12,7 @@ mod shards;
 mod status;
 mod tables;
 mod view;
+mod why;
 
 use std::process::ExitCode;
 
@@ -23,22 +24,26 @@ use crate::args::{Args, Command};
 async fn main() -> ExitCode {
     // The library is built with one provider only; telling it so fails when it knows already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let args = Args::parse();
+    let failure = args.command.failure();
+    match run(args).await {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            failure
         }
     }
 }
 
-async fn run(Args { place, command }: Args) -> anyhow::Result<()> {
+async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
     let gateways = gateway::Gateways::connect(place).await?;
     match command {
-        Command::Status(told) => status::show(&gateways, &told).await,
-        Command::Drain(drain) => drain::drain(&gateways, &drain).await,
-        Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await,
-        Command::Shards(shards) => shards::show(&gateways, &shards).await,
-        Command::Rebalance(rebalance) => rebalance::run(&gateways, rebalance).await,
+        Command::Status(told) => status::show(&gateways, &told).await?,
+        Command::Why(told) => return why::show(&gateways, &told).await,
+        Command::Drain(drain) => drain::drain(&gateways, &drain).await?,
+        Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await?,
+        Command::Shards(shards) => shards::show(&gateways, &shards).await?,
+        Command::Rebalance(rebalance) => rebalance::run(&gateways, rebalance).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
