@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Status(Told),
     /// Says what is wrong with a ChatCluster, why, since when, and what to do. Ends with 0 when all is well, with 1 when something is not as it should be, with 2 when that cannot be told.
     Why(Told),
+    /// Lists the gateways of a ChatCluster: revision, state, connections, messages a second, restarts, age, node.
+    Gateways(Told),
+    /// Lists the gateways of a ChatCluster by what they carry.
+    Top(Told),
     /// Replaces a gateway: another one starts, the clients of this one move to the others within the budget, and its pod goes when nobody is left.
     Drain(Drain),
     /// Takes a drain back: the gateway takes people again.

@@ -3,7 +3,9 @@
 mod args;
 mod drain;
 mod gateway;
+mod gateways;
 mod health;
+mod load;
 #[cfg(test)]
 mod objects;
 mod rebalance;
@@ -18,7 +20,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::{Args, Command};
+use crate::{
+    args::{Args, Command},
+    gateways::Sight,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -40,6 +45,8 @@ async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
     match command {
         Command::Status(told) => status::show(&gateways, &told).await?,
         Command::Why(told) => return why::show(&gateways, &told).await,
+        Command::Gateways(told) => gateways::show(&gateways, &told, Sight::List).await?,
+        Command::Top(told) => gateways::show(&gateways, &told, Sight::Top).await?,
         Command::Drain(drain) => drain::drain(&gateways, &drain).await?,
         Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await?,
         Command::Shards(shards) => shards::show(&gateways, &shards).await?,
