@@ -1,6 +1,6 @@
 //! What the command line says.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -35,6 +35,14 @@ pub(crate) enum Command {
     Gateways(Told),
     /// Lists the gateways of a ChatCluster by what they carry.
     Top(Told),
+    /// Writes what somebody who helps needs to see, as one JSON without what is secret: the ChatCluster and all that it is made of, Events, versions, what is wrong.
+    Report {
+        /// Name of the ChatCluster.
+        cluster: String,
+        /// File to write; the standard output if absent.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Replaces a gateway: another one starts, the clients of this one move to the others within the budget, and its pod goes when nobody is left.
     Drain(Drain),
     /// Takes a drain back: the gateway takes people again.

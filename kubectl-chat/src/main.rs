@@ -9,6 +9,7 @@ mod load;
 #[cfg(test)]
 mod objects;
 mod rebalance;
+mod report;
 mod seen;
 mod shards;
 mod status;
@@ -47,6 +48,7 @@ async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
         Command::Why(told) => return why::show(&gateways, &told).await,
         Command::Gateways(told) => gateways::show(&gateways, &told, Sight::List).await?,
         Command::Top(told) => gateways::show(&gateways, &told, Sight::Top).await?,
+        Command::Report { cluster, output } => report::write(&gateways, &cluster, output).await?,
         Command::Drain(drain) => drain::drain(&gateways, &drain).await?,
         Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await?,
         Command::Shards(shards) => shards::show(&gateways, &shards).await?,

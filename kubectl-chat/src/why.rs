@@ -115,7 +115,7 @@ fn text(seen: &Seen) -> String {
 }
 
 /// For programs. Fields are added, and never renamed.
-fn object(seen: &Seen) -> Value {
+pub(crate) fn object(seen: &Seen) -> Value {
     let findings: Vec<Value> = findings(seen)
         .into_iter()
         .map(|Finding { condition, health, next }| {
