@@ -4,6 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+use crate::completion;
+
 /// What a platform engineer does with ChatClusters by hand.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-chat", bin_name = "kubectl chat", version)]
@@ -42,6 +44,11 @@ pub(crate) enum Command {
         /// File to write; the standard output if absent.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Writes what makes the Tab key complete commands: for bash, zsh or fish.
+    Completion {
+        /// The shell.
+        shell: completion::Shell,
     },
     /// Replaces a gateway: another one starts, the clients of this one move to the others within the budget, and its pod goes when nobody is left.
     Drain(Drain),

@@ -1,6 +1,7 @@
 //! `kubectl chat`: what a platform engineer does with ChatClusters by hand. kubectl finds this program by its name in the search path.
 
 mod args;
+mod completion;
 mod drain;
 mod gateway;
 mod gateways;
@@ -42,8 +43,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
+    // Needs no cluster.
+    if let Command::Completion { shell } = command {
+        print!("{}", completion::script(shell)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let gateways = gateway::Gateways::connect(place).await?;
     match command {
+        Command::Completion { .. } => {}
         Command::Status(told) => status::show(&gateways, &told).await?,
         Command::Why(told) => return why::show(&gateways, &told).await,
         Command::Gateways(told) => gateways::show(&gateways, &told, Sight::List).await?,
