@@ -84,6 +84,14 @@ impl Gateways {
     }
 }
 
+/// What the API server says, without the object that it says it in.
+pub(crate) fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// Whether it is being emptied.
 pub(crate) fn is_emptied(pod: &Pod) -> bool {
     pod.annotations().contains_key(annotation::DRAINING)

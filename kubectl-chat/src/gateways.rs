@@ -187,8 +187,12 @@ impl Crowd {
             })
             .collect();
         let open: i64 = self.gateways.iter().filter_map(|gateway| gateway.load.connections).sum();
-        let messages: f64 = self.gateways.iter().filter_map(|gateway| gateway.load.messages_per_second).sum();
-        format!("{}\n{open} connections, {messages:.1} messages a second\n", table(&HEAD_OF_TOP, &rows))
+        // The sum of no floats is -0.
+        let rates = self.gateways.iter().filter_map(|gateway| gateway.load.messages_per_second);
+        let messages = rates.fold(0.0, |sum, rate| sum + rate);
+        let silent = self.gateways.iter().filter(|gateway| gateway.load.connections.is_none()).count();
+        let without = if silent == 0 { String::new() } else { format!(", without {silent} that do not say") };
+        format!("{}\n{open} connections, {messages:.1} messages a second{without}\n", table(&HEAD_OF_TOP, &rows))
     }
 
     fn object(&self) -> Value {
@@ -268,7 +272,7 @@ demo-c   5b8f       CrashLoopBackOff   -             -       -            3     
         let names: Vec<&str> = text.lines().skip(1).filter_map(|line| line.get(..6)).take(3).collect();
         assert_eq!(names, ["demo-b", "demo-a", "demo-c"], "{text}");
         assert!(text.contains("[###############...............] 50 %"), "{text}");
-        assert!(text.ends_with("\n6000 connections, 3.0 messages a second\n"), "{text}");
+        assert!(text.ends_with("\n6000 connections, 3.0 messages a second, without 1 that do not say\n"), "{text}");
         assert_eq!(crowd(Sight::Top).object()[0]["state"], "being emptied");
     }
 

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::gateway::said;
 
 /// The admin port, which serves `/metrics` to whoever reaches it.
 const PORT: u16 = 8_081;
@@ -62,8 +64,10 @@ async fn metrics(pods: &Api<Pod>, pod: &str) -> Result<String> {
 }
 
 async fn ask(pods: &Api<Pod>, pod: &str) -> Result<String> {
-    let mut forwarder =
-        pods.portforward(pod, &[PORT]).await.context("the right to create pods/portforward is needed")?;
+    let forwarder = pods.portforward(pod, &[PORT]).await;
+    let mut forwarder = forwarder.map_err(|error| {
+        anyhow!("no port is forwarded, and the right to create pods/portforward is needed: {}", said(&error))
+    })?;
     let stream = forwarder.take_stream(PORT).context("the API server forwards nothing")?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends by itself when the sender is dropped.
@@ -72,7 +76,7 @@ async fn ask(pods: &Api<Pod>, pod: &str) -> Result<String> {
     let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
     ensure!(answer.status().is_success(), "answered with status {}", answer.status());
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| anyhow::anyhow!("answer too large or cut off: {error}"))?;
+    let body = body.map_err(|error| anyhow!("answer too large or cut off: {error}"))?;
     Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }
 

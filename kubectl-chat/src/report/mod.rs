@@ -15,7 +15,11 @@ use kube::{
 use serde_json::{Map, Value, json};
 
 use self::redact::Redactor;
-use crate::{gateway::Gateways, seen::Seen, why};
+use crate::{
+    gateway::{Gateways, said},
+    seen::Seen,
+    why,
+};
 
 /// Kinds of what a ChatCluster is made of.
 const KINDS: [(&str, &str, &str); 12] = [
@@ -75,7 +79,7 @@ async fn read(gateways: &Gateways, name: &str) -> Result<Found> {
             Ok(listed) => {
                 objects.push((kind, listed.items.into_iter().map(|object| with_kind(json!(object), kind)).collect()))
             }
-            Err(error) => missing.push(format!("{kind}: {error}")),
+            Err(error) => missing.push(format!("{kind}: {}", said(&error))),
         }
     }
     let rebalances: Api<ShardRebalance> = Api::namespaced(client.clone(), namespace);
@@ -84,14 +88,16 @@ async fn read(gateways: &Gateways, name: &str) -> Result<Found> {
             let own = listed.items.into_iter().filter(|object| object.spec.cluster_ref.name == name);
             objects.push(("ShardRebalance", own.map(|object| json!(object)).collect()));
         }
-        Err(error) => missing.push(format!("ShardRebalance: {error}")),
+        Err(error) => missing.push(format!("ShardRebalance: {}", said(&error))),
     }
     let mut secrets = secrets_in(&objects);
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     for named in secrets_named(&json!(seen.cluster.spec)) {
         match api.get_opt(&named).await {
             Ok(secret) => secrets.extend(secret),
-            Err(error) => missing.push(format!("Secret {named}, so that its values are not searched for: {error}")),
+            Err(error) => {
+                missing.push(format!("Secret {named}, so that its values are not searched for: {}", said(&error)))
+            }
         }
     }
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
@@ -100,7 +106,7 @@ async fn read(gateways: &Gateways, name: &str) -> Result<Found> {
             listed.items.into_iter().filter(|event| is_about(event, name)).map(|event| json!(event)).collect()
         }
         Err(error) => {
-            missing.push(format!("Event: {error}"));
+            missing.push(format!("Event: {}", said(&error)));
             Vec::new()
         }
     };
