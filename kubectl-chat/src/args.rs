@@ -45,10 +45,17 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Writes what makes the Tab key complete commands: for bash, zsh or fish.
+    /// Writes what makes the Tab key complete commands: for kubectl, bash, zsh or fish.
     Completion {
-        /// The shell.
+        /// The shell, or kubectl.
         shell: completion::Shell,
+    },
+    /// Answers kubectl, which asks what fits.
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The words so far, the last of which is to be completed.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
     },
     /// Replaces a gateway: another one starts, the clients of this one move to the others within the budget, and its pod goes when nobody is left.
     Drain(Drain),

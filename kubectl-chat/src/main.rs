@@ -43,14 +43,21 @@ async fn main() -> ExitCode {
 }
 
 async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
-    // Needs no cluster.
-    if let Command::Completion { shell } = command {
-        print!("{}", completion::script(shell)?);
-        return Ok(ExitCode::SUCCESS);
+    // These need no cluster.
+    match &command {
+        Command::Completion { shell } => {
+            print!("{}", completion::script(*shell)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Complete { words } => {
+            print!("{}", completion::candidates(words));
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let gateways = gateway::Gateways::connect(place).await?;
     match command {
-        Command::Completion { .. } => {}
+        Command::Completion { .. } | Command::Complete { .. } => {}
         Command::Status(told) => status::show(&gateways, &told).await?,
         Command::Why(told) => return why::show(&gateways, &told).await,
         Command::Gateways(told) => gateways::show(&gateways, &told, Sight::List).await?,
