@@ -9,13 +9,32 @@ pub(crate) const REDACTED: &str = "(redacted)";
 
 /// Values shorter than this are words that stand in other places, too.
 const SHORTEST: usize = 6;
+/// What is shorter in base64 hides nothing that would be looked for.
+const SHORTEST_ENCODED: usize = 8;
 /// Lines of a key in PEM are longer than this.
 const LINE: usize = 16;
 /// Keys of Secrets whose values are for everybody.
 const PUBLIC_KEYS: [&str; 3] = ["username", "ca.crt", "tls.crt"];
 /// A field whose name has one of these has a secret, unless it only says where one is.
-const SECRET_WORDS: [&str; 9] =
-    ["password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "privatekey", "authorization"];
+const SECRET_WORDS: [&str; 15] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "access_key",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "authorization",
+    "requirepass",
+];
+/// Words of redis.conf that have a secret behind them, after a space.
+const DIRECTIVES: [&str; 2] = ["requirepass", "masterauth"];
 /// Names that have such a word and only say where a secret is, or how many.
 const PLACES: [&str; 4] = ["ref", "name", "file", "path"];
 /// Annotations whose values are the operator's, Kubernetes' or Helm's, and no copy of something else.
@@ -40,6 +59,8 @@ impl Redactor {
             known.push(STANDARD_NO_PAD.encode(&bytes.0));
             let Ok(text) = std::str::from_utf8(&bytes.0) else { continue };
             known.push(text.trim().to_owned());
+            // As it stands in JSON that is cut off, and so is no JSON.
+            known.push(json!(text.trim()).to_string().trim_matches('"').to_owned());
             known.extend(text.lines().map(str::trim).filter(|line| line.len() > LINE).map(str::to_owned));
             known.extend(password_of(text).map(str::to_owned));
         }
@@ -223,12 +244,17 @@ fn assignments(text: &str) -> String {
 /// Where the next value begins and ends that is assigned to something with a secret's name.
 fn assigned(lower: &str, mut from: usize) -> Option<(usize, usize)> {
     loop {
-        let found = SECRET_WORDS.iter().filter_map(|word| Some((lower[from..].find(word)?, word.len()))).min()?;
-        let after_word = from + found.0 + found.1;
+        let words = SECRET_WORDS.iter().chain(&DIRECTIVES);
+        let found = words.filter_map(|word| Some((lower[from..].find(word)?, word.len()))).min()?;
+        let word = from + found.0;
+        let after_word = word + found.1;
         from = after_word;
         let rest = &lower[after_word..];
         let sign = rest.trim_start_matches(['"', '\'', ' ']);
-        let Some(value) = sign.strip_prefix(['=', ':']) else { continue };
+        let is_option = lower[..word].rsplit(ends_a_word).next().is_some_and(|start| start.starts_with('-'));
+        let takes_next = is_option || DIRECTIVES.iter().any(|directive| lower[word..].starts_with(directive));
+        let next = rest.strip_prefix(' ').filter(|_| takes_next);
+        let Some(value) = sign.strip_prefix(['=', ':']).or(next) else { continue };
         let value = value.trim_start_matches(['"', '\'', ' ']);
         let start = lower.len() - value.len();
         let ends = |letter: char| ends_a_word(letter) || ['&', ',', ';', '}'].contains(&letter);
@@ -241,18 +267,25 @@ fn assigned(lower: &str, mut from: usize) -> Option<(usize, usize)> {
 
 /// Words in base64 that decode to something secret.
 fn hidden_in_base64(text: &str, is_secret: impl Fn(&str) -> bool) -> String {
-    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || ['+', '/', '='].contains(&letter);
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || ['+', '/', '-', '_'].contains(&letter);
+    let hides = |word: &str| {
+        // Both alphabets, as one.
+        let word = word.replace('-', "+").replace('_', "/");
+        let decoded = (word.len() >= SHORTEST_ENCODED).then(|| STANDARD_NO_PAD.decode(word).ok()).flatten();
+        decoded.and_then(|bytes| String::from_utf8(bytes).ok()).is_some_and(|decoded| is_secret(&decoded))
+    };
     let mut cleaned = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(is_letter) {
         cleaned += &rest[..at];
         let word = &rest[at..];
         let word = &word[..word.find(|letter| !is_letter(letter)).unwrap_or(word.len())];
-        let hides = word.len() >= 12 && {
-            let decoded = STANDARD_NO_PAD.decode(word.trim_end_matches('='));
-            decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok()).is_some_and(|decoded| is_secret(&decoded))
-        };
-        cleaned += if hides { REDACTED } else { word };
+        // It may stand behind something: a path, or a name with a hyphen.
+        let mut starts = std::iter::once(0).chain(word.match_indices(['/', '-', '_']).map(|(at, _)| at + 1));
+        match starts.find(|start| hides(&word[*start..])) {
+            Some(start) => cleaned = cleaned + &word[..start] + REDACTED,
+            None => cleaned += word,
+        }
         rest = &rest[at + word.len()..];
     }
     cleaned + rest
@@ -330,8 +363,29 @@ mod tests {
             format!("{{\"password\":\"{PASSWORD}\"}}"),
             format!("see https://x?token={TOKEN} and Bearer {TOKEN}"),
             STANDARD.encode(format!("redis://:{PASSWORD}@redis")),
+            format!("a/b=path/{}", STANDARD.encode(format!("redis://:{PASSWORD}@redis"))),
+            format!("redis-server --requirepass {PASSWORD} --port 1"),
+            format!("port 1\nmasterauth {PASSWORD}\n"),
+            format!("PGPASSWORD={PASSWORD} psql"),
         ] {
             assert_clean(blind.clean(json!(text)).as_str().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_known_value_goes_in_whatever_way_it_is_written() {
+        let value = "quote\"and\\slash";
+        let secret = json!({ "data": { "x": STANDARD.encode(value) } });
+        let redactor = Redactor::new(&[serde_json::from_value(secret).unwrap()]);
+        for text in [
+            format!("it is {value}."),
+            format!("{{\"cut\": {}", json!(value)),
+            format!("x-{}", STANDARD.encode(format!("it is {value}"))),
+            STANDARD.encode(format!("{value}>>>???")).replace('+', "-").replace('/', "_"),
+        ] {
+            let cleaned = redactor.clean(json!(text));
+            assert!(cleaned.as_str().unwrap().contains(REDACTED), "{cleaned} of {text}");
+            assert!(!cleaned.to_string().contains("slash"), "{cleaned}");
         }
     }
 
@@ -345,6 +399,13 @@ mod tests {
             "status": { "message": "shard a is not available: connection refused (owner at db:5432)" },
         });
         assert_eq!(redactor.clean(object.clone()), object);
-        assert_eq!(redactor.clean(json!("https://issuer.example/realms/a")), "https://issuer.example/realms/a");
+        for text in [
+            "https://issuer.example/realms/a",
+            "Secret shard-a has no key uri; spec.redis.urlSecretRef names it",
+            "pod demo-gateway-5b8f96bcf-c6x: container gateway ends with code 1; see `kubectl logs`",
+            "sha256:5b8f96bcf0a1b2c3d4e5f60718293a4b5c6d7e8f5b8f96bcf0a1b2c3d4e5f607",
+        ] {
+            assert_eq!(redactor.clean(json!(text)), text);
+        }
     }
 }
