@@ -115,7 +115,8 @@ pub struct MessageCounters {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HealthCounters {
-    /// Clients that signed in over a WebSocket.
+    /// Clients that signed in over a WebSocket. The operator's probe does not count: it has its own way to sign in, and would hide that
+    /// nobody else can.
     pub signed_in: u64,
     /// Clients that did not, however they were refused.
     pub sign_ins_refused: u64,

@@ -155,7 +155,9 @@ where
             Read::Request { tag, request } => {
                 match handshake::hello(pipeline, &queue, (socket.codec, source), (tag, request)).await {
                     Ok(session) => {
-                        pipeline.services.counters.signed_in.fetch_add(1, Ordering::Relaxed);
+                        if !names::is_probe(session.user.id) {
+                            pipeline.services.counters.signed_in.fetch_add(1, Ordering::Relaxed);
+                        }
                         return Ok((session, reads.collect()));
                     }
                     Err(refused) => {

@@ -133,7 +133,9 @@ async fn refuse(cluster: &ChatCluster, people: &People, good: &str) -> Result<()
     secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
     cluster.merge(json!({ "spec": { "auth": { "signingKeySecretRef": { "name": "another-key" } } } })).await?;
     let told = failed(cluster, good, None).await?;
-    ensure!(told["reason"] == "SignInsRefused", "{told}");
+    // With four people it is chance which of the two is known first.
+    let reasons = ["SignInsRefused", "ReconnectsFailed"];
+    ensure!(reasons.iter().any(|reason| told["reason"] == *reason), "{told}");
     println!("taken back after {:.1} s: {told}", started.elapsed().as_secs_f64());
     let touched = people.connections().iter().zip(&before).filter(|(now, then)| now > then).count();
     println!("{touched} of {DEVICES} devices were touched");
