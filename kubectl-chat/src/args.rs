@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::completion;
+use crate::{completion, plan};
 
 /// What a platform engineer does with ChatClusters by hand.
 #[derive(Debug, Parser)]
@@ -45,6 +45,8 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Says what a ChatCluster of a given size needs: gateways, broker, Redis, shards; what runs out first; and writes one that fits. Needs no cluster.
+    Plan(Box<plan::Asked>),
     /// Writes what makes the Tab key complete commands: for kubectl, bash, zsh or fish.
     Completion {
         /// The shell, or kubectl.

@@ -9,6 +9,7 @@ mod health;
 mod load;
 #[cfg(test)]
 mod objects;
+mod plan;
 mod rebalance;
 mod report;
 mod seen;
@@ -49,6 +50,10 @@ async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
             print!("{}", completion::script(*shell)?);
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Plan(asked) => {
+            plan::show(asked)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Complete { words } => {
             print!("{}", completion::candidates(words));
             return Ok(ExitCode::SUCCESS);
@@ -57,7 +62,7 @@ async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
     }
     let gateways = gateway::Gateways::connect(place).await?;
     match command {
-        Command::Completion { .. } | Command::Complete { .. } => {}
+        Command::Completion { .. } | Command::Complete { .. } | Command::Plan(_) => {}
         Command::Status(told) => status::show(&gateways, &told).await?,
         Command::Why(told) => return why::show(&gateways, &told).await,
         Command::Gateways(told) => gateways::show(&gateways, &told, Sight::List).await?,
