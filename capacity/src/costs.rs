@@ -74,13 +74,17 @@ costs! {
     /// Around a message's body, in the broker.
     record_bytes: "broker: bytes around a message's body", 400.0, "bytes", Assumed, "the event as JSON, the routing key, the broker's own framing";
     /// Of RabbitMQ, for each message.
-    rabbitmq_publish: "RabbitMQ: a publish", 40.0, "us", Assumed, "TBD";
+    rabbitmq_publish: "RabbitMQ: a publish", 13.0, "us", Measured,
+        "rabbitmq-server 4.0.5, one node, processor time of its process: 20,000, 10,000 and 6,000 publishes of 400 bytes to 1, 4 and 8 consuming queues took 36.5, 94.0 and 198.3 us each; one run on a busy machine. The line through them begins at 13";
     /// Of RabbitMQ, for each gateway that hears of a message.
-    rabbitmq_deliver: "RabbitMQ: a message to one gateway", 30.0, "us", Assumed, "TBD";
+    rabbitmq_deliver: "RabbitMQ: a message to one gateway", 23.0, "us", Measured,
+        "the same: 23 for each queue more";
     /// Of RabbitMQ, for each binding that comes or goes.
-    rabbitmq_bind: "RabbitMQ: a binding that comes or goes", 300.0, "us", Assumed, "TBD";
+    rabbitmq_bind: "RabbitMQ: a binding that comes or goes", 202.0, "us", Measured,
+        "the same server: 60,000 bindings made one after the other, 202 us each";
     /// Of every node of RabbitMQ, for each binding.
-    rabbitmq_binding_memory: "RabbitMQ: memory of a binding, on every node", 1_000.0, "bytes", Assumed, "TBD";
+    rabbitmq_binding_memory: "RabbitMQ: memory of a binding, on every node", 700.0, "bytes", Measured,
+        "the same: its resident memory grew by 696 bytes for each";
     /// Through one queue of RabbitMQ.
     rabbitmq_queue: "RabbitMQ: messages through one queue, which is one Erlang process", 25_000.0, "1/s", Assumed, "not measured";
     /// Of Kafka, for each record and copy.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     Costs, Limit, Plan, Tier, Workload, cache, gateways,
-    plan::{Question, broker_limits, gateway_count, plan, shard_counts},
+    plan::{Question, broker_limits, plan},
     shards,
 };
 
@@ -53,17 +53,15 @@ impl Outlook {
     }
 }
 
-/// All limits of a workload with the units of a plan.
+/// All limits of a workload with the units of a plan, but those on their number, which stays as it is.
 fn with_units(made: &Plan, costs: &Costs, workload: &Workload) -> Vec<Limit> {
     let question = Question { workload, sizes: &made.sizes, costs, headroom: made.headroom };
     let of = |tier| made.tier(tier).map_or(1, |one| one.needed);
     let all = made.tier(Tier::Gateways).map_or(1, crate::TierPlan::units);
     let mut limits = gateways::limits(&question, of(Tier::Gateways));
-    limits.push(gateway_count(all));
     limits.extend(broker_limits(&question, all, of(Tier::Broker)));
     limits.extend(cache::limits(&question));
     limits.extend(shards::limits(&question, all, of(Tier::Shards)));
-    limits.extend(shard_counts(&question, of(Tier::Shards)));
     limits
 }
 

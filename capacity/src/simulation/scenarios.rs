@@ -9,6 +9,8 @@ const SEED: u64 = 20_261_127;
 /// Length of a run and of its beginning that is not counted, in seconds.
 const SECONDS: f64 = 4.0;
 const WARM_UP: f64 = 0.5;
+/// Of the run that is meant to fail: it is over by a percent only, and lines need their time to show that they grow.
+const OVERLOADED_SECONDS: f64 = 20.0;
 /// Part of W1's processor time that is SQLite's thread.
 const SQLITE: f64 = 0.21;
 
@@ -190,7 +192,7 @@ pub fn checks(costs: &Costs) -> Result<Vec<Check>, OutOfBounds> {
     add(
         "RabbitMQ, a gateway fewer than without headroom",
         &bare,
-        &Setup { gateways: fewer(full.gateways), ..full },
+        &Setup { gateways: fewer(full.gateways), seconds: OVERLOADED_SECONDS, ..full },
         false,
     );
     Ok(checks)
