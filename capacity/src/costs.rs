@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum Basis {
     /// Measured on this software, or a bound of its schema.
     Measured,
+    /// Measured by hand in a single run; no command of this project repeats it.
+    SingleRun,
     /// Nobody measured it here.
     Assumed,
 }
@@ -68,22 +70,22 @@ costs! {
     /// Of a gateway's process, for each connection.
     gateway_memory: "gateway: memory of a connection under load", 10_590.0, "bytes", Measured, "W1: 101 MiB with 10,000 connections, everything included (W0, idle: 3.14 KiB)";
     /// Of the kernel, for each connection.
-    gateway_kernel_memory: "gateway: the kernel's memory of a socket", 5_018.0, "bytes", Measured, "190,000 sockets on the machine of the benchmarks: 4.9 KiB each";
+    gateway_kernel_memory: "gateway: the kernel's memory of a socket", 5_018.0, "bytes", SingleRun, "190,000 sockets on the machine of the benchmarks: 4.9 KiB each";
     /// Around a message's body, to a client.
     frame_bytes: "gateway: bytes around a message's body, to a client", 324.0, "bytes", Measured, "protocol.md: 318 bytes for a body of 60, and 66 of Ethernet, IP and TCP";
     /// Around a message's body, in the broker.
     record_bytes: "broker: bytes around a message's body", 400.0, "bytes", Assumed, "the event as JSON, the routing key, the broker's own framing";
     /// Of RabbitMQ, for each message.
-    rabbitmq_publish: "RabbitMQ: a publish", 13.0, "us", Measured,
+    rabbitmq_publish: "RabbitMQ: a publish", 13.0, "us", SingleRun,
         "rabbitmq-server 4.0.5, one node, processor time of its process: 20,000, 10,000 and 6,000 publishes of 400 bytes to 1, 4 and 8 consuming queues took 36.5, 94.0 and 198.3 us each; one run on a busy machine. The line through them begins at 13";
     /// Of RabbitMQ, for each gateway that hears of a message.
-    rabbitmq_deliver: "RabbitMQ: a message to one gateway", 23.0, "us", Measured,
+    rabbitmq_deliver: "RabbitMQ: a message to one gateway", 23.0, "us", SingleRun,
         "the same: 23 for each queue more";
     /// Of RabbitMQ, for each binding that comes or goes.
-    rabbitmq_bind: "RabbitMQ: a binding that comes or goes", 202.0, "us", Measured,
+    rabbitmq_bind: "RabbitMQ: a binding that comes or goes", 202.0, "us", SingleRun,
         "the same server: 60,000 bindings made one after the other, 202 us each";
     /// Of every node of RabbitMQ, for each binding.
-    rabbitmq_binding_memory: "RabbitMQ: memory of a binding, on every node", 700.0, "bytes", Measured,
+    rabbitmq_binding_memory: "RabbitMQ: memory of a binding, on every node", 700.0, "bytes", SingleRun,
         "the same: its resident memory grew by 696 bytes for each";
     /// Through one queue of RabbitMQ.
     rabbitmq_queue: "RabbitMQ: messages through one queue, which is one Erlang process", 25_000.0, "1/s", Assumed, "not measured";
@@ -94,17 +96,17 @@ costs! {
     /// Through one partition of Kafka.
     kafka_partition: "Kafka: records through one partition", 10_000.0, "1/s", Assumed, "not measured";
     /// Of Redis as a broker, for each message.
-    redis_publish: "Redis Pub/Sub: a publish", 1.8, "us", Measured, "redis-server, processor time by `INFO cpu`: 40,000 publishes of 400 bytes, 20 in a pipeline: 1.78 us";
+    redis_publish: "Redis Pub/Sub: a publish", 1.8, "us", SingleRun, "redis-server, processor time by `INFO cpu`: 40,000 publishes of 400 bytes, 20 in a pipeline: 1.78 us";
     /// Of Redis as a broker, for each gateway that hears of a message.
-    redis_deliver: "Redis Pub/Sub: a message to one gateway", 0.25, "us", Measured, "the same with 1, 10 and 40 subscribers: 1.78, 3.85 and 11.88 us. Fewer messages at once cost more each";
+    redis_deliver: "Redis Pub/Sub: a message to one gateway", 0.25, "us", SingleRun, "the same with 1, 10 and 40 subscribers: 1.78, 3.85 and 11.88 us. Fewer messages at once cost more each";
     /// Of Redis as a broker, for each room on a gateway.
     redis_subscription_memory: "Redis Pub/Sub: memory of a subscription", 200.0, "bytes", Assumed, "not measured";
     /// Of the Redis of limits, for each message.
-    redis_limit: "Redis of limits: the script for a message", 12.0, "us", Measured, "the gateway's own script with two buckets: 11.96 us with 10 calls in a pipeline, 8.68 with 100";
+    redis_limit: "Redis of limits: the script for a message", 12.0, "us", SingleRun, "the gateway's own script with two buckets: 11.96 us with 10 calls in a pipeline, 8.68 with 100";
     /// Of the Redis of presence, for each user, every 15 s.
-    redis_vouch: "Redis of presence: a user who is still there", 3.8, "us", Measured, "the gateway's own scripts, 200 users in a call: 3.77 us each, renewed; 5.10 at first";
+    redis_vouch: "Redis of presence: a user who is still there", 3.8, "us", SingleRun, "the gateway's own scripts, 200 users in a call: 3.77 us each, renewed; 5.10 at first";
     /// Of the Redis of presence, for each user who goes and comes.
-    redis_arrive: "Redis of presence: a user who goes and comes", 20.0, "us", Measured, "the gateway's own scripts, one user in a call: 12.70 us to come, 7.26 to go";
+    redis_arrive: "Redis of presence: a user who goes and comes", 20.0, "us", SingleRun, "the gateway's own scripts, one user in a call: 12.70 us to come, 7.26 to go";
     /// Of the Redis of limits and presence, for each user.
     redis_user_memory: "Redis of limits and presence: memory of a user", 500.0, "bytes", Assumed, "251 bytes were measured for presence; as much again for buckets of who writes";
     /// Of PostgreSQL, for each text.

@@ -33,6 +33,7 @@ fn cost_table(costs: &Costs) -> String {
     for cost in costs.all() {
         let basis = match cost.basis {
             Basis::Measured => "measured",
+            Basis::SingleRun => "single run",
             Basis::Assumed => "**assumed**",
         };
         let _ = writeln!(table, "| {} | {} {} | {basis} | {} |", cost.what, cost.value, cost.unit, cost.source);

@@ -4,7 +4,7 @@ use chat_capacity::{BrokerKind, Costs, Headroom, LimitKind, OutOfBounds, Outlook
 use proptest::prelude::*;
 
 fn of(workload: &Workload) -> Plan {
-    plan(workload, &Sizes::default(), &Costs::default(), Headroom::default()).unwrap()
+    plan(workload, &Sizes::default(), &Costs::default(), Headroom::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn units(plan: &Plan) -> Vec<u64> {
@@ -60,7 +60,7 @@ proptest! {
             Workload { messages_per_second: (workload.messages_per_second + more).min(1_000_000_000), ..workload.clone() },
             Workload { message_bytes: (workload.message_bytes + more).min(49_152), ..workload.clone() },
             Workload { reconnects_percent: (workload.reconnects_percent + more).min(10_000), ..workload.clone() },
-            Workload { history_days: (workload.history_days + more).min(3_650), ..workload.clone() },
+            Workload { history_days: (workload.history_days + more).min(3_650), ..workload },
         ];
         for larger in grown {
             let after = of(&larger);

@@ -9,7 +9,7 @@ use chat_capacity::{
 const OBJECTIVE_MS: f64 = 100.0;
 
 fn all() -> Vec<Check> {
-    checks(&Costs::default()).unwrap()
+    checks(&Costs::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

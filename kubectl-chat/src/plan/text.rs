@@ -43,7 +43,7 @@ const fn what(kind: LimitKind) -> &'static str {
 }
 
 fn marked(limit: &Limit) -> String {
-    let assumed = if limit.basis == Basis::Assumed { " *" } else { "" };
+    let assumed = if limit.basis != Basis::Measured { " *" } else { "" };
     format!("{}{assumed}", what(limit.kind))
 }
 
@@ -64,7 +64,7 @@ pub(super) fn text(plan: &Plan, outlook: &Outlook) -> String {
     );
     let rows: Vec<Vec<String>> = plan.tiers.iter().map(|tier| row(plan, tier)).collect();
     text += &table(&HEAD, &rows);
-    text += "\nUSED is of one unit while one is lost, where there is a spare one. What is marked * rests on figures that nobody has measured\nhere: docs/explanation/capacity.md has them all.\n\n";
+    text += "\nUSED is of one unit while one is lost, where there is a spare one. What is marked * rests on figures that are assumed, or\nwere measured once by hand: docs/explanation/capacity.md has them all.\n\n";
     text += &costs(plan);
     if let Some(first) = &outlook.first {
         text += &format!("First bottleneck  {}\n", sentence(plan, first, "with these units"));
