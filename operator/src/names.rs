@@ -37,6 +37,8 @@ pub mod annotation {
     pub const DELIVERY_CLEARED: &str = "chatcluster.dev/delivery-cleared";
     /// Hash of the object as the operator rendered it; equal hash and no drift means no write.
     pub const APPLIED_HASH: &str = "chatcluster.dev/applied-hash";
+    /// On a Deployment or StatefulSet: how its pod template was made, and what of it waits.
+    pub const RENDERING: &str = "chatcluster.dev/rendering";
     /// Kubernetes': of pods that are equal otherwise, a ReplicaSet deletes the one with the lowest first.
     pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
     /// On the gateway's pod template: hash of what a running gateway does not re-read.

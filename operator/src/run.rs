@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Readiness},
+    adoption,
     args::Args,
     backoff::Backoff,
     cache::Cache,
@@ -98,7 +99,8 @@ async fn work(
     }
     metrics.leader.set(1);
     tracing::info!(lease = args.lease_name, "leading");
-    let (context, settings, news) = assemble(args, client, Arc::clone(&metrics));
+    let identity = adoption::identity(&args.images).context("failed to read the operator's own program")?;
+    let (context, settings, news) = assemble(args, identity, client, Arc::clone(&metrics));
     // It leads once, so this cannot have been set before.
     let _ = leading.set(Arc::clone(&context.poller));
     metrics.tell_of(&context.poller).context("failed to register the metrics of ChatClusters")?;
@@ -116,13 +118,14 @@ async fn work(
 
 fn assemble(
     args: Args,
+    identity: String,
     client: Client,
     metrics: Arc<Metrics>,
 ) -> (Context, Settings, mpsc::Receiver<crate::names::ClusterKey>) {
     let (changed, news) = mpsc::channel(NEWS);
     let settings = Settings { scope: args.scope(), concurrency: args.concurrency };
     let context = Context {
-        environment: Arc::new(Environment { images: args.images, operator_namespace: args.pod_namespace }),
+        environment: Arc::new(Environment { images: args.images, operator_namespace: args.pod_namespace, identity }),
         cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
         memory: Arc::new(Memory::default()),

@@ -1008,6 +1008,7 @@ fn a_rollout_that_waits_for_an_answer_says_for_which() {
             seen: None,
             cluster: &cluster,
             default_image: "image",
+            pending: None,
             verdict,
             shape,
             observed,

@@ -3,9 +3,9 @@
 //! The operator publishes the values in force in `status.effective`.
 
 use super::{
-    Analysis, Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, ExposeType, Gateways, HaProxy, Limits,
-    LogLevel, Passwords, Prometheus, Rollback, Rollout, ScaleDownPolicy, ShardRebalancing, ShardRebalancingMode,
-    Window,
+    AdoptionMode, Analysis, Autoscaling, AutoscalingMode, ChatClusterSpec, DeletionPolicy, ExposeType, Gateways,
+    HaProxy, Limits, LogLevel, Passwords, Prometheus, Rollback, Rollout, ScaleDownPolicy, ShardRebalancing,
+    ShardRebalancingMode, Window,
 };
 
 /// `spec.gateways.replicas`.
@@ -271,6 +271,14 @@ impl ChatClusterSpec {
             keep_source_seconds: keep_source_seconds.unwrap_or(3_600),
             history_limit: history_limit.unwrap_or(10),
         }
+    }
+
+    /// When pods are replaced because the operator is another one.
+    #[must_use]
+    pub fn effective_adoption(&self) -> (AdoptionMode, &[Window]) {
+        let adoption = self.adoption.as_ref();
+        let mode = adoption.and_then(|adoption| adoption.mode).unwrap_or(AdoptionMode::Approve);
+        (mode, adoption.map_or(&[], |adoption| &adoption.windows))
     }
 
     /// What becomes of data.

@@ -1,5 +1,6 @@
 //! The ChatCluster resource, version v1alpha1.
 
+mod adoption;
 mod auth;
 mod autoscaling;
 mod database;
@@ -13,6 +14,7 @@ mod rollout;
 mod spec;
 mod status;
 
+pub use adoption::{Adoption, AdoptionMode, FieldChange, PendingChanges, PendingObject};
 pub use auth::Oidc;
 pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, Schedule};
 pub use database::{

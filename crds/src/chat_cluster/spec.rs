@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChatClusterStatus, Database, Gateways, Kafka, Oidc, RabbitMqSecretRef, RedisSecretRef, SigningKeySecretRef,
+    Adoption, ChatClusterStatus, Database, Gateways, Kafka, Oidc, RabbitMqSecretRef, RedisSecretRef,
+    SigningKeySecretRef,
 };
 
 /// A chat backend: gateways, the broker between them, Redis, and database shards; or one gateway that needs none of these.
@@ -72,6 +73,10 @@ pub struct ChatClusterSpec {
     /// While true, the operator changes nothing that belongs to this ChatCluster; the conditions go on telling how it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
+
+    /// When pods are replaced because the operator is another one; not until somebody approves if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
 
     /// The gateways: how many, their limits, their pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, Passwords, RolloutStatus, ShardSecretRef};
+use super::{DeletionPolicy, Passwords, PendingChanges, RolloutStatus, ShardSecretRef};
 
 /// What the operator observed. Everything in it is observed or computed; nothing is taken from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -58,6 +58,10 @@ pub struct ChatClusterStatus {
     /// The rollout that is under way or has failed; absent when all gateways are of the newest revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
+
+    /// What this operator would change about pods that run, and does not until `spec.adoption` says so; absent when they are as it makes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_changes: Option<PendingChanges>,
 
     /// Each shard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -38,7 +38,20 @@ pub(super) fn build_deployment(cluster: &ValidatedCluster, config_hash: &str) ->
     let mut metadata = meta::owned(cluster, ROLE, cluster.names.gateway());
     let mut selector = meta::selector(&cluster.key.name, ROLE);
     metadata.annotations = some_unless_empty(cluster.gateways.notes.clone());
-    if !cluster.is_alone() {
+    if let Some(pin) = &cluster.gateways.pin {
+        template = pin.template.clone();
+        metadata.name = Some(pin.name.clone());
+        let revision = template
+            .metadata
+            .iter()
+            .flat_map(|metadata| &metadata.labels)
+            .find_map(|labels| labels.get(label::REVISION));
+        if let Some(revision) = revision.cloned() {
+            let label = (label::REVISION.to_owned(), revision);
+            metadata.labels.get_or_insert_default().extend([label.clone()]);
+            selector.match_labels.get_or_insert_default().extend([label]);
+        }
+    } else if !cluster.is_alone() {
         let mut revision = annotation_of(&template, annotation::TEMPLATE_HASH);
         revision.truncate(REVISION_LENGTH);
         let name = cluster.names.gateway_revision(&revision);

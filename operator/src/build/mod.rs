@@ -1,5 +1,6 @@
 //! The pure middle: a [`ValidatedCluster`] becomes the objects that should exist. No client, no clock, no chance.
 
+mod adopting;
 mod gateway;
 mod gateway_config;
 mod haproxy;
@@ -25,6 +26,7 @@ mod service_account;
 mod stateful_set;
 
 pub use self::{
+    adopting::{Keepsake, Workload, keep, workloads},
     meta::gateway_selector,
     resources::{Child, ChildId, Kind, Prepared, Resources},
 };
@@ -74,7 +76,12 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
         resources.deployments.push(deployment);
     }
     if migrated {
-        resources.config_maps.push(gateway_config);
+        match &cluster.gateways.pin {
+            None => resources.config_maps.push(gateway_config),
+            Some(pin) => {
+                resources.held.insert(ChildId::new(Kind::ConfigMap, &pin.name));
+            }
+        }
         resources.deployments.push(deployment);
     } else {
         // The way back must stay open: when the spec returns to what ran before, its migration is known to be done.

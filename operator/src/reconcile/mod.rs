@@ -1,6 +1,7 @@
 //! One pass over one ChatCluster: dereference, validate, build, apply, status. Each stage has its own type, so none can
 //! be left out. Status is written on every outcome. Nothing here sleeps or polls.
 
+mod adopt;
 mod apply;
 mod availability;
 mod conditions;
@@ -30,6 +31,11 @@ use chat_gateway_config::LiveConfig;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use self::{
+    adopt::Adopting,
+    drains::Marker,
+    rollout::{Facts, Registrar},
+};
 pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
@@ -53,13 +59,9 @@ pub use self::{
         SigningKey, ValidatedCluster, Volume,
     },
 };
-use self::{
-    drains::Marker,
-    rollout::{Facts, Registrar},
-};
 use crate::{
     autoscale::{Hold, Settings},
-    build::{Resources, broker_hash, build, deployment_name, is_migrated, live_config, migration_name},
+    build::{Resources, broker_hash, build, deployment_name, is_migrated, keep, live_config, migration_name},
     context::Context,
     names::{ClusterKey, Names},
     poll::{Expected, Scaling},
@@ -100,7 +102,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Ok(fetched) => fetched,
         Err(error) => return unreadable(context, key, cluster, error).await,
     };
-    let Advanced { stages, migration, seen } = advance(context, key, &fetched).await;
+    let Advanced { stages, migration, seen, adopting } = advance(context, key, &fetched).await;
     let (verdict, live, error) = match stages {
         Ok(resources) => {
             let Applied { live, pending } = resources.stage;
@@ -110,7 +112,8 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Err(error) if error.is_farewell() => return Err(error),
         Err(error) => (outcome::judge(&error), fetched.live, Some(error)),
     };
-    let status = report(context, key, &cluster, &verdict, (migration, &live, seen.as_ref()));
+    let seen_by_pass = Seen { migration, live: &live, shards: seen.as_ref(), adopting: adopting.as_ref() };
+    let status = report(context, key, &cluster, &verdict, seen_by_pass);
     status::write(context, &cluster, &status).await?;
     let (outcome, error) = outcome::conclude(&verdict, seen.and_then(|seen| seen.again), error);
     Ok(Pass { outcome, change: Some((Box::new(cluster), Box::new(status))), error })
@@ -122,16 +125,30 @@ struct Advanced {
     migration: Option<String>,
     /// What was seen of the shards, if it came to that.
     seen: Option<ShardsSeen>,
+    /// What keeps the template that it has, if it came to that.
+    adopting: Option<Adopting>,
+}
+
+/// What a pass has seen.
+struct Seen<'a> {
+    migration: Option<String>,
+    live: &'a Live,
+    shards: Option<&'a ShardsSeen>,
+    adopting: Option<&'a Adopting>,
 }
 
 /// Validate, build, apply.
 async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) -> Advanced {
-    let (mut migration, mut seen) = (None, None);
+    let (mut migration, mut seen, mut adopting) = (None, None, None);
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
         context.poller.meet(key, &validated.admin_token, &fetched.live.pods).await;
         let view = context.poller.view(key);
         validated.signer = signer::signer(&validated, &fetched.live, &view);
+        let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
+        let operator = context.environment.identity.as_str();
+        let kept = adopt::adopt(fetched, &mut validated, operator, (hands, Timestamp::now()))?;
+        let kept = adopting.insert(kept);
         let target = deployment_name(&validated)?;
         let scaling = validated
             .gateways
@@ -145,19 +162,19 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         context.poller.expect(key, Expected { gateways, connections_per_gateway });
         context.poller.introduce(key, validated.gateways.hints.clone());
         context.poller.probe(key, front::front(&validated, &fetched.live, front::cleared(&fetched.cluster)));
-        let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let live = roll(context, key, &mut validated, (target, fetched), hands).await?;
         migration = migration_name(&validated)?;
         let view = context.poller.view(key);
         seen = Some(
             Box::pin(shards::tend(context, key, fetched, &mut validated, (&view, hands), migration.as_deref())).await?,
         );
-        let prepared = build(&validated)?;
+        let mut prepared = build(&validated)?;
+        keep(&mut prepared, kept.keepsakes.clone());
         let whose = (key, validated.uid.as_str());
         Ok(apply::apply(context, whose, prepared, live, hands).await?)
     };
     let stages = Box::pin(stages).await;
-    Advanced { stages, migration, seen }
+    Advanced { stages, migration, seen, adopting }
 }
 
 /// Decides how many gateways there are of which revision, and empties those that are to go; their Deployments have them until they are.
@@ -241,8 +258,9 @@ async fn begin(context: &Context, key: &ClusterKey, mut cluster: ChatCluster) ->
     }
     // First, since a ChatCluster with conditions is new no more.
     rebalances::Desk::new(context, key).say(Standing::of_new_cluster).await?;
+    let seen = Seen { migration: None, live: &Live::default(), shards: None, adopting: None };
     let problem = Problem { reason: "Starting", message: "the operator has begun to work on it".to_owned() };
-    let status = report(context, key, &cluster, &Verdict::Waiting(problem), (None, &Live::default(), None));
+    let status = report(context, key, &cluster, &Verdict::Waiting(problem), seen);
     status::write(context, &cluster, &status).await?;
     cluster.status = Some(status);
     Ok(cluster)
@@ -253,14 +271,18 @@ fn report(
     key: &ClusterKey,
     cluster: &ChatCluster,
     verdict: &Verdict,
-    (migration, live, seen): (Option<String>, &Live, Option<&ShardsSeen>),
+    Seen { migration, live, shards: seen, adopting }: Seen<'_>,
 ) -> ChatClusterStatus {
     let view = context.poller.view(key);
+    // Where a pass did not come to it, the image is the one that was in force before.
+    let before = cluster.status.as_ref().and_then(|status| status.effective.as_ref()).map(|effective| &effective.image);
+    let image = adopting.map(|adopting| &adopting.image).or(before).unwrap_or(&context.environment.images.gateway);
     status(&Report {
         cluster,
-        default_image: &context.environment.images.gateway,
+        default_image: image,
         verdict,
         seen,
+        pending: adopting.map(|adopting| adopting.pending.as_ref()),
         shape: &Shape::of(cluster, migration, view.scaling.as_ref()).with(seen),
         observed: &observe(&Names::new(key.name.as_str()), live),
         view: &view,

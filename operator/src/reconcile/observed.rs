@@ -234,7 +234,8 @@ pub(super) fn is_stuck(deployment: &Deployment) -> bool {
     is_seen(deployment) && progressing.any(|condition| is_late(condition.reason.as_deref()))
 }
 
-fn tier(deployment: &Deployment) -> TierObserved {
+/// How the tier's Deployment stands.
+pub(super) fn tier(deployment: &Deployment) -> TierObserved {
     TierObserved {
         desired: wanted(deployment),
         ready: deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default(),
@@ -275,7 +276,8 @@ fn revision(deployment: &Deployment) -> String {
     hash
 }
 
-fn backend(set: &StatefulSet) -> BackendObserved {
+/// How the StatefulSet of a managed backend stands.
+pub(super) fn backend(set: &StatefulSet) -> BackendObserved {
     let status = set.status.clone().unwrap_or_default();
     let desired = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let seen = status.observed_generation.unwrap_or_default() >= set.metadata.generation.unwrap_or_default();

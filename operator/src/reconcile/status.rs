@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chat_crds::{
     ChatCluster, ChatClusterStatus,
     chat_cluster::{
-        self as crd, AutoscalingStatus, ConditionType, DrainingGateway, Effective, RolloutStatus, ShardPhase,
-        ShardStatus,
+        self as crd, AutoscalingStatus, ConditionType, DrainingGateway, Effective, PendingChanges, RolloutStatus,
+        ShardPhase, ShardStatus,
     },
 };
 use chat_gateway_config::Embedded;
@@ -123,6 +123,8 @@ pub struct Report<'a> {
     pub verdict: &'a Verdict,
     /// What it saw of the shards, if it came to that.
     pub seen: Option<&'a ShardsSeen>,
+    /// What waits for approval, if it came to that.
+    pub pending: Option<Option<&'a PendingChanges>>,
     /// What the backends are.
     pub shape: &'a Shape,
     /// The children's own status.
@@ -136,7 +138,7 @@ pub struct Report<'a> {
 /// The status. Pure.
 #[must_use]
 pub fn status(report: &Report<'_>) -> ChatClusterStatus {
-    let Report { cluster, default_image, verdict, seen, shape, observed, view, now } = report;
+    let Report { cluster, default_image, verdict, seen, pending, shape, observed, view, now } = report;
     let before = cluster.status.clone().unwrap_or_default();
     let generation = cluster.metadata.generation.unwrap_or_default();
     let inputs = Inputs { generation, now: *now, previous: &before.conditions, verdict, shape, observed, view };
@@ -158,6 +160,8 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
             .collect(),
         moves_per_second: view.budget.or(before.moves_per_second),
         rollout: rollout(&inputs),
+        // As with the shards: what was known stands where a pass did not come to it.
+        pending_changes: pending.map_or(before.pending_changes, |pending| pending.cloned()),
         shards: shards(&inputs, *seen, cluster, &before.shards),
         effective: Some(effective(cluster, default_image, view.scaling.as_ref())),
     }

@@ -18,6 +18,7 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 use super::{
+    adopt,
     credentials::Keeper,
     dereference::Dereferenced,
     leaving::{Leaving, leaving},
@@ -44,6 +45,8 @@ pub struct Environment {
     pub images: Images,
     /// Namespace of the operator.
     pub operator_namespace: String,
+    /// Names the program and what it brings: another one restarts nothing by itself.
+    pub identity: String,
 }
 
 /// One reason for the condition, and a sentence with the way out.
@@ -133,6 +136,7 @@ pub fn validate(
             .map(|job| job.name_any())
             .collect(),
         windows: shards::windows(fetched, Timestamp::now()).map_err(|error| invalid(&error.to_string()))?,
+        adoption_windows: adopt::windows(cluster, Timestamp::now()).map_err(|error| invalid(&error.to_string()))?,
         fleet: Fleet::default(),
         names,
     })
@@ -177,6 +181,7 @@ fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gat
         closed: 0,
         rollout: rollout::rollout(spec, secrets)?,
         kept: BTreeSet::new(),
+        pin: None,
         notes: BTreeMap::new(),
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
     })

@@ -9,7 +9,9 @@ use std::{
 
 use chat_crds::chat_cluster::ScaleDownPolicy;
 use chat_gateway_config::{AllowedOrigin, Cidr, LogLevel, Oidc, Passwords, SaslMechanism, SecurityProtocol};
-use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
+use k8s_openapi::api::core::v1::{
+    Affinity, PodTemplateSpec, ResourceRequirements, Toleration, TopologySpreadConstraint,
+};
 
 use super::exposed::Expose;
 use crate::{
@@ -65,6 +67,8 @@ pub struct ValidatedCluster {
     pub completed_migrations: BTreeSet<String>,
     /// When slots may begin to move; at any time where there is none.
     pub windows: Vec<Recurrence>,
+    /// When changes of a new operator may begin, where it decides itself.
+    pub adoption_windows: Vec<Recurrence>,
     /// What becomes of the shards; nothing until they have been looked at.
     pub fleet: Fleet,
 }
@@ -126,10 +130,21 @@ pub struct Gateways {
     pub rollout: Rollout,
     /// Names of Deployments and ConfigMaps of other revisions that stay as they are.
     pub kept: BTreeSet<String>,
+    /// The revision that stays the wanted one although this operator would make another one of the spec.
+    pub pin: Option<Pin>,
     /// Annotations of the Deployment that tell how its rollout stands.
     pub notes: BTreeMap<String, String>,
     /// What the user lays over the pod template.
     pub overlay: PodOverlay,
+}
+
+/// A gateways' Deployment that an operator before this one made, and that stays as it is.
+#[derive(Clone, Debug)]
+pub struct Pin {
+    /// Name of the Deployment, and of the ConfigMap that its pods read.
+    pub name: String,
+    /// Its pod template as it was made.
+    pub template: PodTemplateSpec,
 }
 
 /// How gateways go that are one too many.

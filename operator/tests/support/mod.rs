@@ -63,6 +63,7 @@ pub(crate) fn environment() -> Environment {
             haproxy: "chatcluster.dev/haproxy:3".to_owned(),
         },
         operator_namespace: "chat-system".to_owned(),
+        identity: "n".to_owned(),
     }
 }
 
