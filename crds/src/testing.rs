@@ -1,5 +1,6 @@
 //! Fixtures for tests: what the API server must refuse, and in which words. Behind the feature `testing`.
 
+mod adoption;
 mod autoscaling;
 mod embedded;
 mod expose;
@@ -109,6 +110,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(backends());
     all.extend(database());
     all.extend(changes());
+    all.extend(adoption::refusals());
     all.extend(embedded::refusals());
     all.extend(kafka::refusals());
     all.extend(autoscaling::refusals());

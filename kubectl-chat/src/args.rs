@@ -66,6 +66,8 @@ pub(crate) enum Command {
         /// Name of the gateway's pod.
         pod: String,
     },
+    /// Shows what the operator would change about pods that run, and waits with; approves of it.
+    Changes(Changes),
     /// Shows the database shards of a ChatCluster: slots, rows, bytes, lag.
     Shards(Told),
     /// Plans, approves, pauses, aborts and watches moves of slots between shards.
@@ -95,6 +97,18 @@ pub(crate) enum Output {
 pub(crate) struct Told {
     /// Name of the ChatCluster.
     pub(crate) cluster: String,
+    /// How it is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Changes {
+    /// Name of the ChatCluster.
+    pub(crate) cluster: String,
+    /// Has the changes made that have this hash: one part after the other.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) approve: Option<String>,
     /// How it is written.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,

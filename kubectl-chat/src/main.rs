@@ -1,6 +1,7 @@
 //! `kubectl chat`: what a platform engineer does with ChatClusters by hand. kubectl finds this program by its name in the search path.
 
 mod args;
+mod changes;
 mod completion;
 mod drain;
 mod gateway;
@@ -70,6 +71,7 @@ async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
         Command::Report { cluster, output } => report::write(&gateways, &cluster, output).await?,
         Command::Drain(drain) => drain::drain(&gateways, &drain).await?,
         Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await?,
+        Command::Changes(asked) => changes::run(&gateways, &asked).await?,
         Command::Shards(shards) => shards::show(&gateways, &shards).await?,
         Command::Rebalance(rebalance) => rebalance::run(&gateways, rebalance).await?,
     }

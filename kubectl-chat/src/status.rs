@@ -123,6 +123,13 @@ fn warnings(seen: &Seen) -> Vec<String> {
     {
         warnings.push(format!("autoscaling: {}", scaling.message));
     }
+    if let Some(pending) = &status.pending_changes {
+        let name = seen.cluster.name_any();
+        warnings.push(format!(
+            "changes of the operator wait for approval, for {} objects: kubectl chat changes {name}",
+            pending.count
+        ));
+    }
     let away: Vec<&str> =
         status.shards.iter().filter(|shard| !shard.available).map(|shard| shard.name.as_str()).collect();
     if !away.is_empty() {
@@ -174,6 +181,7 @@ fn object(seen: &Seen) -> Value {
         "image": status.effective.as_ref().map(|effective| effective.image.clone()),
         "revision": status.revision,
         "rollout": status.rollout,
+        "pendingChanges": status.pending_changes,
         "gateways": {
             "ready": status.ready_replicas,
             "wanted": status.effective.as_ref().map(|effective| effective.replicas),

@@ -117,7 +117,26 @@ fn announcements(before: Option<&ChatClusterStatus>, after: &ChatClusterStatus) 
             None => now.type_ == ready,
         })
         .filter_map(announcement)
+        .chain(adoption(before, after))
         .collect()
+}
+
+/// What waits for approval since now, or not any more.
+fn adoption(before: Option<&ChatClusterStatus>, after: &ChatClusterStatus) -> Option<Announcement> {
+    let before = before.and_then(|status| status.pending_changes.as_ref());
+    let (reason, note) = match (before, &after.pending_changes) {
+        (None, None) => return None,
+        (Some(before), Some(after)) if before.hash == after.hash => return None,
+        (_, Some(pending)) => {
+            let (version, count, hash) = (&pending.operator_version, pending.count, &pending.hash);
+            let note = format!(
+                "operator {version} would change the pods of {count} objects; nothing is restarted until spec.adoption allows changes {hash}"
+            );
+            ("ChangesPending", note)
+        }
+        (Some(_), None) => ("ChangesSettled", "no change of the operator waits any more".to_owned()),
+    };
+    Some(Announcement { warning: false, reason: reason.to_owned(), note, action: "Adopting" })
 }
 
 fn announcement(condition: &Condition) -> Option<Announcement> {
@@ -185,5 +204,22 @@ mod tests {
         let told = announcements(Some(&bad), &good);
         assert!(told.iter().all(|news| !news.warning), "{told:?}");
         assert_eq!(announcements(None, &bad).len(), 1, "a new cluster is one event");
+    }
+
+    #[test]
+    fn changes_that_wait_are_told_once() {
+        let waits = |hash: &str| {
+            let pending = serde_json::json!({
+                "hash": hash, "operatorVersion": "2", "since": "2026-01-01T00:00:00Z", "count": 5, "objects": [],
+            });
+            ChatClusterStatus { pending_changes: serde_json::from_value(pending).unwrap(), ..status(&[]) }
+        };
+        let reasons = |before: &ChatClusterStatus, after: &ChatClusterStatus| -> Vec<String> {
+            announcements(Some(before), after).into_iter().map(|news| news.reason).collect()
+        };
+        assert_eq!(reasons(&status(&[]), &waits("a")), ["ChangesPending"]);
+        assert_eq!(reasons(&waits("a"), &waits("a")), [""; 0]);
+        assert_eq!(reasons(&waits("a"), &waits("b")), ["ChangesPending"]);
+        assert_eq!(reasons(&waits("b"), &status(&[])), ["ChangesSettled"]);
     }
 }

@@ -65,7 +65,7 @@ use super::{
 ))]
 #[serde(rename_all = "camelCase")]
 pub struct ChatClusterSpec {
-    /// Image of the gateway; the one this operator was released with if absent. Changing it rolls the gateways.
+    /// Image of the gateway; the one that the operator brings if absent, where that of another operator waits for `adoption`. Changing it rolls the gateways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^[a-zA-Z0-9][-._:/@a-zA-Z0-9]*$"))]
     pub image: Option<String>,

@@ -25,7 +25,7 @@ const LONGEST: &[&[&str]] = &[
 ];
 
 /// Namespaces of the end-to-end tests with an operator of their own.
-const OTHERS: &[&str] = &["e2e-apart"];
+const OTHERS: &[&str] = &["e2e-apart", "e2e-upgrades"];
 
 /// What the API server has the operator answer.
 const METRICS_APIS: &[&str] = &["v1beta2.custom.metrics.k8s.io", "v1alpha1.metrics.chatcluster.dev"];

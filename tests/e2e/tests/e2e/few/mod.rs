@@ -22,3 +22,4 @@ mod rebalancing;
 pub(crate) mod rollouts;
 mod scaled;
 mod shards;
+mod upgrades;
