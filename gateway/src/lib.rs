@@ -33,5 +33,6 @@ pub mod shutdown;
 pub mod store;
 pub mod tally;
 pub mod telemetry;
+pub mod timing;
 pub mod transport;
 pub mod turnstile;

@@ -1,166 +1,190 @@
-//! The metrics of `/metrics`. The counters live in [`Counters`]; a scrape copies them, so that the hot paths touch one atomic and nothing else.
+//! The metrics of `/metrics`, made of what is counted when somebody asks: the hot paths touch an atomic and nothing else. What there is stands in
+//! [`chat_gateway_config::metrics::gateway`], from which the reference is made.
 
-use std::sync::{Mutex, PoisonError, atomic::Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use chat_gateway_config::{delivery::DeliveryStats, stats::GatewayStats};
-use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use chat_gateway_config::{
+    delivery::DeliveryStats,
+    metrics::{Family, Kind, gateway},
+    stats::GatewayStats,
+};
+use prometheus::{
+    Encoder as _, TextEncoder,
+    core::Collector as _,
+    process_collector::ProcessCollector,
+    proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
+};
 
-use crate::services::Counters;
+use crate::{
+    services::Counters,
+    tally::Tally,
+    timing::{Observed, Timing},
+};
 
-/// Everything that `/metrics` shows; `docs/reference/gateway.md` has the same table, and a test compares the two.
-pub struct Metrics {
-    registry: Registry,
-    connections: IntGauge,
-    rooms: IntGauge,
-    draining: IntGauge,
-    available: IntGaugeVec,
-    accepted: IntCounter,
-    delivered: IntCounter,
-    backfilled: IntCounter,
-    duplicates: IntCounter,
-    shed: IntCounter,
-    slow_closed: IntCounter,
-    reused: IntCounter,
-    committed: IntCounter,
-    published: IntCounter,
-    violations: IntCounter,
-    hints: IntCounterVec,
-    closed: IntCounterVec,
-    refused: IntCounterVec,
-    http: IntCounterVec,
-    /// Two scrapes at once would copy a counter twice.
-    scrape: Mutex<()>,
+/// The text format of Prometheus: families with a value, and those of the process.
+///
+/// # Errors
+/// The encoder's, which does not happen with valid names.
+pub fn render(counters: &Counters, stats: &GatewayStats) -> Result<String, prometheus::Error> {
+    let mut families: Vec<MetricFamily> = samples(counters, stats)
+        .into_iter()
+        .filter(|(_, metrics)| !metrics.is_empty())
+        .map(|(family, metrics)| exposed(&family, metrics))
+        .collect();
+    families.extend(ProcessCollector::for_self().collect());
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&families, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-impl Metrics {
-    /// Registers all metrics.
-    ///
-    /// # Errors
-    /// Two metrics with one name: a defect that a test would find.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
-            let gauge = IntGauge::new(format!("chat_gateway_{name}"), help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
-        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
-            let counter = IntCounter::new(format!("chat_gateway_{name}"), help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        let available = IntGaugeVec::new(
-            Opts::new("chat_gateway_backend_available", "1 while the backend answers, else 0"),
-            &["backend"],
-        )?;
-        registry.register(Box::new(available.clone()))?;
-        let labelled = |name: &str, label: &str, help: &str| -> Result<IntCounterVec, prometheus::Error> {
-            let counter = IntCounterVec::new(Opts::new(format!("chat_gateway_{name}"), help), &[label])?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        Ok(Self {
-            connections: gauge("connections", "Open client connections")?,
-            rooms: gauge("rooms", "Rooms with a session on this gateway")?,
-            draining: gauge("draining", "1 while the gateway asks its clients to leave")?,
-            available,
-            accepted: counter("messages_accepted_total", "Messages acknowledged after their commit")?,
-            delivered: counter("messages_delivered_total", "Message events queued for a connection")?,
-            backfilled: counter(
-                "messages_backfilled_total",
-                "Messages read from the store because the broker did not bring them",
-            )?,
-            duplicates: counter("messages_duplicate_total", "Messages of the broker dropped as delivered before")?,
-            shed: counter("events_shed_total", "Ephemeral events dropped for slow connections")?,
-            slow_closed: counter("connections_slow_closed_total", "Connections closed because their queue was full")?,
-            reused: counter(
-                "refresh_tokens_reused_total",
-                "Sessions ended because a used refresh token came back: it was stolen, or a client keeps old ones",
-            )?,
-            committed: counter("messages_committed_total", "Messages that the store wrote for this gateway")?,
-            published: counter("messages_published_total", "Messages that the broker confirmed to this gateway")?,
-            violations: counter(
-                "delivery_violations_total",
-                "Promises about messages that were certainly broken; GET /delivery names them",
-            )?,
-            hints: labelled(
-                "connect_hints_total",
-                "answer",
-                "Clients that asked where to connect: gateways were named, or only the front where they had asked",
-            )?,
-            closed: labelled("connections_closed_total", "code", "Connections closed by the gateway, by close code")?,
-            refused: labelled(
-                "requests_refused_total",
-                "code",
-                "Requests over WebSockets that were refused, by error code",
-            )?,
-            http: labelled(
-                "http_responses_total",
-                "status",
-                "Answers on the client port, by status; 101 is a WebSocket",
-            )?,
-            registry,
-            scrape: Mutex::new(()),
-        })
+fn samples(counters: &Counters, stats: &GatewayStats) -> Vec<(Family, Vec<Metric>)> {
+    let counted = |family, counter: &AtomicU64| (family, vec![count(counter.load(Relaxed))]);
+    let mut samples = vec![
+        (gateway::ACK_SECONDS, timed(&counters.acks)),
+        (gateway::BACKEND_AVAILABLE, backends(stats)),
+        (gateway::CONNECTIONS, vec![value(stats.connections.into())]),
+        (gateway::CONNECTIONS_LIMIT, vec![value(stats.limit.into())]),
+        (gateway::DELIVERY_SECONDS, timed(&counters.deliveries)),
+        (gateway::DRAINING, vec![value(stats.draining.into())]),
+        (gateway::ROOMS, vec![value(stats.rooms.into())]),
+        (gateway::CONNECT_HINTS, tallied(&gateway::CONNECT_HINTS, &counters.hints)),
+        (gateway::CONNECTIONS_CLOSED, tallied(&gateway::CONNECTIONS_CLOSED, &counters.closed)),
+        (gateway::REQUESTS_REFUSED, tallied(&gateway::REQUESTS_REFUSED, &counters.refused)),
+        (gateway::HTTP_RESPONSES, tallied(&gateway::HTTP_RESPONSES, &counters.http)),
+        counted(gateway::MESSAGES_ACCEPTED, &counters.accepted),
+        counted(gateway::MESSAGES_DELIVERED, &counters.delivered),
+        counted(gateway::MESSAGES_BACKFILLED, &counters.backfilled),
+        counted(gateway::MESSAGES_DUPLICATE, &counters.duplicates),
+        counted(gateway::EVENTS_SHED, &counters.shed),
+        counted(gateway::CONNECTIONS_SLOW_CLOSED, &counters.slow_closed),
+        counted(gateway::REFRESH_TOKENS_REUSED, &counters.reused),
+    ];
+    if let Some(DeliveryStats { totals, violations, .. }) = &stats.delivery {
+        samples.extend([
+            (gateway::MESSAGES_COMMITTED, vec![count(totals.committed)]),
+            (gateway::MESSAGES_PUBLISHED, vec![count(totals.published)]),
+            (gateway::DELIVERY_VIOLATIONS, vec![count(*violations)]),
+        ]);
     }
+    samples.sort_by_key(|(family, _)| family.name);
+    samples
+}
 
-    /// The text format of Prometheus.
-    ///
-    /// # Errors
-    /// The encoder's, which does not happen with valid names.
-    pub fn render(&self, counters: &Counters, stats: &GatewayStats) -> Result<String, prometheus::Error> {
-        let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
-        self.connections.set(i64::from(stats.connections));
-        self.rooms.set(i64::from(stats.rooms));
-        self.draining.set(i64::from(stats.draining));
-        // Shards come and go.
-        self.available.reset();
-        for (name, component) in [("broker", &stats.broker), ("redis", &stats.redis)] {
-            self.available.with_label_values(&[name]).set(i64::from(component.available));
+/// Which backends answer. Shards and issuers come and go.
+fn backends(stats: &GatewayStats) -> Vec<Metric> {
+    let own = [("broker".to_owned(), &stats.broker), ("redis".to_owned(), &stats.redis)];
+    let shards = stats.shards.iter().map(|shard| (format!("shard:{}", shard.name), &shard.component));
+    let issuers = stats.issuers.iter().map(|issuer| (format!("issuer:{}", issuer.issuer), &issuer.component));
+    let all = own.into_iter().chain(shards).chain(issuers);
+    all.map(|(name, component)| labelled(value(component.available.into()), &gateway::BACKEND_AVAILABLE, &name))
+        .collect()
+}
+
+fn tallied(family: &Family, tally: &Tally) -> Vec<Metric> {
+    tally.counts().into_iter().map(|(label, counted)| labelled(count(counted), family, label)).collect()
+}
+
+fn timed(timing: &Timing) -> Vec<Metric> {
+    let Observed { buckets, count, seconds } = timing.observed();
+    let bucket = |(bound, count)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    };
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.into_iter().map(bucket).collect());
+    histogram.set_sample_count(count);
+    histogram.set_sample_sum(seconds);
+    let mut metric = Metric::default();
+    metric.set_histogram(histogram);
+    vec![metric]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the text format has no other numbers")]
+fn count(counted: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(counted as f64);
+    let mut metric = Metric::default();
+    metric.set_counter(counter);
+    metric
+}
+
+fn value(value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::default();
+    metric.set_gauge(gauge);
+    metric
+}
+
+/// The metric under the family's only label.
+fn labelled(mut metric: Metric, family: &Family, value: &str) -> Metric {
+    let pair = |label: &&str| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*label).to_owned());
+        pair.set_value(value.to_owned());
+        pair
+    };
+    metric.set_label(family.labels.iter().map(pair).collect());
+    metric
+}
+
+fn exposed(family: &Family, metrics: Vec<Metric>) -> MetricFamily {
+    let mut exposed = MetricFamily::default();
+    exposed.set_name(family.name.to_owned());
+    exposed.set_help(family.help.to_owned());
+    exposed.set_field_type(match family.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
+    });
+    exposed.set_metric(metrics);
+    exposed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use chat_gateway_config::{delivery::DeliveryCounters, metrics::process};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn everything_in_the_tables_is_shown_and_nothing_else() {
+        let counters = Counters::default();
+        for tally in [&counters.hints, &counters.closed, &counters.refused, &counters.http] {
+            tally.add("x");
         }
-        for shard in &stats.shards {
-            self.available
-                .with_label_values(&[&format!("shard:{}", shard.name)])
-                .set(i64::from(shard.component.available));
-        }
-        for issuer in &stats.issuers {
-            self.available
-                .with_label_values(&[&format!("issuer:{}", issuer.issuer)])
-                .set(i64::from(issuer.component.available));
-        }
-        for (metric, value) in [
-            (&self.accepted, &counters.accepted),
-            (&self.delivered, &counters.delivered),
-            (&self.backfilled, &counters.backfilled),
-            (&self.duplicates, &counters.duplicates),
-            (&self.shed, &counters.shed),
-            (&self.slow_closed, &counters.slow_closed),
-            (&self.reused, &counters.reused),
+        counters.acks.observe(Duration::from_millis(3));
+        let answers = json!({ "available": true, "reason": "Connected", "message": "" });
+        let delivery = DeliveryStats {
+            totals: DeliveryCounters { committed: 7, ..DeliveryCounters::default() },
+            ..DeliveryStats::default()
+        };
+        let stats: GatewayStats = serde_json::from_value(json!({
+            "gateway": "g", "connections": 3, "rooms": 2, "draining": false, "limit": 100, "broker": answers, "redis": answers,
+            "messages": { "accepted": 0, "delivered": 0, "backfilled": 0, "duplicates": 0, "shed": 0, "slowClosed": 0 },
+            "shards": [], "delivery": delivery,
+        }))
+        .unwrap();
+        let text = render(&counters, &stats).unwrap();
+        let shown: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        let families = gateway::FAMILIES.iter().chain(process::FAMILIES);
+        let told: Vec<String> = families.map(|family| format!("{} {}", family.name, family.kind.as_str())).collect();
+        assert_eq!(shown, told.iter().map(String::as_str).collect());
+        for line in [
+            "chat_gateway_backend_available{backend=\"broker\"} 1",
+            "chat_gateway_connections_limit 100",
+            "chat_gateway_messages_committed_total 7",
+            "chat_gateway_requests_refused_total{code=\"x\"} 1",
+            "chat_gateway_ack_seconds_bucket{le=\"0.0025\"} 0",
+            "chat_gateway_ack_seconds_bucket{le=\"0.005\"} 1",
+            "chat_gateway_ack_seconds_sum 0.003",
         ] {
-            metric.inc_by(value.load(Relaxed).saturating_sub(metric.get()));
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
         }
-        if let Some(DeliveryStats { totals, violations, .. }) = &stats.delivery {
-            for (metric, value) in [
-                (&self.committed, totals.committed),
-                (&self.published, totals.published),
-                (&self.violations, *violations),
-            ] {
-                metric.inc_by(value.saturating_sub(metric.get()));
-            }
-        }
-        for (metric, tally) in [
-            (&self.hints, &counters.hints),
-            (&self.closed, &counters.closed),
-            (&self.refused, &counters.refused),
-            (&self.http, &counters.http),
-        ] {
-            for (label, count) in tally.counts() {
-                let metric = metric.with_label_values(&[label]);
-                metric.inc_by(count.saturating_sub(metric.get()));
-            }
-        }
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 }

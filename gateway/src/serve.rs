@@ -36,7 +36,6 @@ use crate::{
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
     live::{Current, Follower, ShardsFolder, Swaps},
-    metrics::Metrics,
     presence::{MemoryPresence, Presence, RedisPresence},
     redis_link::RedisLink,
     services::{Counters, Services},
@@ -86,9 +85,6 @@ pub enum ServeError {
     /// argon2 does not run.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
-    /// A metric is defined twice.
-    #[error("failed to register the metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
 }
 
 impl ServeError {
@@ -196,7 +192,6 @@ impl Gateway {
         let own = Ed25519Tokens::over(Arc::clone(&keys), &config.cluster, life);
         let refresh = RefreshTokens::over(Arc::clone(&keys));
         let token = load_admin_token(&config.admin_token_file)?;
-        let metrics = Metrics::new()?;
         let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
         let clients = listen("listen", config.listen)?;
         let admins = listen("adminListen", config.admin_listen)?;
@@ -246,7 +241,7 @@ impl Gateway {
         warn_of_few_places(&places, config.max_connections);
         tokio::spawn(http::serve(clients, router, config.http.timeouts, places, stop.clone()));
         let (redis, ready_since) = (shared.state, OnceLock::new());
-        let admin = Arc::new(Admin { services, hub: admins_hub, metrics, redis, shards, token, ready_since });
+        let admin = Arc::new(Admin { services, hub: admins_hub, redis, shards, token, ready_since });
         if let Some(agent) = agent {
             tokio::spawn(admin::agent::serve(agent, Arc::clone(&admin), stop.clone()));
         }

@@ -16,6 +16,7 @@ use crate::{
     presence::Presence,
     store::Store,
     tally::Tally,
+    timing::Timing,
 };
 
 /// Everything a connection needs, behind traits so that tests put fakes in.
@@ -87,6 +88,10 @@ pub struct Counters {
     pub timed_ms: AtomicU64,
     /// The same with those that seem to take less than no time.
     pub timed_raw_ms: AtomicI64,
+    /// How long acknowledgements took.
+    pub acks: Timing,
+    /// How long messages of other gateways took from their commit.
+    pub deliveries: Timing,
     /// Sessions ended because a used refresh token came back.
     pub reused: AtomicU64,
     /// Clients that asked where to connect: whether gateways were `named`, or only the `front` where they had asked.

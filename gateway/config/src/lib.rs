@@ -13,6 +13,7 @@ pub mod hints;
 mod http;
 mod kafka;
 mod live;
+pub mod metrics;
 mod origins;
 mod presence;
 pub mod probe;

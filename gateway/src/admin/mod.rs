@@ -30,7 +30,7 @@ pub use health::watch_shards;
 
 use crate::{
     hub::{Hub, Whom},
-    metrics::Metrics,
+    metrics,
     services::Services,
 };
 
@@ -43,8 +43,6 @@ pub struct Admin {
     pub services: Arc<Services>,
     /// The connections.
     pub hub: Arc<Hub>,
-    /// Metrics.
-    pub metrics: Metrics,
     /// Redis as the limiter and presence see it.
     pub redis: watch::Receiver<Component>,
     /// The shards, asked every few seconds.
@@ -126,7 +124,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/stats", get(stats))
         .route("/slots", get(slots::answer))
         .route("/delivery", get(delivery))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(exposition))
         .route("/cordon", put(cordon).delete(uncordon))
         .route("/moves", post(moves))
         .route("/peers", put(peers))
@@ -229,8 +227,8 @@ fn unauthorized() -> Response {
     (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response()
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.metrics.render(&admin.services.counters, &admin.stats()) {
+async fn exposition(State(admin): State<Arc<Admin>>) -> Response {
+    match metrics::render(&admin.services.counters, &admin.stats()) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

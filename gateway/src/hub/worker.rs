@@ -203,6 +203,7 @@ impl Worker {
         counters.timed.fetch_add(1, Ordering::Relaxed);
         counters.timed_ms.fetch_add(u64::try_from(took).unwrap_or_default(), Ordering::Relaxed);
         counters.timed_raw_ms.fetch_add(took, Ordering::Relaxed);
+        counters.deliveries.observe(Duration::from_millis(u64::try_from(took).unwrap_or_default()));
     }
 
     fn leave(&mut self, room: RoomId, session: Uuid) {

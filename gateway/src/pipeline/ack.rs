@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use tokio::time::Instant;
+
 use crate::{
     auth::names,
     codec::Tag,
@@ -14,7 +16,12 @@ use crate::{
 const ANSWER_BYTES: usize = limits::QUEUE_BYTES / 2;
 
 /// Counts a message that was acknowledged for the first time. The operator's probe is none of the cluster's load.
-pub(super) fn count(services: &Services, session: &Session, tags: &[Tag], answer: &Answer) {
+pub(super) fn count(
+    services: &Services,
+    session: &Session,
+    (tags, taken_up): (&[Tag], Option<Instant>),
+    answer: &Answer,
+) {
     if let Answer::Sent { room, seq, duplicate: false, .. } = answer {
         // Who wants no answer is promised nothing.
         if !tags.is_empty() {
@@ -22,6 +29,9 @@ pub(super) fn count(services: &Services, session: &Session, tags: &[Tag], answer
         }
         if !names::is_probe(session.user.id) {
             services.counters.accepted.fetch_add(1, Ordering::Relaxed);
+            if let Some(taken_up) = taken_up {
+                services.counters.acks.observe(taken_up.elapsed());
+            }
         }
     }
 }

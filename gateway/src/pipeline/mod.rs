@@ -25,6 +25,8 @@ mod typing;
 
 use std::sync::{Arc, atomic::Ordering};
 
+use tokio::time::Instant;
+
 use crate::{
     codec::Tag,
     connection::session::Session,
@@ -67,11 +69,12 @@ impl Pipeline {
     /// Carries out one request. `tags` are what to answer under: more than one when requests were merged, none when no answer
     /// is wanted.
     pub async fn process(&self, session: &Arc<Session>, tags: &[Tag], request: Request) {
+        let taken_up = matches!(request, Request::Send { .. }).then(Instant::now);
         match self.carry_out(session, request).await {
             Ok(Outcome { answer, events, entry }) => {
                 self.services.counters.carried_out.fetch_add(1, Ordering::Relaxed);
                 ack::answer(session, tags, &answer);
-                ack::count(&self.services, session, tags, &answer);
+                ack::count(&self.services, session, (tags, taken_up), &answer);
                 publish::announce(&self.hub, events).await;
                 probe::trim(&*self.services.store, session, &answer).await;
                 if let Some(entry) = entry {
