@@ -3,6 +3,7 @@
 mod adoption;
 mod autoscaling;
 mod embedded;
+mod engines;
 mod expose;
 mod kafka;
 mod prometheus;
@@ -11,6 +12,7 @@ mod rebalance;
 use serde_json::{Value, json};
 
 pub use embedded::embedded_base;
+pub use engines::engines_base;
 pub use kafka::kafka_base;
 pub use rebalance::rebalance_base;
 
@@ -40,7 +42,7 @@ pub enum Attempt {
 /// The objects that are accepted, on which every [`Refusal`] builds; their names differ.
 #[must_use]
 pub fn grounds() -> Vec<Value> {
-    vec![base(), embedded_base(), kafka_base(), rebalance_base()]
+    vec![base(), embedded_base(), engines_base(), kafka_base(), rebalance_base()]
 }
 
 /// A ChatCluster that is accepted, with shards.
@@ -112,6 +114,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(changes());
     all.extend(adoption::refusals());
     all.extend(embedded::refusals());
+    all.extend(engines::refusals());
     all.extend(kafka::refusals());
     all.extend(autoscaling::refusals());
     all.extend(expose::refusals());
@@ -288,12 +291,12 @@ fn backends() -> Vec<Refusal> {
         create(
             "RabbitMQ of neither kind",
             json!({ "broker": { "rabbitmq": { "managed": null } } }),
-            "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef",
+            "spec.broker.rabbitmq: set exactly one of managed, clusterRef and uriSecretRef",
         ),
         create(
             "RabbitMQ of both kinds",
             json!({ "broker": { "rabbitmq": { "uriSecretRef": { "name": "x" } } } }),
-            "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef",
+            "spec.broker.rabbitmq: set exactly one of managed, clusterRef and uriSecretRef",
         ),
         create(
             "no Redis at all",
@@ -342,12 +345,12 @@ fn database() -> Vec<Refusal> {
         shards(
             "a shard of neither kind",
             json!([{ "name": "a" }]),
-            "spec.database.shards: each shard has exactly one of managed and urlSecretRef",
+            "spec.database.shards: each shard has exactly one of managed, cloudNativePG and urlSecretRef",
         ),
         shards(
             "a shard of both kinds",
             json!([{ "name": "a", "managed": { "storage": { "size": "1Gi" } }, "urlSecretRef": { "name": "x" } }]),
-            "spec.database.shards: each shard has exactly one of managed and urlSecretRef",
+            "spec.database.shards: each shard has exactly one of managed, cloudNativePG and urlSecretRef",
         ),
         shards("a volume without a size", json!([{ "name": "a", "managed": { "storage": {} } }]), "storage.size"),
         Refusal {
@@ -411,7 +414,7 @@ fn changes() -> Vec<Refusal> {
         shards(
             "a shard from managed to given",
             json!([{ "name": "a", "urlSecretRef": { "name": "x" } }, b]),
-            "spec.database.shards: a shard cannot change between managed and urlSecretRef",
+            "spec.database.shards: a shard cannot change between managed and one of cloudNativePG and urlSecretRef",
         ),
         shards(
             "a larger volume",
@@ -426,7 +429,7 @@ fn changes() -> Vec<Refusal> {
         update(
             "broker of both kinds",
             json!({ "broker": { "rabbitmq": { "uriSecretRef": { "name": "x" } } } }),
-            "set exactly one of managed and uriSecretRef",
+            "set exactly one of managed, clusterRef and uriSecretRef",
         ),
     ]
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kube::Client;
 
 use crate::{
-    backoff::Backoff, cache::Cache, echoes::Echoes, events::Announcer, metrics::Metrics, poll::Poller,
-    rebalance::Memory, reconcile::Environment,
+    backoff::Backoff, cache::Cache, echoes::Echoes, engines::Registry, events::Announcer, metrics::Metrics,
+    poll::Poller, rebalance::Memory, reconcile::Environment,
 };
 
 /// What every pass is given.
@@ -24,6 +24,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// What is remembered of shards between passes.
     pub memory: Arc<Memory>,
+    /// What is remembered of engines that other operators run, for the watches.
+    pub engines: Arc<Registry>,
     /// Failures in a row of every cluster.
     pub backoff: Arc<Backoff>,
     /// What the operator wrote last into each ChatCluster.

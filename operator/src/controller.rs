@@ -29,6 +29,7 @@ use crate::{
     build::Kind,
     cache::Cache,
     context::Context,
+    engines::{EngineKind, Registry, referenced_engines},
     metrics::Metrics,
     missing,
     names::{ClusterKey, label},
@@ -84,12 +85,14 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
     });
     let news = stream::select(tokio_stream(news), stream::select(followed, rebalances))
         .map(|key| ObjectRef::<ChatCluster>::new(&key.name).within(&key.namespace));
-    let secrets_of = clusters.clone();
+    let engines = EngineKind::ALL.map(|kind| scope.engines(kind, &context.engines, clusters.clone()).boxed());
+    let news = stream::select(news, stream::select_all(engines));
+    let users = Users { clusters: clusters.clone(), engines: Arc::clone(&context.engines) };
 
     let controller = Controller::for_stream(cluster_stream, clusters.clone())
         .with_config(Config::default().concurrency(settings.concurrency.max(1)))
         // Retained Secrets have no owner, and Secrets of users have no label: the mapper looks at both.
-        .watches_stream(scope.secrets(), move |secret| users_of(&secret, &secrets_of))
+        .watches_stream(scope.secrets(), move |secret| users.of(&secret))
         .reconcile_on(news)
         .graceful_shutdown_on(stop.clone().cancelled_owned());
 
@@ -216,6 +219,27 @@ impl Watches {
         self.count_errors(watcher(api, self.here(watcher::Config::default())).default_backoff().touched_objects())
     }
 
+    /// Who has to do with an engine of this kind that has changed, from when on the kind is known to be served and asked for. Metadata only: a pass
+    /// asks for the engine itself.
+    fn engines(
+        &self,
+        kind: EngineKind,
+        registry: &Registry,
+        clusters: Store<ChatCluster>,
+    ) -> impl Stream<Item = ObjectRef<ChatCluster>> + Send + use<> {
+        let resource = kind.api_resource();
+        let api: Api<PartialObjectMeta<DynamicObject>> = match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        let watched = watcher(api, self.here(watcher::Config::default()));
+        let touched = self.count_errors(watched.default_backoff().touched_objects());
+        let hosts = touched.flat_map(move |engine| {
+            stream::iter(engine.map(|engine| hosts_of(kind, &engine, &clusters)).unwrap_or_default())
+        });
+        stream::once(registry.served(kind)).filter_map(|()| std::future::ready(None)).chain(hosts)
+    }
+
     fn count_errors<T, S>(&self, stream: S) -> impl Stream<Item = watcher::Result<T>> + Send + use<T, S>
     where
         S: Stream<Item = watcher::Result<T>> + Send,
@@ -243,14 +267,41 @@ fn labelled_cluster<K: Resource>(object: &K) -> Option<ObjectRef<ChatCluster>> {
     Some(ObjectRef::new(cluster).within(&object.namespace()?))
 }
 
-/// The clusters that a Secret belongs to or that refer to it.
-fn users_of(secret: &PartialObjectMeta<Secret>, clusters: &Store<ChatCluster>) -> Vec<ObjectRef<ChatCluster>> {
-    if let Some(cluster) = labelled_cluster(secret) {
-        return vec![cluster];
+/// Who has to do with a Secret.
+struct Users {
+    clusters: Store<ChatCluster>,
+    engines: Arc<Registry>,
+}
+
+impl Users {
+    /// The clusters that a Secret belongs to, that refer to it, or one of whose engines does.
+    fn of(&self, secret: &PartialObjectMeta<Secret>) -> Vec<ObjectRef<ChatCluster>> {
+        if let Some(cluster) = labelled_cluster(secret) {
+            return vec![cluster];
+        }
+        let (name, namespace) = (secret.name_any(), secret.namespace());
+        let uses =
+            |cluster: &ChatCluster| cluster.namespace() == namespace && referenced_secrets(cluster).contains(&name);
+        let named = self.clusters.state_filter(uses);
+        let by_engine = self.engines.users_of(namespace.as_deref().unwrap_or_default(), &name).into_iter();
+        let by_engine = by_engine.map(|key| ObjectRef::new(&key.name).within(&key.namespace));
+        // A cluster that comes twice is looked at once: the controller's queue knows it.
+        named.iter().map(|cluster| ObjectRef::from_obj(&**cluster)).chain(by_engine).collect()
     }
-    let (name, namespace) = (secret.name_any(), secret.namespace());
-    let uses = |cluster: &ChatCluster| cluster.namespace() == namespace && referenced_secrets(cluster).contains(&name);
-    clusters.state_filter(uses).iter().map(|cluster| ObjectRef::from_obj(&**cluster)).collect()
+}
+
+/// The clusters that refer to an engine.
+fn hosts_of(
+    kind: EngineKind,
+    engine: &PartialObjectMeta<DynamicObject>,
+    clusters: &Store<ChatCluster>,
+) -> Vec<ObjectRef<ChatCluster>> {
+    let (name, namespace) = (engine.name_any(), engine.namespace());
+    let refers = |cluster: &ChatCluster| {
+        cluster.namespace() == namespace
+            && referenced_engines(cluster).iter().any(|id| id.kind == kind && id.name == name)
+    };
+    clusters.state_filter(refers).iter().map(|cluster| ObjectRef::from_obj(&**cluster)).collect()
 }
 
 fn count_clusters(metrics: &Metrics, clusters: &Store<ChatCluster>) {

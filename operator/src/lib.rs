@@ -16,6 +16,7 @@ pub mod controller;
 pub mod crd;
 pub mod drain;
 pub mod echoes;
+pub mod engines;
 pub mod events;
 pub mod extension;
 pub mod hash;

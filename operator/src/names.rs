@@ -118,7 +118,7 @@ pub mod key {
     pub const SIGNING_KEY: &str = "key.pem";
     /// Bearer token of `/stats`.
     pub const TOKEN: &str = "token";
-    /// User name of managed RabbitMQ.
+    /// User name of managed RabbitMQ, or of a user at an engine.
     pub const USERNAME: &str = "username";
     /// Password of a managed backend, or of gateways at Kafka.
     pub const PASSWORD: &str = "password";
@@ -130,6 +130,8 @@ pub mod key {
     pub const MIGRATION_URI: &str = "migrationUri";
     /// URL of Redis.
     pub const URL: &str = "url";
+    /// Name of the application's database, in the Secret of its user in CloudNativePG.
+    pub const DATABASE: &str = "dbname";
     /// Certificates of authorities, PEM.
     pub const CA: &str = "ca.crt";
     /// Certificate of HAProxy, PEM, as in a Secret of type `kubernetes.io/tls`.
@@ -248,13 +250,19 @@ impl Names {
         format!("{}-rabbitmq", self.0)
     }
 
+    /// Secret with the way to a RabbitMQ that another operator runs.
+    #[must_use]
+    pub fn broker(&self) -> String {
+        format!("{}-broker", self.0)
+    }
+
     /// Objects of managed Redis, its Secret included.
     #[must_use]
     pub fn redis(&self) -> String {
         format!("{}-redis", self.0)
     }
 
-    /// Objects of a managed shard, its Secret included.
+    /// Objects of a managed shard, its Secret included; of one that another operator runs, the Secret with the way to it.
     #[must_use]
     pub fn shard(&self, shard: &str) -> String {
         format!("{}-shard-{shard}", self.0)

@@ -55,6 +55,7 @@ fn kstatus(objects: &[Value]) -> Vec<Judgement> {
 
 fn shape() -> Shape {
     Shape {
+        remarks: chat_operator::reconcile::Remarks::default(),
         joining: BTreeMap::new(),
         unbalanced: None,
         slots_whole: false,

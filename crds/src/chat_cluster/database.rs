@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ShardSecretRef;
+use super::{CloudNativePg, ShardSecretRef};
 
 /// The store: a fixed number of slots over PostgreSQL shards, or one SQLite file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -150,11 +150,13 @@ pub struct Embedded {
 /// One PostgreSQL database.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.managed) != has(self.urlSecretRef)").message(
-    "spec.database.shards: each shard has exactly one of managed and urlSecretRef; remove the other"
+#[x_kube(validation = Rule::new(
+    "[has(self.managed), has(self.cloudNativePG), has(self.urlSecretRef)].exists_one(kind, kind)"
+).message(
+    "spec.database.shards: each shard has exactly one of managed, cloudNativePG and urlSecretRef; set one and remove the others"
 ))]
 #[x_kube(validation = Rule::new("has(self.managed) == has(oldSelf.managed)").message(
-    "spec.database.shards: a shard cannot change between managed and urlSecretRef, since its data would stay behind; add a shard under a new name"
+    "spec.database.shards: a shard cannot change between managed and one of cloudNativePG and urlSecretRef, since its data would stay behind; add a shard under a new name"
 ))]
 pub struct Shard {
     /// Name, unique in the ChatCluster: at most 20 lower-case letters, digits and hyphens.
@@ -166,7 +168,7 @@ pub struct Shard {
     #[schemars(range(min = 0, max = 1_000))]
     pub weight: Option<i32>,
 
-    /// Standbys of a PostgreSQL that is not managed, which must have flushed what a move rests on before a slot is handed over to or from it; 0 if absent. Set it to the number of standbys that may be promoted: one that is away cannot be told from one that never was.
+    /// Standbys of a PostgreSQL that is not managed, which must have flushed what a move rests on before a slot is handed over to or from it; if absent as many as the Cluster of cloudNativePG has instances beside the first, and 0 with urlSecretRef. Set it to the number of standbys that may be promoted: one that is away cannot be told from one that never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 16))]
     pub standbys: Option<i32>,
@@ -183,6 +185,10 @@ pub struct Shard {
     /// A PostgreSQL 17 with one node, made by the operator; for development and small installs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedShard>,
+
+    /// A database of a PostgreSQL 15 or newer that CloudNativePG runs in this namespace. Address, users and authorities are taken from it, and followed.
+    #[serde(default, rename = "cloudNativePG", skip_serializing_if = "Option::is_none")]
+    pub cloud_native_pg: Option<CloudNativePg>,
 
     /// A PostgreSQL 15 or newer that runs already; the database must not be another shard's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ mod auth;
 mod autoscaling;
 mod database;
 mod defaults;
+mod engines;
 mod expose;
 mod gateways;
 mod kafka;
@@ -27,6 +28,7 @@ pub use defaults::{
     DEFAULT_TIER_DRAIN_SECONDS, DEFAULT_TIER_REPLICAS, DEFAULT_TOLERANCE_PERCENT, EffectiveAnalysis, EffectiveLimits,
     EffectiveShardRebalancing,
 };
+pub use engines::{CloudNativePg, EngineRef};
 pub use expose::{
     Expose, ExposeType, HaProxy, Hints, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
 };
@@ -34,8 +36,8 @@ pub use gateways::{Drain, Gateways, Limits, LogLevel, PodTemplate, Rebalance, Re
 pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
 pub use prometheus::{Prometheus, Query};
 pub use references::{
-    CaSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef, SigningKeySecretRef,
-    TlsSecretRef, TokenSecretRef,
+    CaSecretRef, LoginSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef,
+    SigningKeySecretRef, TlsSecretRef, TokenSecretRef,
 };
 pub use rollout::{Analysis, Rollback, Rollout, RolloutStatus};
 pub use spec::{

@@ -69,6 +69,15 @@ secret_ref! {
         key: "ca.crt" => key_or_default
     }
 }
+/// A Secret of type `kubernetes.io/basic-auth`, or one with its keys `username` and `password`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginSecretRef {
+    /// Name of a Secret in the same namespace.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
 /// A Secret of type `kubernetes.io/tls`, or one with its keys `tls.crt` and `tls.key`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, ChatClusterStatus, Database, Gateways, Kafka, Oidc, RabbitMqSecretRef, RedisSecretRef,
+    Adoption, ChatClusterStatus, Database, EngineRef, Gateways, Kafka, Oidc, RabbitMqSecretRef, RedisSecretRef,
     SigningKeySecretRef,
 };
 
@@ -167,13 +167,27 @@ pub struct RedisPubSub {
 /// RabbitMQ: made by the operator, or one that runs already.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.managed) != has(self.uriSecretRef)").message(
-    "spec.broker.rabbitmq: set exactly one of managed and uriSecretRef; remove the other"
+#[x_kube(validation = Rule::new(
+    "[has(self.managed), has(self.clusterRef), has(self.uriSecretRef)].exists_one(kind, kind)"
+).message(
+    "spec.broker.rabbitmq: set exactly one of managed, clusterRef and uriSecretRef; remove the others"
+))]
+#[x_kube(validation = Rule::new("!has(self.virtualHost) || has(self.clusterRef)").message(
+    "spec.broker.rabbitmq.virtualHost: goes with clusterRef; remove it, and put it into the URI where there is one"
 ))]
 pub struct RabbitMq {
     /// A RabbitMQ with one node, made by the operator; for development and small installs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<Managed>,
+
+    /// A RabbitmqCluster of rabbitmq.com in this namespace. Address, user and authorities are taken from it, and followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_ref: Option<EngineRef>,
+
+    /// The virtual host on the RabbitmqCluster of `clusterRef`, of this ChatCluster and no other; `/` if absent. It must exist, and the cluster's default user needs rights on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[-_./:a-zA-Z0-9]+$"))]
+    pub virtual_host: Option<String>,
 
     /// A RabbitMQ that runs already.
     #[serde(default, skip_serializing_if = "Option::is_none")]

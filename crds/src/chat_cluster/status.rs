@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, Passwords, PendingChanges, RolloutStatus, ShardSecretRef};
+use super::{CloudNativePg, DeletionPolicy, Passwords, PendingChanges, RolloutStatus, ShardSecretRef};
 
 /// What the operator observed. Everything in it is observed or computed; nothing is taken from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -135,7 +135,10 @@ pub struct ShardStatus {
     /// `standbys` of the spec, which is needed until the shard is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standbys: Option<i32>,
-    /// The Secret with its URIs, of a shard that is not managed: it is needed until the shard is left.
+    /// `cloudNativePG` of the spec, which is needed until the shard is left.
+    #[serde(default, rename = "cloudNativePG", skip_serializing_if = "Option::is_none")]
+    pub cloud_native_pg: Option<CloudNativePg>,
+    /// The Secret with its URIs, of a shard whose spec names one: it is needed until the shard is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_secret_ref: Option<ShardSecretRef>,
 }

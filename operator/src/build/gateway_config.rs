@@ -8,7 +8,7 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use super::{
     BuildError, gateway,
     meta::{self, Role},
-    secret_mounts::{KAFKA_CA, KAFKA_PASSWORD, PUBSUB, issuer_ca},
+    secret_mounts::{BROKER, KAFKA_CA, KAFKA_PASSWORD, PUBSUB, issuer_ca},
 };
 use crate::{
     hash::Hasher,
@@ -36,7 +36,13 @@ pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(Config
     lasting.database.shards.clear();
     let hash = Hasher::new().text(&serde_json::to_string_pretty(&lasting)?).text(cluster.admin_token.expose());
     let authorities = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
-    let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose())).finish();
+    let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose()));
+    // The Secret that leads to an engine has one name whichever that is: another engine is for another revision all the same.
+    let hash = match &cluster.broker {
+        Broker::Engine(engine) => hash.text(&engine.place),
+        _ => hash,
+    };
+    let hash = hash.finish();
     let deployment = gateway::build_deployment(cluster, &hash);
     // A gateway of an old revision that starts anew reads what it was made for. The newest values of the live configuration stand here, too, for
     // gateways of a version that knows no other file.
@@ -155,6 +161,10 @@ fn broker_config(broker: &Broker) -> config::Broker {
         Broker::Managed { .. } | Broker::External(_) => {
             config::Broker::Rabbitmq(config::RabbitMq { uri_file: secret_file("rabbitmq", key::URI), ca_file: None })
         }
+        Broker::Engine(engine) => config::Broker::Rabbitmq(config::RabbitMq {
+            uri_file: secret_file(BROKER, key::URI),
+            ca_file: engine.ca.as_ref().map(|_| secret_file(BROKER, key::CA)),
+        }),
         Broker::SharedRedis => pubsub("redis"),
         Broker::Redis(_) => pubsub(PUBSUB),
         Broker::Kafka(kafka) => config::Broker::Kafka(kafka_config(kafka)),
@@ -171,14 +181,17 @@ pub(super) fn broker_hash(cluster: &ValidatedCluster) -> Result<String, BuildErr
             Some(Redis::External(from)) => Some(from),
             Some(Redis::Managed { .. }) | None => None,
         },
-        Broker::Managed { .. } | Broker::Kafka(_) | Broker::InProcess => None,
+        Broker::Managed { .. } | Broker::Engine(_) | Broker::Kafka(_) | Broker::InProcess => None,
     };
     let hash = Hasher::new().text(&serde_json::to_string(&broker_config(&cluster.broker))?);
     let hash = match secret {
         Some(from) => hash.text(&from.secret).text(&from.key),
         None => hash,
     };
-    Ok(hash.finish())
+    Ok(match &cluster.broker {
+        Broker::Engine(engine) => hash.text(&engine.place).finish(),
+        _ => hash.finish(),
+    })
 }
 
 fn kafka_config(kafka: &Kafka) -> config::Kafka {

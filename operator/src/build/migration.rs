@@ -42,6 +42,10 @@ pub(super) fn hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
             ShardBackend::External { contents: [uri, migration_uri], .. } => {
                 hasher.text(uri.expose()).text(migration_uri.expose())
             }
+            ShardBackend::Engine(engine) => {
+                let [uri, migration_uri] = &engine.places;
+                hasher.text(uri.expose()).text(migration_uri.expose())
+            }
         };
     }
     let mut hash = hasher.finish();

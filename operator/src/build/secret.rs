@@ -28,6 +28,11 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
         ];
         secrets.push(build_secret(owned(Component::Broker, names.rabbitmq()), &values));
     }
+    if let Broker::Engine(engine) = &cluster.broker {
+        let values = std::iter::once((key::URI, &engine.uri)).chain(engine.ca.iter().map(|ca| (key::CA, ca)));
+        let values: Vec<(&str, &Sensitive)> = values.collect();
+        secrets.push(build_secret(owned(Component::Broker, names.broker()), &values));
+    }
     if let Some(Redis::Managed { credentials, .. }) = &cluster.redis {
         let values = [(key::PASSWORD, &credentials.password), (key::URL, &credentials.url)];
         secrets.push(build_secret(owned(Component::Cache, names.redis()), &values));
@@ -36,15 +41,24 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
         secrets.push(gateway_shards(cluster));
     }
     for shard in cluster.shards() {
-        if let ShardBackend::Managed(managed) = &shard.backend {
-            let credentials = &managed.credentials;
-            let values = [
-                (key::PASSWORD, &credentials.password),
-                (key::GATEWAY_PASSWORD, &credentials.gateway_password),
-                (key::URI, &credentials.uri),
-                (key::MIGRATION_URI, &credentials.migration_uri),
-            ];
-            secrets.push(build_secret(shard_metadata(cluster, &shard.name), &values));
+        match &shard.backend {
+            ShardBackend::Managed(managed) => {
+                let credentials = &managed.credentials;
+                let values = [
+                    (key::PASSWORD, &credentials.password),
+                    (key::GATEWAY_PASSWORD, &credentials.gateway_password),
+                    (key::URI, &credentials.uri),
+                    (key::MIGRATION_URI, &credentials.migration_uri),
+                ];
+                secrets.push(build_secret(shard_metadata(cluster, &shard.name), &values));
+            }
+            // It opens nothing that its engine's own Secrets would not open, so nothing is lost with it.
+            ShardBackend::Engine(engine) => {
+                let values = [(key::URI, &engine.uri), (key::MIGRATION_URI, &engine.migration_uri)];
+                let metadata = meta::owned(cluster, Role::shard(&shard.name), names.shard(&shard.name));
+                secrets.push(build_secret(metadata, &values));
+            }
+            ShardBackend::External { .. } => {}
         }
     }
     secrets

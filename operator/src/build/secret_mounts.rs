@@ -15,6 +15,10 @@ use crate::{
 /// Folder of the URL of a Redis that only brings messages.
 pub(super) const PUBSUB: &str = "redis-pubsub";
 
+/// Folder of the way to a RabbitMQ that another operator runs: another one than that of a managed RabbitMQ, so that a change between the two is
+/// another revision.
+pub(super) const BROKER: &str = "broker";
+
 /// Folders of what gateways need for Kafka: two, since the Secrets may be two.
 pub(super) const KAFKA_CA: &str = "kafka-ca";
 pub(super) const KAFKA_PASSWORD: &str = "kafka";
@@ -69,6 +73,11 @@ impl Mounts {
         match &cluster.broker {
             Broker::Managed { .. } => self.add("rabbitmq", &names.rabbitmq(), &[(key::URI, key::URI)]),
             Broker::External(from) => self.add_key("rabbitmq", from, key::URI),
+            Broker::Engine(engine) => {
+                let ca = engine.ca.iter().map(|_| (key::CA, key::CA));
+                let items: Vec<(&str, &str)> = std::iter::once((key::URI, key::URI)).chain(ca).collect();
+                self.add(BROKER, &names.broker(), &items);
+            }
             Broker::Redis(from) => self.add_key(PUBSUB, from, key::URL),
             Broker::Kafka(kafka) => {
                 if let Some(from) = &kafka.ca {
@@ -124,7 +133,9 @@ impl Mounts {
 
 fn shard_items(cluster: &ValidatedCluster, shard: &Shard) -> (String, Vec<(String, &'static str)>) {
     let (secret, uri, migration_uri) = match &shard.backend {
-        ShardBackend::Managed(_) => (cluster.names.shard(&shard.name), key::URI, key::MIGRATION_URI),
+        ShardBackend::Managed(_) | ShardBackend::Engine(_) => {
+            (cluster.names.shard(&shard.name), key::URI, key::MIGRATION_URI)
+        }
         ShardBackend::External { uri, migration_uri, .. } => {
             (uri.secret.clone(), uri.key.as_str(), migration_uri.key.as_str())
         }

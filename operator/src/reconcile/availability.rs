@@ -148,7 +148,8 @@ pub(super) fn broker(inputs: &Inputs<'_>) -> Part {
         BrokerKind::Kafka => (Component::Broker, "Kafka"),
         BrokerKind::InProcess => return within(&opinion, "the broker", "messages stay in the gateway's own process"),
     };
-    backend(inputs, inputs.shape.broker.as_deref(), what, opinion)
+    let part = backend(inputs, inputs.shape.broker.as_deref(), what, opinion);
+    remarked(part, inputs.shape.remarks.broker.as_ref())
 }
 
 /// `CacheAvailable`.
@@ -182,7 +183,9 @@ pub(super) fn database(inputs: &Inputs<'_>) -> Part {
         return rollout(inputs);
     }
     unknown.unwrap_or_else(|| {
-        Part::new(State::True, "ShardsReady", &format!("{} of {0} shards answer", inputs.shape.shards.len()))
+        let part =
+            Part::new(State::True, "ShardsReady", &format!("{} of {0} shards answer", inputs.shape.shards.len()));
+        remarked(part, inputs.shape.remarks.shards.values().next())
     })
 }
 
@@ -193,7 +196,16 @@ pub(super) fn shard(inputs: &Inputs<'_>, name: &str, set: Option<&str>) -> Part 
     if inputs.shape.database_kind == DatabaseKind::Embedded {
         return within(&opinion, "the embedded database", "the gateway reads and writes its own database");
     }
-    backend(inputs, set, (Component::Database, &format!("shard {name}")), opinion)
+    let part = backend(inputs, set, (Component::Database, &format!("shard {name}")), opinion);
+    remarked(part, inputs.shape.remarks.shards.get(name))
+}
+
+/// The same with what the engine's own operator says. Gateways have seen for themselves whether it answers, so the state is theirs.
+fn remarked(part: Part, remark: Option<&String>) -> Part {
+    match remark {
+        Some(remark) => Part { message: format!("{}; {remark}", part.message), ..part },
+        None => part,
+    }
 }
 
 /// A part that is no program of its own: only the gateway can say how it is.

@@ -59,6 +59,15 @@ pub enum DatabaseKind {
     Embedded,
 }
 
+/// What operators of engines say of those that are not as they should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// Of the broker.
+    pub broker: Option<String>,
+    /// Of shards, by name.
+    pub shards: BTreeMap<String, String>,
+}
+
 /// What the backends are, as far as the conditions depend on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -72,6 +81,8 @@ pub struct Shape {
     pub database_kind: DatabaseKind,
     /// The shards: name, and the StatefulSet of those that are managed. An embedded database is one, too.
     pub shards: Vec<(String, Option<String>)>,
+    /// What the operators of engines say of them.
+    pub remarks: Remarks,
     /// Shards that not every gateway has yet, and why. People chat without them.
     pub joining: BTreeMap<String, String>,
     /// Why slots are not where the spec wants them, where that is known: reason and message.

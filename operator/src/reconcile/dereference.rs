@@ -1,8 +1,8 @@
-//! The only reader: the ChatCluster itself, its children, its pods, and the Secrets it refers to. What is watched is not asked for again.
+//! The only reader: the ChatCluster itself, its children, its pods, the engines of other operators and the Secrets that it refers to. What is watched is not asked for again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chat_crds::ChatCluster;
+use chat_crds::{ChatCluster, chat_cluster::LoginSecretRef};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::{
@@ -15,6 +15,7 @@ use crate::{
     api_error::ApiError,
     build::{ChildId, Kind},
     context::Context,
+    engines::{EngineId, Found, PostgresCluster, RabbitCluster, postgres_shards, referenced_engines},
     names::{ClusterKey, Names, label},
     sensitive::Sensitive,
 };
@@ -29,7 +30,9 @@ pub struct Dereferenced {
     pub cluster: ChatCluster,
     /// Its children and pods, and objects that have a child's name.
     pub live: Live,
-    /// Secrets that the spec names; `None` for those that do not exist.
+    /// Engines that the spec names, as far as they exist.
+    pub engines: BTreeMap<EngineId, Found>,
+    /// Secrets that the spec names, and those that its engines name; `None` for those that do not exist.
     pub secrets: BTreeMap<String, Option<SecretValues>>,
     /// Volumes of managed shards whose Secret is missing, by shard.
     pub locked_volumes: BTreeMap<String, LockedVolume>,
@@ -76,10 +79,8 @@ pub(super) async fn dereference(
     let client = &context.client;
     context.cache.filled().await;
     let expected = expected_children(&cluster);
-    let (mut live, secrets) = tokio::try_join!(
-        read_children(context, key, &expected),
-        read_secrets(client, key, referenced_secrets(&cluster))
-    )?;
+    let (mut live, (engines, secrets)) =
+        tokio::try_join!(read_children(context, key, &expected), read_backends(context, key, &cluster))?;
     // An object of a child's name without our labels is in no list. It must be known before anything is written.
     let is_missing = |id: &ChildId| live.get(id).is_none() && !live.not_served.contains(&id.kind);
     let missing: Vec<ChildId> = expected.into_iter().filter(is_missing).collect();
@@ -89,7 +90,7 @@ pub(super) async fn dereference(
         live.insert(id, object);
     }
     let locked_volumes = read_locked_volumes(client, key, &cluster, &live).await?;
-    Ok(Dereferenced { cluster, live, secrets, locked_volumes })
+    Ok(Dereferenced { cluster, live, engines, secrets, locked_volumes })
 }
 
 /// Looks for volumes of shards whose Secret is missing, before new passwords are made that would not open them.
@@ -150,6 +151,57 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Engines that the spec refers to, and the Secrets that it and they name.
+async fn read_backends(
+    context: &Context,
+    key: &ClusterKey,
+    cluster: &ChatCluster,
+) -> Result<(BTreeMap<EngineId, Found>, BTreeMap<String, Option<SecretValues>>), DereferenceError> {
+    let reads = referenced_engines(cluster).into_iter().map(|id| read_engine(context, key, id));
+    let engines: BTreeMap<EngineId, Found> = try_join_all(reads).await?.into_iter().collect();
+    let theirs = secrets_of_engines(cluster, &engines);
+    context.engines.note_secrets(key, &theirs);
+    let mut names: BTreeSet<String> = referenced_secrets(cluster).into_iter().collect();
+    names.extend(theirs);
+    let secrets = read_secrets(&context.client, key, names.into_iter().collect()).await?;
+    Ok((engines, secrets))
+}
+
+/// Asks for a list of one: the answer to that tells a kind that is not served from an object that does not exist.
+async fn read_engine(context: &Context, key: &ClusterKey, id: EngineId) -> Result<(EngineId, Found), DereferenceError> {
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &id.kind.api_resource());
+    let only = ListParams::default().fields(&format!("metadata.name={}", id.name)).limit(1);
+    let found = match api.list(&only).await {
+        Ok(list) => {
+            context.engines.note_served(id.kind);
+            list.items.into_iter().next().map_or(Found::Nothing, |object| Found::There(Box::new(object)))
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => Found::NotServed,
+        Err(source) => return Err(failed(id.to_string(), source)),
+    };
+    Ok((id, found))
+}
+
+/// Names of the Secrets by which the engines of `cluster` are reached.
+#[must_use]
+pub fn secrets_of_engines(cluster: &ChatCluster, engines: &BTreeMap<EngineId, Found>) -> BTreeSet<String> {
+    let mut secrets = BTreeSet::new();
+    for (_, shard) in postgres_shards(cluster) {
+        let id = EngineId::of_shard(shard);
+        let Some(found) = engines.get(&id).and_then(Found::read::<PostgresCluster>) else { continue };
+        let given = |from: &Option<LoginSecretRef>| from.as_ref().map(|from| from.name.clone());
+        secrets.insert(given(&shard.owner_secret_ref).unwrap_or_else(|| found.application_secret(&id.name)));
+        secrets.extend(given(&shard.gateway_secret_ref));
+        secrets.insert(found.ca_secret(&id.name));
+    }
+    let broker = cluster.spec.broker.rabbitmq.as_ref().and_then(|rabbitmq| rabbitmq.cluster_ref.as_ref());
+    if let Some(found) = broker.and_then(|from| engines.get(&EngineId::rabbitmq(&from.name))?.read::<RabbitCluster>()) {
+        secrets.extend(found.default_user().map(|user| user.secret));
+        secrets.extend(found.ca_secret().map(str::to_owned));
+    }
+    secrets
 }
 
 async fn read_children(context: &Context, key: &ClusterKey, expected: &[ChildId]) -> Result<Live, DereferenceError> {

@@ -2,7 +2,7 @@
 
 use chat_crds::{
     ChatCluster,
-    chat_cluster::{ShardPhase, ShardSecretRef, ShardStatus},
+    chat_cluster::{CloudNativePg, ShardPhase, ShardSecretRef, ShardStatus},
 };
 
 /// A shard that is being left. The status remembers it: what it is made of is among the children, or in a Secret of the user.
@@ -10,12 +10,21 @@ use chat_crds::{
 pub(super) struct Leaving<'a> {
     /// Its name.
     pub(super) name: &'a str,
-    /// The Secret with its URIs; `None` of a managed one.
+    /// The Secret with its URIs, of one that has such a Secret.
     pub(super) secret: Option<&'a ShardSecretRef>,
-    /// Standbys that moves wait for.
-    pub(super) standbys: i32,
+    /// The Cluster that it is a database of, of one that is.
+    pub(super) cloud_native_pg: Option<&'a CloudNativePg>,
+    /// Standbys that moves wait for, where the spec said how many.
+    pub(super) standbys: Option<i32>,
     /// Its slots have left it.
     pub(super) released: bool,
+}
+
+impl Leaving<'_> {
+    /// Whether the operator runs it.
+    pub(super) const fn is_managed(&self) -> bool {
+        self.secret.is_none() && self.cloud_native_pg.is_none()
+    }
 }
 
 /// The shards that are being left.
@@ -29,7 +38,8 @@ pub(super) fn leaving(cluster: &ChatCluster) -> impl Iterator<Item = Leaving<'_>
     gone.map(|shard| Leaving {
         name: &shard.name,
         secret: shard.url_secret_ref.as_ref(),
-        standbys: shard.standbys.unwrap_or_default(),
+        cloud_native_pg: shard.cloud_native_pg.as_ref(),
+        standbys: shard.standbys,
         released: shard.phase == Some(ShardPhase::Released),
     })
 }

@@ -10,6 +10,7 @@ mod credentials;
 mod dereference;
 mod diff;
 mod drains;
+mod engine_remarks;
 mod expected;
 mod exposed;
 mod front;
@@ -38,8 +39,9 @@ use self::{
 };
 pub use self::{
     apply::{Applied, ApplyError, Hands},
-    conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
-    dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets},
+    conditions::{BrokerKind, DatabaseKind, Inputs, Remarks, Shape, Verdict, conditions},
+    dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets, secrets_of_engines},
+    engine_remarks::engine_remarks,
     expected::expected_children,
     exposed::{Certificate, Expose, LoadBalancer, Tier},
     live::{Live, Wanted},
@@ -54,9 +56,9 @@ pub use self::{
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
-        Authorities, Broker, BrokerCredentials, Database, DeletionPolicy, Drain, Fleet, Gateways, Issuer, Kafka,
-        ManagedShard, PodOverlay, Redis, RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials,
-        SigningKey, ValidatedCluster, Volume,
+        Authorities, Broker, BrokerCredentials, BrokerEngine, Database, DeletionPolicy, Drain, EngineShard, Fleet,
+        Gateways, Issuer, Kafka, ManagedShard, PodOverlay, Redis, RedisCredentials, Sasl, SecretKey, Shard,
+        ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{
@@ -94,6 +96,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         _ => {
             context.poller.forget(key);
             context.memory.forget(key);
+            context.engines.forget(key);
             return Ok(Pass::deleting());
         }
     };
@@ -103,6 +106,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Err(error) => return unreadable(context, key, cluster, error).await,
     };
     let Advanced { stages, migration, seen, adopting } = advance(context, key, &fetched).await;
+    let remarks = engine_remarks(&cluster, &fetched.engines);
     let (verdict, live, error) = match stages {
         Ok(resources) => {
             let Applied { live, pending } = resources.stage;
@@ -112,7 +116,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Err(error) if error.is_farewell() => return Err(error),
         Err(error) => (outcome::judge(&error), fetched.live, Some(error)),
     };
-    let seen_by_pass = Seen { migration, live: &live, shards: seen.as_ref(), adopting: adopting.as_ref() };
+    let seen_by_pass = Seen { migration, live: &live, shards: seen.as_ref(), adopting: adopting.as_ref(), remarks };
     let status = report(context, key, &cluster, &verdict, seen_by_pass);
     status::write(context, &cluster, &status).await?;
     let (outcome, error) = outcome::conclude(&verdict, seen.and_then(|seen| seen.again), error);
@@ -135,6 +139,7 @@ struct Seen<'a> {
     live: &'a Live,
     shards: Option<&'a ShardsSeen>,
     adopting: Option<&'a Adopting>,
+    remarks: Remarks,
 }
 
 /// Validate, build, apply.
@@ -258,7 +263,8 @@ async fn begin(context: &Context, key: &ClusterKey, mut cluster: ChatCluster) ->
     }
     // First, since a ChatCluster with conditions is new no more.
     rebalances::Desk::new(context, key).say(Standing::of_new_cluster).await?;
-    let seen = Seen { migration: None, live: &Live::default(), shards: None, adopting: None };
+    let remarks = Remarks::default();
+    let seen = Seen { migration: None, live: &Live::default(), shards: None, adopting: None, remarks };
     let problem = Problem { reason: "Starting", message: "the operator has begun to work on it".to_owned() };
     let status = report(context, key, &cluster, &Verdict::Waiting(problem), seen);
     status::write(context, &cluster, &status).await?;
@@ -271,7 +277,7 @@ fn report(
     key: &ClusterKey,
     cluster: &ChatCluster,
     verdict: &Verdict,
-    Seen { migration, live, shards: seen, adopting }: Seen<'_>,
+    Seen { migration, live, shards: seen, adopting, remarks }: Seen<'_>,
 ) -> ChatClusterStatus {
     let view = context.poller.view(key);
     // Where a pass did not come to it, the image is the one that was in force before.
@@ -283,7 +289,7 @@ fn report(
         verdict,
         seen,
         pending: adopting.map(|adopting| adopting.pending.as_ref()),
-        shape: &Shape::of(cluster, migration, view.scaling.as_ref()).with(seen),
+        shape: &Shape::of(cluster, migration, view.scaling.as_ref()).with(seen).beside(remarks),
         observed: &observe(&Names::new(key.name.as_str()), live),
         view: &view,
         now: Timestamp::now(),

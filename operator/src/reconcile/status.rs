@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::{
     availability::{self, State},
-    conditions::{BrokerKind, DatabaseKind, Inputs, Shape, Verdict, conditions},
+    conditions::{BrokerKind, DatabaseKind, Inputs, Remarks, Shape, Verdict, conditions},
     front,
     leaving::leaving,
     observed::Observed,
@@ -64,6 +64,13 @@ impl Shape {
         self
     }
 
+    /// The same with what the operators of engines say.
+    #[must_use]
+    pub fn beside(mut self, remarks: Remarks) -> Self {
+        self.remarks = remarks;
+        self
+    }
+
     /// The shape of `cluster`; `migration` is the Job that its gateways need, when that is known, `scaling` what the operator has decided
     /// where it does.
     #[must_use]
@@ -84,6 +91,7 @@ impl Shape {
             },
             cache,
             database_kind: if embedded { DatabaseKind::Embedded } else { DatabaseKind::Shards },
+            remarks: Remarks::default(),
             shards: if embedded {
                 vec![(Embedded::SHARD.to_owned(), None)]
             } else {
@@ -91,7 +99,7 @@ impl Shape {
                 let here = spec.database.shards().iter().map(|shard| (shard.name.clone(), set(shard)));
                 let left = leaving(cluster).filter(|shard| !shard.released);
                 let left =
-                    left.map(|shard| (shard.name.to_owned(), shard.secret.is_none().then(|| names.shard(shard.name))));
+                    left.map(|shard| (shard.name.to_owned(), shard.is_managed().then(|| names.shard(shard.name))));
                 here.chain(left).collect()
             },
             joining: BTreeMap::new(),
@@ -247,6 +255,9 @@ fn shards(
         };
         let secret = wanted(name)
             .map_or(known(name).and_then(|before| before.url_secret_ref.clone()), |shard| shard.url_secret_ref.clone());
+        let cluster = wanted(name).map_or(known(name).and_then(|before| before.cloud_native_pg.clone()), |shard| {
+            shard.cloud_native_pg.clone()
+        });
         let standbys = wanted(name).map_or(known(name).and_then(|before| before.standbys), |shard| shard.standbys);
         // As with the conditions: what was said last stands until the gateways have been asked.
         let stands = known(name).filter(|_| !inputs.view.asked && part.state != State::False);
@@ -263,6 +274,7 @@ fn shards(
             bytes,
             lag_bytes,
             standbys,
+            cloud_native_pg: cluster,
             url_secret_ref: secret,
         }
     };

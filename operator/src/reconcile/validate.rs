@@ -1,6 +1,7 @@
 //! Spec and fetched objects become a [`ValidatedCluster`], or one reason why they cannot.
 
 mod certificates;
+mod engines;
 pub(super) mod expose;
 mod issuers;
 mod kafka;
@@ -276,16 +277,21 @@ fn on_rabbitmq(
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
 ) -> Result<Broker, ValidateError> {
-    match (&rabbitmq.managed, &rabbitmq.uri_secret_ref) {
-        (Some(managed), None) => {
+    // No rest pattern: a new field must not be accepted and then ignored.
+    let crd::RabbitMq { managed, cluster_ref, virtual_host, uri_secret_ref } = rabbitmq;
+    match (managed, cluster_ref, uri_secret_ref) {
+        (Some(managed), None, None) => {
             Ok(Broker::Managed { credentials: keeper.broker()?, resources: managed.resources.clone() })
         }
-        (None, Some(from)) => {
+        (None, Some(from), None) => {
+            Ok(Broker::Engine(Box::new(secrets.rabbitmq_cluster(&from.name, virtual_host.as_deref())?)))
+        }
+        (None, None, Some(from)) => {
             let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
             secrets.uri("spec.broker.rabbitmq.uriSecretRef", &at, &["amqp://", "amqps://"])?;
             Ok(Broker::External(at))
         }
-        _ => Err(invalid("spec.broker.rabbitmq: set exactly one of managed and uriSecretRef")),
+        _ => Err(invalid("spec.broker.rabbitmq: set exactly one of managed, clusterRef and uriSecretRef")),
     }
 }
 
@@ -363,30 +369,50 @@ fn leaving_shard(
     keeper: &mut Keeper<'_>,
 ) -> Result<Shard, ValidateError> {
     let name = leaving.name.to_owned();
-    let backend = match leaving.secret {
-        Some(from) => secrets.shard(from)?,
-        None => ShardBackend::Managed(Box::new(ManagedShard {
+    let standbys = u32::try_from(leaving.standbys.unwrap_or_default()).unwrap_or_default();
+    let backend = match (leaving.secret, leaving.cloud_native_pg) {
+        (Some(from), _) => secrets.shard(from)?,
+        (None, Some(of)) => {
+            let (engine, instances) = secrets.postgres_cluster(&name, of)?;
+            let standbys = leaving.standbys.map_or(instances, |_| standbys);
+            return Ok(Shard { name, is_leaving: true, standbys, backend: ShardBackend::Engine(Box::new(engine)) });
+        }
+        (None, None) => ShardBackend::Managed(Box::new(ManagedShard {
             credentials: keeper.leaving_shard(&name)?,
             volume: Volume { size: String::new(), storage_class: None },
             resources: None,
         })),
     };
-    let standbys = unsigned("spec.database.shards.standbys", leaving.standbys)?;
     Ok(Shard { name, is_leaving: true, standbys, backend })
 }
 
 fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) -> Result<Shard, ValidateError> {
-    let backend = match (&shard.managed, &shard.url_secret_ref) {
-        (Some(managed), None) => ShardBackend::Managed(Box::new(ManagedShard {
-            credentials: keeper.shard(&shard.name)?,
+    // No rest pattern: a new field must not be accepted and then ignored.
+    let crd::Shard { name, weight: _, standbys, rooms: _, managed, cloud_native_pg, url_secret_ref } = shard;
+    let mut may_be_promoted = 0;
+    let backend = match (managed, cloud_native_pg, url_secret_ref) {
+        (Some(managed), None, None) => ShardBackend::Managed(Box::new(ManagedShard {
+            credentials: keeper.shard(name)?,
             volume: volume(&managed.storage),
             resources: managed.resources.clone(),
         })),
-        (None, Some(from)) => secrets.shard(from)?,
-        _ => return Err(invalid("spec.database.shards: each shard has exactly one of managed and urlSecretRef")),
+        (None, Some(of), None) => {
+            let (engine, standbys) = secrets.postgres_cluster(name, of)?;
+            may_be_promoted = standbys;
+            ShardBackend::Engine(Box::new(engine))
+        }
+        (None, None, Some(from)) => secrets.shard(from)?,
+        _ => {
+            return Err(invalid(
+                "spec.database.shards: each shard has exactly one of managed, cloudNativePG and urlSecretRef",
+            ));
+        }
     };
-    let standbys = unsigned("spec.database.shards.standbys", shard.standbys.unwrap_or_default())?;
-    Ok(Shard { name: shard.name.clone(), is_leaving: false, standbys, backend })
+    let standbys = match standbys {
+        Some(standbys) => unsigned("spec.database.shards.standbys", *standbys)?,
+        None => may_be_promoted,
+    };
+    Ok(Shard { name: name.clone(), is_leaving: false, standbys, backend })
 }
 
 fn volume(storage: &crd::Storage) -> Volume {

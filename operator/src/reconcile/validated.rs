@@ -244,6 +244,8 @@ pub enum Broker {
     },
     /// A URI of the user.
     External(SecretKey),
+    /// A RabbitMQ that another operator runs.
+    Engine(Box<BrokerEngine>),
     /// Pub/Sub of the same Redis that keeps limits and presence.
     SharedRedis,
     /// Pub/Sub of another Redis of the user.
@@ -252,6 +254,17 @@ pub enum Broker {
     Kafka(Box<Kafka>),
     /// None: the only gateway brings messages to itself.
     InProcess,
+}
+
+/// A RabbitMQ that another operator runs. The operator keeps the way to it in a Secret of its own, which follows the engine's.
+#[derive(Clone, Debug)]
+pub struct BrokerEngine {
+    /// Names it and the virtual host: gateways of another place do not reach those of this one.
+    pub place: String,
+    /// URI with the user's name and password.
+    pub uri: Sensitive,
+    /// Authorities of its certificate, PEM; `None` without TLS, or for the public ones.
+    pub ca: Option<Sensitive>,
 }
 
 /// Apache Kafka of the user.
@@ -368,6 +381,19 @@ pub enum ShardBackend {
         /// Both contents, so that a migration runs again when they change.
         contents: [Sensitive; 2],
     },
+    /// A database of a PostgreSQL that another operator runs.
+    Engine(Box<EngineShard>),
+}
+
+/// A shard that another operator runs. The operator keeps the URIs in a Secret of its own, which follows the engine's.
+#[derive(Clone, Debug)]
+pub struct EngineShard {
+    /// URI for gateways.
+    pub uri: Sensitive,
+    /// URI for the migration and movers.
+    pub migration_uri: Sensitive,
+    /// Both without the authorities of the server's certificate: a migration need not run again when these are renewed.
+    pub places: [Sensitive; 2],
 }
 
 impl ShardBackend {
@@ -377,6 +403,7 @@ impl ShardBackend {
         match self {
             Self::Managed(managed) => &managed.credentials.uri,
             Self::External { contents: [uri, _], .. } => uri,
+            Self::Engine(engine) => &engine.uri,
         }
     }
 }

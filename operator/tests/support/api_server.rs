@@ -248,6 +248,10 @@ fn read(server: &ApiServer, path: &str, query: &str) -> Response {
     if let Some(object) = server.get(path) {
         return Json(object).into_response();
     }
+    if let Some((_, name)) = query.split_once("fieldSelector=metadata.name%3D") {
+        let name = name.split('&').next().unwrap_or_default();
+        return list_of_one(server, path, name);
+    }
     let is_list = query.contains("labelSelector") || path == REBALANCES;
     if !is_list {
         return refusal(StatusCode::NOT_FOUND);
@@ -256,6 +260,18 @@ fn read(server: &ApiServer, path: &str, query: &str) -> Response {
     let is_wanted = |object: &Value| path == REBALANCES || !object["metadata"]["labels"][CLUSTER_LABEL].is_null();
     let objects = server.list(&below).into_iter().map(|(_, object)| object);
     let items: Vec<Value> = objects.filter(|object| is_wanted(object)).collect();
+    Json(json!({ "metadata": {}, "items": items })).into_response()
+}
+
+/// The engine of this name, if the kind is served: somebody has put one of it there, be it of another name.
+fn list_of_one(server: &ApiServer, path: &str, name: &str) -> Response {
+    let below = format!("{path}/");
+    let all = server.list(&below);
+    if all.is_empty() {
+        return (StatusCode::NOT_FOUND, "404 page not found").into_response();
+    }
+    let items: Vec<Value> =
+        all.into_iter().filter(|(path, _)| path.strip_prefix(&below) == Some(name)).map(|(_, object)| object).collect();
     Json(json!({ "metadata": {}, "items": items })).into_response()
 }
 

@@ -15,6 +15,7 @@ use chat_operator::{
     cache::Cache,
     context::Context,
     echoes::Echoes,
+    engines::{EngineId, EngineKind, Found, Registry},
     events::Announcer,
     metrics::Metrics,
     poll::Poller,
@@ -22,15 +23,16 @@ use chat_operator::{
     reconcile::{Dereferenced, Environment, Live, SecretValues, ValidateError, ValidatedCluster, validate},
     sensitive::{Entropy, EntropyError, Sensitive},
 };
-use kube::{Client, ResourceExt};
+use kube::{Client, ResourceExt, api::DynamicObject};
 use serde::Deserialize;
 use serde_json::json;
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
-pub(crate) const FIXTURES: [&str; 12] = [
+pub(crate) const FIXTURES: [&str; 13] = [
     "minimal",
     "two-shards",
     "external-backends",
+    "engines",
     "overlays",
     "everything",
     "scaled-to-zero",
@@ -76,6 +78,7 @@ pub(crate) fn context(client: Client) -> Context {
         cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
         memory: Arc::new(Memory::default()),
+        engines: Arc::new(Registry::default()),
         backoff: Arc::new(Backoff::default()),
         echoes: Arc::new(Echoes::default()),
         announcer: Arc::new(Announcer::new(client.clone(), "test", Arc::clone(&metrics))),
@@ -109,9 +112,26 @@ pub(crate) fn user_secrets() -> BTreeMap<String, Option<SecretValues>> {
     secrets.into_iter().map(|secret| (secret.metadata.name.unwrap(), Some(values(secret.string_data)))).collect()
 }
 
+/// The engines of other operators, as these leave them when they are ready.
+pub(crate) fn engines() -> BTreeMap<EngineId, Found> {
+    let objects: Vec<DynamicObject> = serde_yaml_ng::from_str(&file("engine-objects.yaml")).unwrap();
+    let found = objects.into_iter().map(|object| {
+        let named = object.types.as_ref().unwrap().kind.clone();
+        let kind = EngineKind::ALL.into_iter().find(|kind| kind.name() == named).unwrap();
+        (EngineId { kind, name: object.name_any() }, Found::There(Box::new(object)))
+    });
+    found.collect()
+}
+
 /// The cluster with nothing existing but the users' Secrets.
 pub(crate) fn fetched(cluster: ChatCluster) -> Dereferenced {
-    Dereferenced { cluster, live: Live::default(), secrets: user_secrets(), locked_volumes: BTreeMap::new() }
+    Dereferenced {
+        cluster,
+        live: Live::default(),
+        engines: engines(),
+        secrets: user_secrets(),
+        locked_volumes: BTreeMap::new(),
+    }
 }
 
 pub(crate) fn validated(fetched: &Dereferenced) -> Result<ValidatedCluster, ValidateError> {

@@ -14,8 +14,14 @@ impl References<'_> {
     ) -> Result<(SecretKey, Sensitive), ValidateError> {
         let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
         let content = self.get(field, &at)?;
+        let content = self.pem(field, &at, content)?;
+        Ok((at, content))
+    }
+
+    /// The content of a key, if it is certificates.
+    pub(super) fn pem(&self, field: &str, at: &SecretKey, content: Sensitive) -> Result<Sensitive, ValidateError> {
         if content.expose().contains("-----BEGIN CERTIFICATE-----") {
-            return Ok((at, content));
+            return Ok(content);
         }
         let SecretKey { secret, key } = at;
         let message =

@@ -1,0 +1,33 @@
+//! What the operators of engines say of those that are not ready, for the conditions. Pure.
+
+use std::collections::BTreeMap;
+
+use chat_crds::ChatCluster;
+
+use super::conditions::Remarks;
+use crate::engines::{EngineId, Found, PostgresCluster, RabbitCluster, postgres_shards};
+
+/// What is said of the engines of `cluster` that are not ready.
+#[must_use]
+pub fn engine_remarks(cluster: &ChatCluster, engines: &BTreeMap<EngineId, Found>) -> Remarks {
+    let mut remarks = Remarks::default();
+    for (shard, of) in postgres_shards(cluster) {
+        let id = EngineId::of_shard(of);
+        let found: Option<PostgresCluster> = engines.get(&id).and_then(Found::read);
+        if let Some(trouble) = found.and_then(|found| found.trouble()) {
+            remarks.shards.insert(shard.to_owned(), not_ready(&id, &trouble));
+        }
+    }
+    if let Some(from) = cluster.spec.broker.rabbitmq.as_ref().and_then(|rabbitmq| rabbitmq.cluster_ref.as_ref()) {
+        let id = EngineId::rabbitmq(&from.name);
+        let found: Option<RabbitCluster> = engines.get(&id).and_then(Found::read);
+        remarks.broker = found.and_then(|found| found.trouble()).map(|trouble| not_ready(&id, &trouble));
+    }
+    remarks
+}
+
+/// A sentence that names the engine.
+#[must_use]
+pub(super) fn not_ready(id: &EngineId, trouble: &str) -> String {
+    format!("{id} is not ready: {trouble}")
+}
