@@ -81,7 +81,7 @@ mod tests {
         let registry = Registry::default();
         let key = ClusterKey::new("chat", "demo");
         registry.note_secrets(&key, &["pg-app".to_owned(), "pg-ca".to_owned()].into());
-        assert_eq!(registry.users_of("chat", "pg-ca"), [key.clone()]);
+        assert_eq!(registry.users_of("chat", "pg-ca"), std::slice::from_ref(&key));
         assert!(registry.users_of("other", "pg-ca").is_empty() && registry.users_of("chat", "pg-rw").is_empty());
         registry.note_secrets(&key, &BTreeSet::new());
         assert!(registry.users_of("chat", "pg-ca").is_empty());
