@@ -31,7 +31,8 @@ pub struct Observed {
 impl Timing {
     /// Takes one in.
     pub fn observe(&self, took: Duration) {
-        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        // Not `as_micros`, which divides numbers of 128 bits.
+        let took = took.as_secs().saturating_mul(1_000_000).saturating_add(took.subsec_micros().into());
         let at = BOUNDS.iter().position(|bound| took <= *bound).unwrap_or(BOUNDS.len());
         if let Some(count) = self.counts.get(at) {
             count.fetch_add(1, Relaxed);

@@ -1,6 +1,6 @@
 //! Command line and environment of the operator. Nothing is read from the cluster or opened here.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 
@@ -48,9 +48,26 @@ pub struct Args {
     #[arg(long, env = "LOG", default_value = "info,kube_runtime=warn")]
     pub log: String,
 
+    /// Labels of the namespace whose pods may read the gateways' metrics, as `key=value`, parted by commas. Nobody but the operator may if absent.
+    #[arg(long, env = "MONITORING_NAMESPACE_LABELS", default_value = "", value_parser = labels)]
+    pub monitoring_namespace_labels: Labels,
+
     /// Images of what the operator starts.
     #[command(flatten)]
     pub images: Images,
+}
+
+/// Labels and their values.
+pub type Labels = BTreeMap<String, String>;
+
+/// Reads `key=value,key=value`. A comma at the end says nothing.
+fn labels(text: &str) -> Result<Labels, String> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let read = |pair: &str| match pair.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("{pair} is no label; write key=value, such as kubernetes.io/metadata.name=monitoring")),
+    };
+    pairs.map(read).collect()
 }
 
 /// Images of what the operator starts, where a ChatCluster does not name its own.

@@ -54,10 +54,13 @@ async fn timed(context: &Context, key: &ClusterKey) -> Result<Action, ObservedEr
     let result = tokio::time::timeout(LONGEST_PASS, reconcile(context, key)).await;
     timer.observe_duration();
     let result = match result {
-        Ok(Ok(pass)) => told(context, pass).await,
+        Ok(Ok(pass)) => told(context, key, pass).await,
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(ObservedError::TimedOut),
     };
+    if matches!(result, Ok(Outcome::Deleting)) {
+        context.metrics.told.forget(key);
+    }
     let outcome = match &result {
         Ok(Outcome::Settled) => "settled",
         Ok(Outcome::Waiting(_)) => "waiting",
@@ -81,7 +84,10 @@ async fn timed(context: &Context, key: &ClusterKey) -> Result<Action, ObservedEr
 }
 
 /// Publishes what changed and logs it once.
-async fn told(context: &Context, pass: Pass) -> Result<Outcome, ObservedError> {
+async fn told(context: &Context, key: &ClusterKey, pass: Pass) -> Result<Outcome, ObservedError> {
+    if let Some((_, status)) = &pass.change {
+        context.metrics.told.note(key, status);
+    }
     if let Some((before, after)) = pass.change.as_ref().filter(|(before, after)| before.status.as_ref() != Some(after))
     {
         let then = before.status.as_ref().and_then(ready);

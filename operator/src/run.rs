@@ -126,7 +126,12 @@ fn assemble(
     let (changed, news) = mpsc::channel(NEWS);
     let settings = Settings { scope: args.scope(), concurrency: args.concurrency };
     let context = Context {
-        environment: Arc::new(Environment { images: args.images, operator_namespace: args.pod_namespace, identity }),
+        environment: Arc::new(Environment {
+            images: args.images,
+            operator_namespace: args.pod_namespace,
+            monitoring: args.monitoring_namespace_labels,
+            identity,
+        }),
         cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
         memory: Arc::new(Memory::default()),

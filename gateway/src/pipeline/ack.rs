@@ -1,8 +1,6 @@
 //! Stage 7: the answer, queued as soon as it is true. Publishing comes after it and never delays it.
 
-use std::sync::atomic::Ordering;
-
-use tokio::time::Instant;
+use std::{sync::atomic::Ordering, time::Instant};
 
 use crate::{
     auth::names,

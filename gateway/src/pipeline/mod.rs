@@ -23,9 +23,10 @@ mod rooms;
 mod subscribe;
 mod typing;
 
-use std::sync::{Arc, atomic::Ordering};
-
-use tokio::time::Instant;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use crate::{
     codec::Tag,

@@ -121,14 +121,20 @@ impl RabbitMq {
 
     /// Tells it how much memory it may use before it takes no messages: 1 MB is less than it needs.
     pub fn allow_memory(&self, megabytes: u32) {
+        self.ctl(&["set_vm_memory_high_watermark", "absolute", &format!("{megabytes}MB")]);
+    }
+
+    /// Runs `rabbitmqctl`, and wants success. It takes some seconds.
+    pub fn ctl(&self, arguments: &[&str]) {
         let told = self
             .root
             .command(ACCOUNT, "rabbitmqctl")
-            .args(["-n", &self.node_name(), "set_vm_memory_high_watermark", "absolute", &format!("{megabytes}MB")])
+            .args(["-n", &self.node_name()])
+            .args(arguments)
             .envs(self.environment())
             .output()
             .unwrap();
-        assert!(told.status.success(), "rabbitmqctl: {}", String::from_utf8_lossy(&told.stderr));
+        assert!(told.status.success(), "rabbitmqctl {arguments:?}: {}", String::from_utf8_lossy(&told.stderr));
     }
 
     fn node_name(&self) -> String {

@@ -57,13 +57,17 @@ pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkP
 /// Clients come from anywhere, or through the tier only, which is believed about their addresses; the operator's probe is a client. Statistics are for the operator alone, although
 /// the tier's checks are on the same port: it has no token. The kubelet's probes are always let in.
 fn gateway_rules(cluster: &ValidatedCluster) -> Vec<NetworkPolicyIngressRule> {
+    let mut askers = vec![operator(cluster)];
     if cluster.gateways.expose.tier().is_none() {
-        return vec![rule(port::GATEWAY_HTTP, None), rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster)]))];
+        askers.extend(monitoring(cluster));
+        return vec![rule(port::GATEWAY_HTTP, None), rule(port::GATEWAY_ADMIN, Some(askers))];
     }
     let tier = || peer(cluster, Component::Balancer);
+    askers.push(tier());
+    askers.extend(monitoring(cluster));
     vec![
         rule(port::GATEWAY_HTTP, Some(vec![operator(cluster), tier()])),
-        rule(port::GATEWAY_ADMIN, Some(vec![operator(cluster), tier()])),
+        rule(port::GATEWAY_ADMIN, Some(askers)),
         rule(port::GATEWAY_AGENT, Some(vec![tier()])),
     ]
 }
@@ -109,6 +113,13 @@ fn peer(cluster: &ValidatedCluster, component: Component) -> NetworkPolicyPeer {
 /// Any pod of any namespace.
 fn any_pod() -> NetworkPolicyPeer {
     NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() }
+}
+
+/// Pods of the namespace that collects metrics, where there is one. Of what is on the port only metrics and probes need no token.
+fn monitoring(cluster: &ValidatedCluster) -> Option<NetworkPolicyPeer> {
+    let labels = Some(cluster.monitoring.clone()).filter(|labels| !labels.is_empty())?;
+    let selector = LabelSelector { match_labels: Some(labels), ..LabelSelector::default() };
+    Some(NetworkPolicyPeer { namespace_selector: Some(selector), ..NetworkPolicyPeer::default() })
 }
 
 fn operator(cluster: &ValidatedCluster) -> NetworkPolicyPeer {

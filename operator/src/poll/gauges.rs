@@ -3,17 +3,18 @@
 
 use std::sync::{Mutex, PoisonError, Weak};
 
+use chat_gateway_config::metrics::Family;
 use prometheus::{
-    IntGaugeVec, Opts,
+    IntGaugeVec,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
 
 use super::{Carried, Poller};
-use crate::names::ClusterKey;
-
-/// Labels of all of them.
-const CLUSTER: [&str; 2] = ["namespace", "name"];
+use crate::{
+    metrics::{families, opts},
+    names::ClusterKey,
+};
 
 /// Metrics of every ChatCluster, by `namespace` and `name`.
 #[derive(Debug)]
@@ -37,21 +38,17 @@ impl Gauges {
     /// # Errors
     /// When a name cannot be one, which is a mistake in this file.
     pub(crate) fn new(poller: Weak<Poller>) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &CLUSTER);
-        let reason = Opts::new("autoscaler_reason", "1 for the reason of the operator's own autoscaler");
+        let gauge = |family: Family| IntGaugeVec::new(opts(&family), family.labels);
         Ok(Self {
             poller,
             vectors: Mutex::default(),
-            desired: gauge("gateways_desired", "Gateways wanted, by whoever decides")?,
-            ready: gauge("gateways_ready", "Gateways that are ready and stay")?,
-            stale: gauge("gateways_stale", "Gateways that have not answered for 10 s")?,
-            connections: gauge("connections", "Open connections over all gateways")?,
-            messages: gauge("messages_per_second", "Messages that all gateways take in a second, over 30 s")?,
-            verified: gauge(
-                "delivery_verified",
-                "1 while delivery is verified, 0 while there is evidence of a broken promise",
-            )?,
-            reason: IntGaugeVec::new(reason, &[CLUSTER[0], CLUSTER[1], "reason"])?,
+            desired: gauge(families::GATEWAYS_DESIRED)?,
+            ready: gauge(families::GATEWAYS_READY)?,
+            stale: gauge(families::GATEWAYS_STALE)?,
+            connections: gauge(families::CONNECTIONS)?,
+            messages: gauge(families::MESSAGES_PER_SECOND)?,
+            verified: gauge(families::DELIVERY_VERIFIED)?,
+            reason: gauge(families::AUTOSCALER_REASON)?,
         })
     }
 

@@ -30,7 +30,7 @@ use super::{
     },
 };
 use crate::{
-    args::Images,
+    args::{Images, Labels},
     autoscale::Settings,
     build::Kind,
     drain::Tolerance,
@@ -46,6 +46,8 @@ pub struct Environment {
     pub images: Images,
     /// Namespace of the operator.
     pub operator_namespace: String,
+    /// Labels of the namespace whose pods may read gateways' metrics; empty for nobody.
+    pub monitoring: Labels,
     /// Names the program and what it brings: another one restarts nothing by itself.
     pub identity: String,
 }
@@ -111,6 +113,7 @@ pub fn validate(
         uid: cluster.uid().unwrap_or_default(),
         images,
         operator_namespace: environment.operator_namespace.clone(),
+        monitoring: environment.monitoring.clone(),
         deletion_policy: match spec.effective_deletion_policy() {
             crd::DeletionPolicy::Retain => DeletionPolicy::Retain,
             crd::DeletionPolicy::Delete => DeletionPolicy::Delete,

@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{
 
 use super::exposed::Expose;
 use crate::{
-    args::Images,
+    args::{Images, Labels},
     autoscale::Settings,
     drain::Tolerance,
     names::{ClusterKey, Names},
@@ -39,6 +39,8 @@ pub struct ValidatedCluster {
     pub images: Images,
     /// Namespace whose operator pods may ask gateways for statistics.
     pub operator_namespace: String,
+    /// Labels of the namespace whose pods may read gateways' metrics; empty for nobody.
+    pub monitoring: Labels,
     /// What happens to managed data when the ChatCluster is deleted.
     pub deletion_policy: DeletionPolicy,
     /// The gateways.

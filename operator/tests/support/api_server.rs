@@ -40,12 +40,27 @@ pub(crate) struct Death {
     pub(crate) is_written: bool,
 }
 
+/// How an API server that is in trouble answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The code.
+    pub(crate) code: u16,
+    /// The reason, a word of Kubernetes'.
+    pub(crate) reason: &'static str,
+    /// What it says.
+    pub(crate) message: &'static str,
+    /// Reads and the ChatCluster's status go through.
+    pub(crate) only_children: bool,
+}
+
 #[derive(Default)]
 struct Held {
     objects: BTreeMap<String, Value>,
     writes: Vec<Write>,
     version: u64,
     death: Option<Death>,
+    trouble: Option<Trouble>,
+    requests: usize,
 }
 
 /// The API server; it ends with the test's runtime.
@@ -72,7 +87,10 @@ impl ApiServer {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        (server, Client::try_from(Config::new(address.parse().unwrap())).unwrap())
+        // The client of a real operator tries again by itself where a server is overloaded, with pauses that grow: a test need not wait for them.
+        let mut config = Config::new(address.parse().unwrap());
+        config.default_retry = false;
+        (server, Client::try_from(config).unwrap())
     }
 
     /// Everything that was written, in order.
@@ -117,6 +135,16 @@ impl ApiServer {
         let mut held = self.held();
         held.writes.clear();
         held.death = death;
+    }
+
+    /// From now on it answers so; `None` ends it.
+    pub(crate) fn trouble(&self, trouble: Option<Trouble>) {
+        self.held().trouble = trouble;
+    }
+
+    /// Requests so far, of whatever kind.
+    pub(crate) fn requests(&self) -> usize {
+        self.held().requests
     }
 
     /// Waits until it is dead.
@@ -218,6 +246,16 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let path = uri.path();
+    let trouble = {
+        let mut held = server.held();
+        held.requests += 1;
+        held.trouble.filter(|trouble| !trouble.only_children || method != Method::GET && !path.ends_with("/status"))
+    };
+    if let Some(Trouble { code, reason, message, .. }) = trouble {
+        let status =
+            json!({ "kind": "Status", "status": "Failure", "reason": reason, "message": message, "code": code });
+        return (StatusCode::from_u16(code).unwrap(), Json(status)).into_response();
+    }
     if method == Method::GET {
         return read(&server, path, uri.query().unwrap_or_default());
     }

@@ -65,6 +65,7 @@ pub(crate) fn environment() -> Environment {
             haproxy: "chatcluster.dev/haproxy:3".to_owned(),
         },
         operator_namespace: "chat-system".to_owned(),
+        monitoring: std::collections::BTreeMap::from([("team".to_owned(), "monitoring".to_owned())]),
         identity: "n".to_owned(),
     }
 }

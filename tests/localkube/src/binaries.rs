@@ -23,6 +23,7 @@ const KUBERNETES: Module = Module {
     announcement: "building Kubernetes from its Go modules (about 5 minutes on two cores, the first time only) ...",
     link_flags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.34.4 \
                  -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34",
+    tags: "",
     programs: &[("localkube", "."), ("pause", "./pause")],
 };
 
@@ -30,6 +31,7 @@ const COREDNS: Module = Module {
     folder: "coredns",
     announcement: "building CoreDNS (about a minute, the first time only) ...",
     link_flags: "-s -w",
+    tags: "",
     programs: &[("coredns", ".")],
 };
 
@@ -41,6 +43,7 @@ const HELM: Module = Module {
                  -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34 \
                  -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 \
                  -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=34",
+    tags: "",
     programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
 };
 
@@ -48,6 +51,7 @@ const CRDIFY: Module = Module {
     folder: "crdify",
     announcement: "building crdify (about a minute, the first time only) ...",
     link_flags: "-s -w",
+    tags: "",
     programs: &[("crdify", "sigs.k8s.io/crdify")],
 };
 
@@ -55,7 +59,17 @@ const KSTATUS: Module = Module {
     folder: "kstatus",
     announcement: "building kstatus (about a minute, the first time only) ...",
     link_flags: "-s -w",
+    tags: "",
     programs: &[("kstatus", ".")],
+};
+
+const PROMTOOL: Module = Module {
+    folder: "promtool",
+    announcement: "building promtool (about two minutes, the first time only) ...",
+    link_flags: "-s -w",
+    // Nothing is discovered: rules are checked and tested.
+    tags: "remove_all_sd",
+    programs: &[("promtool", "github.com/prometheus/prometheus/cmd/promtool")],
 };
 
 /// Paths of the programs.
@@ -128,6 +142,15 @@ impl Binaries {
 pub fn crdify(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
     let _lock = cache::lock("binaries")?;
     Ok(build(&CRDIFY, progress)?.join("crdify"))
+}
+
+/// Builds promtool, which checks and tests rules of Prometheus; no cluster needs it.
+///
+/// # Errors
+/// As [`Binaries::build`].
+pub fn promtool(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
+    let _lock = cache::lock("promtool")?;
+    Ok(build(&PROMTOOL, progress)?.join("promtool"))
 }
 
 /// Builds the program around kstatus; see [`Kstatus`](crate::Kstatus). Under a lock of its own: unit tests want it, and need not wait for

@@ -15,6 +15,7 @@ const MODULE: Module = Module {
     folder: "keda",
     announcement: "building KEDA (about 8 minutes on two cores, the first time only) ...",
     link_flags: "-s -w",
+    tags: "",
     programs: &[
         ("keda-operator", "github.com/kedacore/keda/v2/cmd/operator"),
         ("keda-adapter", "github.com/kedacore/keda/v2/cmd/adapter"),

@@ -26,7 +26,7 @@ mod process;
 mod settings;
 mod state;
 
-pub use binaries::{Binaries, BinariesError, crdify};
+pub use binaries::{Binaries, BinariesError, crdify, promtool};
 pub use cache::cache_dir;
 pub use certificates::CertificateError;
 pub use cgroup::CgroupError;

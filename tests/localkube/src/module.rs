@@ -29,6 +29,8 @@ pub(crate) struct Module {
     pub(crate) announcement: &'static str,
     /// Value of `-ldflags`.
     pub(crate) link_flags: &'static str,
+    /// Value of `-tags`; empty for none.
+    pub(crate) tags: &'static str,
     /// Names of the programs and the Go packages that they are built from.
     pub(crate) programs: &'static [(&'static str, &'static str)],
 }
@@ -53,6 +55,9 @@ impl Module {
         for (name, package) in self.programs {
             let mut go = Command::new("go");
             go.current_dir(&source).envs(ENVIRONMENT.iter().copied()).args(ARGUMENTS);
+            if !self.tags.is_empty() {
+                go.args(["-tags", self.tags]);
+            }
             go.args(["-ldflags", self.link_flags, "-o"]).arg(draft.join(name)).arg(package);
             command::output(&mut go)?;
         }
@@ -64,6 +69,10 @@ impl Module {
         let compiler = command::output(Command::new("go").current_dir(source).arg("version"))?;
         let mut hash = Sha256::new();
         hash.update(format!("{compiler}{ENVIRONMENT:?}{ARGUMENTS:?}{}{:?}", self.link_flags, self.programs));
+        // Those without any keep the names that their folders have.
+        if !self.tags.is_empty() {
+            hash.update(self.tags);
+        }
         for path in sources(source)? {
             let content = fs::read(&path).map_err(failed_to("read", &path))?;
             let name = path.strip_prefix(source).unwrap_or(&path);

@@ -10,7 +10,9 @@ use crate::{fuzz, packages, paths, shell};
 /// Writes the generated files, or compares them with what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
     // Without --package, so that dependencies keep the features that the whole workspace compiles them with.
-    for generator in [["--bin", "crdgen"], ["--bin", "capacitygen"], ["--example", "apigen"]] {
+    for generator in
+        [["--bin", "crdgen"], ["--bin", "capacitygen"], ["--example", "metricsgen"], ["--example", "apigen"]]
+    {
         let mut run = vec!["run", "--quiet"];
         run.extend(generator);
         run.push("--");

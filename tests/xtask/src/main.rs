@@ -1,10 +1,12 @@
 //! `cargo xtask`: the one entry point for developers and CI.
 
+mod alerts;
 mod backends;
 mod baseline;
 mod bench;
 mod cluster;
 mod codegen;
+mod conformance;
 mod demo;
 mod deny;
 mod diagnosis;
@@ -68,6 +70,8 @@ enum Command {
     Baseline,
     /// Unpacks the PostgreSQL, RabbitMQ and Redis of the images, which tests start, unless they are in the cache.
     Servers,
+    /// Checks the conventions of Kubernetes resources rule by rule, on a local cluster or any other.
+    Conformance(conformance::Conformance),
     /// Fuzzes everything that a gateway reads from a network, for a bounded time.
     Fuzz(fuzz::Fuzz),
     /// Counts the instructions of the hot path as tests build it, and compares them with the budget.
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Kafka => kafka::ensure(),
         Command::Baseline => baseline::ensure(),
         Command::Servers => backends::servers(),
+        Command::Conformance(conformance) => conformance.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Instructions(instructions) => instructions.run(),
         Command::Bench(bench) => bench.run(),

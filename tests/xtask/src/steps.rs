@@ -7,6 +7,7 @@ use clap::Args;
 use localkube::{Binaries, Cluster, Keda, Prerequisites, gateway_api};
 
 use crate::{
+    alerts,
     backends::{self, Build},
     baseline,
     bench::Instructions,
@@ -104,6 +105,7 @@ pub(crate) const ALL: &[Step] = &[
         baseline::ensure()?;
         Prerequisites::ensure()?;
         Binaries::build(&|line| println!("{line}"))?;
+        localkube::promtool(&|line| println!("{line}"))?;
         Ok(())
     }),
     Step::new("clippy", "no lint complains", |_| clippy()),
@@ -118,6 +120,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("http-api", "the protocol's documents are valid, and HTTP keeps to its own", http_api),
     Step::new("web", "the page's client", web),
     Step::new("charts", "both charts lint and render", |_| charts()),
+    Step::new("alerts", "alerts say yes and no where they should", |_| alerts::run()),
     Step::new("evolution", "the definition keeps what users have valid", |_| evolution::run()),
     Step::new("images", "the images are reproducible and their servers run", images).beside("unit"),
     Step::new("localkube", "the local Kubernetes works and leaves nothing behind", local_kubernetes).beside("rfc6455"),
@@ -248,7 +251,9 @@ fn charts() -> Result<()> {
     for chart in ["charts/chat-operator-crds", "charts/chat-operator"] {
         shell::run(shell::command(&helm, &["lint", "--strict", chart]))?;
         const CERT_MANAGER: &str = "loadMetrics.enabled=true,metricsCertificate.issuerRef.name=internal";
-        let metrics = ["customMetrics.enabled=true,loadMetrics.enabled=true", CERT_MANAGER];
+        const MONITORING: &str = "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true,monitoring.dashboards.enabled=true,\
+                                  monitoring.labels.release=x,monitoring.namespaceLabels.team=monitoring";
+        let metrics = ["customMetrics.enabled=true,loadMetrics.enabled=true", CERT_MANAGER, MONITORING];
         for set in ["scope=Cluster", "scope=Namespace"].into_iter().chain(metrics) {
             let mut args = vec!["template", "check", chart];
             if chart.ends_with("chat-operator") {

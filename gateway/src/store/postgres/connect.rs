@@ -32,9 +32,19 @@ pub(super) enum UriError {
 
 /// Reads the file anew: a password that was changed there works at the next connection.
 pub(super) async fn options(path: &Path) -> Result<PgConnectOptions, UriError> {
-    let name = path.display().to_string();
-    let uri = tokio::fs::read_to_string(path).await.map_err(|source| UriError::Read { path: name.clone(), source })?;
-    let options = PgConnectOptions::from_str(uri.trim()).map_err(|_| UriError::Parse { path: name })?;
+    parse(path, &read(path).await?)
+}
+
+/// What stands in the file now.
+pub(super) async fn read(path: &Path) -> Result<String, UriError> {
+    let read = tokio::fs::read_to_string(path).await;
+    read.map_err(|source| UriError::Read { path: path.display().to_string(), source })
+}
+
+/// How to connect, by what stood in the file.
+pub(super) fn parse(path: &Path, uri: &str) -> Result<PgConnectOptions, UriError> {
+    let options =
+        PgConnectOptions::from_str(uri.trim()).map_err(|_| UriError::Parse { path: path.display().to_string() })?;
     Ok(options
         .application_name("chat-gateway")
         .options([

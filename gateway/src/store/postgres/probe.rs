@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::Instant;
 
 use super::{
@@ -14,6 +14,8 @@ use super::{
 
 /// Bound of one look. Shorter than the 2 s that `health` promises.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(1_800);
+/// Bound of one try to connect by a changed URI, within a look: a shard that is well must not seem away.
+const ROTATE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between looks at a shard that answers: how old the directory gets when nobody is refused.
 const WHEN_UP: Duration = Duration::from_secs(5);
 /// Between looks at a shard that answers statements and not probes.
@@ -32,28 +34,28 @@ pub(super) struct Expected {
 
 /// Runs until it is aborted.
 pub(super) async fn run(shard: Arc<Shard>, directory: Arc<Directory>, expected: Arc<Expected>) {
-    let mut connection = None;
+    let mut held = Held::default();
     let mut replaced: Option<Instant> = None;
     // Whether the connections of the pool may be dead, or there are none yet.
     let mut renew = true;
     loop {
         if shard.take_suspect() && replaced.is_none_or(|at| at.elapsed() > LEAST_REPLACE) {
-            (connection, renew) = (None, true);
+            (held.connection, renew) = (None, true);
         }
-        let looking = look(&shard, &directory, &expected, (&mut connection, renew));
+        let looking = look(&shard, &directory, &expected, (&mut held, &mut renew));
         let outcome = match tokio::time::timeout(PROBE_TIMEOUT, looking).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failed { cause: Cause::new("Timeout", "no answer within 1.8 s"), may_be_busy: true }),
         };
         if outcome.as_ref().is_err_and(|failed| failed.may_be_busy) && shard.answers() {
             // To call it away would turn everybody away who is still served, and their return would be more work.
-            connection = None;
+            held.connection = None;
             shard.probed_in_vain();
             tokio::time::sleep(WHEN_BUSY).await;
             continue;
         }
         if outcome.is_err() {
-            (connection, renew) = (None, true);
+            (held.connection, renew) = (None, true);
         } else if std::mem::take(&mut renew) {
             replaced = Some(Instant::now());
         }
@@ -61,6 +63,59 @@ pub(super) async fn run(shard: Arc<Shard>, directory: Arc<Directory>, expected: 
         shard.probed(outcome.map_err(|failed| failed.cause));
         tokio::time::sleep(LEAST).await;
         let _ = tokio::time::timeout(pause, shard.asked_to_look()).await;
+    }
+}
+
+/// The connection by which the shard is asked, and what it was made from.
+#[derive(Default)]
+struct Held {
+    connection: Option<PgConnection>,
+    /// What stood in the file with the URI.
+    uri: String,
+    /// What stands there now, and is no use.
+    refused: String,
+}
+
+impl Held {
+    /// Connects by what the file says now.
+    async fn connect(&mut self, shard: &Shard) -> Result<PgConnectOptions, Failed> {
+        let no_uri = |error: connect::UriError| Cause::new("ProtocolError", error.to_string());
+        let uri = connect::read(&shard.uri_file).await.map_err(no_uri)?;
+        let options = connect::parse(&shard.uri_file, &uri).map_err(no_uri)?;
+        self.connection = Some(PgConnection::connect_with(&options).await.map_err(|e| why(&e))?);
+        self.uri = uri;
+        Ok(options)
+    }
+
+    /// Where the file says something else than before, a way by which the same shard answers: then connections are made anew while the credentials of
+    /// those before still hold. Until there is one, these go on.
+    async fn rotated(&mut self, shard: &Shard, expected: &Expected) -> Option<PgConnectOptions> {
+        let uri = connect::read(&shard.uri_file).await.ok()?;
+        if uri == self.uri {
+            return None;
+        }
+        let trying = async {
+            let options = connect::parse(&shard.uri_file, &uri).map_err(|error| error.to_string())?;
+            let mut connection = PgConnection::connect_with(&options).await.map_err(|e| why(&e).cause.message)?;
+            let overview = overview(&mut connection).await.map_err(|failed| failed.cause.message)?;
+            expected.check(shard, &overview).map_err(|failed| failed.cause.message)?;
+            Ok((connection, options))
+        };
+        let tried = tokio::time::timeout(ROTATE_TIMEOUT, trying).await.unwrap_or_else(|_| Err("no answer".to_owned()));
+        match tried {
+            Ok((connection, options)) => {
+                tracing::info!(shard = %shard.name, "connections are made anew, by a changed URI");
+                *self = Self { connection: Some(connection), uri, refused: String::new() };
+                Some(options)
+            }
+            Err(cause) => {
+                if self.refused != uri {
+                    tracing::warn!(shard = %shard.name, %cause, "a changed URI is no use yet; the connections before go on");
+                    self.refused = uri;
+                }
+                None
+            }
+        }
     }
 }
 
@@ -83,41 +138,53 @@ async fn look(
     shard: &Shard,
     directory: &Directory,
     expected: &Expected,
-    (connection, renew): (&mut Option<PgConnection>, bool),
+    (held, renew): (&mut Held, &mut bool),
 ) -> Result<u32, Failed> {
-    let mut fresh = None;
-    if connection.is_none() {
-        let options =
-            connect::options(&shard.uri_file).await.map_err(|e| Cause::new("ProtocolError", e.to_string()))?;
-        *connection = Some(PgConnection::connect_with(&options).await.map_err(|e| why(&e))?);
-        fresh = Some(options);
-    }
-    let Some(open) = connection else {
+    let fresh = match held.connection {
+        None => Some(held.connect(shard).await?),
+        Some(_) => {
+            let rotated = held.rotated(shard, expected).await;
+            *renew |= rotated.is_some();
+            rotated
+        }
+    };
+    let Some(open) = &mut held.connection else {
         return Err(Cause::new("ProtocolError", "no connection").into());
     };
-    let overview: Option<Overview> =
-        sqlx::query_as("select * from chat.overview()").fetch_optional(open).await.map_err(|e| why(&e))?;
-    let Some((version, cluster, name, slots, owned, epochs)) = overview else {
-        return Err(Cause::new("SchemaOutdated", "the database has not been migrated to the end").into());
-    };
-    let version = version.unwrap_or(0);
-    if version < chat_shards::SCHEMA_VERSION {
-        let needed = chat_shards::SCHEMA_VERSION;
-        let message = format!("schema version {version}, this gateway needs {needed}");
-        return Err(Cause::new("SchemaOutdated", message).into());
-    }
-    if cluster != expected.cluster || name != shard.name || i64::from(slots) != i64::from(expected.slots) {
-        let message =
-            format!("the database is shard {name} of cluster {cluster} with {slots} slots, not the configured one");
-        return Err(Cause::new("ProtocolError", message).into());
-    }
+    let overview = overview(open).await?;
+    expected.check(shard, &overview)?;
     // Only now: a pool to a wrong or outdated database must never be there.
-    if let Some(options) = fresh.filter(|_| renew) {
+    if let Some(options) = fresh.filter(|_| *renew) {
         shard.replace_pool(options);
     }
+    let (.., owned, epochs) = overview;
     let count = u32::try_from(owned.len()).unwrap_or(u32::MAX);
     directory.learn(shard.index, owned.into_iter().zip(epochs));
     Ok(count)
+}
+
+async fn overview(connection: &mut PgConnection) -> Result<Overview, Failed> {
+    let asked = sqlx::query_as("select * from chat.overview()").fetch_optional(connection).await;
+    let told: Option<Overview> = asked.map_err(|e| why(&e))?;
+    told.ok_or_else(|| Cause::new("SchemaOutdated", "the database has not been migrated to the end").into())
+}
+
+impl Expected {
+    /// Whether it is the database that the shard is to be, with the schema that this gateway needs.
+    fn check(&self, shard: &Shard, (version, cluster, name, slots, ..): &Overview) -> Result<(), Failed> {
+        let version = version.unwrap_or(0);
+        if version < chat_shards::SCHEMA_VERSION {
+            let needed = chat_shards::SCHEMA_VERSION;
+            let message = format!("schema version {version}, this gateway needs {needed}");
+            return Err(Cause::new("SchemaOutdated", message).into());
+        }
+        if *cluster != self.cluster || *name != shard.name || i64::from(*slots) != i64::from(self.slots) {
+            let message =
+                format!("the database is shard {name} of cluster {cluster} with {slots} slots, not the configured one");
+            return Err(Cause::new("ProtocolError", message).into());
+        }
+        Ok(())
+    }
 }
 
 fn why(error: &sqlx::Error) -> Failed {

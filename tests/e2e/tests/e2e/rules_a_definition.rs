@@ -1,4 +1,4 @@
-//! Rules A1, A3b, A9 and A16 as far as only a real API server can tell; the others are checked on the definition itself, in `crds`.
+//! Rules A1, A3b, A9, A16 and E5 as far as only a real API server can tell; the others are checked on the definition itself, in `crds`.
 
 use std::path::Path;
 
@@ -46,5 +46,23 @@ async fn a9_a16_a_client_side_apply_of_the_definition_works_without_a_warning() 
     let printed = world.kubectl_any(&["apply", "--dry-run=server", "-f", "-"], Some(&text)).await?;
     ensure!(printed.success, "{}{}", printed.out, printed.err);
     ensure!(!printed.err.contains("Warning"), "{}", printed.err);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn e5_one_version_is_stored() -> Result<()> {
+    let world = World::connect().await?;
+    for name in [NAME, "crd/shardrebalances.chatcluster.dev"] {
+        let definition: Value = serde_json::from_str(&world.kubectl(&["get", name, "-o", "json"]).await?)?;
+        let versions = definition["spec"]["versions"].as_array().cloned().unwrap_or_default();
+        let stored = versions.iter().filter(|version| version["storage"] == true).map(|version| &version["name"]);
+        ensure!(
+            definition["status"]["storedVersions"] == stored.cloned().collect::<Value>(),
+            "{}",
+            definition["status"]
+        );
+        ensure!(definition["status"]["storedVersions"].as_array().map(Vec::len) == Some(1), "{}", definition["status"]);
+    }
     Ok(())
 }

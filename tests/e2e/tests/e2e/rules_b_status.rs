@@ -22,7 +22,7 @@ use kube::{
 use localkube::{Judgement, Kstatus};
 use serde_json::{Value, json};
 
-use crate::shared::{SETTLE_LIMIT, shared};
+use crate::shared::{NOTICE_LIMIT, SETTLE_LIMIT, shared};
 
 pub(crate) const CONDITIONS: [&str; 9] = [
     "Ready",
@@ -56,6 +56,7 @@ async fn b2_no_stale_ready() -> Result<()> {
         cluster.kubectl_wait("Ready", SETTLE_LIMIT).await.with_context(|| format!("patch {number}"))?;
         let deployment = cluster.gateway_deployment().await?;
         check_rolled_out(&deployment, replicas, number).with_context(|| format!("patch {number}"))?;
+        check_ready(&cluster, replicas).await.with_context(|| format!("patch {number}"))?;
     }
     // Null takes the annotation out of the shared cluster again.
     cluster.merge(json!({ "spec": { "gateways": { "podTemplate": null } } })).await?;
@@ -67,13 +68,25 @@ fn check_rolled_out(deployment: &Deployment, replicas: i32, patch: i32) -> Resul
     let status = deployment.status.clone().unwrap_or_default();
     ensure!(spec.replicas == Some(replicas), "Ready, and the Deployment wants {:?} of {replicas}", spec.replicas);
     ensure!(status.observed_generation == deployment.metadata.generation, "Ready before the Deployment was observed");
-    let counts = [status.replicas, status.updated_replicas, status.ready_replicas];
-    ensure!(counts == [Some(replicas); 3], "Ready with replicas, updated, ready = {counts:?} of {replicas}");
+    let counts = [status.replicas, status.updated_replicas];
+    ensure!(counts == [Some(replicas); 2], "Ready with replicas, updated = {counts:?} of {replicas}");
     let annotations = spec.template.metadata.as_ref().and_then(|meta| meta.annotations.clone()).unwrap_or_default();
     let turn = annotations.get("example.com/turn");
     let wanted = (patch / 5 * 5).to_string();
     ensure!(patch < 5 || turn == Some(&wanted), "Ready with turn {turn:?} of {wanted}");
     Ok(())
+}
+
+/// All are ready, or the status says by and by that one is not any more: on a busy machine a gateway may fail a probe right after it was said.
+async fn check_ready(cluster: &ChatCluster, replicas: i32) -> Result<()> {
+    until("status and Deployment to agree", NOTICE_LIMIT, || async {
+        let status = cluster.gateway_deployment().await?.status.unwrap_or_default();
+        let object = cluster.get().await?;
+        let is_ready = condition(&object, "Ready").is_some_and(|ready| ready["status"] == "True");
+        let agree = is_ready == (status.ready_replicas == Some(replicas));
+        Ok(if agree { Seen::Yes(()) } else { Seen::NotYet(format!("{:?} of {replicas}", status.ready_replicas)) })
+    })
+    .await
 }
 
 /// Everything that a watch shows of the cluster while `work` runs.

@@ -6,7 +6,7 @@ use chat_gateway::{
     model::{RoomId, UserId},
     store::postgres::PostgresStore,
 };
-use chat_shard_mover::{MoveError, Mover, Options, Plan, Report, Shard};
+use chat_shard_mover::{MoveError, Mover, Options, Plan, Refusal, Report, Shard};
 use sqlx::{AssertSqlSafe, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -90,7 +90,9 @@ impl World {
                     self.owner = 1 - self.owner;
                     return report;
                 }
-                Err(error) if error.is_transient() && Instant::now() < deadline => {
+                // The mover that suffered may live, and claim the move anew when its fence has ended: then this one is the older one, as Jobs that
+                // are tried again may be.
+                Err(error) if (error.is_transient() || is_beaten(&error)) && Instant::now() < deadline => {
                     sleep(Duration::from_millis(50)).await;
                 }
                 Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
@@ -134,4 +136,9 @@ impl World {
 
 fn id_in(slot: i32) -> Uuid {
     std::iter::repeat_with(Uuid::now_v7).find(|id| chat_shards::slot_of(*id, SLOTS) == slot).expect("endless")
+}
+
+/// Whether another mover has claimed the same move since.
+fn is_beaten(error: &MoveError) -> bool {
+    matches!(error, MoveError::Refused { refusal: Refusal::OldGeneration, .. })
 }

@@ -26,7 +26,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn a_leader_that_stops_hands_over_and_no_change_is_lost() -> Result<()> {
+async fn b5_a_leader_that_stops_hands_over_and_no_change_is_lost() -> Result<()> {
     let cluster = shared().await?;
     let world = &cluster.world;
     replicas(world, 2).await?;

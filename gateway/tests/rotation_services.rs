@@ -1,0 +1,169 @@
+//! Every credential of two gateways is replaced again and again while people chat: users of PostgreSQL, RabbitMQ and Redis, and the keys that sign tokens.
+//! The new one is there before the old one goes, the old one is revoked for good, no gateway restarts, and everything that is sent is acknowledged.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
+
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use chat_gateway_config::{Broker, SigningKeys};
+use support::{
+    eventually,
+    rabbitmq::RabbitMq,
+    redis,
+    scene::MINUTE,
+    stage::{Gateway, Stage},
+};
+
+type Scene = support::scene::Scene<RabbitMq>;
+
+/// Texts of a round: some ten seconds of them.
+const TEXTS: u64 = 2_000;
+/// Rounds of the short form.
+const ROUNDS: u32 = 4;
+/// How long the long form lasts, and the least that a round of it takes.
+const LONG: Duration = Duration::from_secs(3_600);
+const LONG_ROUND: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_rotate_while_people_chat() {
+    rotate(Duration::ZERO, Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "an hour, for `--long`"]
+async fn long_credentials_rotate_every_minute_for_an_hour() {
+    rotate(LONG, LONG_ROUND).await;
+}
+
+async fn rotate(lasts: Duration, round: Duration) {
+    let mut scene = Scene::open().await;
+    let files = Files::of(&scene.stage);
+    let processes = started(&scene).await;
+    let (begun, mut nth) = (Instant::now(), 0);
+    while nth < ROUNDS || begun.elapsed() < lasts {
+        nth += 1;
+        let since = Instant::now();
+        let what = format!("round {nth}");
+        scene.chat(&what, TEXTS, async |stage, a, b| files.rotate(stage, nth, [a, b]).await).await;
+        tokio::time::sleep(round.saturating_sub(since.elapsed())).await;
+    }
+    assert_eq!(started(&scene).await, processes, "a gateway was restarted");
+    scene.nothing_secret_was_logged();
+    for log in [scene.a.log(), scene.b.log()] {
+        assert!(!log.contains("rotated-"), "a password was logged: {log}");
+    }
+    println!("{nth} rotations in {:.0?}, {} texts, all of them acknowledged", begun.elapsed(), u64::from(nth) * TEXTS);
+}
+
+/// When each gateway's process started.
+async fn started(scene: &Scene) -> [i64; 2] {
+    let (a, b) = tokio::join!(scene.a.stats(), scene.b.stats());
+    [a, b].map(|stats| stats.delivery.expect("books").started_ms)
+}
+
+/// The files of the Secrets, which both gateways read.
+struct Files {
+    shards: Vec<(String, PathBuf)>,
+    broker: PathBuf,
+    redis: PathBuf,
+    keys: PathBuf,
+}
+
+impl Files {
+    fn of(stage: &Stage) -> Self {
+        let config = stage.config();
+        let Broker::Rabbitmq(broker) = config.broker else { panic!("another broker") };
+        Self {
+            shards: config.database.shards.into_iter().map(|shard| (shard.name, shard.uri_file)).collect(),
+            broker: broker.uri_file,
+            redis: config.redis.expect("a Redis").url_file,
+            keys: config.auth.signing_key_file,
+        }
+    }
+
+    async fn rotate(&self, stage: &Stage, nth: u32, gateways: [&Gateway; 2]) {
+        self.database(stage, nth).await;
+        self.broker(stage, nth, gateways).await;
+        self.redis(stage, nth, gateways).await;
+        self.signing_keys(gateways).await;
+    }
+
+    /// Connections are made anew by the new user before the old one goes.
+    async fn database(&self, stage: &Stage, nth: u32) {
+        let (old, new) = (user(nth - 1, "chat_gateway"), user(nth, ""));
+        let ask = |sql: &str| stage.postgres.query("postgres", sql);
+        ask(&format!("create role {new} login password '{}' in role chat_gateway", password(nth)));
+        for (shard, file) in &self.shards {
+            replace(file, &stage.postgres.uri(&new, &password(nth), shard));
+        }
+        let of_old = format!("select count(*) from pg_stat_activity where usename = '{old}'");
+        eventually("every connection is the new user's", MINUTE, async || ask(&of_old).trim() == "0").await;
+        // The first one has the rights that the others inherit.
+        ask(&if nth == 1 { format!("alter role {old} nologin") } else { format!("drop role {old}") });
+    }
+
+    /// The server closes the connections of a user who is deleted: gateways come back as the new one.
+    async fn broker(&self, stage: &Stage, nth: u32, gateways: [&Gateway; 2]) {
+        let (old, new) = (user(nth - 1, "guest"), user(nth, ""));
+        stage.broker.ctl(&["add_user", &new, &password(nth)]);
+        stage.broker.ctl(&["set_permissions", "-p", "/", &new, ".*", ".*", ".*"]);
+        replace(&self.broker, &format!("amqp://{new}:{}@127.0.0.1:{}/%2f", password(nth), stage.broker.port()));
+        stage.broker.ctl(&["delete_user", &old]);
+        for gateway in gateways {
+            eventually("the broker is there", MINUTE, async || gateway.stats().await.broker.available).await;
+        }
+    }
+
+    /// So does Redis.
+    async fn redis(&self, stage: &Stage, nth: u32, gateways: [&Gateway; 2]) {
+        let (old, new) = (user(nth - 1, ""), user(nth, ""));
+        let mut admin = redis::admin(stage.redis.port(), "secret").await;
+        let mut acl = async |arguments: &[&str]| -> ::redis::Value {
+            ::redis::cmd("ACL").arg(arguments).query_async(&mut admin).await.unwrap()
+        };
+        acl(&["SETUSER", &new, "on", &format!(">{}", password(nth)), "~*", "&*", "+@all"]).await;
+        replace(&self.redis, &format!("redis://{new}:{}@127.0.0.1:{}", password(nth), stage.redis.port()));
+        if nth > 1 {
+            acl(&["DELUSER", &old]).await;
+        }
+        for gateway in gateways {
+            eventually("Redis is there", MINUTE, async || gateway.stats().await.redis.available).await;
+        }
+    }
+
+    /// The new key signs from when it is there; the old one verifies until it goes.
+    async fn signing_keys(&self, gateways: [&Gateway; 2]) {
+        let old = fs::read_to_string(&self.keys).unwrap();
+        let new = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
+        for content in [format!("{new}{old}"), new] {
+            let ids = SigningKeys::parse(content.as_bytes()).unwrap().ids();
+            replace(&self.keys, &content);
+            for gateway in gateways {
+                let taken = async || gateway.stats().await.live.is_some_and(|taken| taken.keys == ids);
+                eventually("the keys are taken", MINUTE, taken).await;
+            }
+        }
+    }
+}
+
+/// The user of a round; the one of before the first.
+fn user(nth: u32, first: &str) -> String {
+    if nth == 0 { first.to_owned() } else { format!("rotated_{nth}") }
+}
+
+fn password(nth: u32) -> String {
+    format!("rotated-{nth}")
+}
+
+/// At once, as Kubernetes does: nobody reads half of it.
+fn replace(file: &Path, content: &str) {
+    let next = file.with_extension("next");
+    fs::write(&next, content).unwrap();
+    fs::rename(next, file).unwrap();
+}
