@@ -177,9 +177,12 @@ pub(crate) struct Drain {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, error::ErrorKind};
 
     use super::*;
+
+    const INCOMPLETE: [ErrorKind; 2] =
+        [ErrorKind::MissingRequiredArgument, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -190,5 +193,21 @@ mod tests {
         let args = Args::parse_from(["kubectl-chat", "rebalance", "watch", "demo-g2", "-o", "json"]);
         assert!(matches!(args.command, Command::Rebalance(Rebalance::Watch { output: Output::Json, .. })));
         assert!(Args::try_parse_from(["kubectl-chat", "rebalance", "plan", "demo", "--slots", "1"]).is_err());
+    }
+
+    #[test]
+    fn commands_of_the_documentation_are_commands() {
+        let mut seen = 0;
+        for page in pages::all().unwrap() {
+            for command in pages::commands(&page.text, "kubectl chat") {
+                if let Err(error) = Args::try_parse_from(command.words.iter().skip(1)) {
+                    // A sentence may name a command without its arguments.
+                    let left_out = !command.whole && INCOMPLETE.contains(&error.kind());
+                    assert!(left_out, "{}: {}\n{error}", page.path, command.words.join(" "));
+                }
+                seen += 1;
+            }
+        }
+        assert!(seen > 30, "only {seen} commands");
     }
 }

@@ -1,4 +1,4 @@
-//! The documentation's links: each relative one must lead to a file.
+//! The documentation's links: each relative one must lead to a file, and to a heading of it if it names one; and [the book](crate::book) to every page.
 
 use std::{
     fs,
@@ -7,9 +7,9 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{packages, paths, shell};
+use crate::{book, packages, paths, shell};
 
-/// Fails when a link of a committed Markdown page leads nowhere.
+/// Fails when a link of a committed Markdown page leads nowhere, or the book lacks a page.
 pub(crate) fn run() -> Result<()> {
     packages::ensure_for_lists()?;
     let root = paths::root();
@@ -27,18 +27,24 @@ pub(crate) fn run() -> Result<()> {
     if !dead.is_empty() {
         bail!("links that lead nowhere:\n  {}", dead.join("\n  "));
     }
-    println!("{count} links lead to files");
+    let pages = book::check(&fs::read_to_string(root.join(book::PATH))?, listed.lines())?;
+    println!("{count} links lead to files and headings, and the book has all of {pages} pages");
     Ok(())
 }
 
+/// Whether there is such a file and, where the target names a heading of a Markdown page, such a heading.
 fn leads_somewhere(page: &Path, target: &str) -> bool {
-    let file = target.split('#').next().unwrap_or(target);
+    let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
     let folder = page.parent().map_or_else(PathBuf::new, Path::to_owned);
-    file.is_empty() || folder.join(file).exists()
+    let file = if file.is_empty() { page.to_owned() } else { folder.join(file) };
+    if anchor.is_empty() || file.extension().is_none_or(|extension| extension != "md") {
+        return file.exists();
+    }
+    fs::read_to_string(file).is_ok_and(|text| pages::anchors(&text).contains(anchor))
 }
 
 /// Targets of `[text](target)` that name no scheme.
-fn relative_links(text: &str) -> Vec<String> {
+pub(crate) fn relative_links(text: &str) -> Vec<String> {
     text.split("](")
         .skip(1)
         .filter_map(|rest| rest.split(')').next())
@@ -60,10 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_a_heading_is_judged_by_its_file() {
+    fn a_link_leads_to_a_file_and_to_a_heading_of_it() {
         let page = paths::root().join("README.md");
-        assert!(leads_somewhere(&page, "CONTRIBUTING.md#tests"));
-        assert!(leads_somewhere(&page, "#here"));
+        assert!(leads_somewhere(&page, "CONTRIBUTING.md"));
+        assert!(leads_somewhere(&page, "docs/how-to/develop.md#the-steps"));
+        assert!(leads_somewhere(&page, "#try-it"));
+        assert!(leads_somewhere(&page, "Cargo.toml#L1"));
+        assert!(!leads_somewhere(&page, "docs/how-to/develop.md#no-such-heading"));
+        assert!(!leads_somewhere(&page, "#no-such-heading"));
         assert!(!leads_somewhere(&page, "no-such-page.md"));
     }
 }

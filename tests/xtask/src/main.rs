@@ -4,6 +4,7 @@ mod alerts;
 mod backends;
 mod baseline;
 mod bench;
+mod book;
 mod cluster;
 mod codegen;
 mod conformance;
@@ -105,5 +106,31 @@ fn main() -> ExitCode {
             eprintln!("\nerror: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    const INCOMPLETE: [ErrorKind; 2] =
+        [ErrorKind::MissingRequiredArgument, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+
+    #[test]
+    fn commands_of_the_documentation_are_commands() {
+        let mut seen = 0;
+        for page in pages::all().unwrap() {
+            for command in pages::commands(&page.text, "cargo xtask") {
+                if let Err(error) = Args::try_parse_from(command.words.iter().skip(1)) {
+                    // A sentence may name a command without its arguments.
+                    let left_out = !command.whole && INCOMPLETE.contains(&error.kind());
+                    assert!(left_out || error.exit_code() == 0, "{}: {}\n{error}", page.path, command.words.join(" "));
+                }
+                seen += 1;
+            }
+        }
+        assert!(seen > 40, "only {seen} commands");
     }
 }
