@@ -1,6 +1,7 @@
 //! What the documentation shows of ChatClusters and ShardRebalances: every manifest, and every fragment of a spec, is one that the schema takes, and
 //! has no field that it does not know. The rules in CEL are for the API server, which the end-to-end tests ask about the examples.
 #![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 use chat_crds::{ChatCluster, ShardRebalance, testing};
 use kube::CustomResourceExt;
