@@ -54,3 +54,14 @@ fn the_page_lists_the_close_codes() {
     ours.dedup();
     assert_eq!(close_codes(), ours);
 }
+
+#[test]
+fn the_frames_that_one_is_told_to_type_are_requests() {
+    let page = include_str!("../../../docs/how-to/first-message.md");
+    let frames = pages::blocks(page, "json");
+    assert_eq!(frames.len(), 4, "{frames:?}");
+    for frame in frames {
+        let typed = frame.replace("<the room's id>", "0197a000-0000-7000-8000-000000000001");
+        assert!(parse(&typed).is_ok(), "{frame}{:?}", parse(&typed).err().map(|refusal| refusal.error));
+    }
+}
