@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use jiff::SignedDuration;
 
 use crate::{completion, plan};
 
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Gateways(Told),
     /// Lists the gateways of a ChatCluster by what they carry.
     Top(Told),
+    /// Shows what all pods of a part logged, in the order of time.
+    Logs(Logs),
     /// Writes what somebody who helps needs to see, as one JSON without what is secret: the ChatCluster and all that it is made of, Events, versions, what is wrong.
     Report {
         /// Name of the ChatCluster.
@@ -100,6 +103,91 @@ pub(crate) struct Told {
     /// How it is written.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Logs {
+    /// Name of the ChatCluster.
+    pub(crate) cluster: String,
+    /// Whose logs.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) part: Part,
+    /// From how long ago on, such as 90s, 10m or 2h.
+    #[arg(long, default_value = "10m", value_name = "TIME")]
+    pub(crate) since: SignedDuration,
+    /// Lines of each pod at most, the newest.
+    #[arg(long, default_value_t = 1_000, value_name = "LINES")]
+    pub(crate) tail: i64,
+    /// Lines of this level and graver ones only. Broker, Redis, PostgreSQL and HAProxy have lines without a level.
+    #[arg(long, value_enum)]
+    pub(crate) level: Option<Level>,
+    /// How it is written: json is an object a line.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Pods of a ChatCluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// The gateways.
+    #[default]
+    Gateway,
+    /// HAProxy in front of them.
+    Balancer,
+    /// RabbitMQ.
+    Broker,
+    /// Redis.
+    Cache,
+    /// PostgreSQL.
+    Database,
+    /// The migration of the shards.
+    Migration,
+    /// Moves of slots between shards.
+    Mover,
+    /// All of them.
+    All,
+}
+
+impl Part {
+    /// Its component, as the label says it; `None` for all.
+    pub(crate) fn component(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Gateway => "gateway",
+            Self::Balancer => "balancer",
+            Self::Broker => "broker",
+            Self::Cache => "cache",
+            Self::Database => "database",
+            Self::Migration => "migration",
+            Self::Mover => "mover",
+            Self::All => return None,
+        })
+    }
+}
+
+/// How grave a line is, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Level {
+    /// Something failed.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// What happens.
+    Info,
+    /// Everything.
+    Debug,
+}
+
+impl Level {
+    /// The level of a line, as the gateway writes it.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        Some(match text {
+            "ERROR" => Self::Error,
+            "WARN" => Self::Warn,
+            "INFO" => Self::Info,
+            "DEBUG" | "TRACE" => Self::Debug,
+            _ => return None,
+        })
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,7 @@ mod gateway;
 mod gateways;
 mod health;
 mod load;
+mod logs;
 #[cfg(test)]
 mod objects;
 mod plan;
@@ -68,6 +69,7 @@ async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
         Command::Why(told) => return why::show(&gateways, &told).await,
         Command::Gateways(told) => gateways::show(&gateways, &told, Sight::List).await?,
         Command::Top(told) => gateways::show(&gateways, &told, Sight::Top).await?,
+        Command::Logs(asked) => logs::show(&gateways, &asked).await?,
         Command::Report { cluster, output } => report::write(&gateways, &cluster, output).await?,
         Command::Drain(drain) => drain::drain(&gateways, &drain).await?,
         Command::Uncordon { pod } => drain::uncordon(&gateways, &pod).await?,

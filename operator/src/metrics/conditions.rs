@@ -1,4 +1,9 @@
-//! What the status of each ChatCluster says, as metrics.
+//! What is known of each ChatCluster from its last pass, as metrics.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use chat_crds::{ChatClusterStatus, chat_cluster::ConditionType};
 use prometheus::{IntGaugeVec, Registry};
@@ -11,12 +16,20 @@ use crate::names::ClusterKey;
 pub struct Told {
     conditions: IntGaugeVec,
     pending: IntGaugeVec,
+    expiries: IntGaugeVec,
+    /// Secrets with certificates. A std mutex, held for map operations.
+    secrets: Mutex<BTreeMap<ClusterKey, Vec<String>>>,
 }
 
 impl Told {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let gauge = |family| registered(registry, IntGaugeVec::new(super::opts(&family), family.labels)?);
-        Ok(Self { conditions: gauge(families::CONDITION)?, pending: gauge(families::CHANGES_PENDING)? })
+        Ok(Self {
+            conditions: gauge(families::CONDITION)?,
+            pending: gauge(families::CHANGES_PENDING)?,
+            expiries: gauge(families::CERTIFICATE_EXPIRY)?,
+            secrets: Mutex::default(),
+        })
     }
 
     /// Takes the word of a status.
@@ -33,8 +46,25 @@ impl Told {
         self.pending.with_label_values(&[namespace, name]).set(pending.into());
     }
 
+    /// Takes in when certificates end, by their Secrets. Others of the ChatCluster are forgotten.
+    pub fn deadlines(&self, key: &ClusterKey, all: Vec<(String, i64)>) {
+        let ClusterKey { namespace, name } = key;
+        for (secret, ends) in &all {
+            self.expiries.with_label_values(&[namespace, name, secret]).set(*ends);
+        }
+        let now: Vec<String> = all.into_iter().map(|(secret, _)| secret).collect();
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if now.is_empty() { secrets.remove(key) } else { secrets.insert(key.clone(), now.clone()) };
+        for secret in before.unwrap_or_default().iter().filter(|secret| !now.contains(secret)) {
+            // An error says that there was none.
+            let _ = self.expiries.remove_label_values(&[namespace, name, secret]);
+        }
+    }
+
     /// Forgets a ChatCluster that has gone, or about which nothing was ever said.
-    pub fn forget(&self, ClusterKey { namespace, name }: &ClusterKey) {
+    pub fn forget(&self, key: &ClusterKey) {
+        self.deadlines(key, Vec::new());
+        let ClusterKey { namespace, name } = key;
         // An error says that there was none.
         for type_ in ConditionType::ALL {
             let _ = self.conditions.remove_label_values(&[namespace, name, type_.as_str()]);

@@ -27,6 +27,12 @@ pub const CHANGES_PENDING: Family = gauge(
     CLUSTER,
     "Objects whose pods this operator would change, and does not until spec.adoption allows it",
 );
+/// When certificates end.
+pub const CERTIFICATE_EXPIRY: Family = gauge(
+    "chat_operator_certificate_expiry_timestamp_seconds",
+    &["namespace", "name", "secret"],
+    "When the first certificate ends of a Secret that the spec names, in seconds since 1970: HAProxy's, and authorities of issuers",
+);
 /// How many ChatClusters there are.
 pub const CLUSTERS: Family = gauge("chat_operator_clusters", &["ready"], "ChatClusters by the status of Ready");
 /// Every condition.
@@ -103,6 +109,7 @@ pub const WRITES: Family = counter(
 /// All of them, without those of the process.
 pub const FAMILIES: &[Family] = &[
     AUTOSCALER_REASON,
+    CERTIFICATE_EXPIRY,
     CHANGES_PENDING,
     CLUSTERS,
     CONDITION,

@@ -146,6 +146,13 @@ mod tests {
                 format!("chat_operator_condition{{name=\"demo\",namespace=\"chat\",type=\"{type_}\"}} {value}\n");
             assert!(text.contains(&sample), "{sample} is not in {text}");
         }
+        metrics.told.deadlines(&key, vec![("a".to_owned(), 5), ("b".to_owned(), 7)]);
+        metrics.told.deadlines(&key, vec![("b".to_owned(), 9)]);
+        let text = metrics.encode();
+        assert!(text.contains(
+            "chat_operator_certificate_expiry_timestamp_seconds{name=\"demo\",namespace=\"chat\",secret=\"b\"} 9\n"
+        ));
+        assert!(!text.contains("secret=\"a\""), "that one is used no more: {text}");
         metrics.told.forget(&key);
         assert!(!metrics.encode().contains("demo"));
     }

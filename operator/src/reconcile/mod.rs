@@ -7,6 +7,7 @@ mod availability;
 mod conditions;
 mod consult;
 mod credentials;
+mod deadlines;
 mod dereference;
 mod diff;
 mod drains;
@@ -147,6 +148,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
     let (mut migration, mut seen, mut adopting) = (None, None, None);
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
+        context.metrics.told.deadlines(key, deadlines::deadlines(&validated));
         context.poller.meet(key, &validated.admin_token, &fetched.live.pods).await;
         let view = context.poller.view(key);
         validated.signer = signer::signer(&validated, &fetched.live, &view);

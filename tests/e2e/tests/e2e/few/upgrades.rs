@@ -79,7 +79,15 @@ async fn there_back_and_there(world: &World, cluster: &ChatCluster, people: &Peo
     let again = self::pending(cluster, |pending| pending["count"] == 4).await?;
     ensure!(again["hash"] == pending["hash"], "the same operator would change something else: {again}");
     same(cluster, &before).await?;
-    cluster.merge(json!({ "spec": { "adoption": { "approvedChanges": again["hash"] } } })).await?;
+    let (name, namespace) = (cluster.name.as_str(), cluster.namespace.as_str());
+    let plugin = ["chat", "changes", name, "-n", namespace];
+    let shown = world.kubectl(&plugin).await?;
+    let hash = again["hash"].as_str().context("no hash")?;
+    ensure!(shown.contains("spec.containers[redis].image") && shown.contains(&format!("--approve {hash}")), "{shown}");
+    let approved = world.kubectl(&[plugin.as_slice(), &["--approve", hash]].concat()).await?;
+    ensure!(approved.contains("are approved"), "{approved}");
+    let logged = world.kubectl(&["chat", "logs", name, "-n", namespace, "--since", "1h"]).await?;
+    ensure!(logged.lines().count() > 2 && logged.contains("-gateway-"), "{logged}");
     let waves = Mutex::new(BTreeSet::new());
     until("the changes to be made", 2 * SETTLE_LIMIT, || async {
         let status = cluster.get().await?.data["status"].clone();
