@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{backends::Build, cluster, evolution, install, shell};
 
 /// Name and number of the cluster that is made where none is given.
-const CLUSTER: (&str, u8) = ("conformance", 3);
+const CLUSTER: (&str, u8) = ("rules", 3);
 
 /// Every rule, and what it asks for.
 const RULES: &[(&str, &str)] = &[
