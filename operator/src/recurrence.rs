@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chat_crds::chat_cluster::Window;
 use croner::{
     Cron,
     errors::CronError,
@@ -79,6 +80,24 @@ impl Recurrence {
         }
         let minutes = u64::try_from(minutes).unwrap_or_default();
         Ok(Self { cron, zone, lasts: Duration::from_secs(60 * minutes) })
+    }
+
+    /// Reads the windows of the list at the path `field`.
+    ///
+    /// # Errors
+    /// As [`Recurrence::read`].
+    pub fn windows(field: &str, windows: &[Window], now: Timestamp) -> Result<Vec<Self>, RecurrenceError> {
+        let read = windows.iter().map(|window| {
+            let field = format!("{field}[{}]", window.name);
+            Self::read(&field, (&window.cron, window.time_zone.as_deref()), window.duration_minutes, now)
+        });
+        read.collect()
+    }
+
+    /// Whether one of the windows is open at `now`; where there is none, it always is.
+    #[must_use]
+    pub fn is_open(windows: &[Self], now: Timestamp) -> bool {
+        windows.is_empty() || windows.iter().any(|window| window.holds(now))
     }
 
     /// Whether it holds at `now`.

@@ -71,12 +71,7 @@ struct Decided {
 
 /// The windows of `spec.adoption`.
 pub(super) fn windows(cluster: &ChatCluster, now: Timestamp) -> Result<Vec<Recurrence>, RecurrenceError> {
-    let (_, windows) = cluster.spec.effective_adoption();
-    let read = windows.iter().map(|window| {
-        let field = format!("spec.adoption.windows[{}]", window.name);
-        Recurrence::read(&field, (&window.cron, window.time_zone.as_deref()), window.duration_minutes, now)
-    });
-    read.collect()
+    Recurrence::windows("spec.adoption.windows", cluster.spec.effective_adoption().1, now)
 }
 
 /// Decides for every workload, and pins the gateways where they keep what they have. Changes that may be made are made one workload after the other.
@@ -250,8 +245,8 @@ fn hash(decided: &[Decided]) -> String {
 
 fn may_adopt(cluster: &ChatCluster, windows: &[Recurrence], hash: &str, now: Timestamp) -> bool {
     let approved = cluster.spec.adoption.as_ref().and_then(|adoption| adoption.approved_changes.as_deref());
-    let is_open = || windows.is_empty() || windows.iter().any(|window| window.holds(now));
-    approved == Some(hash) || cluster.spec.effective_adoption().0 == AdoptionMode::Automatic && is_open()
+    let is_automatic = cluster.spec.effective_adoption().0 == AdoptionMode::Automatic;
+    approved == Some(hash) || is_automatic && Recurrence::is_open(windows, now)
 }
 
 /// Whether all pods of the workload are of its template and ready.

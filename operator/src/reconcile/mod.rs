@@ -176,7 +176,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
             Box::pin(shards::tend(context, key, fetched, &mut validated, (&view, hands), migration.as_deref())).await?,
         );
         let mut prepared = build(&validated)?;
-        keep(&mut prepared, kept.keepsakes.clone());
+        keep(&mut prepared, std::mem::take(&mut kept.keepsakes));
         let whose = (key, validated.uid.as_str());
         Ok(apply::apply(context, whose, prepared, live, hands).await?)
     };

@@ -69,11 +69,7 @@ fn served(cluster: &ValidatedCluster, live: &Live, migration: &str) -> BTreeSet<
 /// The windows of the spec.
 pub(super) fn windows(fetched: &Dereferenced, now: Timestamp) -> Result<Vec<Recurrence>, RecurrenceError> {
     let windows = fetched.cluster.spec.effective_shard_rebalancing().windows;
-    let read = windows.iter().map(|window| {
-        let field = format!("spec.database.rebalance.windows[{}]", window.name);
-        Recurrence::read(&field, (&window.cron, window.time_zone.as_deref()), window.duration_minutes, now)
-    });
-    read.collect()
+    Recurrence::windows("spec.database.rebalance.windows", &windows, now)
 }
 
 /// Looks at the shards, and does what follows.
@@ -220,7 +216,7 @@ impl Pass<'_> {
             census: census.as_ref(),
             measures: &measures,
             mode: settings.mode,
-            is_open: windows.is_empty() || windows.iter().any(|window| window.holds(now)),
+            is_open: Recurrence::is_open(windows, now),
             joining: &seen.joining,
             away: &away,
             objects: &objects,
