@@ -113,6 +113,26 @@ pub const RABBITMQ: Recipe = Recipe {
     stop_signal: "SIGTERM",
 };
 
+/// RabbitMQ 4 as the RabbitMQ Cluster Operator wants an image: it brings settings, name, cookie and plugins itself, and runs commands in it. Only its
+/// tests start this one.
+pub const RABBITMQ_FOR_OPERATOR: Recipe = Recipe {
+    name: "rabbitmq-for-operator",
+    tag: "4",
+    packages: &["rabbitmq-server", "bash", "sed"],
+    unneeded: &[],
+    entrypoint: include_str!("../recipes/rabbitmq-for-operator/entrypoint.sh"),
+    environment: &[
+        "PATH=/usr/lib/rabbitmq/bin:/usr/bin:/usr/sbin",
+        "HOME=/var/lib/rabbitmq",
+        "RABBITMQ_LOGS=-",
+        "ERL_CRASH_DUMP_SECONDS=0",
+        "LANG=C.UTF-8",
+    ],
+    folders: &["var/lib/rabbitmq", "var/log/rabbitmq"],
+    port: 5672,
+    stop_signal: "SIGTERM",
+};
+
 /// Redis 8.
 pub const REDIS: Recipe = Recipe {
     name: "redis",

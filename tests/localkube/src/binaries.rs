@@ -176,6 +176,11 @@ fn link(target: &str, path: &Path) -> Result<(), FileError> {
 
 /// Makes the image of one static program, beside the program.
 pub(crate) fn image(reference: &str, program: &Path) -> Result<PathBuf, BinariesError> {
+    image_linked(reference, program, &[])
+}
+
+/// As [`image`], with other names of the program in the image: where, and what the link says.
+pub(crate) fn image_linked(reference: &str, program: &Path, links: &[(&str, &str)]) -> Result<PathBuf, BinariesError> {
     let archive = program.with_extension("tar");
     if archive.exists() {
         return Ok(archive);
@@ -183,6 +188,9 @@ pub(crate) fn image(reference: &str, program: &Path) -> Result<PathBuf, Binaries
     let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut layer = Layer::default();
     layer.file(&name, 0o755, fs::read(program).map_err(failed_to("read", program))?);
+    for (path, target) in links {
+        layer.symlink(path, target);
+    }
     let settings = oci::Settings {
         reference: reference.to_owned(),
         entrypoint: vec![format!("/{name}")],

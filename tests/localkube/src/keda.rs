@@ -1,13 +1,10 @@
 //! KEDA, built from its Go module like Kubernetes itself; only tests of autoscaling want it.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::PathBuf;
 
 use crate::{
     binaries::{self, BinariesError},
-    cache, command,
+    cache,
     module::Module,
 };
 
@@ -40,14 +37,9 @@ impl Keda {
         let _lock = cache::lock("keda")?;
         let folder = binaries::build(&MODULE, progress)?;
         let image = |name| binaries::image(&format!("chatcluster.dev/{name}:2"), &folder.join(name));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(MODULE.folder);
-        let mut go = Command::new("go");
-        go.current_dir(source).args(["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "github.com/kedacore/keda/v2"]);
-        let module = command::output(&mut go)
-            .map_err(|source| BinariesError::Module { module: MODULE.folder, source: source.into() })?;
-        Ok(Self {
-            images: vec![image("keda-operator")?, image("keda-adapter")?],
-            manifests: Path::new(module.trim()).join("config"),
-        })
+        let module = MODULE
+            .unpacked("github.com/kedacore/keda/v2")
+            .map_err(|source| BinariesError::Module { module: MODULE.folder, source })?;
+        Ok(Self { images: vec![image("keda-operator")?, image("keda-adapter")?], manifests: module.join("config") })
     }
 }

@@ -65,6 +65,17 @@ impl Module {
         Ok(folder)
     }
 
+    /// The folder into which Go has unpacked the module `path`, which this one requires.
+    ///
+    /// # Errors
+    /// [`ModuleError`] with what Go said.
+    pub(crate) fn unpacked(&self, path: &str) -> Result<PathBuf, ModuleError> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.folder);
+        let mut go = Command::new("go");
+        go.current_dir(source).args(["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", path]);
+        Ok(PathBuf::from(command::output(&mut go)?.trim()))
+    }
+
     fn hash(&self, source: &Path) -> Result<String, ModuleError> {
         let compiler = command::output(Command::new("go").current_dir(source).arg("version"))?;
         let mut hash = Sha256::new();

@@ -25,6 +25,12 @@ pub(crate) fn broken_gateways() -> Result<BuiltImage> {
     Ok(images::build_broken_gateways(&|line| println!("{line}"), &BuildOptions::default())?)
 }
 
+/// Builds the image of RabbitMQ that its own operator starts, which only tests run.
+pub(crate) fn rabbitmq_for_operator() -> Result<BuiltImage> {
+    let recipe = &images::backends::RABBITMQ_FOR_OPERATOR;
+    Ok(images::build_backend(recipe, &|line| println!("{line}"), &BuildOptions::default())?)
+}
+
 /// Unpacks the servers of the images for tests beside Kubernetes, unless they are there.
 pub(crate) fn servers() -> Result<()> {
     Prerequisites::ensure()?;

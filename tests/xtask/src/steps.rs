@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use localkube::{Binaries, Cluster, Keda, Prerequisites, gateway_api};
+use localkube::{Binaries, Cluster, Keda, Manager, Prerequisites, gateway_api};
 
 use crate::{
     alerts,
@@ -106,6 +106,7 @@ pub(crate) const ALL: &[Step] = &[
         Prerequisites::ensure()?;
         Binaries::build(&|line| println!("{line}"))?;
         localkube::promtool(&|line| println!("{line}"))?;
+        Manager::ALL.iter().try_for_each(|manager| manager.build(&|line| println!("{line}")).map(drop))?;
         Ok(())
     }),
     Step::new("clippy", "no lint complains", |_| clippy()),
@@ -302,6 +303,7 @@ fn e2e(run: &mut Run) -> Result<()> {
         shell::run(kube.kubectl([&["delete", "apiservice"], METRICS_APIS].concat())?)?;
         kube.load_image(&backends::broken_gateways()?.tar)?;
         let gateway_api = gateway_api()?;
+        let managers = managers(&kube)?;
         let keda = if run.long { keda(&kube)? } else { PathBuf::new() };
         // Most of these tests wait most of the time, so several go at once; those of `few` promise times and wait for each other's turns, and those
         // of `alone` need the machine for themselves.
@@ -326,6 +328,8 @@ fn e2e(run: &mut Run) -> Result<()> {
                 .env("CHATCLUSTER_HELM", &helm)
                 .env("CHATCLUSTER_KUBECTL", &kubectl)
                 .env("CHATCLUSTER_KEDA", &keda)
+                .env("CHATCLUSTER_CLOUD_NATIVE_PG", &managers[0])
+                .env("CHATCLUSTER_RABBITMQ_OPERATOR", &managers[1])
                 .env("CHATCLUSTER_GATEWAY_API", &gateway_api)
                 .env("PATH", &path)
                 .env("CHATCLUSTER_ARTIFACTS", paths::artifacts());
@@ -352,6 +356,17 @@ fn keda(kube: &Cluster) -> Result<PathBuf> {
     let keda = Keda::build(&|line| println!("{line}"))?;
     keda.images.iter().try_for_each(|image| kube.load_image(image))?;
     Ok(keda.manifests)
+}
+
+/// Loads the images of operators that run engines, and of what they run; returns the folders with their manifests.
+fn managers(kube: &Cluster) -> Result<[PathBuf; 2]> {
+    let load = |manager: Manager| -> Result<PathBuf> {
+        let built = manager.build(&|line| println!("{line}"))?;
+        kube.load_image(&built.image)?;
+        Ok(built.manifests)
+    };
+    kube.load_image(&backends::rabbitmq_for_operator()?.tar)?;
+    Ok([load(Manager::CloudNativePg)?, load(Manager::RabbitMq)?])
 }
 
 /// Builds `kubectl chat`, and returns a search path on which kubectl finds it.

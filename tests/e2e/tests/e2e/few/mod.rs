@@ -6,6 +6,8 @@ mod bad_rollouts;
 mod crowd;
 mod delivery;
 mod draining;
+mod engines;
+mod engines_installed;
 mod evictions;
 mod external_backends;
 mod haproxy;
