@@ -141,6 +141,21 @@ fn an_engine_in_trouble_is_told_of_and_changes_nothing() {
     assert_eq!(remarks.broker, None);
 }
 
+/// What is acknowledged is committed; whether it is also safe from the loss of the primary is up to the Cluster, and said.
+#[test]
+fn an_engine_that_may_lose_what_it_committed_is_told_of() {
+    let mut fetched = fetched();
+    change(&mut fetched, &postgres(), |pg| {
+        pg["spec"]["instances"] = json!(3);
+        pg["spec"]["postgresql"] = json!({});
+    });
+    let remarks = |fetched: &Dereferenced| engine_remarks(&fetched.cluster, &fetched.engines).shards;
+    assert!(remarks(&fetched).values().all(|remark| remark.contains("set spec.postgresql.synchronous")));
+    assert_eq!(remarks(&fetched).len(), 2);
+    change(&mut fetched, &postgres(), |pg| pg["spec"]["postgresql"] = json!({ "synchronous": { "number": 1 } }));
+    assert!(remarks(&fetched).is_empty());
+}
+
 #[test]
 fn secrets_of_engines_are_known_for_their_watch() {
     let fetched = fetched();

@@ -17,6 +17,21 @@ struct Spec {
     instances: u32,
     bootstrap: Bootstrap,
     certificates: Certificates,
+    postgresql: PostgreSql,
+    /// How synchronous replication was asked for before there was `postgresql.synchronous`.
+    min_sync_replicas: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PostgreSql {
+    synchronous: Option<Synchronous>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Synchronous {
+    number: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -103,6 +118,13 @@ impl PostgresCluster {
         self.spec.instances.saturating_sub(1)
     }
 
+    /// Whether what is committed may be lost with the primary although there are instances that would take over: nothing waits for them.
+    #[must_use]
+    pub fn replicates_asynchronously(&self) -> bool {
+        let waits = self.spec.postgresql.synchronous.as_ref().map_or(self.spec.min_sync_replicas, |said| said.number);
+        self.standbys() > 0 && waits == 0
+    }
+
     /// Whether it ever had a primary that served.
     #[must_use]
     pub fn has_begun(&self) -> bool {
@@ -159,6 +181,17 @@ mod tests {
             (restored.application_secret("pg"), restored.application_database()),
             ("pg-app".to_owned(), Some("chat"))
         );
+    }
+
+    #[test]
+    fn commits_wait_for_standbys_only_where_somebody_said_so() {
+        let asynchronous = |spec: Value| read(json!({ "spec": spec })).replicates_asynchronously();
+        assert!(asynchronous(json!({ "instances": 3 })));
+        assert!(!asynchronous(json!({ "instances": 1 })), "nobody would take over");
+        assert!(!asynchronous(
+            json!({ "instances": 3, "postgresql": { "synchronous": { "method": "any", "number": 1 } } })
+        ));
+        assert!(!asynchronous(json!({ "instances": 3, "minSyncReplicas": 1, "maxSyncReplicas": 2 })));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the operators of engines say of those that are not ready, for the conditions. Pure.
+//! What the operators of engines say of those that are not ready, and what they themselves would not say, for the conditions. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,19 @@ use chat_crds::ChatCluster;
 use super::conditions::Remarks;
 use crate::engines::{EngineId, Found, PostgresCluster, RabbitCluster, postgres_shards};
 
-/// What is said of the engines of `cluster` that are not ready.
+/// What is said of the engines of `cluster` that are not ready, or not as safe as people take them to be.
 #[must_use]
 pub fn engine_remarks(cluster: &ChatCluster, engines: &BTreeMap<EngineId, Found>) -> Remarks {
     let mut remarks = Remarks::default();
     for (shard, of) in postgres_shards(cluster) {
         let id = EngineId::of_shard(of);
         let found: Option<PostgresCluster> = engines.get(&id).and_then(Found::read);
-        if let Some(trouble) = found.and_then(|found| found.trouble()) {
-            remarks.shards.insert(shard.to_owned(), not_ready(&id, &trouble));
+        let remark = found.and_then(|found| match found.trouble() {
+            Some(trouble) => Some(not_ready(&id, &trouble)),
+            None => found.replicates_asynchronously().then(|| asynchronous(&id)),
+        });
+        if let Some(remark) = remark {
+            remarks.shards.insert(shard.to_owned(), remark);
         }
     }
     if let Some(from) = cluster.spec.broker.rabbitmq.as_ref().and_then(|rabbitmq| rabbitmq.cluster_ref.as_ref()) {
@@ -24,6 +28,13 @@ pub fn engine_remarks(cluster: &ChatCluster, engines: &BTreeMap<EngineId, Found>
         remarks.broker = found.and_then(|found| found.trouble()).map(|trouble| not_ready(&id, &trouble));
     }
     remarks
+}
+
+/// A failover would lose what the standbys do not have yet, acknowledged or not.
+fn asynchronous(id: &EngineId) -> String {
+    format!(
+        "{id} replicates asynchronously, so that a failover may lose acknowledged messages: set spec.postgresql.synchronous there"
+    )
 }
 
 /// A sentence that names the engine.
