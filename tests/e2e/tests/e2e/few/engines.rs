@@ -1,5 +1,5 @@
-//! Shards and a broker that CloudNativePG and the RabbitMQ Cluster Operator run, both the real ones: passwords change, the primary is lost with its
-//! disk and RabbitMQ with its pod while people chat, and every message is counted.
+//! Shards and a broker that CloudNativePG and the RabbitMQ Cluster Operator run, both the real ones and over TLS: passwords and authorities change, the
+//! primary is lost with its disk and RabbitMQ with its pod while people chat, and every message is counted.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,7 @@ async fn engines_of_other_operators_fail_over_while_people_chat() -> Result<()> 
     let namespace = Namespace::fresh(&world, NAMESPACE).await?;
     let installed = Installed::both(&world).await?;
     let began = Instant::now();
-    for object in engines() {
+    for object in engines()? {
         world.kubectl_apply(&object.to_string()).await?;
     }
     // Named before it is there: who runs GitOps applies both at once.
@@ -47,7 +47,7 @@ async fn engines_of_other_operators_fail_over_while_people_chat() -> Result<()> 
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     let gateways = identities(&cluster).await?;
     let people = People::gather(&cluster, DEVICES).await?;
-    people.talk_during("passwords changed, the primary and RabbitMQ lost", disasters(&cluster)).await?;
+    people.talk_during("passwords and authorities changed, the primary and RabbitMQ lost", disasters(&cluster)).await?;
     people.all_connected().await?;
     ensure!(identities(&cluster).await? == gateways, "a gateway was replaced or restarted");
     drop(people);
@@ -57,6 +57,7 @@ async fn engines_of_other_operators_fail_over_while_people_chat() -> Result<()> 
 
 async fn disasters(cluster: &ChatCluster) -> Result<()> {
     passwords_change(cluster).await?;
+    authorities_change(cluster).await?;
     let lost = lose_primary(cluster).await?;
     let failed = Instant::now();
     let promoted = until("another primary", SETTLE_LIMIT, || async {
@@ -104,6 +105,18 @@ async fn passwords_change(cluster: &ChatCluster) -> Result<()> {
         .await?;
     }
     Ok(())
+}
+
+/// CloudNativePG makes new authorities and certificates in place of those that are gone, and takes them up.
+async fn authorities_change(cluster: &ChatCluster) -> Result<()> {
+    let before = secret(cluster, "engines-shard-a", "uri").await?;
+    let secrets = ["my-postgres-ca", "my-postgres-server", "my-postgres-replication"];
+    cluster.world.kubectl(&[&["delete", "secret", "-n", NAMESPACE], secrets.as_slice()].concat()).await?;
+    until("other authorities in the gateways' URI", Duration::from_secs(60), || async {
+        let now = secret(cluster, "engines-shard-a", "uri").await?;
+        Ok(if now == before { Seen::NotYet("those before".to_owned()) } else { Seen::Yes(()) })
+    })
+    .await
 }
 
 /// Takes the primary's pod and its volume away at once; returns its name.
@@ -163,7 +176,10 @@ async fn identities(cluster: &ChatCluster) -> Result<BTreeMap<String, i32>> {
 }
 
 /// What the documentation tells to make, with the images of this test.
-fn engines() -> Vec<Value> {
+fn engines() -> Result<Vec<Value>> {
+    // Its own authority, where those who issue certificates put it.
+    let certified = rcgen::generate_simple_self_signed(vec![format!("my-rabbitmq.{NAMESPACE}.svc")])?;
+    let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
     let role = |name: &str, secret: &str| json!({ "name": name, "login": true, "passwordSecret": { "name": secret } });
     let mut owner = role("chat_b_owner", "chat-b-owner");
     owner["createrole"] = json!(true);
@@ -181,7 +197,11 @@ fn engines() -> Vec<Value> {
         "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] }, "runAsNonRoot": true,
         "seccompProfile": { "type": "RuntimeDefault" },
     });
-    vec![
+    Ok(vec![
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata("my-rabbitmq-tls"),
+            "stringData": { "tls.crt": certificate, "tls.key": key, "ca.crt": certificate },
+        }),
         login("chat-b-owner", "chat_b_owner"),
         login("chat-b-login", "chat_b_login"),
         json!({
@@ -211,6 +231,7 @@ fn engines() -> Vec<Value> {
             "spec": {
                 "image": "chatcluster.dev/rabbitmq-for-operator:4", "delayStartSeconds": 0,
                 "persistence": { "storage": "1Gi" },
+                "tls": { "secretName": "my-rabbitmq-tls" },
                 "resources": { "requests": { "cpu": "50m", "memory": "256Mi" }, "limits": { "memory": "512Mi" } },
                 "override": { "statefulSet": { "spec": { "template": { "spec": {
                     "securityContext": { "runAsUser": 65532, "fsGroup": 65532 },
@@ -219,7 +240,7 @@ fn engines() -> Vec<Value> {
                 } } } } },
             },
         }),
-    ]
+    ])
 }
 
 fn chat() -> Value {
