@@ -2,6 +2,7 @@
 
 mod adoption;
 mod autoscaling;
+mod backup;
 mod embedded;
 mod engines;
 mod expose;
@@ -113,6 +114,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(database());
     all.extend(changes());
     all.extend(adoption::refusals());
+    all.extend(backup::refusals());
     all.extend(embedded::refusals());
     all.extend(engines::refusals());
     all.extend(kafka::refusals());

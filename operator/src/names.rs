@@ -160,6 +160,8 @@ pub enum Component {
     Migration,
     /// Jobs that move slots between shards.
     Mover,
+    /// Backups of managed shards.
+    Backup,
 }
 
 impl Component {
@@ -174,6 +176,7 @@ impl Component {
             Self::Database => "database",
             Self::Migration => "migration",
             Self::Mover => "mover",
+            Self::Backup => "backup",
         }
     }
 
@@ -185,7 +188,7 @@ impl Component {
             Self::Balancer => "haproxy",
             Self::Broker => "rabbitmq",
             Self::Cache => "redis",
-            Self::Database => "postgresql",
+            Self::Database | Self::Backup => "postgresql",
         }
     }
 }
@@ -302,6 +305,12 @@ impl Names {
     #[must_use]
     pub fn mover_policy(&self) -> String {
         format!("{}-move", self.0)
+    }
+
+    /// CronJob and NetworkPolicy of the backups of managed shards.
+    #[must_use]
+    pub fn backup(&self) -> String {
+        format!("{}-backup", self.0)
     }
 
     /// Secret with the generated signing key.

@@ -173,6 +173,7 @@ fn fine() -> World {
         shape: shape(),
         observed: Observed {
             gateways: Some(gateways(2, true)),
+            backup: None,
             tier: None,
             draining: Vec::new(),
             backends: backends(),

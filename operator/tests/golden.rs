@@ -21,8 +21,9 @@ fn objects(cluster: &ValidatedCluster) -> Vec<Value> {
 
 /// Pod templates of all children.
 fn templates(cluster: &ValidatedCluster) -> Vec<Value> {
-    let templates = objects(cluster).into_iter().map(|object| object["spec"]["template"].clone());
-    templates.filter(Value::is_object).collect()
+    let of =
+        |object: Value| [object["spec"]["template"].clone(), object["spec"]["jobTemplate"]["spec"]["template"].clone()];
+    objects(cluster).into_iter().flat_map(of).filter(Value::is_object).collect()
 }
 
 #[test]

@@ -202,6 +202,23 @@ fn a_shard_without_a_migration_key_is_used_with_one_uri() {
     assert!(text.contains(r#"{"key":"migrationUri","path":"migrationUri"}"#), "{text}");
 }
 
+/// Shards that begin with different backups would own a slot twice, or not at all; and a schedule that never comes makes no backup.
+#[test]
+fn backups_that_would_not_serve_are_named_with_the_way_out() {
+    let mut fetched = settled("backups");
+    let shards = fetched.cluster.spec.database.shards.as_mut().unwrap();
+    let mut restore = shards[1].managed.clone().unwrap().restore.unwrap();
+    restore.backup = "other/20260201T030000Z".to_owned();
+    shards[0].managed.as_mut().unwrap().restore = Some(restore);
+    let (_, _, message) = problem(&fetched);
+    assert!(message.contains("of shards a and b name different backups"), "{message}");
+
+    let mut fetched = settled("backups");
+    fetched.cluster.spec.database.backup.as_mut().unwrap().cron = "0 3 30 2 *".to_owned();
+    let (_, _, message) = problem(&fetched);
+    assert!(message.contains("spec.database.backup.cron: never comes"), "{message}");
+}
+
 #[test]
 fn existing_credentials_are_kept_whatever_they_are() {
     for name in support::FIXTURES {

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CloudNativePg, ShardSecretRef};
+use super::{CloudNativePg, ShardBackup, ShardRestore, ShardSecretRef};
 
 /// The store: a fixed number of slots over PostgreSQL shards, or one SQLite file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -29,6 +29,9 @@ use super::{CloudNativePg, ShardSecretRef};
 #[x_kube(validation = Rule::new("!has(self.embedded) || !has(self.slots)").message(
     "spec.database.slots: an embedded database always has 1024 slots; remove the field"
 ))]
+#[x_kube(validation = Rule::new("!has(self.backup) || (has(self.shards) && self.shards.exists(s, has(s.managed)))").message(
+    "spec.database.backup: only managed shards are backed up, and there is none; remove the field, and use the tools of whoever runs the databases"
+))]
 pub struct Database {
     /// Number of slots that rooms and users are spread over; 1024 if absent, and always with `embedded`. Never changes in the life of a ChatCluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +51,10 @@ pub struct Database {
     /// When and how fast slots move between shards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalance: Option<ShardRebalancing>,
+
+    /// Backups of the managed shards; none are made if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<ShardBackup>,
 
     /// What becomes of data that the operator keeps when the ChatCluster is deleted, or a managed shard taken out; Retain if absent: volumes and the Secrets that open them stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,6 +221,10 @@ pub struct ManagedShard {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "super::gateways::resources_schema")]
     pub resources: Option<ResourceRequirements>,
+
+    /// The backup that it begins with, in place of an empty database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<ShardRestore>,
 }
 
 /// A volume. It is made once and not changed later, which the rules of its owner say with the path of the field.

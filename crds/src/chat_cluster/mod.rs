@@ -3,6 +3,7 @@
 mod adoption;
 mod auth;
 mod autoscaling;
+mod backup;
 mod database;
 mod defaults;
 mod engines;
@@ -18,6 +19,7 @@ mod status;
 pub use adoption::{Adoption, AdoptionMode, FieldChange, PendingChanges, PendingObject};
 pub use auth::Oidc;
 pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, Schedule};
+pub use backup::{BackupStatus, BackupVolume, ShardBackup, ShardRestore};
 pub use database::{
     Database, DeletionPolicy, Embedded, ManagedShard, Shard, ShardRebalancing, ShardRebalancingMode, Storage, Window,
 };

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CloudNativePg, DeletionPolicy, Passwords, PendingChanges, RolloutStatus, ShardSecretRef};
+use super::{BackupStatus, CloudNativePg, DeletionPolicy, Passwords, PendingChanges, RolloutStatus, ShardSecretRef};
 
 /// What the operator observed. Everything in it is observed or computed; nothing is taken from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -62,6 +62,10 @@ pub struct ChatClusterStatus {
     /// What this operator would change about pods that run, and does not until `spec.adoption` says so; absent when they are as it makes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_changes: Option<PendingChanges>,
+
+    /// Backups of the managed shards; absent unless `spec.database.backup` wants them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupStatus>,
 
     /// Each shard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

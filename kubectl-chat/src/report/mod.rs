@@ -22,10 +22,11 @@ use crate::{
 };
 
 /// Kinds of what a ChatCluster is made of.
-const KINDS: [(&str, &str, &str); 12] = [
+const KINDS: [(&str, &str, &str); 13] = [
     ("apps", "v1", "Deployment"),
     ("apps", "v1", "ReplicaSet"),
     ("apps", "v1", "StatefulSet"),
+    ("batch", "v1", "CronJob"),
     ("batch", "v1", "Job"),
     ("", "v1", "Pod"),
     ("", "v1", "Service"),

@@ -1,6 +1,7 @@
 //! The pure middle: a [`ValidatedCluster`] becomes the objects that should exist. No client, no clock, no chance.
 
 mod adopting;
+mod backup;
 mod gateway;
 mod gateway_config;
 mod haproxy;
@@ -61,6 +62,7 @@ pub fn build(cluster: &ValidatedCluster) -> Result<Resources<Prepared>, BuildErr
         pod_disruption_budgets: pod_disruption_budget::build_pod_disruption_budgets(cluster),
         stateful_sets: build_stateful_sets(cluster),
         jobs: Vec::new(),
+        cron_jobs: backup::build_backup(cluster).into_iter().collect(),
         deployments: Vec::new(),
         ingresses: ingress::build_ingress(cluster).into_iter().collect(),
         http_routes: http_route::build_http_route(cluster).into_iter().collect(),

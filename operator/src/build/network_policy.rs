@@ -36,6 +36,9 @@ pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkP
         ));
         policies.push(build_policy(cluster, Role::of(Component::Mover), cluster.names.mover_policy(), Vec::new()));
     }
+    if cluster.backup.is_some() {
+        policies.push(build_policy(cluster, Role::of(Component::Backup), cluster.names.backup(), Vec::new()));
+    }
     if cluster.broker.is_managed() {
         let rules = vec![rule(port::RABBITMQ, Some(vec![gateways()]))];
         policies.push(build_policy(cluster, Role::of(Component::Broker), cluster.names.rabbitmq(), rules));
@@ -46,7 +49,8 @@ pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkP
     }
     for shard in cluster.shards() {
         if let ShardBackend::Managed(_) = shard.backend {
-            let peers = vec![gateways(), peer(cluster, Component::Migration), peer(cluster, Component::Mover)];
+            let mut peers = vec![gateways(), peer(cluster, Component::Migration), peer(cluster, Component::Mover)];
+            peers.extend(cluster.backup.as_ref().map(|_| peer(cluster, Component::Backup)));
             let (role, name) = (Role::shard(&shard.name), cluster.names.shard(&shard.name));
             policies.push(build_policy(cluster, role, name, vec![rule(port::POSTGRESQL, Some(peers))]));
         }

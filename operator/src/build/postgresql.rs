@@ -7,6 +7,7 @@ use k8s_openapi::api::{
 use kube::api::ObjectMeta;
 
 use super::{
+    backup,
     gateway::container_port,
     meta::{self, Role},
     persistent_volume_claim::claim_spec,
@@ -32,16 +33,23 @@ pub(super) fn build_postgresql(cluster: &ValidatedCluster, shard: &Shard) -> Opt
     }
     let name = cluster.names.shard(&shard.name);
     let role = Role::shard(&shard.name);
+    let container = container(cluster, managed);
+    let restoring =
+        managed.restore.as_ref().map(|restore| backup::restoring(cluster, &shard.name, restore, &container));
+    let (init, backups) = restoring.unzip();
+    let mut volumes = vec![
+        // The server's socket and its temporary files.
+        scratch_volume("tmp", "256Mi"),
+        secret_volume("secrets", &name, &[(key::PASSWORD, key::PASSWORD)]),
+    ];
+    volumes.extend(backups);
     Some(build_stateful_set(
         cluster,
         Backend {
             role,
-            container: container(cluster, managed),
-            volumes: vec![
-                // The server's socket and its temporary files.
-                scratch_volume("tmp", "256Mi"),
-                secret_volume("secrets", &name, &[(key::PASSWORD, key::PASSWORD)]),
-            ],
+            container,
+            init,
+            volumes,
             claim: Some(claim(cluster, role, managed)),
             name,
             // The password is in the volume since its first start; a restart would not change it.

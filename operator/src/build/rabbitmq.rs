@@ -56,6 +56,7 @@ pub(super) fn build_rabbitmq(cluster: &ValidatedCluster) -> Option<StatefulSet> 
             ],
             name,
             container,
+            init: None,
             claim: None,
             restart_on: Some(&credentials.password),
             grace_seconds: 30,

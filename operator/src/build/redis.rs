@@ -50,6 +50,7 @@ pub(super) fn build_redis(cluster: &ValidatedCluster) -> Option<StatefulSet> {
             ],
             name,
             container,
+            init: None,
             claim: None,
             restart_on: Some(&credentials.password),
             grace_seconds: 10,

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    batch::v1::Job,
+    batch::v1::{CronJob, Job},
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
     networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
@@ -37,6 +37,8 @@ pub enum Kind {
     StatefulSet,
     /// `batch/v1` Job.
     Job,
+    /// `batch/v1` CronJob.
+    CronJob,
     /// `apps/v1` Deployment.
     Deployment,
     /// `networking.k8s.io/v1` Ingress.
@@ -47,7 +49,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of application.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ServiceAccount,
         Self::Secret,
         Self::ConfigMap,
@@ -57,6 +59,7 @@ impl Kind {
         Self::PodDisruptionBudget,
         Self::StatefulSet,
         Self::Job,
+        Self::CronJob,
         Self::Deployment,
         Self::Ingress,
         Self::HttpRoute,
@@ -75,6 +78,7 @@ impl Kind {
             Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::StatefulSet => "StatefulSet",
             Self::Job => "Job",
+            Self::CronJob => "CronJob",
             Self::Deployment => "Deployment",
             Self::Ingress => "Ingress",
             Self::HttpRoute => "HTTPRoute",
@@ -94,6 +98,7 @@ impl Kind {
             Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
             Self::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
             Self::Job => ApiResource::erase::<Job>(&()),
+            Self::CronJob => ApiResource::erase::<CronJob>(&()),
             Self::Deployment => ApiResource::erase::<Deployment>(&()),
             Self::Ingress => ApiResource::erase::<Ingress>(&()),
             Self::HttpRoute => {
@@ -169,6 +174,8 @@ pub struct Resources<S> {
     /// See the kind.
     pub jobs: Vec<Job>,
     /// See the kind.
+    pub cron_jobs: Vec<CronJob>,
+    /// See the kind.
     pub deployments: Vec<Deployment>,
     /// See the kind.
     pub ingresses: Vec<Ingress>,
@@ -207,6 +214,7 @@ impl<S> Resources<S> {
             pod_disruption_budgets,
             stateful_sets,
             jobs,
+            cron_jobs,
             deployments,
             ingresses,
             http_routes,
@@ -223,6 +231,7 @@ impl<S> Resources<S> {
         push_all(&mut children, Kind::PodDisruptionBudget, pod_disruption_budgets)?;
         push_all(&mut children, Kind::StatefulSet, stateful_sets)?;
         push_all(&mut children, Kind::Job, jobs)?;
+        push_all(&mut children, Kind::CronJob, cron_jobs)?;
         // Last: a gateway that starts finds everything it needs.
         push_all(&mut children, Kind::Deployment, deployments)?;
         push_all(&mut children, Kind::Ingress, ingresses)?;
@@ -242,6 +251,7 @@ impl<S> Resources<S> {
             pod_disruption_budgets: self.pod_disruption_budgets,
             stateful_sets: self.stateful_sets,
             jobs: self.jobs,
+            cron_jobs: self.cron_jobs,
             deployments: self.deployments,
             ingresses: self.ingresses,
             http_routes: self.http_routes,

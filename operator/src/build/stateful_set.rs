@@ -23,6 +23,8 @@ pub(super) struct Backend<'a> {
     pub(super) role: Role<'a>,
     pub(super) name: String,
     pub(super) container: Container,
+    /// Runs before it.
+    pub(super) init: Option<Container>,
     pub(super) volumes: Vec<Volume>,
     /// Volume that outlives the pod.
     pub(super) claim: Option<PersistentVolumeClaim>,
@@ -33,7 +35,7 @@ pub(super) struct Backend<'a> {
 }
 
 pub(super) fn build_stateful_set(cluster: &ValidatedCluster, backend: Backend<'_>) -> StatefulSet {
-    let Backend { role, name, container, volumes, claim, restart_on, grace_seconds } = backend;
+    let Backend { role, name, container, init, volumes, claim, restart_on, grace_seconds } = backend;
     let mut metadata = meta::template(cluster, role);
     metadata.annotations = restart_on.map(|value| {
         BTreeMap::from([(annotation::CONFIG_HASH.to_owned(), Hasher::new().text(value.expose()).finish())])
@@ -44,6 +46,7 @@ pub(super) fn build_stateful_set(cluster: &ValidatedCluster, backend: Backend<'_
         ..container
     };
     let spec = PodSpec {
+        init_containers: init.map(|init| vec![init]),
         termination_grace_period_seconds: Some(grace_seconds),
         ..pod::restricted_pod(vec![container], volumes)
     };

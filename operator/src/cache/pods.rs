@@ -25,6 +25,7 @@ pub(super) fn prune(mut pod: Pod) -> Pod {
             conditions
         }),
         container_statuses: status.container_statuses.map(|all| all.into_iter().map(container).collect()),
+        init_container_statuses: status.init_container_statuses.map(|all| all.into_iter().map(container).collect()),
         ..PodStatus::default()
     });
     pod

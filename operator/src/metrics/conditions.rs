@@ -5,7 +5,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use chat_crds::{ChatClusterStatus, chat_cluster::ConditionType};
+use chat_crds::{
+    ChatClusterStatus,
+    chat_cluster::{BackupStatus, ConditionType},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use prometheus::{IntGaugeVec, Registry};
 
 use super::{families, registered};
@@ -17,6 +21,8 @@ pub struct Told {
     conditions: IntGaugeVec,
     pending: IntGaugeVec,
     expiries: IntGaugeVec,
+    backups_begun: IntGaugeVec,
+    backups_whole: IntGaugeVec,
     /// Secrets with certificates. A std mutex, held for map operations.
     secrets: Mutex<BTreeMap<ClusterKey, Vec<String>>>,
 }
@@ -28,12 +34,15 @@ impl Told {
             conditions: gauge(families::CONDITION)?,
             pending: gauge(families::CHANGES_PENDING)?,
             expiries: gauge(families::CERTIFICATE_EXPIRY)?,
+            backups_begun: gauge(families::BACKUP_SCHEDULE)?,
+            backups_whole: gauge(families::BACKUP_SUCCESS)?,
             secrets: Mutex::default(),
         })
     }
 
     /// Takes the word of a status.
-    pub fn note(&self, ClusterKey { namespace, name }: &ClusterKey, status: &ChatClusterStatus) {
+    pub fn note(&self, key: &ClusterKey, status: &ChatClusterStatus) {
+        let ClusterKey { namespace, name } = key;
         for condition in &status.conditions {
             let value = match condition.status.as_str() {
                 "True" => 1,
@@ -44,6 +53,22 @@ impl Told {
         }
         let pending = status.pending_changes.as_ref().map_or(0, |pending| pending.count);
         self.pending.with_label_values(&[namespace, name]).set(pending.into());
+        self.backup(key, status.backup.as_ref());
+    }
+
+    /// Takes in how backups go; `None` where none are wanted.
+    fn backup(&self, ClusterKey { namespace, name }: &ClusterKey, backup: Option<&BackupStatus>) {
+        let whole = backup.and_then(|backup| backup.last_successful_time.as_ref());
+        let begun = backup.and_then(|backup| backup.last_schedule_time.as_ref()).or(whole);
+        let seconds = |time: &Time| time.0.as_second();
+        let whole = begun.map(|_| whole.map_or(0, seconds));
+        for (gauge, value) in [(&self.backups_begun, begun.map(seconds)), (&self.backups_whole, whole)] {
+            match value {
+                Some(value) => gauge.with_label_values(&[namespace, name]).set(value),
+                // An error says that there was none.
+                None => drop(gauge.remove_label_values(&[namespace, name])),
+            }
+        }
     }
 
     /// Takes in when certificates end, by their Secrets. Others of the ChatCluster are forgotten.
@@ -64,6 +89,7 @@ impl Told {
     /// Forgets a ChatCluster that has gone, or about which nothing was ever said.
     pub fn forget(&self, key: &ClusterKey) {
         self.deadlines(key, Vec::new());
+        self.backup(key, None);
         let ClusterKey { namespace, name } = key;
         // An error says that there was none.
         for type_ in ConditionType::ALL {

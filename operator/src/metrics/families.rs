@@ -27,6 +27,18 @@ pub const CHANGES_PENDING: Family = gauge(
     CLUSTER,
     "Objects whose pods this operator would change, and does not until spec.adoption allows it",
 );
+/// When a backup was begun.
+pub const BACKUP_SCHEDULE: Family = gauge(
+    "chat_operator_backup_last_schedule_timestamp_seconds",
+    CLUSTER,
+    "When a backup of the managed shards was begun last, in seconds since 1970; absent before the first, and where none are wanted",
+);
+/// When a backup was whole.
+pub const BACKUP_SUCCESS: Family = gauge(
+    "chat_operator_backup_last_success_timestamp_seconds",
+    CLUSTER,
+    "When a backup of the managed shards was whole last, in seconds since 1970; 0 if one was begun and none ever was",
+);
 /// When certificates end.
 pub const CERTIFICATE_EXPIRY: Family = gauge(
     "chat_operator_certificate_expiry_timestamp_seconds",
@@ -109,6 +121,8 @@ pub const WRITES: Family = counter(
 /// All of them, without those of the process.
 pub const FAMILIES: &[Family] = &[
     AUTOSCALER_REASON,
+    BACKUP_SCHEDULE,
+    BACKUP_SUCCESS,
     CERTIFICATE_EXPIRY,
     CHANGES_PENDING,
     CLUSTERS,

@@ -138,12 +138,19 @@ mod tests {
         let condition = |type_: &str, status: &str| serde_json::json!({ "type": type_, "status": status, "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" });
         let conditions =
             [condition("Ready", "False"), condition("Stalled", "True"), condition("DeliveryVerified", "Unknown")];
-        let status = serde_json::json!({ "conditions": conditions });
+        let backup = serde_json::json!({ "lastScheduleTime": "2026-01-02T03:00:00Z" });
+        let status = serde_json::json!({ "conditions": conditions, "backup": backup });
         metrics.told.note(&key, &serde_json::from_value(status).unwrap());
         let text = metrics.encode();
         for (type_, value) in [("Ready", 0), ("Stalled", 1), ("DeliveryVerified", -1)] {
             let sample =
                 format!("chat_operator_condition{{name=\"demo\",namespace=\"chat\",type=\"{type_}\"}} {value}\n");
+            assert!(text.contains(&sample), "{sample} is not in {text}");
+        }
+        for (what, value) in [("schedule", 1_767_322_800), ("success", 0)] {
+            let sample = format!(
+                "chat_operator_backup_last_{what}_timestamp_seconds{{name=\"demo\",namespace=\"chat\"}} {value}\n"
+            );
             assert!(text.contains(&sample), "{sample} is not in {text}");
         }
         metrics.told.deadlines(&key, vec![("a".to_owned(), 5), ("b".to_owned(), 7)]);

@@ -52,6 +52,9 @@ pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
             children.push(ChildId::new(Kind::Secret, &names.gateway_shards()));
         }
     }
+    if spec.database.backup.is_some() {
+        children.extend([Kind::NetworkPolicy, Kind::CronJob].map(|kind| ChildId::new(kind, &names.backup())));
+    }
     children.push(ChildId::new(Kind::Secret, &names.admin_token()));
     if spec.auth.as_ref().is_none_or(|auth| auth.signing_key_secret_ref.is_none()) {
         children.push(ChildId::new(Kind::Secret, &names.signing_key()));

@@ -57,9 +57,9 @@ pub use self::{
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
-        Authorities, Broker, BrokerCredentials, BrokerEngine, Database, DeletionPolicy, Drain, EngineShard, Fleet,
-        Gateways, Issuer, Kafka, ManagedShard, PodOverlay, Redis, RedisCredentials, Sasl, SecretKey, Shard,
-        ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
+        Authorities, Backup, Broker, BrokerCredentials, BrokerEngine, Database, DeletionPolicy, Drain, EngineShard,
+        Fleet, Gateways, Issuer, Kafka, ManagedShard, PodOverlay, Redis, RedisCredentials, Restore, Sasl, SecretKey,
+        Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chat_crds::chat_cluster::BackupStatus;
 use chat_gateway_config::Farewell;
 use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    batch::v1::Job,
+    batch::v1::{CronJob, Job},
     core::v1::{ContainerStatus, Pod, PodTemplateSpec},
 };
 use kube::{ResourceExt, api::ObjectMeta};
@@ -40,6 +41,8 @@ pub struct Observed {
     pub migrations: BTreeMap<String, MigrationObserved>,
     /// What keeps pods from running, by component: the first trouble of each.
     pub troubles: BTreeMap<Component, Trouble>,
+    /// Backups, by their CronJob; `None` while there is none.
+    pub backup: Option<BackupStatus>,
     /// What gateways are to take while they run; `None` while that is not known.
     pub wanted: Option<Wanted>,
 }
@@ -153,8 +156,15 @@ pub fn observe(names: &Names, live: &Live) -> Observed {
             .map(|job| (job.name_any(), migration(job, &live.pods)))
             .collect(),
         troubles: troubles(&live.pods),
+        backup: live.typed::<CronJob>(Kind::CronJob, &names.backup()).map(|cron_job| backup(&cron_job)),
         wanted: live.wanted.clone(),
     }
+}
+
+/// The CronJob's controller counts a Job only when it has ended well.
+fn backup(cron_job: &CronJob) -> BackupStatus {
+    let status = cron_job.status.clone().unwrap_or_default();
+    BackupStatus { last_schedule_time: status.last_schedule_time, last_successful_time: status.last_successful_time }
 }
 
 /// Whether the Job has completed.
@@ -360,7 +370,8 @@ pub(super) fn trouble(pod: &Pod) -> Option<Trouble> {
         );
         return Some(Trouble { reason: "Unschedulable".to_owned(), message });
     }
-    status.container_statuses.iter().flatten().find_map(|container| container_trouble(pod, container))
+    let containers = [&status.init_container_statuses, &status.container_statuses].into_iter().flatten().flatten();
+    containers.into_iter().find_map(|container| container_trouble(pod, container))
 }
 
 fn container_trouble(pod: &Pod, container: &ContainerStatus) -> Option<Trouble> {
@@ -369,6 +380,11 @@ fn container_trouble(pod: &Pod, container: &ContainerStatus) -> Option<Trouble> 
         waiting.reason.clone().filter(|reason| reason != "ContainerCreating" && reason != "PodInitializing")?;
     let last = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
     let message = match last {
+        // Those that are told to leave their last words.
+        Some(ended) if ended.message.is_some() => {
+            let said = ended.message.as_deref().and_then(|said| said.trim_end().lines().next_back());
+            format!("pod {}: container {} says: {}", pod.name_any(), container.name, first_line(said))
+        }
         Some(ended) => format!(
             "pod {}: container {} ends with code {}; see `kubectl logs {} --previous`",
             pod.name_any(),

@@ -161,6 +161,7 @@ mod tests {
             pod_disruption_budgets: Vec::new(),
             stateful_sets: Vec::new(),
             jobs: Vec::new(),
+            cron_jobs: Vec::new(),
             deployments: Vec::new(),
             ingresses: Vec::new(),
             http_routes: Vec::new(),

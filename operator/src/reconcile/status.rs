@@ -170,6 +170,7 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
         rollout: rollout(&inputs),
         // As with the shards: what was known stands where a pass did not come to it.
         pending_changes: pending.map_or(before.pending_changes, |pending| pending.cloned()),
+        backup: cluster.spec.database.backup.as_ref().and(observed.backup.clone().or(before.backup)),
         shards: shards(&inputs, *seen, cluster, &before.shards),
         effective: Some(effective(cluster, default_image, view.scaling.as_ref())),
     }

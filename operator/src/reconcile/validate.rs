@@ -25,8 +25,8 @@ use super::{
     leaving::{Leaving, leaving},
     observed, shards,
     validated::{
-        Broker, Database, DeletionPolicy, Drain, Fleet, Gateways, ManagedShard, PodOverlay, Redis, SecretKey, Shard,
-        ShardBackend, SigningKey, ValidatedCluster, Volume,
+        Backup, Broker, Database, DeletionPolicy, Drain, Fleet, Gateways, ManagedShard, PodOverlay, Redis, Restore,
+        SecretKey, Shard, ShardBackend, SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{
@@ -36,6 +36,7 @@ use crate::{
     drain::Tolerance,
     names::{ClusterKey, Names, key},
     rebalance::Wish,
+    recurrence::Recurrence,
     sensitive::{Entropy, EntropyError, Sensitive},
 };
 
@@ -132,6 +133,7 @@ pub fn validate(
         broker: broker(spec, &secrets, &mut keeper)?,
         redis: redis(spec, &secrets, &mut keeper)?,
         database: database(spec, &secrets, &mut keeper)?,
+        backup: spec.database.backup.as_ref().map(backup).transpose()?,
         completed_migrations: fetched
             .live
             .all_typed::<Job>(Kind::Job)
@@ -358,11 +360,40 @@ fn database(
             for one in leaving(&secrets.0.cluster).filter(|shard| !shard.released) {
                 shards.push(leaving_shard(&one, secrets, keeper)?);
             }
+            one_backup(&shards)?;
             // Another order in the spec is no other database.
             shards.sort_by(|one, other| one.name.cmp(&other.name));
             Ok(Database::Shards { slots: unsigned("spec.database.slots", spec.effective_slots())?, shards })
         }
     }
+}
+
+/// Shards of different backups would disagree about whose a slot is, and about rooms and people of more than one of them.
+fn one_backup(shards: &[Shard]) -> Result<(), ValidateError> {
+    let restored = shards.iter().filter_map(|shard| match &shard.backend {
+        ShardBackend::Managed(managed) => managed.restore.as_ref().map(|restore| (&shard.name, restore)),
+        ShardBackend::Engine(_) | ShardBackend::External { .. } => None,
+    });
+    let restored: Vec<_> = restored.collect();
+    match restored.windows(2).find(|pair| pair[0].1 != pair[1].1) {
+        None => Ok(()),
+        Some(pair) => Err(invalid(&format!(
+            "spec.database.shards: managed.restore of shards {} and {} name different backups, which do not fit together; name one backup at both",
+            pair[0].0, pair[1].0
+        ))),
+    }
+}
+
+fn backup(backup: &crd::ShardBackup) -> Result<Backup, ValidateError> {
+    let (cron, zone) = (&backup.cron, backup.time_zone.as_deref());
+    Recurrence::read("spec.database.backup", (cron, zone), 1, Timestamp::now())
+        .map_err(|error| invalid(&error.to_string()))?;
+    Ok(Backup {
+        cron: cron.clone(),
+        time_zone: zone.unwrap_or("UTC").to_owned(),
+        keep: backup.effective_keep(),
+        claim: backup.persistent_volume_claim.claim_name.clone(),
+    })
 }
 
 /// A shard that is being left. Its children exist, and stay as they are.
@@ -384,6 +415,7 @@ fn leaving_shard(
             credentials: keeper.leaving_shard(&name)?,
             volume: Volume { size: String::new(), storage_class: None },
             resources: None,
+            restore: None,
         })),
     };
     Ok(Shard { name, is_leaving: true, standbys, backend })
@@ -398,6 +430,10 @@ fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) 
             credentials: keeper.shard(name)?,
             volume: volume(&managed.storage),
             resources: managed.resources.clone(),
+            restore: managed.restore.as_ref().map(|restore| Restore {
+                claim: restore.persistent_volume_claim.claim_name.clone(),
+                backup: restore.backup.clone(),
+            }),
         })),
         (None, Some(of), None) => {
             let (engine, standbys) = secrets.postgres_cluster(name, of)?;

@@ -65,6 +65,8 @@ pub struct ValidatedCluster {
     pub redis: Option<Redis>,
     /// The store.
     pub database: Database,
+    /// Backups of the managed shards, where there are to be any.
+    pub backup: Option<Backup>,
     /// Names of this cluster's migration Jobs that have completed.
     pub completed_migrations: BTreeSet<String>,
     /// When slots may begin to move; at any time where there is none.
@@ -419,6 +421,30 @@ pub struct ManagedShard {
     pub volume: Volume,
     /// Requests and limits; `None` for the defaults.
     pub resources: Option<ResourceRequirements>,
+    /// What it begins with; `None` for an empty database.
+    pub restore: Option<Restore>,
+}
+
+/// A backup that a shard begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restore {
+    /// PersistentVolumeClaim that has it.
+    pub claim: String,
+    /// Its folder.
+    pub backup: String,
+}
+
+/// Backups of managed shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// When, as cron has it.
+    pub cron: String,
+    /// IANA name of its time zone.
+    pub time_zone: String,
+    /// Complete ones that are kept.
+    pub keep: i32,
+    /// PersistentVolumeClaim that takes them.
+    pub claim: String,
 }
 
 /// Credentials of a managed shard.

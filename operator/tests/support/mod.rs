@@ -28,9 +28,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
-pub(crate) const FIXTURES: [&str; 13] = [
+pub(crate) const FIXTURES: [&str; 14] = [
     "minimal",
     "two-shards",
+    "backups",
     "external-backends",
     "engines",
     "overlays",

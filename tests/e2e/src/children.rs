@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
-    batch::v1::Job,
+    batch::v1::{CronJob, Job},
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
     networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
@@ -25,6 +25,7 @@ pub const CLUSTER_LABEL: &str = "chatcluster.dev/cluster";
 pub fn written_kinds() -> Vec<ApiResource> {
     vec![
         erased::<ConfigMap>(),
+        erased::<CronJob>(),
         erased::<Deployment>(),
         erased::<Ingress>(),
         erased::<Job>(),

@@ -2,6 +2,7 @@
 //! each takes its turn on the shared cluster, or among those with one of their own.
 
 mod autoscaling;
+mod backups;
 mod bad_rollouts;
 mod crowd;
 mod delivery;
