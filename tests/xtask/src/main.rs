@@ -23,6 +23,7 @@ mod kafka_archives;
 mod kafka_java;
 mod packages;
 mod paths;
+mod rbac;
 mod rfc6455;
 mod scaling;
 mod shell;
