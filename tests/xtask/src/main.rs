@@ -24,6 +24,7 @@ mod kafka_java;
 mod packages;
 mod paths;
 mod rbac;
+mod release;
 mod rfc6455;
 mod scaling;
 mod shell;
@@ -80,6 +81,8 @@ enum Command {
     Instructions(bench::Instructions),
     /// Measures an optimised gateway beside two peers, as ratios.
     Bench(bench::Bench),
+    /// Makes a release with all that others need to check it, in one folder.
+    Release(release::Release),
     /// Runs for long, kills what it can, and checks that nothing is lost.
     #[command(subcommand)]
     Soak(soak::Soak),
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Instructions(instructions) => instructions.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Release(release) => release.run(),
         Command::Soak(soak) => soak.run(),
     };
     match outcome {

@@ -45,8 +45,16 @@ impl Log {
             return;
         };
         self.events += 1;
-        self.requests.extend(request(&event));
+        let request = request(&event);
+        self.requests.extend(request.clone().and_then(|request| made(&event, request)));
+        self.requests.extend(request);
     }
+}
+
+/// The right to make an object, which whoever patches one needs, too, when it is not there: server-side apply. It is asked about inside of the request.
+fn made(event: &Value, request: Request) -> Option<Request> {
+    let patched = ["patch", "update"].contains(&request.verb.as_str()) && event["responseStatus"]["code"] == 201;
+    patched.then(|| Request { verb: "create".to_owned(), name: None, ..request })
 }
 
 fn request(event: &Value) -> Option<Request> {
@@ -106,6 +114,18 @@ mod tests {
         let mut log = Log::default();
         log.line(&event("create", &json!({ "resource": "secrets", "namespace": "a", "name": "made" }), "allow"));
         assert_eq!(log.requests.first().unwrap().name, None);
+    }
+
+    #[test]
+    fn a_patch_that_makes_an_object_uses_the_right_to_make_one() {
+        let object = json!({ "resource": "secrets", "namespace": "a", "name": "made" });
+        let mut answered: Value = serde_json::from_str(&event("patch", &object, "allow")).unwrap();
+        for (code, verbs) in [(200, vec!["patch"]), (201, vec!["create", "patch"])] {
+            let mut log = Log::default();
+            answered["responseStatus"] = json!({ "code": code });
+            log.line(&answered.to_string());
+            assert_eq!(log.requests.iter().map(|request| request.verb.as_str()).collect::<Vec<_>>(), verbs);
+        }
     }
 
     #[test]

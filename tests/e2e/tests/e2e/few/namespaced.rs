@@ -38,7 +38,7 @@ async fn an_operator_of_one_namespace_serves_it_alone_and_goes_with_it() -> Resu
     // The chart's rights end with the namespace, as its own operator's deeds do.
     let account = format!("system:serviceaccount:{NAMESPACE}:chat-operator");
     for elsewhere in [shared::NAMESPACE, OPERATOR_NAMESPACE, "default"] {
-        for what in ["get secrets", "list chatclusters.chatcluster.dev", "patch deployments.apps", "get pods"] {
+        for what in ["get secrets", "list chatclusters.chatcluster.dev", "patch deployments.apps", "list pods"] {
             ensure!(may(&world, &account, what, NAMESPACE).await?, "{account} may not {what} in its own namespace");
             ensure!(!may(&world, &account, what, elsewhere).await?, "{account} may {what} in {elsewhere}");
         }
