@@ -63,7 +63,7 @@ pub(crate) fn check(kube: &Cluster, apart: &[&str], extent: Extent, used: Option
     );
     if asked.is_empty() {
         bail!(
-            "the audit log tells nothing of the operator: the tests ran on a cluster without one, or without an operator"
+            "the audit log tells nothing of the operator: a cluster that stands since before there was one is to be taken down first, by `cargo xtask cluster down`"
         );
     }
     let whole = extent == Extent::Whole;
