@@ -105,7 +105,7 @@ impl Workspace {
             let uses = node["deps"].as_array().into_iter().flatten().filter(normal);
             let uses = uses.filter_map(|dependency| Some(key(by_id.get(dependency["pkg"].as_str()?)?)));
             let uses: BTreeSet<Key> = uses.filter(|used| all.contains(used)).collect();
-            let licence = package["license"].as_str().map(|licence| licence.replace('/', " OR "));
+            let licence = package["license"].as_str().map(expression);
             let (name, version) = own.clone();
             let found = Crate {
                 name,
@@ -122,6 +122,11 @@ impl Workspace {
         }
         Ok(crates.into_values().collect())
     }
+}
+
+/// Old manifests write a slash where SPDX has a word.
+fn expression(licence: &str) -> String {
+    licence.split('/').map(str::trim).collect::<Vec<_>>().join(" OR ")
 }
 
 fn tree(package: &str, edges: &str) -> Result<String> {
@@ -173,7 +178,7 @@ mod tests {
             |name: &str, licence: &str| json!({ "id": name, "name": name, "version": "1.0.0", "license": licence });
         let uses = |name: &str, kind: Value| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
         let metadata = json!({
-            "packages": [package("own", "Apache-2.0"), package("used", "MIT/Apache-2.0"), package("derive", "MIT"), package("tests", "MIT")],
+            "packages": [package("own", "Apache-2.0"), package("used", "MIT / Apache-2.0"), package("derive", "MIT"), package("tests", "MIT")],
             "resolve": { "nodes": [
                 { "id": "own", "deps": [uses("used", Value::Null), uses("derive", Value::Null), uses("tests", json!("dev"))] },
                 { "id": "used", "deps": [] }, { "id": "derive", "deps": [] }, { "id": "tests", "deps": [] },
