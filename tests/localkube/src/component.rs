@@ -9,6 +9,9 @@ use crate::{binaries::Binaries, config::ClusterConfig, layout::Layout};
 /// Where the provisioner makes volumes, as the cluster's processes see it.
 const VOLUMES: &str = "/var/lib/volumes";
 
+/// Where the API server writes its audit log, as the cluster's processes see it.
+const AUDIT_LOG: &str = "/var/log/audit.log";
+
 /// Without nodes, pods are played by whoever asked for the cluster: nobody takes them for lost, their addresses may be of any kind, and so many
 /// may come at once that the usual limit on requests would be what is measured.
 const WITHOUT_NODES: &[&str] = &[
@@ -103,10 +106,14 @@ impl Component {
     }
 
     /// Arguments that it has in an extent beside its usual ones.
-    pub(crate) fn further(self, extent: Extent) -> &'static [&'static str] {
+    pub(crate) fn further(self, extent: Extent, layout: &Layout) -> Vec<String> {
         match (self, extent) {
-            (Self::KubeControllerManager, Extent::ControlPlane) => WITHOUT_NODES,
-            _ => &[],
+            (Self::KubeControllerManager, Extent::ControlPlane) => {
+                WITHOUT_NODES.iter().map(|&argument| argument.to_owned()).collect()
+            }
+            // Not without nodes: no service account has a pod there, and the API server's speed is measured.
+            (Self::KubeApiserver, Extent::Whole) => audit(layout),
+            _ => Vec::new(),
         }
     }
 
@@ -209,6 +216,17 @@ fn apiserver(config: &ClusterConfig, layout: &Layout) -> Vec<String> {
         "--requestheader-username-headers=X-Remote-User".to_owned(),
         format!("--proxy-client-cert-file={}", key("front-proxy-client.crt")),
         format!("--proxy-client-key-file={}", key("front-proxy-client.key")),
+    ]
+}
+
+/// Who asked for what. Some hundred bytes a request; an hour of tests fills one or two of the files.
+fn audit(layout: &Layout) -> Vec<String> {
+    vec![
+        format!("--audit-policy-file={}", layout.settings_file("audit-policy.yaml")),
+        format!("--audit-log-path={AUDIT_LOG}"),
+        // Megabytes.
+        "--audit-log-maxsize=64".to_owned(),
+        "--audit-log-maxbackup=6".to_owned(),
     ]
 }
 

@@ -108,6 +108,15 @@ fn accounts(cluster: &Cluster) {
     kubectl.args(["--server", &status.api_server, "--insecure-skip-tls-verify", "--token", token.trim()]);
     let user = output(kubectl.env("KUBECONFIG", empty.path()));
     assert_eq!(user, "system:serviceaccount:default:default");
+    // The answer may be here before the line about it is.
+    let written = || cluster.audit_logs().unwrap().iter().any(|log| fs::read_to_string(log).unwrap().contains(&user));
+    for _ in 0..100 {
+        if written() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the audit log does not tell of {user}");
 }
 
 fn a_second_cluster_runs_beside_it(first: &Cluster) {

@@ -23,6 +23,8 @@ mod kafka_archives;
 mod kafka_java;
 mod packages;
 mod paths;
+mod rbac;
+mod release;
 mod rfc6455;
 mod scaling;
 mod shell;
@@ -79,6 +81,8 @@ enum Command {
     Instructions(bench::Instructions),
     /// Measures an optimised gateway beside two peers, as ratios.
     Bench(bench::Bench),
+    /// Makes a release with all that others need to check it, in one folder.
+    Release(release::Release),
     /// Runs for long, kills what it can, and checks that nothing is lost.
     #[command(subcommand)]
     Soak(soak::Soak),
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Instructions(instructions) => instructions.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Release(release) => release.run(),
         Command::Soak(soak) => soak.run(),
     };
     match outcome {

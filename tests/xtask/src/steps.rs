@@ -13,7 +13,7 @@ use crate::{
     bench::Instructions,
     cluster, codegen,
     demo::Demo,
-    deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rfc6455, shell,
+    deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rbac, rfc6455, shell,
     summary::Counts,
 };
 
@@ -60,6 +60,9 @@ pub(crate) struct E2e {
     /// Number of that cluster, as of `cargo xtask cluster`.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     index: u8,
+    /// Writes what the operator asked the API server for into this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    rbac_json: Option<PathBuf>,
 }
 
 impl Run {
@@ -295,7 +298,7 @@ fn e2e(run: &mut Run) -> Result<()> {
     packages::ensure()?;
     kafka::ensure()?;
     codegen::npm_ci()?;
-    let E2e { filter, cluster, index } = run.e2e.clone();
+    let E2e { filter, cluster, index, rbac_json } = run.e2e.clone();
     let kube = cluster::up(&cluster, index)?;
     let helm = Binaries::build(&|line| println!("{line}"))?.helm;
     let outcome = install::install(&kube, Build::default(), OTHERS, true).and_then(|()| {
@@ -340,6 +343,13 @@ fn e2e(run: &mut Run) -> Result<()> {
         ensure!(run.counts != before, "no end-to-end test has {filter:?} in its name");
         Ok(())
     });
+    let extent = if filter.is_none() && outcome.is_ok() { rbac::Extent::Whole } else { rbac::Extent::Part };
+    // A failed test goes first: the operator's rights may be why, and are told of all the same.
+    let rights = rbac::check(&kube, OTHERS, extent, rbac_json.as_deref());
+    let outcome = match (outcome, rights) {
+        (Err(tests), Err(rights)) => Err(tests.context(format!("{rights:#}"))),
+        (tests, rights) => tests.and(rights),
+    };
     if outcome.is_err() {
         diagnosis::write(&kube);
     }

@@ -27,4 +27,5 @@ mod rules_e_footprint;
 mod secrecy;
 mod shared;
 mod slots;
+mod tenants;
 mod under_load;

@@ -21,33 +21,35 @@ use kube::{
 
 use crate::shared::{NAMESPACE, shared};
 
-const COMPONENT: &str = "app.kubernetes.io/component";
+pub(crate) const COMPONENT: &str = "app.kubernetes.io/component";
 
 type Labels = BTreeMap<String, String>;
 
 /// A pod, as policies see it.
 #[derive(Clone, Debug)]
-struct Party {
-    namespace: String,
-    labels: Labels,
+pub(crate) struct Party {
+    pub(crate) namespace: String,
+    pub(crate) labels: Labels,
 }
 
 /// The policies of a namespace, and the labels of all namespaces.
-struct Rules {
-    policies: Vec<NetworkPolicy>,
+pub(crate) struct Rules {
+    namespace: String,
+    pub(crate) policies: Vec<NetworkPolicy>,
     namespaces: BTreeMap<String, Labels>,
 }
 
 impl Rules {
-    async fn read(client: &Client) -> Result<Self> {
-        let policies = Api::namespaced(client.clone(), NAMESPACE).list(&ListParams::default()).await?.items;
+    pub(crate) async fn read(client: &Client, namespace: &str) -> Result<Self> {
+        let policies = Api::namespaced(client.clone(), namespace).list(&ListParams::default()).await?.items;
         let namespaces = Api::<Namespace>::all(client.clone()).list(&ListParams::default()).await?;
         let labelled = |namespace: Namespace| (namespace.name_any(), namespace.metadata.labels.unwrap_or_default());
-        Ok(Self { policies, namespaces: namespaces.into_iter().map(labelled).collect() })
+        let namespaces = namespaces.into_iter().map(labelled).collect();
+        Ok(Self { namespace: namespace.to_owned(), policies, namespaces })
     }
 
     /// Whether `from` may open a connection to this port of `to`, a pod of the policies' namespace.
-    fn allow(&self, from: &Party, to: &Party, port: i32) -> Result<bool> {
+    pub(crate) fn allow(&self, from: &Party, to: &Party, port: i32) -> Result<bool> {
         let mut selected = false;
         for policy in &self.policies {
             let spec = policy.spec.as_ref().context("a policy without spec")?;
@@ -77,7 +79,7 @@ impl Rules {
     fn is(&self, party: &Party, peer: &NetworkPolicyPeer) -> Result<bool> {
         ensure!(peer.ip_block.is_none(), "addresses are not expected: {peer:?}");
         let namespace = match &peer.namespace_selector {
-            None => party.namespace == NAMESPACE,
+            None => party.namespace == self.namespace,
             Some(selector) => matches(Some(selector), &self.namespaces[&party.namespace])?,
         };
         Ok(namespace && matches(peer.pod_selector.as_ref(), &party.labels)?)
@@ -85,12 +87,12 @@ impl Rules {
 }
 
 /// An empty selector is everybody.
-fn matches(selector: Option<&LabelSelector>, labels: &Labels) -> Result<bool> {
+pub(crate) fn matches(selector: Option<&LabelSelector>, labels: &Labels) -> Result<bool> {
     let Some(selector) = selector else { return Ok(true) };
     Ok(Selector::try_from(selector.clone())?.matches(labels))
 }
 
-async fn parties(client: &Client, namespace: &str) -> Result<Vec<Party>> {
+pub(crate) async fn parties(client: &Client, namespace: &str) -> Result<Vec<Party>> {
     let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
     let party = |pod: Pod| Party { namespace: namespace.to_owned(), labels: pod.metadata.labels.unwrap_or_default() };
     Ok(pods.into_iter().map(party).collect())
@@ -101,7 +103,7 @@ async fn parties(client: &Client, namespace: &str) -> Result<Vec<Party>> {
 async fn network_policies_let_in_who_belongs_there_and_nobody_else() -> Result<()> {
     let cluster = shared().await?;
     let client = &cluster.world.client;
-    let rules = Rules::read(client).await?;
+    let rules = Rules::read(client, NAMESPACE).await?;
     let pods = parties(client, NAMESPACE).await?;
     let of = |component: &str| -> Result<Vec<&Party>> {
         let found: Vec<_> =

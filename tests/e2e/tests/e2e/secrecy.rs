@@ -43,7 +43,7 @@ async fn no_log_holds_a_credential() -> Result<()> {
 }
 
 /// Every value of every Secret of the cluster, by name and key: the whole of it, passwords inside of it, and the lines of keys.
-async fn credentials(cluster: &ChatCluster) -> Result<Vec<(String, String)>> {
+pub(crate) async fn credentials(cluster: &ChatCluster) -> Result<Vec<(String, String)>> {
     let api: Api<Secret> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
     let ours = ListParams::default().labels(&format!("{CLUSTER_LABEL}={}", cluster.name));
     let mut found = Vec::new();

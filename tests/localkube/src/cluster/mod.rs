@@ -156,6 +156,22 @@ impl Cluster {
         self.layout.logs()
     }
 
+    /// The files of the API server's audit log, the oldest first: one JSON event a line, of the requests of service accounts outside `kube-system`,
+    /// without bodies. They exist while the cluster runs; what is older than some 400 MB is not kept. A line that is being written may be cut.
+    ///
+    /// # Errors
+    /// [`ClusterError::File`] when the folder of logs cannot be read, such as that of a cluster that does not run.
+    pub fn audit_logs(&self) -> Result<Vec<PathBuf>, ClusterError> {
+        let folder = self.layout.logs();
+        let listed = std::fs::read_dir(&folder).map_err(failed_to("list", &folder))?;
+        let paths = listed.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
+        let mut logs = paths.map_err(failed_to("list", &folder))?;
+        logs.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("audit")));
+        // `audit-TIME.log` before `audit.log`.
+        logs.sort();
+        Ok(logs)
+    }
+
     /// Makes the images of an OCI archive known to the node, under the names that the archive gives them.
     ///
     /// # Errors

@@ -89,9 +89,9 @@ impl Cluster {
     fn start(&self, component: Component, binaries: &Binaries, state: &mut State) -> Result<(), ClusterError> {
         let holder = state.holder().cloned().ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
         let line = component.command_line(&self.config, &self.layout, binaries);
-        let words: Vec<&str> =
-            self.extent.environment().iter().copied().chain(line.iter().map(String::as_str)).collect();
-        let words: Vec<&str> = words.into_iter().chain(component.further(self.extent).iter().copied()).collect();
+        let further = component.further(self.extent, &self.layout);
+        let words = line.iter().chain(&further).map(String::as_str);
+        let words: Vec<&str> = self.extent.environment().iter().copied().chain(words).collect();
         let log = self.layout.component_log(component);
         let process = process::start(&namespace::inside(&holder, &words), &self.cgroup.entrance(), &log)?;
         state.processes.insert(component, process);

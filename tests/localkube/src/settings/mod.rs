@@ -1,4 +1,4 @@
-//! The settings files of containerd, CNI, kubelet and kube-proxy.
+//! The settings files of the API server's audit log, containerd, CNI, kubelet and kube-proxy.
 
 use crate::{
     config::ClusterConfig,
@@ -11,6 +11,7 @@ pub(crate) const PAUSE_IMAGE: &str = "chatcluster.dev/localkube-pause:1";
 
 /// Names and contents, with `{{placeholders}}`.
 const TEMPLATES: &[(&str, &str)] = &[
+    ("audit-policy.yaml", include_str!("audit-policy.yaml")),
     ("containerd.toml", include_str!("containerd.toml")),
     ("cni/10-pods.conflist", include_str!("pods.conflist")),
     ("kubelet.yaml", include_str!("kubelet.yaml")),

@@ -70,6 +70,12 @@ async fn a_backup_is_restored_into_another_chat_cluster() -> Result<()> {
     // Two are kept, and this is the third.
     back_up(&before, "third").await?;
     drop(ann);
+    before.merge(json!({ "spec": { "database": { "backup": null } } })).await?;
+    until("the end of the CronJob", SETTLE_LIMIT, || async {
+        let there = world.kubectl(&["get", "cronjobs", "-n", NAMESPACE, "-o", "name"]).await?;
+        Ok(if there.is_empty() { Seen::Yes(()) } else { Seen::NotYet(there) })
+    })
+    .await?;
     before.delete(&DeleteParams::foreground(), SETTLE_LIMIT).await?;
 
     let missing = "before/20260101T000000Z";

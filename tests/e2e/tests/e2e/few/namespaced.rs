@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::{ChatCluster, Namespace, World, manifest, tools::chart_folder};
+use e2e::{ChatCluster, Namespace, World, manifest, tools::chart_folder, world::OPERATOR_NAMESPACE};
 
 use crate::{
     life::NAMESPACE_LIMIT,
-    shared::{SETTLE_LIMIT, turn},
+    shared::{self, SETTLE_LIMIT, turn},
+    tenants::may,
 };
 
 /// Excluded from the cluster-wide operator's work by `cargo xtask test`, which installs that one.
@@ -33,6 +34,15 @@ async fn an_operator_of_one_namespace_serves_it_alone_and_goes_with_it() -> Resu
     ensure!(wrote(&world.metrics_of(&ours).await?), "the namespace's own operator wrote nothing there");
     let wide = world.operator_metrics().await?;
     ensure!(!wrote(&wide), "the cluster-wide operator worked in a namespace that is excluded: {wide:?}");
+
+    // The chart's rights end with the namespace, as its own operator's deeds do.
+    let account = format!("system:serviceaccount:{NAMESPACE}:chat-operator");
+    for elsewhere in [shared::NAMESPACE, OPERATOR_NAMESPACE, "default"] {
+        for what in ["get secrets", "list chatclusters.chatcluster.dev", "patch deployments.apps", "list pods"] {
+            ensure!(may(&world, &account, what, NAMESPACE).await?, "{account} may not {what} in its own namespace");
+            ensure!(!may(&world, &account, what, elsewhere).await?, "{account} may {what} in {elsewhere}");
+        }
+    }
 
     let took = namespace.delete(NAMESPACE_LIMIT).await?;
     println!("namespace deletion with the operator inside: {:.1} s", took.as_secs_f64());
