@@ -7,6 +7,7 @@
 mod alone;
 mod brokers;
 mod browser;
+mod docs;
 mod embedded;
 mod examples;
 mod external_sign_in;
