@@ -52,7 +52,8 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
 ];
 
 /// Kinds of other projects, which this API server does not have.
-const FOREIGN: [&str; 5] = ["Cluster", "KafkaTopic", "KafkaUser", "ScaledObject", "TriggerAuthentication"];
+const FOREIGN: [&str; 6] =
+    ["Cluster", "KafkaTopic", "KafkaUser", "Kustomization", "ScaledObject", "TriggerAuthentication"];
 
 /// A place in which the commands of pages run: `kubectl` and `helm` tell there when they fail.
 struct Desk {
@@ -231,10 +232,17 @@ async fn what_pages_have_people_type_works() -> Result<()> {
     check_manifests(&world).await?;
 
     let object = cluster.get().await?;
-    let revision = object.data["status"]["rollout"]["revision"].as_str().context("no revision")?;
+    let revision = object.data["status"]["revision"].as_str().context("no revision")?;
     let desk = Desk::set_up(&world).await?;
+    // Where Argo CD has its settings.
+    let argo_cd = Namespace::fresh(&world, "argocd").await?;
+    world.kubectl(&["create", "configmap", "argocd-cm", "--namespace", "argocd"]).await?;
+    for wrong in ["kubectl get nothings | true", "nothing-of-this-name; kubectl version --client"] {
+        ensure!(desk.run(wrong, false).await.is_err(), "{wrong} went unnoticed");
+    }
     let before = cluster.pods(Part::Gateway).await?;
     check_scripts(&desk, revision).await?;
+    argo_cd.discard().await?;
     // The tutorial killed the gateways.
     let after = cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     let same = after.iter().filter(|pod| before.iter().any(|old| old.metadata.uid == pod.metadata.uid)).count();

@@ -39,10 +39,12 @@ fn policies(version: &str, sidecar_image: &str) -> String {
             }}
           }}"#
     );
+    // An empty list first and not one with the container in it: that the API server of Kubernetes 1.34 does not survive.
+    let add = format!(r#"JSONPatch{{ op: "add", path: "/spec/initContainers/-", value: {sidecar} }}"#);
     let pods = format!(
         r#"has(object.spec.initContainers)
-          ? [JSONPatch{{ op: "add", path: "/spec/initContainers/-", value: {sidecar} }}]
-          : [JSONPatch{{ op: "add", path: "/spec/initContainers", value: [{sidecar}] }}]"#
+          ? [{add}]
+          : [JSONPatch{{ op: "add", path: "/spec/initContainers", value: [] }}, {add}]"#
     );
     let workloads = format!(
         r#"Object{{ spec: Object.spec{{ template: Object.spec.template{{
