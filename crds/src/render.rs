@@ -14,6 +14,7 @@ const HEADER: &str = "# Generated from the Rust types in crds/; write it anew wi
 pub fn crds() -> Result<[Value; 2], serde_json::Error> {
     let mut rebalance = serde_json::to_value(ShardRebalance::crd())?;
     tidy(&mut rebalance);
+    unseen(&mut rebalance);
     rebalance["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] =
         json!("Slots that are to move between the shards of a ChatCluster while people chat.");
     Ok([crd()?, rebalance])
@@ -26,16 +27,24 @@ pub fn crds() -> Result<[Value; 2], serde_json::Error> {
 pub fn crd() -> Result<Value, serde_json::Error> {
     let mut crd = serde_json::to_value(ChatCluster::crd())?;
     tidy(&mut crd);
+    unseen(&mut crd);
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     schema["description"] = json!(
         "A chat backend: gateways, the broker between them, Redis, and database shards; or one gateway that needs none of these."
     );
     let gateways = &mut schema["properties"]["spec"]["properties"]["gateways"];
-    // The only default: the scale subresource answers 500 while the field it reads is absent, and with it every autoscaler.
+    // The only default of the spec: the scale subresource answers 500 while the field it reads is absent, and with it every autoscaler.
     gateways["default"] = json!({});
     gateways["properties"]["replicas"]["default"] = json!(DEFAULT_REPLICAS);
     bound(gateways);
     Ok(crd)
+}
+
+/// The status of an object that the operator has not seen yet: about no generation. kstatus, and with it Flux, would take an object without a status
+/// for one that is as its spec says.
+fn unseen(crd: &mut Value) {
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] =
+        json!({ "observedGeneration": -1 });
 }
 
 /// Each definition as a file for `kubectl apply`, as a template of the CRD chart, and as a reference page.

@@ -96,6 +96,15 @@ fn a5_the_status_has_observed_generation() {
     assert!(statuses().iter().all(|status| status["observedGeneration"].is_object()));
 }
 
+/// kstatus would take an object without any status for one that is as its spec says.
+#[test]
+fn a5_an_object_that_nobody_has_seen_says_so() {
+    for crd in crds().unwrap() {
+        let default = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"];
+        assert_eq!(default, &serde_json::json!({ "observedGeneration": -1 }), "{}", crd["metadata"]["name"]);
+    }
+}
+
 #[test]
 fn a6_there_is_no_phase() {
     assert!(statuses().iter().all(|status| status["phase"].is_null() && status["state"].is_null()));
@@ -174,11 +183,14 @@ fn a12_durations_carry_their_unit() {
 }
 
 #[test]
-fn a13_a14_only_the_scale_path_has_a_default() {
+fn a13_a14_only_the_scale_path_and_the_status_have_a_default() {
     // Stricter than the rules: none inside arrays, none that are required too, and no other at all.
+    let [gateways, status] = [".properties.spec.properties.gateways", ".properties.status"];
+    let replicas = format!("{gateways}.properties.replicas");
     assert_eq!(
         offenders(|map| map.contains_key("default") && map.contains_key("type")),
-        [".properties.spec.properties.gateways", ".properties.spec.properties.gateways.properties.replicas"]
+        // Of both kinds.
+        [gateways, &replicas, status, status]
     );
 }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
+#[path = "conditions/gitops.rs"]
+mod gitops;
 mod support;
 
 use std::collections::BTreeMap;
@@ -521,6 +523,17 @@ fn on_the_way() -> Vec<Row> {
             InProgress,
             ("False", "RollingOut"),
             &[("GatewaysAvailable", "True", "GatewaysReady")],
+        ),
+        ready_row(
+            "a rollout that is paused",
+            change(|world| {
+                let rollout = RolloutObserved { wave: 0, failure: None, started: None, is_back: false };
+                world.shape.rollout_paused = true;
+                world.observed.gateways = Some(GatewaysObserved { rollout: Some(rollout), ..gateways(2, false) });
+            }),
+            InProgress,
+            ("False", "RolloutPaused"),
+            &[("Reconciling", "True", "RolloutPaused"), ("Stalled", "False", "NotStalled")],
         ),
         ready_row(
             "the Deployment has not seen the new count",

@@ -6,6 +6,8 @@
 
 mod census;
 mod course;
+#[cfg(test)]
+mod judged;
 mod memory;
 mod pauses;
 mod progress;

@@ -103,7 +103,9 @@ impl<'a> Desk<'a> {
         }
         self.write_status(object, &status).await?;
         let before = RebalanceState::of(object.status.as_ref());
-        if before != standing.state || object.status.is_none() {
+        // The API server gives one that is new a status without conditions.
+        let is_new = object.status.as_ref().is_none_or(|status| status.conditions.is_empty());
+        if before != standing.state || is_new {
             self.tell_state(object, standing.state, &standing.message).await;
         }
         Ok(())

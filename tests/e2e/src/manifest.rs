@@ -117,3 +117,15 @@ pub fn smallest(name: &str) -> Value {
         },
     })
 }
+
+/// The health script for Argo CD of one of our kinds, out of the patch that the docs have for its ConfigMap.
+///
+/// # Errors
+/// The file is missing or has none.
+pub fn argo_cd_script(kind: &str) -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/gitops/argocd-cm.yaml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    let patch: Value = serde_yaml_ng::from_str(&text)?;
+    let script = patch["data"][format!("resource.customizations.health.chatcluster.dev_{kind}")].as_str();
+    Ok(script.with_context(|| format!("{} has no script for {kind}", path.display()))?.to_owned())
+}

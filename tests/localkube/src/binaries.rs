@@ -63,6 +63,14 @@ const KSTATUS: Module = Module {
     programs: &[("kstatus", ".")],
 };
 
+const ARGOCD_HEALTH: Module = Module {
+    folder: "argocd-health",
+    announcement: "building the interpreter of Argo CD's health scripts (some seconds, the first time only) ...",
+    link_flags: "-s -w",
+    tags: "",
+    programs: &[("argocd-health", ".")],
+};
+
 const PROMTOOL: Module = Module {
     folder: "promtool",
     announcement: "building promtool (about two minutes, the first time only) ...",
@@ -158,6 +166,12 @@ pub fn promtool(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
 pub(crate) fn kstatus(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
     let _lock = cache::lock("kstatus")?;
     Ok(build(&KSTATUS, progress)?.join("kstatus"))
+}
+
+/// Builds the program around Argo CD's interpreter; see [`ArgoCdHealth`](crate::ArgoCdHealth). Under a lock of its own, as kstatus is.
+pub(crate) fn argocd_health(progress: &dyn Fn(&str)) -> Result<PathBuf, BinariesError> {
+    let _lock = cache::lock("argocd-health")?;
+    Ok(build(&ARGOCD_HEALTH, progress)?.join("argocd-health"))
 }
 
 /// The folder with the programs of a module.

@@ -198,6 +198,9 @@ fn apiserver(config: &ClusterConfig, layout: &Layout) -> Vec<String> {
         format!("--service-cluster-ip-range={}", config.services()),
         "--authorization-mode=Node,RBAC".to_owned(),
         "--enable-admission-plugins=NodeRestriction".to_owned(),
+        // For tests of what policies do to objects: not on by itself in this version.
+        "--feature-gates=MutatingAdmissionPolicy=true".to_owned(),
+        "--runtime-config=admissionregistration.k8s.io/v1beta1=true".to_owned(),
         "--allow-privileged".to_owned(),
         format!("--client-ca-file={}", key("ca.crt")),
         format!("--tls-cert-file={}", key("apiserver.crt")),

@@ -6,6 +6,7 @@
 //! This crate knows nothing about what runs on the cluster.
 
 mod addons;
+mod argocd_health;
 mod binaries;
 mod cache;
 mod certificates;
@@ -16,6 +17,7 @@ mod component;
 mod config;
 mod files;
 mod gateway_api;
+mod judge;
 mod keda;
 mod kstatus;
 mod layout;
@@ -27,6 +29,7 @@ mod process;
 mod settings;
 mod state;
 
+pub use argocd_health::{ArgoCdHealth, Health};
 pub use binaries::{Binaries, BinariesError, crdify, promtool};
 pub use cache::cache_dir;
 pub use certificates::CertificateError;
@@ -37,8 +40,9 @@ pub use component::{Component, Extent};
 pub use config::{ClusterConfig, ConfigError};
 pub use files::FileError;
 pub use gateway_api::gateway_api;
+pub use judge::JudgeError;
 pub use keda::Keda;
-pub use kstatus::{Judgement, Kstatus, KstatusError};
+pub use kstatus::{Judgement, Kstatus};
 pub use managers::{BuiltManager, Manager};
 pub use module::ModuleError;
 pub use namespace::NamespaceError;

@@ -60,12 +60,17 @@ impl Demo {
         for forward in &forwards {
             println!("    {}    {}", forward.url, forward.pod);
         }
+        let service = service(&kube)?;
+        println!(
+            "\n  One more leads to whichever gateway is there, and outlives them (this machine has a route to it):\n"
+        );
+        println!("    {service}    Service demo-gateway");
         let kubectl = Binaries::build(&|line| println!("{line}"))?.kubectl;
         println!("\n  kubectl: export KUBECONFIG={}", kube.kubeconfig().display());
         println!("           (if you have none: {})", kubectl.display());
         println!("  stop the demo's Kubernetes: cargo xtask demo --down\n");
         if self.once {
-            return forwards.iter().try_for_each(Forward::check);
+            return forwards.iter().map(|forward| forward.url.as_str()).chain([service.as_str()]).try_for_each(check);
         }
         println!("  Ctrl-C ends the two addresses; the Kubernetes keeps running.");
         for mut forward in forwards {
@@ -133,20 +138,26 @@ impl Drop for Forward {
     }
 }
 
-impl Forward {
-    fn check(&self) -> Result<()> {
-        use std::io::{Read as _, Write as _};
-        let address = self.url.trim_start_matches("http://");
-        let mut stream = std::net::TcpStream::connect(address)?;
-        write!(stream, "GET / HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        if !answer.starts_with("HTTP/1.0 200") && !answer.starts_with("HTTP/1.1 200") {
-            bail!("{} answers: {}", self.url, answer.lines().next().unwrap_or_default());
-        }
-        println!("  {} answers", self.url);
-        Ok(())
+/// Fetches the page from an address.
+fn check(url: &str) -> Result<()> {
+    use std::io::{Read as _, Write as _};
+    let address = url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address)?;
+    write!(stream, "GET / HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if !answer.starts_with("HTTP/1.0 200") && !answer.starts_with("HTTP/1.1 200") {
+        bail!("{url} answers: {}", answer.lines().next().unwrap_or_default());
     }
+    println!("  {url} answers");
+    Ok(())
+}
+
+/// The address of the Service before the gateways, which this machine reaches.
+fn service(kube: &Cluster) -> Result<String> {
+    const ADDRESS: &str = "jsonpath=http://{.spec.clusterIP}:{.spec.ports[0].port}";
+    let args = ["get", "service", "demo-gateway", "-o", ADDRESS];
+    Ok(shell::output(kubectl(kube, &args)?)?.trim().to_owned())
 }
 
 fn forward(kube: &Cluster) -> Result<Vec<Forward>> {
