@@ -11,6 +11,7 @@ pub mod autoscale;
 pub mod backoff;
 pub mod build;
 pub mod cache;
+pub mod client;
 pub mod context;
 pub mod controller;
 pub mod crd;

@@ -3,7 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
+#[path = "faults/admission.rs"]
+mod admission;
+#[path = "faults/leadership.rs"]
+mod leadership;
+#[path = "faults/secrets.rs"]
+mod secrets;
+#[path = "faults/slowness.rs"]
+mod slowness;
 mod support;
+#[path = "faults/watches.rs"]
+mod watches;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -31,7 +41,13 @@ struct World {
 
 impl World {
     async fn settled() -> Self {
+        Self::settled_with(|_| ()).await
+    }
+
+    /// The same where the API server was told something first.
+    async fn settled_with(tell: impl FnOnce(&ApiServer)) -> Self {
         let (server, client) = ApiServer::start(&support::cluster("minimal")).await;
+        tell(&server);
         let world = Self { server, context: Arc::new(support::context(client)) };
         for _ in 0..4 {
             world.pass().await.unwrap();
@@ -66,6 +82,16 @@ impl World {
     fn children(&self) -> BTreeMap<String, Value> {
         let all = self.server.objects().into_iter().filter(|(path, _)| !path.contains("/chatclusters/"));
         all.map(|(path, object)| (path, json!([object["spec"], object["data"], object["stringData"]]))).collect()
+    }
+
+    /// Passes until nothing is written any more; writes that it took, statuses left out.
+    async fn rest(&self) -> Vec<String> {
+        self.server.kill(None);
+        for _ in 0..5 {
+            self.pass().await.unwrap();
+        }
+        let writes = self.server.writes().into_iter().map(|write| write.path);
+        writes.filter(|path| !path.ends_with("/status")).collect()
     }
 
     fn condition(&self, type_: &str) -> Condition {

@@ -1,5 +1,7 @@
 //! Whether an existing object already is what it should be, so that an idle cluster sees no write.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -35,10 +37,7 @@ pub(super) fn is_current(desired: &DynamicObject, live: &DynamicObject) -> bool 
         && covers(&desired.data, &live.data)
 }
 
-fn contains_all(
-    map: &std::collections::BTreeMap<String, String>,
-    other: &std::collections::BTreeMap<String, String>,
-) -> bool {
+fn contains_all(map: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
     map.iter().all(|(key, value)| other.get(key) == Some(value))
 }
 
@@ -53,7 +52,10 @@ fn owners_differ(desired: &DynamicObject, live: &DynamicObject) -> bool {
 fn covers(desired: &Value, live: &Value) -> bool {
     match (desired, live) {
         (Value::Object(desired), Value::Object(live)) => desired.iter().all(|(key, value)| match live.get(key) {
-            Some(other) => covers(value, other),
+            Some(other) => match merged_by(key) {
+                Some(by) => covers_by(by, value, other),
+                None => covers(value, other),
+            },
             // The API server leaves out what is empty.
             None => is_empty(value),
         }),
@@ -63,6 +65,22 @@ fn covers(desired: &Value, live: &Value) -> bool {
         (Value::String(desired), Value::String(live)) => desired == live || quantity::equal(desired, live),
         (desired, live) => desired == live,
     }
+}
+
+/// The field by which the API server merges the elements of a list in a pod's template, if it does. What others add to such a list stays whatever is applied, such as
+/// a container that a policy gives to every pod; what the operator itself does not want any more is told by the hash.
+fn merged_by(list: &str) -> Option<&'static str> {
+    match list {
+        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" => Some("name"),
+        "volumeMounts" => Some("mountPath"),
+        _ => None,
+    }
+}
+
+/// The same of a list whose elements have a name in the field `by`.
+fn covers_by(by: &str, desired: &Value, live: &Value) -> bool {
+    let (Value::Array(desired), Value::Array(live)) = (desired, live) else { return covers(desired, live) };
+    desired.iter().all(|value| live.iter().any(|other| other[by] == value[by] && covers(value, other)))
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -100,6 +118,20 @@ mod tests {
         let mut live = desired.clone();
         live.data = json!({ "spec": { "cpu": "500m", "ports": [{ "port": 80, "protocol": "TCP" }], "policy": "x" }, "status": {} });
         assert!(is_current(&desired, &live));
+    }
+
+    #[test]
+    fn what_a_policy_adds_to_named_lists_is_no_difference() {
+        let desired = child(&json!({ "containers": [{ "name": "a", "env": [{ "name": "X", "value": "1" }] }] })).object;
+        let with = |containers: Value| {
+            let mut live = desired.clone();
+            live.data = json!({ "spec": { "containers": containers } });
+            is_current(&desired, &live)
+        };
+        let beside = json!({ "name": "proxy", "image": "p" });
+        assert!(with(json!([beside, { "name": "a", "env": [{ "name": "ZONE" }, { "name": "X", "value": "1" }] }])));
+        assert!(!with(json!([beside])), "the operator's own has gone");
+        assert!(!with(json!([beside, { "name": "a", "env": [{ "name": "X", "value": "2" }] }])), "it was changed");
     }
 
     #[test]

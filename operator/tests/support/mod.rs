@@ -18,6 +18,7 @@ use chat_operator::{
     engines::{EngineId, EngineKind, Found, Registry},
     events::Announcer,
     metrics::Metrics,
+    names::ClusterKey,
     poll::Poller,
     rebalance::Memory,
     reconcile::{Dereferenced, Environment, Live, SecretValues, ValidateError, ValidatedCluster, validate},
@@ -26,6 +27,7 @@ use chat_operator::{
 use kube::{Client, ResourceExt, api::DynamicObject};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::mpsc::Receiver;
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
 pub(crate) const FIXTURES: [&str; 13] = [
@@ -72,9 +74,14 @@ pub(crate) fn environment() -> Environment {
 
 /// An operator that has just started.
 pub(crate) fn context(client: Client) -> Context {
+    context_with_news(client).0
+}
+
+/// The same with what its poller tells the controller.
+pub(crate) fn context_with_news(client: Client) -> (Context, Receiver<ClusterKey>) {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let (changed, _news) = tokio::sync::mpsc::channel(1);
-    Context {
+    let (changed, news) = tokio::sync::mpsc::channel(8);
+    let context = Context {
         environment: Arc::new(environment()),
         cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
@@ -85,7 +92,8 @@ pub(crate) fn context(client: Client) -> Context {
         announcer: Arc::new(Announcer::new(client.clone(), "test", Arc::clone(&metrics))),
         client,
         metrics,
-    }
+    };
+    (context, news)
 }
 
 fn file(name: &str) -> String {
