@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Readiness},
+    admitted::Admitted,
     adoption,
     args::Args,
     backoff::Backoff,
@@ -136,6 +137,7 @@ fn assemble(
         memory: Arc::new(Memory::default()),
         engines: Arc::new(Registry::default()),
         backoff: Arc::new(Backoff::default()),
+        admitted: Arc::new(Admitted::default()),
         echoes: Arc::new(Echoes::default()),
         announcer: Arc::new(Announcer::new(client.clone(), &args.pod_name, Arc::clone(&metrics))),
         client,

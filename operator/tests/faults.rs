@@ -26,8 +26,10 @@ use support::api_server::{ApiServer, Trouble, chat_cluster};
 
 /// How long each trouble lasts, by the pauses that the operator would make.
 const TROUBLE: Duration = Duration::from_secs(600);
-/// Requests of one ChatCluster in a minute of trouble, on average: a pass reads some twenty kinds of objects where they are not watched, as here.
-const REQUESTS_A_MINUTE: f64 = 60.0;
+/// Requests of one ChatCluster in a minute of refusals, on average: a pass reads some twenty kinds of objects where they are not watched, as here.
+const REQUESTS_A_MINUTE: f64 = 40.0;
+/// The same where the first request of a pass is in vain. The client of a real operator tries twice more, which makes it three times as many at most.
+const IN_VAIN_A_MINUTE: f64 = 3.0;
 
 fn key() -> ClusterKey {
     ClusterKey::new("chat", "demo")
@@ -117,7 +119,7 @@ async fn one_that_is_away_or_overloaded_is_asked_seldom_and_nothing_is_changed()
         let requests = world.suffer(trouble).await;
         let a_minute = requests as f64 / (TROUBLE.as_secs_f64() / 60.0);
         println!("{}: {a_minute:.1} requests a minute", trouble.reason);
-        assert!(a_minute <= REQUESTS_A_MINUTE, "{a_minute} requests a minute of {trouble:?}");
+        assert!(a_minute <= IN_VAIN_A_MINUTE, "{a_minute} requests a minute of {trouble:?}");
         assert_eq!(world.children(), before, "{trouble:?}");
         world.pass().await.unwrap();
         assert_eq!(world.context.backoff.count(&key()), 0, "it is well again");

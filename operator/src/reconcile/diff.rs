@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::{build::Child, hash::Hasher, names::annotation, quantity};
+use crate::{admitted, build::Child, hash::Hasher, names::annotation, quantity};
 
 /// Puts the hash of the object as rendered into its annotations.
 pub(super) fn stamp(child: &mut Child) {
@@ -17,13 +17,21 @@ pub(super) fn stamp(child: &mut Child) {
     annotations.insert(annotation::APPLIED_HASH.to_owned(), Hasher::new().text(&rendered).finish());
 }
 
-/// Whether `live` was applied from exactly this (stamped) `desired` and still holds all of it.
+/// The hash of the object as it was rendered.
+fn hash(object: &DynamicObject) -> Option<&String> {
+    object.metadata.annotations.as_ref()?.get(annotation::APPLIED_HASH)
+}
+
+/// What tells this state of a child whose apply was answered by something else; `None` where it is what was asked for.
+pub(super) fn answer(desired: &DynamicObject, written: &DynamicObject) -> Option<String> {
+    let applied = hash(desired)?;
+    (!is_current(desired, written, None)).then(|| admitted::digest(applied, written))
+}
+
+/// Whether `live` was applied from exactly this (stamped) `desired` and still holds all of it, or is still what the API server `answered` to that.
 ///
 /// The hash alone would miss what somebody else changed; the comparison alone would miss what is no longer wanted.
-pub(super) fn is_current(desired: &DynamicObject, live: &DynamicObject) -> bool {
-    let hash = |object: &DynamicObject| {
-        object.metadata.annotations.as_ref().and_then(|map| map.get(annotation::APPLIED_HASH)).cloned()
-    };
+pub(super) fn is_current(desired: &DynamicObject, live: &DynamicObject, answered: Option<&String>) -> bool {
     if hash(desired).is_none() || hash(desired) != hash(live) || owners_differ(desired, live) {
         return false;
     }
@@ -34,7 +42,12 @@ pub(super) fn is_current(desired: &DynamicObject, live: &DynamicObject) -> bool 
     };
     holds(&desired.metadata.labels, &live.metadata.labels)
         && holds(&desired.metadata.annotations, &live.metadata.annotations)
-        && covers(&desired.data, &live.data)
+        && (covers(&desired.data, &live.data) || is_answer(desired, live, answered))
+}
+
+fn is_answer(desired: &DynamicObject, live: &DynamicObject, answered: Option<&String>) -> bool {
+    let digest = |applied: &String| admitted::digest(applied, live);
+    answered.is_some() && hash(desired).map(digest).as_ref() == answered
 }
 
 fn contains_all(map: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
@@ -117,7 +130,7 @@ mod tests {
         let desired = child(&json!({ "cpu": "0.5", "ports": [{ "port": 80 }], "strategy": {} })).object;
         let mut live = desired.clone();
         live.data = json!({ "spec": { "cpu": "500m", "ports": [{ "port": 80, "protocol": "TCP" }], "policy": "x" }, "status": {} });
-        assert!(is_current(&desired, &live));
+        assert!(is_current(&desired, &live, None));
     }
 
     #[test]
@@ -126,7 +139,7 @@ mod tests {
         let with = |containers: Value| {
             let mut live = desired.clone();
             live.data = json!({ "spec": { "containers": containers } });
-            is_current(&desired, &live)
+            is_current(&desired, &live, None)
         };
         let beside = json!({ "name": "proxy", "image": "p" });
         assert!(with(json!([beside, { "name": "a", "env": [{ "name": "ZONE" }, { "name": "X", "value": "1" }] }])));
@@ -139,12 +152,12 @@ mod tests {
         let desired = child(&json!({ "replicas": 2 })).object;
         let mut drifted = desired.clone();
         drifted.data = json!({ "spec": { "replicas": 3 } });
-        assert!(!is_current(&desired, &drifted));
+        assert!(!is_current(&desired, &drifted, None));
         // A field that is no longer wanted: everything desired is there, yet the hash tells.
         let before = child(&json!({ "replicas": 2, "paused": true })).object;
-        assert!(!is_current(&desired, &before));
+        assert!(!is_current(&desired, &before, None));
         let mut unlabelled = desired.clone();
         unlabelled.metadata.annotations = None;
-        assert!(!is_current(&desired, &unlabelled));
+        assert!(!is_current(&desired, &unlabelled, None));
     }
 }

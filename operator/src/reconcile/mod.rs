@@ -100,6 +100,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
             context.poller.forget(key);
             context.memory.forget(key);
             context.engines.forget(key);
+            context.admitted.forget(key);
             return Ok(Pass::deleting());
         }
     };

@@ -55,6 +55,29 @@ async fn a_policy_that_changes_children_brings_no_loop() {
     assert_eq!(world.rest().await, ["/apis/apps/v1/namespaces/chat/statefulsets/demo-redis"]);
 }
 
+/// Has images come from another registry.
+fn registry(_: &str, object: &mut Value) {
+    for container in object["spec"]["template"]["spec"]["containers"].as_array_mut().into_iter().flatten() {
+        let image = container["image"].as_str().unwrap_or_default().replace("chatcluster.dev/", "mirror.example.com/");
+        container["image"] = json!(image);
+    }
+}
+
+/// What it overrides is written once, for what was asked for, and again when that is another, or when somebody changes it.
+#[tokio::test]
+async fn a_policy_that_overrides_what_is_asked_for_brings_no_loop() {
+    const PATH: &str = "/apis/apps/v1/namespaces/chat/statefulsets/demo-redis";
+    let world = World::settled_with(|server| server.admit(registry)).await;
+    assert_eq!(world.rest().await, [""; 0]);
+    let image = |object: &Value| object["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+    let mut redis = world.server.get(PATH).unwrap();
+    assert_eq!(image(&redis), "mirror.example.com/redis:8");
+    redis["spec"]["template"]["spec"]["containers"][0]["image"] = json!("somebody:else");
+    world.server.put(PATH, redis);
+    assert_eq!(world.rest().await, [PATH]);
+    assert_eq!(image(&world.server.get(PATH).unwrap()), "mirror.example.com/redis:8");
+}
+
 /// Requests of a pass, where nothing is watched and half of what it looks for is gone.
 const A_PASS: usize = 50;
 

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use chat_crds::ChatCluster;
 use chat_operator::{
+    admitted::Admitted,
     args::Images,
     backoff::Backoff,
     build::{Kind, migration_name},
@@ -88,6 +89,7 @@ pub(crate) fn context_with_news(client: Client) -> (Context, Receiver<ClusterKey
         memory: Arc::new(Memory::default()),
         engines: Arc::new(Registry::default()),
         backoff: Arc::new(Backoff::default()),
+        admitted: Arc::new(Admitted::default()),
         echoes: Arc::new(Echoes::default()),
         announcer: Arc::new(Announcer::new(client.clone(), "test", Arc::clone(&metrics))),
         client,
