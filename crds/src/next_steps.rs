@@ -158,7 +158,7 @@ pub const GENERAL: &[NextStep] = &[
     ),
     step(
         &["AuthenticationFailed", "AuthorizationFailed"],
-        "the backend refuses user or password, or does not let the user do what gateways do: correct the Secret that the spec names, or the user's rights",
+        "the backend refuses user or password, or does not let the user do what gateways do: correct the Secret that the spec names, or the user's rights. Of a managed backend, put back what was in the Secret that the operator made",
     ),
     step(
         &["TlsFailed"],
@@ -185,6 +185,11 @@ pub const GENERAL: &[NextStep] = &[
         &["UnknownService", "NotPrimary", "SlotsUncovered", "TooOld", "ClusterUnsupported"],
         "of Redis: the message says what the sentinels or nodes answer. A failover passes by itself; otherwise correct the Redis, or the URL in its Secret ([how](../how-to/external-backends.md))",
     ),
+    step(
+        &["CertificateExpires", "CertificateExpired"],
+        "renew the certificate in the Secret that the message names, or find out why whoever renews it (cert-manager, for instance) has stopped; the operator [takes a new one by itself](../how-to/rotate-credentials.md)",
+    ),
+    step(&["CertificatesUnread"], "nothing of its own: something else is in the way of a pass, and `Ready` says what"),
     step(&["NotObserved"], "nothing of its own: no gateway has said yet how it is; look at `GatewaysAvailable`"),
     step(
         &["Draining"],
@@ -235,6 +240,8 @@ pub const GOOD: &[&str] = &[
     "Balanced",
     "Complete",
     "Verified",
+    "CertificatesGood",
+    "NoCertificates",
 ];
 
 /// What to do about the reason of a condition, in Markdown; `None` for a reason that needs nobody, or that a backend has made up.

@@ -44,6 +44,7 @@ fn manifest() -> Value {
                 good("ShardsBalanced", "True", "Balanced", "slots by shard: a: 512, b: 512"),
                 good("RolloutHealthy", "True", "Complete", "all gateways are of the newest revision"),
                 good("DeliveryVerified", "True", "Verified", "every message came once and in order"),
+                good("CertificatesValid", "True", "NoCertificates", "the spec names no certificate"),
             ],
         },
     })

@@ -112,6 +112,9 @@ fn warnings(seen: &Seen) -> Vec<String> {
     if let Some(stalled) = seen.condition(ConditionType::Stalled).filter(|stalled| stalled.status == "True") {
         warnings.push(format!("the operator waits for a person: {}", stalled.message));
     }
+    if let Some(due) = seen.condition(ConditionType::CertificatesValid).filter(|due| due.status == "False") {
+        warnings.push(format!("certificates: {}", due.message));
+    }
     let Some(status) = &seen.cluster.status else { return warnings };
     if let (Some(open), Some(places)) = (status.connections, places(status).filter(|places| *places > 0))
         && open.saturating_mul(100) >= places.saturating_mul(NEARLY_FULL_PERCENT)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kube::Client;
 
 use crate::{
-    backoff::Backoff, cache::Cache, echoes::Echoes, engines::Registry, events::Announcer, metrics::Metrics,
-    poll::Poller, rebalance::Memory, reconcile::Environment,
+    admitted::Admitted, backoff::Backoff, cache::Cache, echoes::Echoes, engines::Registry, events::Announcer,
+    metrics::Metrics, poll::Poller, rebalance::Memory, reconcile::Environment,
 };
 
 /// What every pass is given.
@@ -28,6 +28,8 @@ pub struct Context {
     pub engines: Arc<Registry>,
     /// Failures in a row of every cluster.
     pub backoff: Arc<Backoff>,
+    /// What became of children that somebody changes on their way.
+    pub admitted: Arc<Admitted>,
     /// What the operator wrote last into each ChatCluster.
     pub echoes: Arc<Echoes>,
     /// Publishes Events.

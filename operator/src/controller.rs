@@ -22,7 +22,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     args::Scope,
@@ -52,7 +52,7 @@ pub struct Settings {
     pub concurrency: u16,
 }
 
-/// Reconciles until `stop`, then lets running passes end.
+/// Reconciles until `stop`, then lets running passes end. Dropped, it does nothing any more.
 pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<ClusterKey>, stop: CancellationToken) {
     let scope = Watches::new(context.client.clone(), settings.scope, Arc::clone(&context.metrics));
     let (clusters, writer) = reflector::store::<ChatCluster>();
@@ -98,8 +98,10 @@ pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<Clus
 
     let poller = Arc::clone(&context.poller);
     let cache = Arc::clone(&context.cache);
-    let seeking = tokio::spawn(missing::run(context.clone(), clusters.clone(), names, stop.clone()));
-    let polling = tokio::spawn(async move { poller.run(&cache, stop).await });
+    // They end with this future, which is dropped where it stands when the Lease is lost: both write.
+    let seeking = missing::run(context.clone(), clusters.clone(), names, stop.clone());
+    let seeking = AbortOnDropHandle::new(tokio::spawn(seeking));
+    let polling = AbortOnDropHandle::new(tokio::spawn(async move { poller.run(&cache, stop).await }));
     let metrics = Arc::clone(&context.metrics);
     controller
         .run(observe::pass, |cluster, _error, context| observe::retry(&cluster, &context), Arc::new(context))

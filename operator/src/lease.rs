@@ -2,9 +2,13 @@
 //!
 //! Clocks of different machines are never compared: a replica takes the Lease over when *it* has seen the same record
 //! for longer than the lease lasts. Writes carry the resourceVersion that was read, so of two replicas that try at
-//! once one gets a conflict. A leader that cannot renew in time must end its process: the caller does that.
+//! once one gets a conflict. What a leader does ends when it cannot renew in time ([`Candidate::lead`]), and then its process: the caller does that. The time of a
+//! leader counts from when it *asked* to renew, since whoever stands by may have seen the renewal long before a slow API server answered.
+//!
+//! A request that is on its way at that moment may still be carried out. Five seconds lie between the end of one leader's work and the beginning of the next one's, unless
+//! somebody gives the Lease away by hand.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -41,10 +45,18 @@ pub struct Candidate {
 }
 
 /// What a try to take or renew came to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Attempt {
-    Held,
+    Held(Held),
     HeldByOther,
+}
+
+/// The Lease as this replica wrote it.
+#[derive(Debug)]
+pub struct Held {
+    lease: Box<Lease>,
+    /// When it asked for that: whoever stands by may have seen it since.
+    asked: Instant,
 }
 
 /// What the Lease says of another holder.
@@ -85,12 +97,14 @@ impl Candidate {
     }
 
     /// Waits until this replica is the leader. Failures to reach the API server are logged and tried again.
-    pub async fn acquire(&self) {
+    pub async fn acquire(&self) -> Held {
         let mut observation = Observation::default();
         let mut waiting_for: Option<String> = None;
         loop {
             match self.attempt(&mut observation).await {
-                Ok(Attempt::Held) => return,
+                // Not worth having when the answer took so long that others may begin soon.
+                Ok(Attempt::Held(held)) if held.asked.elapsed() < RENEW_DEADLINE => return held,
+                Ok(Attempt::Held(_)) => tracing::warn!(lease = self.name, "took the lease too slowly; trying again"),
                 Ok(Attempt::HeldByOther) => {
                     // Once for each holder, not for each of its renewals.
                     if waiting_for.as_deref() != observation.holder() {
@@ -104,18 +118,30 @@ impl Candidate {
         }
     }
 
+    /// Does `work` as the leader that [`Candidate::acquire`] has made of this replica. It is dropped where it stands when the Lease is lost.
+    ///
+    /// # Errors
+    /// The Lease was lost before `work` had ended.
+    pub async fn lead<T>(&self, held: Held, work: impl Future<Output = T>) -> Result<T, LeaseLost> {
+        tokio::select! {
+            // First: work that always has something to do must not go on for one more step.
+            biased;
+            lost = self.hold(held) => Err(lost),
+            done = work => Ok(done),
+        }
+    }
+
     /// Renews until the Lease is lost. Returns only then.
-    pub async fn hold(&self) -> LeaseLost {
+    async fn hold(&self, mut held: Held) -> LeaseLost {
         let lost = |cause: String| LeaseLost { lease: self.name.clone(), cause };
-        let mut renewed = Instant::now();
         let mut observation = Observation::default();
         loop {
             tokio::time::sleep(RETRY).await;
             // A request that hangs must not outlive the deadline: another replica may begin soon after it.
-            let left = RENEW_DEADLINE.saturating_sub(renewed.elapsed());
-            let cause = match tokio::time::timeout(left, self.attempt(&mut observation)).await {
-                Ok(Ok(Attempt::Held)) => {
-                    renewed = Instant::now();
+            let left = RENEW_DEADLINE.saturating_sub(held.asked.elapsed());
+            let cause = match tokio::time::timeout(left, self.renew(&held, &mut observation)).await {
+                Ok(Ok(Attempt::Held(renewed))) => {
+                    held = renewed;
                     continue;
                 }
                 Ok(Ok(Attempt::HeldByOther)) => return lost("another replica took it".to_owned()),
@@ -123,9 +149,20 @@ impl Candidate {
                 Err(_) => "the API server did not answer in time".to_owned(),
             };
             tracing::warn!(lease = self.name, cause, "failed to renew the lease");
-            if renewed.elapsed() >= RENEW_DEADLINE {
+            if held.asked.elapsed() >= RENEW_DEADLINE {
                 return lost(cause);
             }
+        }
+    }
+
+    /// Renews with one request where nobody else has written the Lease, so that a slow API server costs half of the time.
+    async fn renew(&self, held: &Held, observation: &mut Observation) -> kube::Result<Attempt> {
+        match self.write((*held.lease).clone()).await {
+            // Deleted, or written by somebody: who holds it, only a look tells.
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
+                self.attempt(observation).await
+            }
+            written => written.map(Attempt::Held),
         }
     }
 
@@ -145,28 +182,41 @@ impl Candidate {
     }
 
     async fn attempt(&self, observation: &mut Observation) -> kube::Result<Attempt> {
-        let params = PostParams::default();
-        let Some(mut lease) = self.api.get_opt(&self.name).await? else {
-            return conflict_means_other(self.api.create(&params, &self.fresh()).await);
+        let Some(lease) = self.api.get_opt(&self.name).await? else {
+            let asked = Instant::now();
+            let made = self.api.create(&PostParams::default(), &self.fresh()).await;
+            return conflict_means_other(made.map(|lease| Held { lease: Box::new(lease), asked }));
         };
-        let spec = lease.spec.get_or_insert_default();
-        let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty());
-        let ours = holder.as_deref() == Some(&self.identity);
-        if let Some(holder) = holder.filter(|_| !ours) {
+        if let Some((holder, spec)) = self.other(&lease) {
             let record = Record { holder, renewed: spec.renew_time.clone() };
             if !observation.expired(&record, Instant::now()) {
                 return Ok(Attempt::HeldByOther);
             }
         }
+        conflict_means_other(self.write(lease).await)
+    }
+
+    /// Who holds it, if that is another replica.
+    fn other<'a>(&self, lease: &'a Lease) -> Option<(String, &'a LeaseSpec)> {
+        let spec = lease.spec.as_ref()?;
+        let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty())?;
+        (holder != self.identity).then_some((holder, spec))
+    }
+
+    /// Makes it this replica's from now on; it must be as it was read.
+    async fn write(&self, mut lease: Lease) -> kube::Result<Held> {
+        let spec = lease.spec.get_or_insert_default();
         let now = MicroTime(Timestamp::now());
-        if !ours {
+        if spec.holder_identity.as_ref() != Some(&self.identity) {
             spec.acquire_time = Some(now.clone());
             spec.lease_transitions = Some(spec.lease_transitions.unwrap_or_default().saturating_add(1));
         }
         spec.holder_identity = Some(self.identity.clone());
         spec.lease_duration_seconds = Some(seconds(LEASE));
         spec.renew_time = Some(now);
-        conflict_means_other(self.api.replace(&self.name, &params, &lease).await)
+        let asked = Instant::now();
+        let written = self.api.replace(&self.name, &PostParams::default(), &lease).await?;
+        Ok(Held { lease: Box::new(written), asked })
     }
 
     fn fresh(&self) -> Lease {
@@ -189,9 +239,9 @@ fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
-fn conflict_means_other(result: kube::Result<Lease>) -> kube::Result<Attempt> {
+fn conflict_means_other(result: kube::Result<Held>) -> kube::Result<Attempt> {
     match result {
-        Ok(_) => Ok(Attempt::Held),
+        Ok(held) => Ok(Attempt::Held(held)),
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(Attempt::HeldByOther),
         Err(error) => Err(error),
     }

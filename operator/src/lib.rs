@@ -3,6 +3,7 @@
 //! A pass over one object is in [`reconcile`]; what should exist is in [`build`]; everything else is around them.
 
 pub mod admin;
+pub mod admitted;
 pub mod adoption;
 pub mod api;
 pub mod api_error;
@@ -11,6 +12,7 @@ pub mod autoscale;
 pub mod backoff;
 pub mod build;
 pub mod cache;
+pub mod client;
 pub mod context;
 pub mod controller;
 pub mod crd;

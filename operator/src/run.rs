@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use kube::Client;
+use kube::{Client, Config};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Readiness},
+    admitted::Admitted,
     adoption,
     args::Args,
     backoff::Backoff,
     cache::Cache,
+    client,
     context::Context,
     controller::{self, Settings},
     crd,
@@ -52,7 +54,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let close = CancellationToken::new();
     let admin = admin::serve(args.listen, readiness.clone(), Arc::clone(&metrics), close.clone());
     let mut admin = tokio::spawn(admin);
-    let client = Client::try_default().await.context("failed to find out how to reach the API server")?;
+    let config = Config::infer().await.context("failed to find out how to reach the API server")?;
+    let client = client::client(config).context("failed to find out how to reach the API server")?;
     let leading = Leading::default();
     let mut extension = tokio::spawn(extend(args.clone(), client.clone(), Arc::clone(&leading), close.clone()));
     let worked = tokio::select! {
@@ -92,12 +95,12 @@ async fn work(
         wait_for_crd(&client, &readiness).await;
         // A replica that stands by is ready: it could take over at once.
         readiness.ready();
-        candidate.acquire().await;
+        candidate.acquire().await
     };
-    tokio::select! {
+    let held = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        () = lead => {}
-    }
+        held = lead => held,
+    };
     metrics.leader.set(1);
     tracing::info!(lease = args.lease_name, "leading");
     let identity = adoption::identity(&args.images).context("failed to read the operator's own program")?;
@@ -105,10 +108,7 @@ async fn work(
     // It leads once, so this cannot have been set before.
     let _ = leading.set(Arc::clone(&context.poller));
     metrics.tell_of(&context.poller).context("failed to register the metrics of ChatClusters")?;
-    let result = tokio::select! {
-        lost = candidate.hold() => Err(lost.into()),
-        () = controller::run(context, settings, news, stop) => Ok(()),
-    };
+    let result = candidate.lead(held, controller::run(context, settings, news, stop)).await.map_err(Into::into);
     metrics.leader.set(0);
     if result.is_ok() {
         candidate.release().await.context("failed to give the lease back; it runs out by itself")?;
@@ -137,6 +137,7 @@ fn assemble(
         memory: Arc::new(Memory::default()),
         engines: Arc::new(Registry::default()),
         backoff: Arc::new(Backoff::default()),
+        admitted: Arc::new(Admitted::default()),
         echoes: Arc::new(Echoes::default()),
         announcer: Arc::new(Announcer::new(client.clone(), &args.pod_name, Arc::clone(&metrics))),
         client,

@@ -18,8 +18,8 @@ use chat_operator::{
     names::Component,
     poll::ClusterView,
     reconcile::{
-        BackendObserved, BrokerKind, DatabaseKind, GatewaysObserved, Going, Inputs, MigrationObserved, Observed,
-        Problem, Report, RolloutObserved, Shape, TierObserved, Trouble, Verdict, Wanted, conditions, status,
+        BackendObserved, BrokerKind, DatabaseKind, Deadline, GatewaysObserved, Going, Inputs, MigrationObserved,
+        Observed, Problem, Report, RolloutObserved, Shape, TierObserved, Trouble, Verdict, Wanted, conditions, status,
     },
     rollout::{Failure, Watched},
 };
@@ -74,6 +74,7 @@ fn shape() -> Shape {
         tier: false,
         cleared: None,
         migration: Some(JOB.to_owned()),
+        deadlines: Some(Vec::new()),
     }
 }
 
@@ -919,9 +920,68 @@ fn embedded() -> Vec<Row> {
     ]
 }
 
+const DAY: i64 = 24 * 3_600;
+
+/// Certificates that end so many seconds after 1970; rows are judged at 100.
+fn with_certificates(ends: &[i64]) -> World {
+    change(|world| {
+        let deadline = |(nth, ends): (usize, &i64)| Deadline {
+            what: "the certificate of HAProxy",
+            secret: format!("tls-{nth}"),
+            ends: *ends,
+        };
+        world.shape.deadlines = Some(ends.iter().enumerate().map(deadline).collect());
+    })
+}
+
+/// Nothing of it makes a ChatCluster unready in which people chat.
+fn certificates() -> Vec<Row> {
+    let row = |state, world, also| ready_row(state, world, Judgement::Current, ("True", "Ready"), also);
+    vec![
+        row("no certificate", with_certificates(&[]), &[("CertificatesValid", "True", "NoCertificates")]),
+        row(
+            "certificates that last",
+            with_certificates(&[30 * DAY, 15 * DAY]),
+            &[("CertificatesValid", "True", "CertificatesGood")],
+        ),
+        row(
+            "one that ends within two weeks",
+            with_certificates(&[30 * DAY, 13 * DAY]),
+            &[("CertificatesValid", "False", "CertificateExpires")],
+        ),
+        row(
+            "one that has ended",
+            with_certificates(&[100, 13 * DAY]),
+            &[("CertificatesValid", "False", "CertificateExpired")],
+        ),
+        row(
+            "nothing was read",
+            change(|world| world.shape.deadlines = None),
+            &[("CertificatesValid", "Unknown", "CertificatesUnread")],
+        ),
+    ]
+}
+
+#[test]
+fn certificates_that_end_are_named_with_their_end_and_the_way_out() {
+    let world = with_certificates(&[10 * DAY, 100, 40 * DAY]);
+    let told = judge(&world, &[], 200).pop().unwrap();
+    assert_eq!(told.type_, "CertificatesValid");
+    for part in ["tls-1, which ended at 1970-01-01T00:01:40Z", "tls-0, which ends at 1970-01-11T00:00:00Z", "new one"] {
+        assert!(told.message.contains(part), "{told:?}");
+    }
+    assert!(!told.message.contains("tls-2"), "{told:?}");
+    // The message is no clock: a pass a minute later writes nothing.
+    let before = judge(&world, &[], 200);
+    assert_eq!(judge(&world, &before, 260), before);
+    // What was said stands where a pass does not come to the Secrets.
+    let unread = change(|world| world.shape.deadlines = None);
+    assert_eq!(judge(&unread, &before, 320).pop().unwrap().message, told.message);
+}
+
 fn every_row() -> Vec<Row> {
     let chained = on_the_way().into_iter().chain(sharing_out()).chain(with_a_tier()).chain(broken());
-    chained.chain(embedded()).chain(live_configuration()).collect()
+    chained.chain(embedded()).chain(live_configuration()).chain(certificates()).collect()
 }
 
 #[test]

@@ -3,7 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
+#[path = "faults/admission.rs"]
+mod admission;
+#[path = "faults/leadership.rs"]
+mod leadership;
+#[path = "faults/secrets.rs"]
+mod secrets;
+#[path = "faults/slowness.rs"]
+mod slowness;
 mod support;
+#[path = "faults/watches.rs"]
+mod watches;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,8 +26,10 @@ use support::api_server::{ApiServer, Trouble, chat_cluster};
 
 /// How long each trouble lasts, by the pauses that the operator would make.
 const TROUBLE: Duration = Duration::from_secs(600);
-/// Requests of one ChatCluster in a minute of trouble, on average: a pass reads some twenty kinds of objects where they are not watched, as here.
-const REQUESTS_A_MINUTE: f64 = 60.0;
+/// Requests of one ChatCluster in a minute of refusals, on average: a pass reads some twenty kinds of objects where they are not watched, as here.
+const REQUESTS_A_MINUTE: f64 = 40.0;
+/// The same where the first request of a pass is in vain. The client of a real operator tries twice more, which makes it three times as many at most.
+const IN_VAIN_A_MINUTE: f64 = 3.0;
 
 fn key() -> ClusterKey {
     ClusterKey::new("chat", "demo")
@@ -31,7 +43,13 @@ struct World {
 
 impl World {
     async fn settled() -> Self {
+        Self::settled_with(|_| ()).await
+    }
+
+    /// The same where the API server was told something first.
+    async fn settled_with(tell: impl FnOnce(&ApiServer)) -> Self {
         let (server, client) = ApiServer::start(&support::cluster("minimal")).await;
+        tell(&server);
         let world = Self { server, context: Arc::new(support::context(client)) };
         for _ in 0..4 {
             world.pass().await.unwrap();
@@ -68,6 +86,16 @@ impl World {
         all.map(|(path, object)| (path, json!([object["spec"], object["data"], object["stringData"]]))).collect()
     }
 
+    /// Passes until nothing is written any more; writes that it took, statuses left out.
+    async fn rest(&self) -> Vec<String> {
+        self.server.kill(None);
+        for _ in 0..5 {
+            self.pass().await.unwrap();
+        }
+        let writes = self.server.writes().into_iter().map(|write| write.path);
+        writes.filter(|path| !path.ends_with("/status")).collect()
+    }
+
     fn condition(&self, type_: &str) -> Condition {
         let cluster: ChatCluster = serde_json::from_value(self.server.get(&chat_cluster("demo")).unwrap()).unwrap();
         cluster.status.unwrap().conditions.into_iter().find(|condition| condition.type_ == type_).unwrap()
@@ -91,7 +119,7 @@ async fn one_that_is_away_or_overloaded_is_asked_seldom_and_nothing_is_changed()
         let requests = world.suffer(trouble).await;
         let a_minute = requests as f64 / (TROUBLE.as_secs_f64() / 60.0);
         println!("{}: {a_minute:.1} requests a minute", trouble.reason);
-        assert!(a_minute <= REQUESTS_A_MINUTE, "{a_minute} requests a minute of {trouble:?}");
+        assert!(a_minute <= IN_VAIN_A_MINUTE, "{a_minute} requests a minute of {trouble:?}");
         assert_eq!(world.children(), before, "{trouble:?}");
         world.pass().await.unwrap();
         assert_eq!(world.context.backoff.count(&key()), 0, "it is well again");

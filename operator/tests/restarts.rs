@@ -530,16 +530,13 @@ async fn a_leader_whose_lease_is_deleted_makes_it_anew_and_leads_on() {
     const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/chat/leases/chat-operator";
     let (server, client) = ApiServer::empty().await;
     let leader = Candidate::new(client.clone(), "chat", "chat-operator", "one");
-    leader.acquire().await;
+    let held = leader.acquire().await;
     server.remove(LEASE).unwrap();
     let renewed = async {
         while server.get(LEASE).is_none() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::select! {
-        lost = leader.hold() => panic!("{lost}"),
-        () = renewed => {}
-    }
+    leader.lead(held, renewed).await.unwrap();
     assert_eq!(server.get(LEASE).unwrap()["spec"]["holderIdentity"], "one");
 }

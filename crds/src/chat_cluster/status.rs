@@ -210,11 +210,13 @@ pub enum ConditionType {
     RolloutHealthy,
     /// What is acknowledged is kept, and comes once and in order.
     DeliveryVerified,
+    /// No certificate that the spec names ends soon.
+    CertificatesValid,
 }
 
 impl ConditionType {
     /// All of them, in the order they are shown in.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
@@ -225,6 +227,7 @@ impl ConditionType {
         Self::ShardsBalanced,
         Self::RolloutHealthy,
         Self::DeliveryVerified,
+        Self::CertificatesValid,
     ];
 
     /// What True says, for the reference page.
@@ -247,6 +250,9 @@ impl ConditionType {
             Self::DeliveryVerified => {
                 "what a probe said through the front door was acknowledged, kept, and came once and in order, and for an hour nothing else was seen; it is no part of Ready"
             }
+            Self::CertificatesValid => {
+                "no certificate in a Secret that the spec names ends within 14 days; it is no part of Ready"
+            }
         }
     }
 
@@ -264,6 +270,7 @@ impl ConditionType {
             Self::ShardsBalanced => "ShardsBalanced",
             Self::RolloutHealthy => "RolloutHealthy",
             Self::DeliveryVerified => "DeliveryVerified",
+            Self::CertificatesValid => "CertificatesValid",
         }
     }
 }

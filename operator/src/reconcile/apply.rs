@@ -6,6 +6,7 @@ use kube::{
 };
 
 use super::{
+    diff,
     live::Live,
     plan::{self, Obstacle, Plan, PlanError},
 };
@@ -84,7 +85,7 @@ pub(super) async fn apply(
     mut live: Live,
     hands: Hands,
 ) -> Result<Resources<Applied>, ApplyError> {
-    let plan = plan::plan(key, uid, &resources, &live)?;
+    let plan = plan::plan(key, uid, &resources, &live, &context.admitted.of(key))?;
     if hands == Hands::Off {
         let pending = plan.writes() + plan.leaving.len();
         return Ok(resources.at_stage(Applied { live, pending }));
@@ -93,6 +94,7 @@ pub(super) async fn apply(
     let writer = Writer { context, namespace: &key.namespace };
     for child in apply {
         let written = writer.apply(&child).await?;
+        context.admitted.note(key, &child.id, diff::answer(&child.object, &written));
         live.insert(child.id, written);
     }
     for (id, uid) in prune {

@@ -12,6 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
     availability::{self, Part, State},
+    certificates,
+    deadlines::Deadline,
     observed::{GatewaysObserved, MigrationObserved, Observed},
     validate::Problem,
 };
@@ -107,6 +109,8 @@ pub struct Shape {
     /// Name of the migration that the gateways need; `None` while the cluster could not be built, and with an embedded
     /// database.
     pub migration: Option<String>,
+    /// Certificates in Secrets that the spec names; `None` where the pass did not come to them.
+    pub deadlines: Option<Vec<Deadline>>,
 }
 
 /// Everything the conditions depend on.
@@ -204,6 +208,7 @@ pub fn conditions(inputs: &Inputs<'_>) -> Vec<Condition> {
         said(ConditionType::ShardsBalanced, availability::shards(inputs)),
         (ConditionType::RolloutHealthy, availability::rollout(inputs)),
         (ConditionType::DeliveryVerified, availability::delivery(inputs)),
+        (ConditionType::CertificatesValid, certificates::certificates(inputs)),
     ];
     let stalled = stalled(inputs);
     let ready = ready(inputs, &parts);
@@ -264,7 +269,8 @@ fn ready(inputs: &Inputs<'_>, parts: &[(ConditionType, Part)]) -> Part {
     // Slots that are spread unevenly, or not known for a moment, are no harm; slots that nobody owns are.
     // What went wrong in the last hour does not keep people from chatting now, nor a spec that puts it right from being in force.
     let harmless = |type_: ConditionType, part: &Part| {
-        type_ == ConditionType::DeliveryVerified
+        // Nor does a certificate: where one has ended, who shows or checks it says so.
+        matches!(type_, ConditionType::DeliveryVerified | ConditionType::CertificatesValid)
             || type_ == ConditionType::ShardsBalanced && part.reason != availability::SLOTS_UNASSIGNED
     };
     let mut harmful = parts.iter().filter(|(type_, part)| !harmless(*type_, part));

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use percent_encoding::percent_decode_str;
 
 use super::{
     dereference::{Dereferenced, LockedVolume},
@@ -18,6 +19,11 @@ use crate::{
 const RABBITMQ_USER: &str = "chat";
 /// Role that gateways use in a managed shard.
 const GATEWAY_ROLE: &str = "chat_gateway";
+
+/// The way out where new credentials do as well.
+const MADE_ANEW: &str = ", or delete the Secret to have new credentials made";
+/// The way out where only those that PostgreSQL knows do.
+const IN_THE_VOLUME: &str = "; new ones would not open the shard's volume";
 
 /// Finds or makes the credentials of one cluster.
 pub(super) struct Keeper<'a> {
@@ -44,6 +50,7 @@ impl Keeper<'_> {
     pub(super) fn broker(&mut self) -> Result<BrokerCredentials, ValidateError> {
         let name = self.names.rabbitmq();
         if let Some([username, password, uri]) = self.existing(&name, [key::USERNAME, key::PASSWORD, key::URI])? {
+            fits(&name, (key::URI, &uri), (key::PASSWORD, &password), MADE_ANEW)?;
             return Ok(BrokerCredentials { username, password, uri });
         }
         let password = self.entropy.password()?;
@@ -55,6 +62,7 @@ impl Keeper<'_> {
     pub(super) fn redis(&mut self) -> Result<RedisCredentials, ValidateError> {
         let name = self.names.redis();
         if let Some([password, url]) = self.existing(&name, [key::PASSWORD, key::URL])? {
+            fits(&name, (key::URL, &url), (key::PASSWORD, &password), MADE_ANEW)?;
             return Ok(RedisCredentials { password, url });
         }
         let password = self.entropy.password()?;
@@ -66,6 +74,8 @@ impl Keeper<'_> {
         let name = self.names.shard(shard);
         let keys = [key::PASSWORD, key::GATEWAY_PASSWORD, key::URI, key::MIGRATION_URI];
         if let Some([password, gateway_password, uri, migration_uri]) = self.existing(&name, keys)? {
+            fits(&name, (key::URI, &uri), (key::GATEWAY_PASSWORD, &gateway_password), IN_THE_VOLUME)?;
+            fits(&name, (key::MIGRATION_URI, &migration_uri), (key::PASSWORD, &password), IN_THE_VOLUME)?;
             return Ok(ShardCredentials { password, gateway_password, uri, migration_uri });
         }
         self.refuse_locked_volume(shard, &name)?;
@@ -115,27 +125,73 @@ impl Keeper<'_> {
     /// The values of an existing Secret, or `None` when there is no such Secret.
     fn existing<const N: usize>(&self, name: &str, keys: [&str; N]) -> Result<Option<[Sensitive; N]>, ValidateError> {
         let Some(secret) = self.fetched.live.typed::<Secret>(Kind::Secret, name) else { return Ok(None) };
-        // A Secret of that name that is not ours is refused when the plan is made; its values do not matter here.
-        if !secret.labels().contains_key(label::CLUSTER) {
+        // A Secret of that name that is not ours is refused when the plan is made; its values do not matter here. One that somebody took our labels from is ours
+        // as long as it is owned by this ChatCluster: the plan would write over it.
+        let uid = self.fetched.cluster.metadata.uid.as_ref();
+        let is_owned = secret.owner_references().iter().any(|owner| Some(&owner.uid) == uid);
+        if !secret.labels().contains_key(label::CLUSTER) && !is_owned {
             return Ok(None);
         }
+        let opens_a_volume = keys.contains(&key::MIGRATION_URI);
+        let way_out = if opens_a_volume { IN_THE_VOLUME } else { MADE_ANEW };
         let values = super::dereference::values(&secret);
         let mut found = Vec::with_capacity(N);
         for key in keys {
             // Making a new value in place of a lost one could lock everybody out of existing data: a person decides.
             let value = values.get(key).filter(|value| !value.expose().is_empty());
-            found.push(value.cloned().ok_or_else(|| lost(name, key))?);
+            found.push(value.cloned().ok_or_else(|| lost(name, key, way_out))?);
         }
         Ok(<[Sensitive; N]>::try_from(found).ok())
     }
 }
 
-fn lost(name: &str, key: &str) -> ValidateError {
+fn lost(name: &str, key: &str, way_out: &str) -> ValidateError {
     ValidateError::Unmet(Problem::new(
         "SecretKeyNotFound",
-        format!(
-            "Secret {name}, which the operator made, has no text under the key {key}; put the value back, or delete \
-             the Secret to have new credentials made"
-        ),
+        format!("Secret {name}, which the operator made, has no text under the key {key}; put the value back{way_out}"),
     ))
+}
+
+/// Whether a URI has the password that it is to have. Where somebody changed one of the two, pods and gateways would part: nothing is written until they fit again.
+fn fits(
+    name: &str,
+    (uri_key, uri): (&str, &Sensitive),
+    (password_key, password): (&str, &Sensitive),
+    way_out: &str,
+) -> Result<(), ValidateError> {
+    if password_of(uri.expose()).as_deref() == Some(password.expose()) {
+        return Ok(());
+    }
+    // The values themselves are never shown.
+    Err(ValidateError::Unmet(Problem::new(
+        "SecretInvalid",
+        format!(
+            "Secret {name}, which the operator made, does not fit together: what is under the key {uri_key} is no URI with the password that is under the key \
+             {password_key}; put the value back that was changed{way_out}"
+        ),
+    )))
+}
+
+/// The password in a URI, decoded.
+fn password_of(uri: &str) -> Option<String> {
+    let (_, rest) = uri.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    percent_decode_str(password).decode_utf8().ok().map(String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_a_uri_is_found() {
+        let of = |uri: &str| password_of(uri).unwrap_or_default();
+        assert_eq!(of("postgresql://u:p%40ss%2F@h:5432/d?sslmode=disable"), "p@ss/");
+        assert_eq!(of("redis://:secret@h:6379"), "secret");
+        for rubbish in ["", "rubbish", "redis://h:6379", "amqp://user@h", "://"] {
+            assert_eq!(password_of(rubbish), None, "{rubbish}");
+        }
+    }
 }

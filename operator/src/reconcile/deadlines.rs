@@ -1,18 +1,44 @@
-//! When certificates of the user's end, for metrics: whoever renews them may have stopped, and nothing else would tell before it is too late.
+//! When certificates of the user's end: whoever renews them may have stopped, and nothing else would tell before it is too late.
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
-use super::validated::ValidatedCluster;
+use super::{
+    dereference::Dereferenced,
+    validated::{Broker, ValidatedCluster},
+};
+use crate::sensitive::Sensitive;
 
-/// The Secret of each certificate, and when it ends, in seconds since 1970: of several in one Secret the first to end. What cannot be read is left out; who uses
-/// it says so.
-pub(super) fn deadlines(cluster: &ValidatedCluster) -> Vec<(String, i64)> {
+/// A certificate that ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// What it is.
+    pub what: &'static str,
+    /// The Secret that it is in.
+    pub secret: String,
+    /// When it ends, in seconds since 1970: of several in one Secret the first to end.
+    pub ends: i64,
+}
+
+/// The certificates in Secrets that the spec names. What cannot be read is left out; who uses it says so.
+pub(super) fn deadlines(cluster: &ValidatedCluster, fetched: &Dereferenced) -> Vec<Deadline> {
     let tier = cluster.gateways.expose.tier().and_then(|tier| tier.certificate.as_ref());
-    let shown = tier.iter().map(|certificate| (&certificate.secret, &certificate.contents[0]));
-    let believed = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref()).map(|ca| (&ca.from.secret, &ca.content));
-    let all = shown.chain(believed);
-    all.filter_map(|(secret, content)| Some((secret.clone(), ends(content.expose())?))).collect()
+    let shown = tier.map(|certificate| ("the certificate of HAProxy", &certificate.secret, &certificate.contents[0]));
+    let believed = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
+    let believed = believed.map(|ca| ("the authority of an issuer", &ca.from.secret, &ca.content));
+    let kafka = match &cluster.broker {
+        Broker::Kafka(kafka) => kafka.ca.as_ref(),
+        _ => None,
+    };
+    let kafka = kafka.and_then(|at| {
+        let content = fetched.secrets.get(&at.secret)?.as_ref()?.get(&at.key)?;
+        Some(("the authority of Kafka", &at.secret, content))
+    });
+    let all = shown.into_iter().chain(believed).chain(kafka);
+    let deadline = |(what, secret, content): (_, &String, &Sensitive)| {
+        Some(Deadline { what, secret: secret.clone(), ends: ends(content.expose())? })
+    };
+    all.filter_map(deadline).collect()
 }
 
 fn ends(pem: &str) -> Option<i64> {

@@ -1,10 +1,12 @@
 //! Whether an existing object already is what it should be, so that an idle cluster sees no write.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::{build::Child, hash::Hasher, names::annotation, quantity};
+use crate::{admitted, build::Child, hash::Hasher, names::annotation, quantity};
 
 /// Puts the hash of the object as rendered into its annotations.
 pub(super) fn stamp(child: &mut Child) {
@@ -15,13 +17,21 @@ pub(super) fn stamp(child: &mut Child) {
     annotations.insert(annotation::APPLIED_HASH.to_owned(), Hasher::new().text(&rendered).finish());
 }
 
-/// Whether `live` was applied from exactly this (stamped) `desired` and still holds all of it.
+/// The hash of the object as it was rendered.
+fn hash(object: &DynamicObject) -> Option<&String> {
+    object.metadata.annotations.as_ref()?.get(annotation::APPLIED_HASH)
+}
+
+/// What tells this state of a child whose apply was answered by something else; `None` where it is what was asked for.
+pub(super) fn answer(desired: &DynamicObject, written: &DynamicObject) -> Option<String> {
+    let applied = hash(desired)?;
+    (!is_current(desired, written, None)).then(|| admitted::digest(applied, written))
+}
+
+/// Whether `live` was applied from exactly this (stamped) `desired` and still holds all of it, or is still what the API server `answered` to that.
 ///
 /// The hash alone would miss what somebody else changed; the comparison alone would miss what is no longer wanted.
-pub(super) fn is_current(desired: &DynamicObject, live: &DynamicObject) -> bool {
-    let hash = |object: &DynamicObject| {
-        object.metadata.annotations.as_ref().and_then(|map| map.get(annotation::APPLIED_HASH)).cloned()
-    };
+pub(super) fn is_current(desired: &DynamicObject, live: &DynamicObject, answered: Option<&String>) -> bool {
     if hash(desired).is_none() || hash(desired) != hash(live) || owners_differ(desired, live) {
         return false;
     }
@@ -32,13 +42,15 @@ pub(super) fn is_current(desired: &DynamicObject, live: &DynamicObject) -> bool 
     };
     holds(&desired.metadata.labels, &live.metadata.labels)
         && holds(&desired.metadata.annotations, &live.metadata.annotations)
-        && covers(&desired.data, &live.data)
+        && (covers(&desired.data, &live.data) || is_answer(desired, live, answered))
 }
 
-fn contains_all(
-    map: &std::collections::BTreeMap<String, String>,
-    other: &std::collections::BTreeMap<String, String>,
-) -> bool {
+fn is_answer(desired: &DynamicObject, live: &DynamicObject, answered: Option<&String>) -> bool {
+    let digest = |applied: &String| admitted::digest(applied, live);
+    answered.is_some() && hash(desired).map(digest).as_ref() == answered
+}
+
+fn contains_all(map: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
     map.iter().all(|(key, value)| other.get(key) == Some(value))
 }
 
@@ -53,7 +65,10 @@ fn owners_differ(desired: &DynamicObject, live: &DynamicObject) -> bool {
 fn covers(desired: &Value, live: &Value) -> bool {
     match (desired, live) {
         (Value::Object(desired), Value::Object(live)) => desired.iter().all(|(key, value)| match live.get(key) {
-            Some(other) => covers(value, other),
+            Some(other) => match merged_by(key) {
+                Some(by) => covers_by(by, value, other),
+                None => covers(value, other),
+            },
             // The API server leaves out what is empty.
             None => is_empty(value),
         }),
@@ -63,6 +78,22 @@ fn covers(desired: &Value, live: &Value) -> bool {
         (Value::String(desired), Value::String(live)) => desired == live || quantity::equal(desired, live),
         (desired, live) => desired == live,
     }
+}
+
+/// The field by which the API server merges the elements of a list in a pod's template, if it does. What others add to such a list stays whatever is applied, such as
+/// a container that a policy gives to every pod; what the operator itself does not want any more is told by the hash.
+fn merged_by(list: &str) -> Option<&'static str> {
+    match list {
+        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" => Some("name"),
+        "volumeMounts" => Some("mountPath"),
+        _ => None,
+    }
+}
+
+/// The same of a list whose elements have a name in the field `by`.
+fn covers_by(by: &str, desired: &Value, live: &Value) -> bool {
+    let (Value::Array(desired), Value::Array(live)) = (desired, live) else { return covers(desired, live) };
+    desired.iter().all(|value| live.iter().any(|other| other[by] == value[by] && covers(value, other)))
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -99,7 +130,21 @@ mod tests {
         let desired = child(&json!({ "cpu": "0.5", "ports": [{ "port": 80 }], "strategy": {} })).object;
         let mut live = desired.clone();
         live.data = json!({ "spec": { "cpu": "500m", "ports": [{ "port": 80, "protocol": "TCP" }], "policy": "x" }, "status": {} });
-        assert!(is_current(&desired, &live));
+        assert!(is_current(&desired, &live, None));
+    }
+
+    #[test]
+    fn what_a_policy_adds_to_named_lists_is_no_difference() {
+        let desired = child(&json!({ "containers": [{ "name": "a", "env": [{ "name": "X", "value": "1" }] }] })).object;
+        let with = |containers: Value| {
+            let mut live = desired.clone();
+            live.data = json!({ "spec": { "containers": containers } });
+            is_current(&desired, &live, None)
+        };
+        let beside = json!({ "name": "proxy", "image": "p" });
+        assert!(with(json!([beside, { "name": "a", "env": [{ "name": "ZONE" }, { "name": "X", "value": "1" }] }])));
+        assert!(!with(json!([beside])), "the operator's own has gone");
+        assert!(!with(json!([beside, { "name": "a", "env": [{ "name": "X", "value": "2" }] }])), "it was changed");
     }
 
     #[test]
@@ -107,12 +152,12 @@ mod tests {
         let desired = child(&json!({ "replicas": 2 })).object;
         let mut drifted = desired.clone();
         drifted.data = json!({ "spec": { "replicas": 3 } });
-        assert!(!is_current(&desired, &drifted));
+        assert!(!is_current(&desired, &drifted, None));
         // A field that is no longer wanted: everything desired is there, yet the hash tells.
         let before = child(&json!({ "replicas": 2, "paused": true })).object;
-        assert!(!is_current(&desired, &before));
+        assert!(!is_current(&desired, &before, None));
         let mut unlabelled = desired.clone();
         unlabelled.metadata.annotations = None;
-        assert!(!is_current(&desired, &unlabelled));
+        assert!(!is_current(&desired, &unlabelled, None));
     }
 }

@@ -4,6 +4,7 @@
 mod adopt;
 mod apply;
 mod availability;
+mod certificates;
 mod conditions;
 mod consult;
 mod credentials;
@@ -41,6 +42,7 @@ use self::{
 pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{BrokerKind, DatabaseKind, Inputs, Remarks, Shape, Verdict, conditions},
+    deadlines::Deadline,
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets, secrets_of_engines},
     engine_remarks::engine_remarks,
     expected::expected_children,
@@ -98,6 +100,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
             context.poller.forget(key);
             context.memory.forget(key);
             context.engines.forget(key);
+            context.admitted.forget(key);
             return Ok(Pass::deleting());
         }
     };
@@ -106,7 +109,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Ok(fetched) => fetched,
         Err(error) => return unreadable(context, key, cluster, error).await,
     };
-    let Advanced { stages, migration, seen, adopting } = advance(context, key, &fetched).await;
+    let Advanced { stages, migration, seen, adopting, deadlines } = advance(context, key, &fetched).await;
     let remarks = engine_remarks(&cluster, &fetched.engines);
     let (verdict, live, error) = match stages {
         Ok(resources) => {
@@ -117,7 +120,8 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
         Err(error) if error.is_farewell() => return Err(error),
         Err(error) => (outcome::judge(&error), fetched.live, Some(error)),
     };
-    let seen_by_pass = Seen { migration, live: &live, shards: seen.as_ref(), adopting: adopting.as_ref(), remarks };
+    let seen_by_pass =
+        Seen { migration, live: &live, shards: seen.as_ref(), adopting: adopting.as_ref(), remarks, deadlines };
     let status = report(context, key, &cluster, &verdict, seen_by_pass);
     status::write(context, &cluster, &status).await?;
     let (outcome, error) = outcome::conclude(&verdict, seen.and_then(|seen| seen.again), error);
@@ -132,6 +136,8 @@ struct Advanced {
     seen: Option<ShardsSeen>,
     /// What keeps the template that it has, if it came to that.
     adopting: Option<Adopting>,
+    /// Certificates that end, if it came to that.
+    deadlines: Option<Vec<Deadline>>,
 }
 
 /// What a pass has seen.
@@ -141,14 +147,17 @@ struct Seen<'a> {
     shards: Option<&'a ShardsSeen>,
     adopting: Option<&'a Adopting>,
     remarks: Remarks,
+    deadlines: Option<Vec<Deadline>>,
 }
 
 /// Validate, build, apply.
 async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) -> Advanced {
-    let (mut migration, mut seen, mut adopting) = (None, None, None);
+    let (mut migration, mut seen, mut adopting, mut ending) = (None, None, None, None);
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
-        context.metrics.told.deadlines(key, deadlines::deadlines(&validated));
+        let ending = ending.insert(deadlines::deadlines(&validated, fetched));
+        let expiries = ending.iter().map(|deadline| (deadline.secret.clone(), deadline.ends));
+        context.metrics.told.deadlines(key, expiries.collect());
         context.poller.meet(key, &validated.admin_token, &fetched.live.pods).await;
         let view = context.poller.view(key);
         validated.signer = signer::signer(&validated, &fetched.live, &view);
@@ -181,7 +190,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         Ok(apply::apply(context, whose, prepared, live, hands).await?)
     };
     let stages = Box::pin(stages).await;
-    Advanced { stages, migration, seen, adopting }
+    Advanced { stages, migration, seen, adopting, deadlines: ending }
 }
 
 /// Decides how many gateways there are of which revision, and empties those that are to go; their Deployments have them until they are.
@@ -266,7 +275,7 @@ async fn begin(context: &Context, key: &ClusterKey, mut cluster: ChatCluster) ->
     // First, since a ChatCluster with conditions is new no more.
     rebalances::Desk::new(context, key).say(Standing::of_new_cluster).await?;
     let remarks = Remarks::default();
-    let seen = Seen { migration: None, live: &Live::default(), shards: None, adopting: None, remarks };
+    let seen = Seen { migration: None, live: &Live::default(), shards: None, adopting: None, remarks, deadlines: None };
     let problem = Problem { reason: "Starting", message: "the operator has begun to work on it".to_owned() };
     let status = report(context, key, &cluster, &Verdict::Waiting(problem), seen);
     status::write(context, &cluster, &status).await?;
@@ -279,19 +288,20 @@ fn report(
     key: &ClusterKey,
     cluster: &ChatCluster,
     verdict: &Verdict,
-    Seen { migration, live, shards: seen, adopting, remarks }: Seen<'_>,
+    Seen { migration, live, shards: seen, adopting, remarks, deadlines }: Seen<'_>,
 ) -> ChatClusterStatus {
     let view = context.poller.view(key);
     // Where a pass did not come to it, the image is the one that was in force before.
     let before = cluster.status.as_ref().and_then(|status| status.effective.as_ref()).map(|effective| &effective.image);
     let image = adopting.map(|adopting| &adopting.image).or(before).unwrap_or(&context.environment.images.gateway);
+    let shape = Shape::of(cluster, migration, view.scaling.as_ref()).with(seen).beside(remarks);
     status(&Report {
         cluster,
         default_image: image,
         verdict,
         seen,
         pending: adopting.map(|adopting| adopting.pending.as_ref()),
-        shape: &Shape::of(cluster, migration, view.scaling.as_ref()).with(seen).beside(remarks),
+        shape: &Shape { deadlines, ..shape },
         observed: &observe(&Names::new(key.name.as_str()), live),
         view: &view,
         now: Timestamp::now(),

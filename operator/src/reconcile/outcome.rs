@@ -82,6 +82,7 @@ impl PassError {
             Self::Apply(ApplyError::Api { source, .. } | ApplyError::Mark { source, .. }) => {
                 source.is_namespace_leaving()
             }
+            Self::Shards(error) => error.is_namespace_leaving(),
             Self::Status(error) => error.is_gone(),
             _ => false,
         }

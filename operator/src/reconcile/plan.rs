@@ -4,6 +4,7 @@ use kube::{ResourceExt, api::DynamicObject};
 
 use super::{diff, live::Live};
 use crate::{
+    admitted::Answers,
     api,
     build::{Child, ChildId, Kind, Prepared, Resources},
     names::{ClusterKey, label},
@@ -54,6 +55,7 @@ pub(super) fn plan(
     uid: &str,
     resources: &Resources<Prepared>,
     live: &Live,
+    answers: &Answers,
 ) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     let mut wanted = resources.held.clone();
@@ -76,7 +78,7 @@ pub(super) fn plan(
             Ownership::Ours if existing.metadata.deletion_timestamp.is_some() => plan.leaving.push(child.id),
             // A Job's template is immutable and its name is the hash of what it does: it is made once.
             Ownership::Ours if child.id.kind == Kind::Job => {}
-            Ownership::Ours if diff::is_current(&child.object, existing) => {}
+            Ownership::Ours if diff::is_current(&child.object, existing, answers.get(&child.id)) => {}
             Ownership::Ours => plan.apply.push(child),
         }
     }
@@ -172,7 +174,7 @@ mod tests {
         of_a_shard[label::SHARD] = json!("a");
         live.insert(ChildId::new(Kind::Secret, "demo-shard-a"), object(&of_a_shard, &json!([])));
         let pruned: Vec<ChildId> =
-            plan(&key, "u1", &nothing, &live).unwrap().prune.into_iter().map(|(id, _)| id).collect();
+            plan(&key, "u1", &nothing, &live, &Answers::new()).unwrap().prune.into_iter().map(|(id, _)| id).collect();
         assert_eq!(pruned, [ChildId::new(Kind::ConfigMap, "x")]);
     }
 

@@ -31,6 +31,13 @@ pub struct DeskError {
     source: ApiError,
 }
 
+impl DeskError {
+    /// Whether the namespace is being deleted, so that nothing can be made in it any more.
+    pub(super) fn is_namespace_leaving(&self) -> bool {
+        self.source.is_namespace_leaving()
+    }
+}
+
 /// Says so in the ShardRebalances that name the ChatCluster `key`, should there be none.
 ///
 /// # Errors

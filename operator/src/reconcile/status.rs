@@ -116,6 +116,7 @@ impl Shape {
             tier: spec.haproxy().is_some(),
             cleared: front::cleared(cluster),
             migration,
+            deadlines: None,
         }
     }
 }

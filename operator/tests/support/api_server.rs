@@ -1,13 +1,15 @@
 //! An API server that keeps what is written in one namespace, remembers the writes, and can have the operator die at one of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Json, Response},
@@ -23,9 +25,16 @@ const CLUSTER_LABEL: &str = "chatcluster.dev/cluster";
 const CHATCLUSTERS: &str = "/apis/chatcluster.dev/v1alpha1/namespaces/chat/chatclusters";
 const REBALANCES: &str = "/apis/chatcluster.dev/v1alpha1/namespaces/chat/shardrebalances";
 
+/// Of a list with which a watch begins.
+const SMALL_PAGE: &str = "limit=25";
+/// The header by which clients are told apart.
+const CLIENT: &str = "x-client";
+
 /// A request that is no read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Write {
+    /// Who wrote, if the client has a name.
+    pub(crate) client: String,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: Value,
@@ -53,9 +62,34 @@ pub(crate) struct Trouble {
     pub(crate) only_children: bool,
 }
 
+/// Something that happened to an object, for watches.
+#[derive(Clone)]
+struct Happened {
+    version: u64,
+    path: String,
+    type_: &'static str,
+    object: Value,
+}
+
+/// What an admission policy makes of an object that is written.
+pub(crate) type Policy = fn(path: &str, object: &mut Value);
+
 #[derive(Default)]
 struct Held {
     objects: BTreeMap<String, Value>,
+    journal: Vec<Happened>,
+    /// Before this nothing is known any more to who watches.
+    forgotten: u64,
+    /// Lists of which the first page is followed by none; each once.
+    broken_pages: BTreeSet<String>,
+    pages_break: bool,
+    delay: Duration,
+    is_leaving: bool,
+    policy: Option<Policy>,
+    /// Clients whose requests about Leases are never answered.
+    cut_off: Option<String>,
+    /// Lists with which watches begin, and watches as `watch PATH`.
+    reads: Vec<String>,
     writes: Vec<Write>,
     version: u64,
     death: Option<Death>,
@@ -68,6 +102,8 @@ struct Held {
 pub(crate) struct ApiServer {
     held: Arc<Mutex<Held>>,
     dead: Arc<Notify>,
+    changed: Arc<Notify>,
+    address: String,
 }
 
 impl ApiServer {
@@ -82,15 +118,26 @@ impl ApiServer {
     pub(crate) async fn empty() -> (Self, Client) {
         // A second call is refused; the provider of the first one stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let server = Self::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = Self { address, ..Self::default() };
         let router = Router::new().fallback(answer).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        // The client of a real operator tries again by itself where a server is overloaded, with pauses that grow: a test need not wait for them.
-        let mut config = Config::new(address.parse().unwrap());
+        // The client of a real operator tries again by itself where a server is overloaded: a test need not wait for it.
+        let mut config = server.config();
         config.default_retry = false;
         (server, Client::try_from(config).unwrap())
+    }
+
+    /// A client as a real operator has it, with a name.
+    pub(crate) fn real_client(&self, name: &str) -> Client {
+        let mut config = self.config();
+        config.headers = vec![(CLIENT.parse().unwrap(), name.parse().unwrap())];
+        chat_operator::client::client(config).unwrap()
+    }
+
+    fn config(&self) -> Config {
+        Config::new(self.address.parse().unwrap())
     }
 
     /// Everything that was written, in order.
@@ -101,6 +148,7 @@ impl ApiServer {
     /// Puts an object in place, as somebody else than the operator.
     pub(crate) fn put(&self, path: &str, object: Value) {
         self.held().put(path, object);
+        self.changed.notify_waiters();
     }
 
     /// The object at a path.
@@ -110,7 +158,9 @@ impl ApiServer {
 
     /// Takes an object away, as somebody else than the operator.
     pub(crate) fn remove(&self, path: &str) -> Option<Value> {
-        self.held().objects.remove(path)
+        let removed = self.held().remove(path);
+        self.changed.notify_waiters();
+        removed
     }
 
     /// All objects by their paths, those only whose path has this in it.
@@ -145,6 +195,42 @@ impl ApiServer {
     /// Requests so far, of whatever kind.
     pub(crate) fn requests(&self) -> usize {
         self.held().requests
+    }
+
+    /// Has every request take this long from now on.
+    pub(crate) fn slow(&self, delay: Duration) {
+        self.held().delay = delay;
+    }
+
+    /// Forgets what happened: watches end with 410 Gone, and so does the second page of the next list of each kind.
+    pub(crate) fn forget(&self) {
+        let mut held = self.held();
+        held.version += 1;
+        held.forgotten = held.version;
+        (held.pages_break, held.broken_pages) = (true, BTreeSet::new());
+        held.reads.clear();
+        drop(held);
+        self.changed.notify_waiters();
+    }
+
+    /// The namespace is being deleted: nothing can be made in it any more.
+    pub(crate) fn leave(&self) {
+        self.held().is_leaving = true;
+    }
+
+    /// Admits what is written as this makes it.
+    pub(crate) fn admit(&self, policy: Policy) {
+        self.held().policy = Some(policy);
+    }
+
+    /// Answers a client's requests about Leases no more.
+    pub(crate) fn cut_off(&self, client: &str) {
+        self.held().cut_off = Some(client.to_owned());
+    }
+
+    /// Lists with which watches begin, and watches as `watch PATH`, in order.
+    pub(crate) fn reads(&self) -> Vec<String> {
+        self.held().reads.clone()
     }
 
     /// Waits until it is dead.
@@ -190,14 +276,26 @@ impl Held {
         {
             object["status"] = status;
         }
-        self.objects.insert(path.to_owned(), object.clone());
+        let type_ = if self.objects.insert(path.to_owned(), object.clone()).is_some() { "MODIFIED" } else { "ADDED" };
+        self.happened(path, type_, object.clone());
         object
+    }
+
+    fn remove(&mut self, path: &str) -> Option<Value> {
+        let object = self.objects.remove(path)?;
+        self.version += 1;
+        self.happened(path, "DELETED", object.clone());
+        Some(object)
+    }
+
+    fn happened(&mut self, path: &str, type_: &'static str, object: Value) {
+        self.journal.push(Happened { version: self.version, path: path.to_owned(), type_, object });
     }
 
     /// What a write makes of the objects, and the answer to it.
     fn write(&mut self, method: &Method, path: &str, body: Value, is_merge: bool) -> Result<Value, StatusCode> {
         if *method == Method::DELETE {
-            return self.objects.remove(path).ok_or(StatusCode::NOT_FOUND);
+            return self.remove(path).ok_or(StatusCode::NOT_FOUND);
         }
         if *method == Method::POST {
             let path = format!("{path}/{}", body["metadata"]["name"].as_str().unwrap_or_default());
@@ -212,14 +310,24 @@ impl Held {
             object["status"] = body["status"].clone();
             return Ok(self.put(path, object));
         }
+        let named = &body["metadata"]["resourceVersion"];
+        if *method == Method::PUT && !named.is_null() {
+            let known = self.objects.get(path).ok_or(StatusCode::NOT_FOUND)?;
+            if known["metadata"]["resourceVersion"] != *named {
+                return Err(StatusCode::CONFLICT);
+            }
+        }
         let path = path.strip_suffix("/scale").unwrap_or(path);
-        let object = if is_merge {
+        let mut object = if is_merge {
             let mut object = self.objects.get(path).cloned().ok_or(StatusCode::NOT_FOUND)?;
             merge(&mut object, body);
             object
         } else {
             body
         };
+        if let Some(policy) = self.policy {
+            policy(path, &mut object);
+        }
         Ok(self.put(path, object))
     }
 }
@@ -246,6 +354,16 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let path = uri.path();
+    let client = headers.get(CLIENT).and_then(|name| name.to_str().ok()).unwrap_or_default().to_owned();
+    let (delay, is_cut_off) = {
+        let held = server.held();
+        (held.delay, path.contains("/leases/") && held.cut_off.as_ref() == Some(&client))
+    };
+    if is_cut_off {
+        server.held().requests += 1;
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(delay).await;
     let trouble = {
         let mut held = server.held();
         held.requests += 1;
@@ -260,6 +378,9 @@ async fn answer(
         return read(&server, path, uri.query().unwrap_or_default());
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if server.refuses(&method, path) {
+        return leaving();
+    }
     if path.contains("/events") {
         return Json(body).into_response();
     }
@@ -267,11 +388,12 @@ async fn answer(
     let (answer, dies) = {
         let mut held = server.held();
         let death = held.death.filter(|death| death.at == held.writes.len());
-        held.writes.push(Write { method: method.to_string(), path: path.to_owned(), body: body.clone() });
+        held.writes.push(Write { client, method: method.to_string(), path: path.to_owned(), body: body.clone() });
         let is_written = death.is_none_or(|death| death.is_written);
         let answer = if is_written { held.write(&method, path, body, is_merge) } else { Ok(Value::Null) };
         (answer, death.is_some())
     };
+    server.changed.notify_waiters();
     if dies {
         server.dead.notify_one();
         return std::future::pending().await;
@@ -290,15 +412,111 @@ fn read(server: &ApiServer, path: &str, query: &str) -> Response {
         let name = name.split('&').next().unwrap_or_default();
         return list_of_one(server, path, name);
     }
-    let is_list = query.contains("labelSelector") || path == REBALANCES;
-    if !is_list {
+    let is_list = query.contains("labelSelector") || query.contains("limit=") || path == REBALANCES;
+    let is_watch = query.contains("watch=true");
+    if !is_list && !is_watch {
         return refusal(StatusCode::NOT_FOUND);
     }
-    let below = format!("{path}/");
-    let is_wanted = |object: &Value| path == REBALANCES || !object["metadata"]["labels"][CLUSTER_LABEL].is_null();
-    let objects = server.list(&below).into_iter().map(|(_, object)| object);
-    let items: Vec<Value> = objects.filter(|object| is_wanted(object)).collect();
-    Json(json!({ "metadata": {}, "items": items })).into_response()
+    let chosen = Chosen { below: format!("{path}/"), labelled: query.contains("labelSelector") };
+    let mut held = server.held();
+    if is_watch {
+        let from = query.split('&').find_map(|part| part.strip_prefix("resourceVersion="));
+        let from = from.and_then(|version| version.parse().ok()).unwrap_or(held.version);
+        held.reads.push(format!("watch {path}"));
+        drop(held);
+        return watch(server.clone(), chosen, from);
+    }
+    if query.contains("continue=") {
+        return gone();
+    }
+    // What watches ask for comes in small pages, which tells it from what a pass asks for.
+    if query.contains(SMALL_PAGE) {
+        held.reads.push(path.to_owned());
+    }
+    let more = held.pages_break && query.contains("limit=") && held.broken_pages.insert(path.to_owned());
+    let all = held.objects.iter().filter(|(path, object)| chosen.takes(path, object));
+    let items: Vec<Value> = all.map(|(_, object)| object.clone()).collect();
+    let mut meta = json!({ "resourceVersion": held.version.to_string() });
+    if more {
+        meta["continue"] = json!("a-page-that-is-forgotten");
+    }
+    Json(json!({ "metadata": meta, "items": items })).into_response()
+}
+
+/// The objects of a list or a watch.
+struct Chosen {
+    below: String,
+    labelled: bool,
+}
+
+impl Chosen {
+    fn takes(&self, path: &str, object: &Value) -> bool {
+        path.strip_prefix(&self.below).is_some_and(|name| !name.contains('/'))
+            && (!self.labelled || !object["metadata"]["labels"][CLUSTER_LABEL].is_null())
+    }
+}
+
+/// What happens to the chosen objects after `from`, as long as that is known.
+fn watch(server: ApiServer, chosen: Chosen, from: u64) -> Response {
+    let begin = (server, chosen, Some(from), VecDeque::<String>::new());
+    let lines = futures::stream::unfold(begin, |(server, chosen, mut from, mut ready)| async move {
+        loop {
+            if let Some(line) = ready.pop_front() {
+                return Some((Ok::<_, Infallible>(Bytes::from(line)), (server, chosen, from, ready)));
+            }
+            let since = from?;
+            let changed = Arc::clone(&server.changed);
+            let mut changed = std::pin::pin!(changed.notified());
+            changed.as_mut().enable();
+            {
+                let held = server.held();
+                if since < held.forgotten {
+                    from = None;
+                    ready.push_back(line("ERROR", &status(410, "Expired", "too old resource version")));
+                    continue;
+                }
+                let news = held.journal.iter().filter(|news| news.version > since);
+                let news = news.filter(|news| chosen.takes(&news.path, &news.object));
+                ready.extend(news.map(|news| line(news.type_, &news.object)));
+                from = Some(held.version);
+            }
+            if ready.is_empty() {
+                changed.await;
+            }
+        }
+    });
+    Body::from_stream(lines).into_response()
+}
+
+fn line(type_: &str, object: &Value) -> String {
+    format!("{}\n", json!({ "type": type_, "object": object }))
+}
+
+fn status(code: u16, reason: &str, message: &str) -> Value {
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason, "message": message, "code": code })
+}
+
+fn gone() -> Response {
+    (StatusCode::GONE, Json(status(410, "Expired", "the provided continue parameter is too old"))).into_response()
+}
+
+/// What Kubernetes says where the namespace is being deleted.
+fn leaving() -> Response {
+    let message = "deployments.apps \"x\" is forbidden: unable to create new content in namespace chat because it is being terminated";
+    let mut status = status(403, "Forbidden", message);
+    status["details"] = json!({ "causes": [{
+        "reason": "NamespaceTerminating", "message": "namespace chat is being terminated", "field": "metadata.namespace",
+    }] });
+    (StatusCode::FORBIDDEN, Json(status)).into_response()
+}
+
+impl ApiServer {
+    /// Whether the namespace is being deleted and this would make something in it.
+    fn refuses(&self, method: &Method, path: &str) -> bool {
+        let held = self.held();
+        let is_new = *method == Method::POST || *method == Method::PATCH && !held.objects.contains_key(path);
+        held.is_leaving && is_new && !path.ends_with("/status") && !path.ends_with("/scale")
+    }
 }
 
 /// The engine of this name, if the kind is served: somebody has put one of it there, be it of another name.

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use chat_crds::ChatCluster;
 use chat_operator::{
+    admitted::Admitted,
     args::Images,
     backoff::Backoff,
     build::{Kind, migration_name},
@@ -18,6 +19,7 @@ use chat_operator::{
     engines::{EngineId, EngineKind, Found, Registry},
     events::Announcer,
     metrics::Metrics,
+    names::ClusterKey,
     poll::Poller,
     rebalance::Memory,
     reconcile::{Dereferenced, Environment, Live, SecretValues, ValidateError, ValidatedCluster, validate},
@@ -26,6 +28,7 @@ use chat_operator::{
 use kube::{Client, ResourceExt, api::DynamicObject};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::mpsc::Receiver;
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
 pub(crate) const FIXTURES: [&str; 14] = [
@@ -73,20 +76,27 @@ pub(crate) fn environment() -> Environment {
 
 /// An operator that has just started.
 pub(crate) fn context(client: Client) -> Context {
+    context_with_news(client).0
+}
+
+/// The same with what its poller tells the controller.
+pub(crate) fn context_with_news(client: Client) -> (Context, Receiver<ClusterKey>) {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let (changed, _news) = tokio::sync::mpsc::channel(1);
-    Context {
+    let (changed, news) = tokio::sync::mpsc::channel(8);
+    let context = Context {
         environment: Arc::new(environment()),
         cache: Arc::new(Cache::default()),
         poller: Arc::new(Poller::new(changed, Arc::clone(&metrics))),
         memory: Arc::new(Memory::default()),
         engines: Arc::new(Registry::default()),
         backoff: Arc::new(Backoff::default()),
+        admitted: Arc::new(Admitted::default()),
         echoes: Arc::new(Echoes::default()),
         announcer: Arc::new(Announcer::new(client.clone(), "test", Arc::clone(&metrics))),
         client,
         metrics,
-    }
+    };
+    (context, news)
 }
 
 fn file(name: &str) -> String {

@@ -1,7 +1,7 @@
 //! Ways to break a part of a ChatCluster.
 
 use std::{
-    fs,
+    env, fs,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, ListParams},
 };
+use localkube::{Cluster, ClusterConfig};
 
 use crate::{
     chat_cluster::ChatCluster,
@@ -115,6 +116,20 @@ fn processes_of(uid: &str) -> Result<Vec<u32>> {
     }
     pids.sort_unstable();
     Ok(pids)
+}
+
+/// Does to the node what a power cut does, and starts it again: [`Cluster::reboot`]. Pods come back by themselves some time later.
+///
+/// # Errors
+/// `CHATCLUSTER_LOCAL` does not say which local Kubernetes this is, or it cannot be started again.
+pub async fn reboot() -> Result<()> {
+    let which = env::var("CHATCLUSTER_LOCAL").context(
+        "CHATCLUSTER_LOCAL is not set: run this test by `cargo xtask test --only e2e`, on a cluster that it may reboot",
+    )?;
+    let (name, index) = which.split_once(' ').context("CHATCLUSTER_LOCAL is no name and index")?;
+    let config = ClusterConfig { name: name.to_owned(), index: index.parse()? };
+    // It waits, with a thread of its own.
+    tokio::task::spawn_blocking(move || Ok(Cluster::new(config)?.reboot()?)).await?
 }
 
 /// Keeps new pods from starting anywhere (or lets them again): every node is cordoned.

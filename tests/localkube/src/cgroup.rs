@@ -95,12 +95,26 @@ impl Cgroup {
 
     /// Kills every process of the cluster and removes the group.
     pub(crate) fn destroy(&self) -> Result<(), CgroupError> {
-        let group = self.tracker.join(&self.name);
         let deadline = Instant::now() + PATIENCE;
+        self.kill_all_but(None, deadline)?;
+        for hierarchy in &self.hierarchies {
+            remove(&hierarchy.path.join(&self.name), deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Kills every process of the cluster, pods' too, but the one with the number `spared`.
+    pub(crate) fn kill_others(&self, spared: i32) -> Result<(), CgroupError> {
+        self.kill_all_but(Some(spared), Instant::now() + PATIENCE)
+    }
+
+    fn kill_all_but(&self, spared: Option<i32>, deadline: Instant) -> Result<(), CgroupError> {
+        let group = self.tracker.join(&self.name);
         loop {
-            let pids = members(&group);
+            let mut pids = members(&group);
+            pids.retain(|pid| Some(*pid) != spared);
             if pids.is_empty() {
-                break;
+                return Ok(());
             }
             if Instant::now() > deadline {
                 return Err(CgroupError::Immortal { group, pids });
@@ -112,10 +126,6 @@ impl Cgroup {
             }
             thread::sleep(PAUSE);
         }
-        for hierarchy in &self.hierarchies {
-            remove(&hierarchy.path.join(&self.name), deadline)?;
-        }
-        Ok(())
     }
 }
 

@@ -24,6 +24,15 @@ mount --bind "$2" /var/log
 exec "$4"
 "#;
 
+/// Run inside the namespaces when nothing else runs there: forgets what does not outlast a machine's memory. Without their mounts and processes the networks of
+/// pods are gone, too.
+const FORGET: &str = r#"
+awk '$2 ~ "^/(run|var/lib)/." { print $2 }' /proc/self/mounts | sort -r | while read -r place; do
+    umount -l "$place" 2>/dev/null || true
+done
+rm -rf /run/*
+"#;
+
 /// The new namespaces are there within milliseconds.
 const LOOKS: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -80,6 +89,11 @@ pub(crate) fn inside(holder: &Process, arguments: &[&str]) -> Vec<String> {
 /// Like [`inside`], as a command to wait for.
 pub(crate) fn command_inside(holder: &Process, entrance: &Path, arguments: &[&str]) -> Command {
     process::member(entrance, &inside(holder, arguments))
+}
+
+/// Forgets what is in `/run`, what is mounted, and the networks of pods, as a machine does that is started anew.
+pub(crate) fn forget(holder: &Process, entrance: &Path) -> Result<(), CommandError> {
+    command::output(&mut command_inside(holder, entrance, &["sh", "-c", FORGET])).map(drop)
 }
 
 /// Connects the namespaces to this machine, and this machine to the pods and Services in them. Nothing else is

@@ -23,6 +23,8 @@ enum Action {
     Up,
     /// Stops it and removes everything of it.
     Down,
+    /// Does to its node what a power cut does, and starts it again; its pods come back some time later.
+    Reboot,
     /// Tells how it is, as JSON.
     Status,
 }
@@ -35,6 +37,7 @@ impl ClusterArgs {
                 println!("export KUBECONFIG={}", cluster.kubeconfig().display());
             }
             Action::Down => open(&self.name, self.index)?.down()?,
+            Action::Reboot => open(&self.name, self.index)?.reboot()?,
             Action::Status => println!("{}", serde_json::to_string_pretty(&open(&self.name, self.index)?.status()?)?),
         }
         Ok(())

@@ -328,6 +328,7 @@ fn e2e(run: &mut Run) -> Result<()> {
                 .args(choice)
                 .args(&filter)
                 .env("CHATCLUSTER_KUBECONFIG", kube.kubeconfig())
+                .env("CHATCLUSTER_LOCAL", format!("{cluster} {index}"))
                 .env("CHATCLUSTER_HELM", &helm)
                 .env("CHATCLUSTER_KUBECTL", &kubectl)
                 .env("CHATCLUSTER_KEDA", &keda)

@@ -210,6 +210,23 @@ impl Cluster {
         Ok(())
     }
 
+    /// Does to the node what a power cut does: every process ends at once, those of pods and of the control plane too, and what was in memory is forgotten. Then
+    /// the cluster's programs are started; pods are for the kubelet to start again, which takes some time after this has returned. What was written to a disk
+    /// and not yet synced is not lost, since the kernel goes on.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotRunning`] when the cluster was not started, or what [`Cluster::up`] says.
+    pub fn reboot(&self) -> Result<(), ClusterError> {
+        let binaries = Binaries::build(&|line| eprintln!("{line}"))?;
+        let _lock = self.lock()?;
+        let state = State::load(&self.layout);
+        let holder = state.as_ref().and_then(State::holder);
+        let holder = holder.ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
+        self.cgroup.kill_others(holder.pid())?;
+        namespace::forget(holder, &self.cgroup.entrance())?;
+        self.ensure_running(&binaries)
+    }
+
     /// `kubectl` for the cluster's own use: it ends with the cluster.
     fn own_kubectl(&self, binaries: &Binaries) -> Command {
         let program = binaries.kubectl.to_string_lossy().into_owned();

@@ -8,5 +8,6 @@ mod load;
 mod operator_away;
 mod operator_killed;
 mod paused;
+mod reboot;
 mod times;
 mod two_operators;
