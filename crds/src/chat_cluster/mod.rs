@@ -33,7 +33,7 @@ pub use expose::{
     Expose, ExposeType, HaProxy, Hints, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
 };
 pub use gateways::{Drain, Gateways, Limits, LogLevel, PodTemplate, Rebalance, RebalanceMode};
-pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
+pub use kafka::{Kafka, KafkaObjectRef, Sasl, SaslMechanism, SecurityProtocol};
 pub use prometheus::{Prometheus, Query};
 pub use references::{
     CaSecretRef, LoginSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef,

@@ -115,6 +115,8 @@ impl Kafka {
             security_protocol: SecurityProtocol::Plaintext,
             ca_file: None,
             sasl: None,
+            bootstrap_servers_file: None,
+            client_certificate: None,
         }
     }
 

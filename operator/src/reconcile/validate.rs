@@ -6,6 +6,7 @@ pub(super) mod expose;
 mod issuers;
 mod kafka;
 mod rollout;
+mod strimzi;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -272,8 +272,8 @@ pub struct BrokerEngine {
 /// Apache Kafka of the user.
 #[derive(Clone, Debug)]
 pub struct Kafka {
-    /// `host:port` of servers to ask first, at least one.
-    pub bootstrap_servers: Vec<String>,
+    /// Which servers to ask first.
+    pub servers: KafkaServers,
     /// The topic; `None` for the one named after the cluster.
     pub topic: Option<String>,
     /// Partitions of a topic that gateways make; `None` for the gateway's default.
@@ -286,6 +286,26 @@ pub struct Kafka {
     pub ca: Option<SecretKey>,
     /// Credentials; there if and only if the protocol is with SASL.
     pub sasl: Option<Sasl>,
+    /// Secret with the certificate that gateways show and its key, under the keys of a Secret of type `kubernetes.io/tls`.
+    pub client_certificate: Option<String>,
+}
+
+/// Servers of Kafka to ask first.
+#[derive(Clone, Debug)]
+pub enum KafkaServers {
+    /// `host:port` of each, at least one, as the spec has them.
+    Given(Vec<String>),
+    /// Those of a Kafka that Strimzi runs.
+    Engine(KafkaEngine),
+}
+
+/// A Kafka that Strimzi runs. The operator keeps the way to it in a Secret of its own, which follows the Kafka's.
+#[derive(Clone, Debug)]
+pub struct KafkaEngine {
+    /// Names it and its listener: gateways of another place do not reach those of this one.
+    pub place: String,
+    /// What is kept in the Secret: addresses, authorities, password or certificate.
+    pub values: BTreeMap<&'static str, Sensitive>,
 }
 
 /// Who gateways are to Kafka.

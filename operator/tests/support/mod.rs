@@ -28,7 +28,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
-pub(crate) const FIXTURES: [&str; 13] = [
+pub(crate) const FIXTURES: [&str; 14] = [
     "minimal",
     "two-shards",
     "external-backends",
@@ -39,6 +39,7 @@ pub(crate) const FIXTURES: [&str; 13] = [
     "redis-pubsub",
     "redis-pubsub-apart",
     "kafka",
+    "strimzi",
     "embedded",
     "in-process",
     "haproxy",
@@ -88,7 +89,7 @@ pub(crate) fn context(client: Client) -> Context {
     }
 }
 
-fn file(name: &str) -> String {
+pub(crate) fn file(name: &str) -> String {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect();
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
