@@ -21,6 +21,7 @@ pub mod migrate;
 pub mod model;
 pub mod moves;
 pub mod pipeline;
+mod postgres_uri;
 pub mod presence;
 pub mod protocol;
 pub mod redis_link;

@@ -19,7 +19,8 @@ pub use adoption::{Adoption, AdoptionMode, FieldChange, PendingChanges, PendingO
 pub use auth::Oidc;
 pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, Schedule};
 pub use database::{
-    Database, DeletionPolicy, Embedded, ManagedShard, Shard, ShardRebalancing, ShardRebalancingMode, Storage, Window,
+    Database, DeletionPolicy, Embedded, ManagedShard, Shard, ShardRebalancing, ShardRebalancingMode, ShardTls, Storage,
+    Window,
 };
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_DEADLINE_SECONDS, DEFAULT_DRAIN_SECONDS,

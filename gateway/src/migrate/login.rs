@@ -1,12 +1,13 @@
 //! Reading URIs: how to connect, and which user and password gateways will use.
 
-use std::{path::Path, str::FromStr};
+use std::path::Path;
 
 use chat_shards::Login;
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::PgConnectOptions;
 
 use super::MigrateError;
+use crate::postgres_uri;
 
 /// What a URI file says.
 pub(super) struct UriFile {
@@ -24,7 +25,7 @@ pub(super) async fn read(shard: &str, path: &Path) -> Result<UriFile, MigrateErr
 }
 
 fn parse(uri: &str) -> Option<UriFile> {
-    let options = PgConnectOptions::from_str(uri).ok()?;
+    let options = postgres_uri::parse(uri)?;
     let parsed = url::Url::parse(uri).ok()?;
     let password = parsed.password().map(|p| percent_decode_str(p).decode_utf8_lossy().into_owned());
     let login = Login { user: options.get_username().to_owned(), password };

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{MigrateError, PATIENCE, login, sql};
-use crate::store::postgres::{AUTHENTICATION_FAILED, Cause, cause};
+use crate::store::postgres::{AUTHENTICATION_FAILED, Cause, TLS_FAILED, cause};
 
 /// Between tries, and between progress lines.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -81,6 +81,9 @@ async fn connect(shard: &str, options: &PgConnectOptions) -> Result<PgConnection
             };
         if reason == AUTHENTICATION_FAILED {
             return Err(MigrateError::Denied { shard: shard.to_owned(), cause });
+        }
+        if reason == TLS_FAILED {
+            return Err(MigrateError::Untrusted { shard: shard.to_owned(), cause });
         }
         if Instant::now() >= deadline {
             return Err(MigrateError::Unreachable { shard: shard.to_owned(), reason, cause });

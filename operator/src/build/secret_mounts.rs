@@ -89,9 +89,9 @@ impl Mounts {
                 if let Some(sasl) = &kafka.sasl {
                     self.add_key(KAFKA_PASSWORD, &sasl.password, key::PASSWORD);
                 }
-                if let Some(secret) = &kafka.client_certificate {
+                if let Some(shown) = &kafka.client_certificate {
                     let both = [key::TLS_CERTIFICATE, key::TLS_KEY].map(|key| (key, key));
-                    self.add(KAFKA_CLIENT, secret, &both);
+                    self.add(KAFKA_CLIENT, &shown.secret, &both);
                 }
                 if let KafkaServers::Engine(_) = &kafka.servers {
                     let servers = (key::BOOTSTRAP_SERVERS, key::BOOTSTRAP_SERVERS);

@@ -3,7 +3,7 @@
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
-use super::validated::ValidatedCluster;
+use super::validated::{Broker, GivenCertificate, ShardBackend, ValidatedCluster};
 
 /// The Secret of each certificate, and when it ends, in seconds since 1970: of several in one Secret the first to end. What cannot be read is left out; who uses
 /// it says so.
@@ -11,7 +11,16 @@ pub(super) fn deadlines(cluster: &ValidatedCluster) -> Vec<(String, i64)> {
     let tier = cluster.gateways.expose.tier().and_then(|tier| tier.certificate.as_ref());
     let shown = tier.iter().map(|certificate| (&certificate.secret, &certificate.contents[0]));
     let believed = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref()).map(|ca| (&ca.from.secret, &ca.content));
-    let all = shown.chain(believed);
+    let given: Vec<&GivenCertificate> = match &cluster.broker {
+        Broker::Kafka(kafka) => kafka.client_certificate.iter().collect(),
+        _ => Vec::new(),
+    };
+    let of_shards = cluster.shards().iter().flat_map(|shard| match &shard.backend {
+        ShardBackend::Engine(engine) => engine.certificates.as_slice(),
+        ShardBackend::Managed(_) | ShardBackend::External { .. } => &[],
+    });
+    let given = given.into_iter().chain(of_shards).map(|given| (&given.secret, &given.content));
+    let all = shown.chain(believed).chain(given);
     all.filter_map(|(secret, content)| Some((secret.clone(), ends(content.expose())?))).collect()
 }
 

@@ -133,6 +133,12 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
         .map(|from| from.name.clone())
         .collect();
     names.extend(leaving(cluster).filter_map(|shard| Some(shard.secret?.name.clone())));
+    let tls = spec.database.shards().iter().filter_map(|shard| shard.tls.as_ref());
+    for tls in tls.chain(leaving(cluster).filter_map(|shard| shard.tls)) {
+        names.extend(tls.ca_secret_ref.as_ref().map(|from| from.name.clone()));
+        let shown = [&tls.client_certificate_secret_ref, &tls.migration_certificate_secret_ref];
+        names.extend(shown.into_iter().flatten().map(|from| from.name.clone()));
+    }
     names
         .extend(spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()).map(|from| from.name.clone()));
     let issuers = spec.auth.iter().flat_map(|auth| &auth.oidc);

@@ -58,8 +58,8 @@ pub use self::{
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
         Authorities, Broker, BrokerCredentials, BrokerEngine, Database, DeletionPolicy, Drain, EngineShard, Fleet,
-        Gateways, Issuer, Kafka, KafkaEngine, KafkaServers, ManagedShard, PodOverlay, Redis, RedisCredentials, Sasl,
-        SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
+        Gateways, GivenCertificate, Issuer, Kafka, KafkaEngine, KafkaServers, ManagedShard, PodOverlay, Redis,
+        RedisCredentials, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
     },
 };
 use crate::{

@@ -286,8 +286,8 @@ pub struct Kafka {
     pub ca: Option<SecretKey>,
     /// Credentials; there if and only if the protocol is with SASL.
     pub sasl: Option<Sasl>,
-    /// Secret with the certificate that gateways show and its key, under the keys of a Secret of type `kubernetes.io/tls`.
-    pub client_certificate: Option<String>,
+    /// The certificate that gateways show; its Secret has it and the key under the keys of a Secret of type `kubernetes.io/tls`.
+    pub client_certificate: Option<GivenCertificate>,
 }
 
 /// Servers of Kafka to ask first.
@@ -306,6 +306,15 @@ pub struct KafkaEngine {
     pub place: String,
     /// What is kept in the Secret: addresses, authorities, password or certificate.
     pub values: BTreeMap<&'static str, Sensitive>,
+}
+
+/// Certificates in a Secret, which somebody has to renew.
+#[derive(Clone, Debug)]
+pub struct GivenCertificate {
+    /// The Secret.
+    pub secret: String,
+    /// PEM.
+    pub content: Sensitive,
 }
 
 /// Who gateways are to Kafka.
@@ -403,19 +412,21 @@ pub enum ShardBackend {
         /// Both contents, so that a migration runs again when they change.
         contents: [Sensitive; 2],
     },
-    /// A database of a PostgreSQL that another operator runs.
+    /// A database of a PostgreSQL that another operator runs, or one for which the user gives certificates.
     Engine(Box<EngineShard>),
 }
 
-/// A shard that another operator runs. The operator keeps the URIs in a Secret of its own, which follows the engine's.
+/// A shard whose URIs the operator makes of several objects. It keeps them in a Secret of its own, which follows these.
 #[derive(Clone, Debug)]
 pub struct EngineShard {
     /// URI for gateways.
     pub uri: Sensitive,
     /// URI for the migration and movers.
     pub migration_uri: Sensitive,
-    /// Both without the authorities of the server's certificate: a migration need not run again when these are renewed.
+    /// What the migration runs again for, both: without the authorities of another operator, which renews them by itself.
     pub places: [Sensitive; 2],
+    /// The certificates that the user gives.
+    pub certificates: Vec<GivenCertificate>,
 }
 
 impl ShardBackend {

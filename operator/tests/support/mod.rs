@@ -28,7 +28,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
-pub(crate) const FIXTURES: [&str; 14] = [
+pub(crate) const FIXTURES: [&str; 15] = [
     "minimal",
     "two-shards",
     "external-backends",
@@ -40,6 +40,7 @@ pub(crate) const FIXTURES: [&str; 14] = [
     "redis-pubsub-apart",
     "kafka",
     "strimzi",
+    "client-certificates",
     "embedded",
     "in-process",
     "haproxy",

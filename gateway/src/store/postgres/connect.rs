@@ -1,11 +1,13 @@
 //! From a Secret's file to connections.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, time::Duration};
 
 use sqlx::{
     ConnectOptions, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+
+use crate::postgres_uri;
 
 /// Connections of one gateway to one shard. A statement is one transaction of a few milliseconds, so ten of them carry
 /// thousands of messages a second, and ten gateways still fit PostgreSQL's default of 100.
@@ -44,7 +46,7 @@ pub(super) async fn read(path: &Path) -> Result<String, UriError> {
 /// How to connect, by what stood in the file.
 pub(super) fn parse(path: &Path, uri: &str) -> Result<PgConnectOptions, UriError> {
     let options =
-        PgConnectOptions::from_str(uri.trim()).map_err(|_| UriError::Parse { path: path.display().to_string() })?;
+        postgres_uri::parse(uri.trim()).ok_or_else(|| UriError::Parse { path: path.display().to_string() })?;
     Ok(options
         .application_name("chat-gateway")
         .options([

@@ -11,6 +11,9 @@ use crate::store::{
 /// The shard knows the user or the password not: nothing that waiting would mend.
 pub(crate) const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
 
+/// One of the two does not trust the other's certificate, or one speaks no TLS.
+pub(crate) const TLS_FAILED: &str = "TlsFailed";
+
 /// A failure by what is to be done about it.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -79,16 +82,31 @@ fn refused(refusal: Refusal) -> Failure {
 /// Why an error means that the shard cannot serve now; `None` when it says something about the statement.
 pub(crate) fn cause(error: &sqlx::Error) -> Option<Cause> {
     let reason = match error {
+        sqlx::Error::Io(io) if io.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => TLS_FAILED,
+        sqlx::Error::Tls(_) => TLS_FAILED,
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => "Timeout",
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => "ConnectionRefused",
         sqlx::Error::PoolTimedOut => "Timeout",
-        sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::Configuration(_) => "ProtocolError",
+        sqlx::Error::Protocol(_) | sqlx::Error::Configuration(_) => "ProtocolError",
         sqlx::Error::Database(database) => code_reason(&database.code().unwrap_or_default())?,
         _ => return None,
     };
     // The driver adds a line number of the server's source, which helps nobody.
     let message = error.as_database_error().map_or_else(|| error.to_string(), |database| database.message().to_owned());
+    // The alert names whose certificate it is by what it is called: the server sends it when it is the gateway's.
+    let message = match error {
+        sqlx::Error::Io(io) if reason == TLS_FAILED && is_alert(io) => {
+            format!("{message}: the server refuses the certificate that it is shown, or is shown none")
+        }
+        _ => message,
+    };
     Some(Cause::new(reason, message))
+}
+
+/// Whether the other side ended the handshake.
+fn is_alert(error: &std::io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// Whether a shard that has too much to do fails like this. It says nothing against connections on which others are answered.

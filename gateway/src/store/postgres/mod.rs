@@ -45,7 +45,7 @@ use crate::{
     model::{Member, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId},
 };
 
-pub(crate) use self::failure::{AUTHENTICATION_FAILED, Cause, cause};
+pub(crate) use self::failure::{AUTHENTICATION_FAILED, Cause, TLS_FAILED, cause};
 
 /// How long `health` waits for the probers.
 const HEALTH_BUDGET: Duration = Duration::from_secs(2);

@@ -65,7 +65,10 @@ impl References<'_> {
         // The driver takes the certificates themselves where others take a path, so that one file has all that a connection needs.
         let whole = |place: &String| Sensitive::new(format!("{place}&sslrootcert={}", uri_part(ca.expose().trim())));
         let [uri, migration_uri] = [whole(&places[0]), whole(&places[1])];
-        Ok((EngineShard { uri, migration_uri, places: places.map(Sensitive::new) }, cluster.standbys()))
+        Ok((
+            EngineShard { uri, migration_uri, places: places.map(Sensitive::new), certificates: Vec::new() },
+            cluster.standbys(),
+        ))
     }
 
     /// The way to a RabbitmqCluster.

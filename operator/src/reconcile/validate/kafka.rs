@@ -4,10 +4,7 @@ use chat_crds::chat_cluster as crd;
 use chat_gateway_config::{SaslMechanism, SecurityProtocol, is_address};
 
 use super::{References, ValidateError, invalid};
-use crate::{
-    names::key,
-    reconcile::validated::{Kafka, KafkaServers, Sasl, SecretKey},
-};
+use crate::reconcile::validated::{GivenCertificate, Kafka, KafkaServers, Sasl, SecretKey};
 
 /// Where Kafka is, and how gateways prove who they are.
 pub(super) fn kafka(kafka: &crd::Kafka, secrets: &References<'_>) -> Result<Kafka, ValidateError> {
@@ -93,14 +90,9 @@ pub(super) fn kafka(kafka: &crd::Kafka, secrets: &References<'_>) -> Result<Kafk
 }
 
 /// The Secret with the certificate that gateways show, if it has one.
-fn client_certificate(secrets: &References<'_>, secret: &str) -> Result<String, ValidateError> {
-    const FIELD: &str = "spec.broker.kafka.clientCertificateSecretRef";
-    let at = |key: &str| SecretKey { secret: secret.to_owned(), key: key.to_owned() };
-    let certificate = at(key::TLS_CERTIFICATE);
-    let content = secrets.get(FIELD, &certificate)?;
-    secrets.pem(FIELD, &certificate, content)?;
-    secrets.get(FIELD, &at(key::TLS_KEY))?;
-    Ok(secret.to_owned())
+fn client_certificate(secrets: &References<'_>, secret: &str) -> Result<GivenCertificate, ValidateError> {
+    let (content, _) = secrets.shown("spec.broker.kafka.clientCertificateSecretRef", secret)?;
+    Ok(GivenCertificate { secret: secret.to_owned(), content })
 }
 
 /// Who gateways are to Kafka, and where the password is.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     engines::{CLUSTER_LABEL, EngineId, KafkaCluster, KafkaListener, KafkaTopic, KafkaUser, Proof},
     names::{Names, key},
-    reconcile::validated::{KafkaEngine, Sasl},
+    reconcile::validated::{GivenCertificate, KafkaEngine, Sasl},
     sensitive::Sensitive,
 };
 
@@ -40,7 +40,7 @@ pub(super) struct Strimzi {
     /// Credentials, where they are a password.
     pub(super) sasl: Option<Sasl>,
     /// The Secret with the certificate to show, where they are one.
-    pub(super) client_certificate: Option<String>,
+    pub(super) client_certificate: Option<GivenCertificate>,
     /// The topic of a KafkaTopic.
     pub(super) topic: Option<String>,
 }
@@ -78,7 +78,11 @@ impl References<'_> {
                     let username = user.username;
                     sasl = Some(Sasl { mechanism: SaslMechanism::ScramSha512, username, password: at(key::PASSWORD) });
                 }
-                Proof::Certificate => client_certificate = Some(kept.clone()),
+                Proof::Certificate => {
+                    let shown = user.values.iter().find(|(key, _)| *key == key::TLS_CERTIFICATE);
+                    client_certificate =
+                        shown.map(|(_, content)| GivenCertificate { secret: kept.clone(), content: content.clone() });
+                }
                 Proof::Nothing => {}
             }
             values.extend(user.values);
