@@ -162,12 +162,12 @@ pub const GENERAL: &[NextStep] = &[
     ),
     step(
         &["TlsFailed"],
-        "the certificate of the backend is not trusted: put its authority into the Secret that the spec names, or correct the host",
+        "the certificate of the backend is not trusted: put its authority into the Secret that the spec names, or correct the host; or, where the message says so, the backend refuses the certificate that gateways show: correct that one",
     ),
     step(&["SchemaOutdated"], "the migration of the shard has not run: look at its Job and the Job's logs"),
     step(
         &["InvalidUri", "InvalidUrl", "InvalidSettings", "SecretMissing"],
-        "correct the Secret that the spec names; the message says what is wrong with it, without what is secret",
+        "correct the Secret that the spec names; the message says what is wrong with it, without what is secret. `InvalidSettings` of a shard: [a pooler](../how-to/external-backends.md#a-pooler-before-postgresql) before it lacks the setting that the message names",
     ),
     step(
         &["Blocked"],
