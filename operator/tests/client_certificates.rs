@@ -114,3 +114,20 @@ fn what_is_missing_or_of_no_use_is_named() {
     let (terminal, _, message) = problem(&elsewhere);
     assert!(terminal && message.contains("tls goes with urlSecretRef"), "{message}");
 }
+
+#[test]
+fn a_shard_that_is_being_left_keeps_its_certificates() {
+    let mut fetched = fetched();
+    let shard = fetched.cluster.spec.database.shards.as_mut().unwrap().remove(0);
+    let left = serde_json::json!({
+        "name": shard.name, "available": true, "slots": 7, "urlSecretRef": shard.url_secret_ref, "tls": shard.tls,
+    });
+    fetched.cluster.spec.database.shards = support::cluster("external-backends").spec.database.shards;
+    fetched.cluster.status = serde_json::from_value(serde_json::json!({ "conditions": [], "shards": [left] })).unwrap();
+    let cluster = support::validated(&fetched).unwrap();
+    let left = cluster.shards().iter().find(|shard| shard.name == "c").unwrap();
+    assert!(left.is_leaving);
+    let ShardBackend::Engine(engine) = &left.backend else { panic!("{:?}", left.backend) };
+    assert!(engine.uri.expose().contains("%0AGATEWAY%0A"));
+    assert!(referenced_secrets(&fetched.cluster).contains(&"owner-certificate".to_owned()));
+}
