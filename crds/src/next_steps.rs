@@ -86,16 +86,16 @@ pub const GENERAL: &[NextStep] = &[
     ),
     step(
         &["ClusterNotFound"],
-        "the message names the Cluster or RabbitmqCluster that the spec refers to and that is not in this namespace: make it, or correct the name; the operator goes on by itself when it is there",
+        "the message names the Cluster, RabbitmqCluster, Kafka, KafkaUser or KafkaTopic that the spec refers to and that is not in this namespace: make it, or correct the name; the operator goes on by itself when it is there",
     ),
     step(
         &["ClusterNotReady"],
-        "the Cluster or RabbitmqCluster that the spec refers to has not come so far that one could connect to it: the message has what its own operator says of it, and that operator's logs say more",
+        "the Cluster, RabbitmqCluster, Kafka, KafkaUser or KafkaTopic that the spec refers to has not come so far that one could connect to it: the message has what its own operator says of it, and that operator's logs say more",
     ),
     step(&["InvalidSpec"], "correct the field that the message names"),
     step(
         &["KindNotServed"],
-        "install the kind that the message names: the Gateway API, CloudNativePG or the RabbitMQ Cluster Operator; or correct the spec. The operator looks again every 15 s, and what runs goes on",
+        "install the kind that the message names: the Gateway API, CloudNativePG, the RabbitMQ Cluster Operator or Strimzi; or correct the spec. The operator looks again every 15 s, and what runs goes on",
     ),
     step(&["BalancerNotReady"], "no HAProxy is ready: the message says why, or its pods' logs do"),
     step(&["NameConflict"], "rename or delete the object that the message names"),
@@ -162,12 +162,12 @@ pub const GENERAL: &[NextStep] = &[
     ),
     step(
         &["TlsFailed"],
-        "the certificate of the backend is not trusted: put its authority into the Secret that the spec names, or correct the host",
+        "the certificate of the backend is not trusted: put its authority into the Secret that the spec names, or correct the host; or, where the message says so, the backend refuses the certificate that gateways show: correct that one",
     ),
     step(&["SchemaOutdated"], "the migration of the shard has not run: look at its Job and the Job's logs"),
     step(
         &["InvalidUri", "InvalidUrl", "InvalidSettings", "SecretMissing"],
-        "correct the Secret that the spec names; the message says what is wrong with it, without what is secret",
+        "correct the Secret that the spec names; the message says what is wrong with it, without what is secret. `InvalidSettings` of a shard: [a pooler](../how-to/external-backends.md#a-pooler-before-postgresql) before it lacks the setting that the message names",
     ),
     step(
         &["Blocked"],

@@ -354,6 +354,16 @@ fn database() -> Vec<Refusal> {
             json!([{ "name": "a", "managed": { "storage": { "size": "1Gi" } }, "urlSecretRef": { "name": "x" } }]),
             "spec.database.shards: each shard has exactly one of managed, cloudNativePG and urlSecretRef",
         ),
+        shards(
+            "certificates of a managed shard",
+            json!([{ "name": "a", "managed": { "storage": { "size": "1Gi" } }, "tls": {} }]),
+            "spec.database.shards: tls goes with urlSecretRef",
+        ),
+        shards(
+            "a certificate of nobody",
+            json!([{ "name": "a", "urlSecretRef": { "name": "x" }, "tls": { "clientCertificateSecretRef": { "name": "" } } }]),
+            "spec.database.shards[0].tls.clientCertificateSecretRef.name",
+        ),
         shards("a volume without a size", json!([{ "name": "a", "managed": { "storage": {} } }]), "storage.size"),
         Refusal {
             name: "names that are too long together",

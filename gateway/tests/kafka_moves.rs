@@ -48,6 +48,8 @@ async fn end(cluster: &FakeBroker, name: &str) -> (Arc<dyn Broker>, Receiver<Del
         security_protocol: SecurityProtocol::Plaintext,
         ca_file: None,
         sasl: None,
+        bootstrap_servers_file: None,
+        client_certificate: None,
     };
     let (broker, deliveries) = broker::on_kafka(KafkaSettings::new(config, "test/demo", name));
     let broker: Arc<dyn Broker> = Arc::new(broker);

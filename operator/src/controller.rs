@@ -54,7 +54,7 @@ pub struct Settings {
 
 /// Reconciles until `stop`, then lets running passes end. Dropped, it does nothing any more.
 pub async fn run(context: Context, settings: Settings, news: mpsc::Receiver<ClusterKey>, stop: CancellationToken) {
-    let scope = Watches::new(context.client.clone(), settings.scope, Arc::clone(&context.metrics));
+    let scope = Arc::new(Watches::new(context.client.clone(), settings.scope, Arc::clone(&context.metrics)));
     let (clusters, writer) = reflector::store::<ChatCluster>();
 
     let echoes = Arc::clone(&context.echoes);
@@ -222,24 +222,40 @@ impl Watches {
     }
 
     /// Who has to do with an engine of this kind that has changed, from when on the kind is known to be served and asked for. Metadata only: a pass
-    /// asks for the engine itself.
+    /// asks for the engine itself. Once the kind is served under another version, that one is watched.
     fn engines(
-        &self,
+        self: &Arc<Self>,
         kind: EngineKind,
-        registry: &Registry,
+        registry: &Arc<Registry>,
         clusters: Store<ChatCluster>,
     ) -> impl Stream<Item = ObjectRef<ChatCluster>> + Send + use<> {
-        let resource = kind.api_resource();
+        let (scope, registry) = (Arc::clone(self), Arc::clone(registry));
+        let next = Arc::clone(&registry);
+        let versions = stream::unfold(None, move |known| {
+            let next = next.another(kind, known);
+            async move { next.await.map(|version| (version, Some(version))) }
+        });
+        versions.flat_map(move |version| {
+            let clusters = clusters.clone();
+            let hosts = scope.engines_as(kind, version).flat_map(move |engine| {
+                stream::iter(engine.map(|engine| hosts_of(kind, &engine, &clusters)).unwrap_or_default())
+            });
+            hosts.take_until(Box::pin(registry.another(kind, Some(version))))
+        })
+    }
+
+    fn engines_as(
+        &self,
+        kind: EngineKind,
+        version: &str,
+    ) -> impl Stream<Item = watcher::Result<PartialObjectMeta<DynamicObject>>> + Send + use<> {
+        let resource = kind.api_resource(version);
         let api: Api<PartialObjectMeta<DynamicObject>> = match &self.namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
         let watched = watcher(api, self.here(watcher::Config::default()));
-        let touched = self.count_errors(watched.default_backoff().touched_objects());
-        let hosts = touched.flat_map(move |engine| {
-            stream::iter(engine.map(|engine| hosts_of(kind, &engine, &clusters)).unwrap_or_default())
-        });
-        stream::once(registry.served(kind)).filter_map(|()| std::future::ready(None)).chain(hosts)
+        self.count_errors(watched.default_backoff().touched_objects())
     }
 
     fn count_errors<T, S>(&self, stream: S) -> impl Stream<Item = watcher::Result<T>> + Send + use<T, S>

@@ -134,7 +134,9 @@ pub mod key {
     pub const DATABASE: &str = "dbname";
     /// Certificates of authorities, PEM.
     pub const CA: &str = "ca.crt";
-    /// Certificate of HAProxy, PEM, as in a Secret of type `kubernetes.io/tls`.
+    /// Addresses of Kafka's servers, separated by commas.
+    pub const BOOTSTRAP_SERVERS: &str = "bootstrapServers";
+    /// Certificate of HAProxy, or of gateways at Kafka, PEM, as in a Secret of type `kubernetes.io/tls`.
     pub const TLS_CERTIFICATE: &str = "tls.crt";
     /// Its private key.
     pub const TLS_KEY: &str = "tls.key";
@@ -257,6 +259,12 @@ impl Names {
     #[must_use]
     pub fn broker(&self) -> String {
         format!("{}-broker", self.0)
+    }
+
+    /// Secret with the way to a Kafka that Strimzi runs.
+    #[must_use]
+    pub fn kafka(&self) -> String {
+        format!("{}-kafka", self.0)
     }
 
     /// Objects of managed Redis, its Secret included.

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CloudNativePg, ShardBackup, ShardRestore, ShardSecretRef};
+use super::{CaSecretRef, CloudNativePg, ShardBackup, ShardRestore, ShardSecretRef, TlsSecretRef};
 
 /// The store: a fixed number of slots over PostgreSQL shards, or one SQLite file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -165,6 +165,9 @@ pub struct Embedded {
 #[x_kube(validation = Rule::new("has(self.managed) == has(oldSelf.managed)").message(
     "spec.database.shards: a shard cannot change between managed and one of cloudNativePG and urlSecretRef, since its data would stay behind; add a shard under a new name"
 ))]
+#[x_kube(validation = Rule::new("!has(self.tls) || has(self.urlSecretRef)").message(
+    "spec.database.shards: tls goes with urlSecretRef; remove it: a Cluster of cloudNativePG brings its own, and a managed PostgreSQL has none"
+))]
 pub struct Shard {
     /// Name, unique in the ChatCluster: at most 20 lower-case letters, digits and hyphens.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -200,6 +203,27 @@ pub struct Shard {
     /// A PostgreSQL 15 or newer that runs already; the database must not be another shard's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_secret_ref: Option<ShardSecretRef>,
+
+    /// Certificates for the PostgreSQL of `urlSecretRef`, which may be renewed at any time. With it, connections verify the server's certificate and its name, unless the URI has `sslmode=verify-ca`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ShardTls>,
+}
+
+/// Certificates for a PostgreSQL that runs already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardTls {
+    /// Authorities that may vouch for the server's certificate, beside those that browsers trust.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaSecretRef>,
+
+    /// The certificate that gateways show; none if absent. Where PostgreSQL asks for `clientcert=verify-full`, its common name is the user of the URI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate_secret_ref: Option<TlsSecretRef>,
+
+    /// The certificate that the migration and movers show, who sign in as the owner of the database; that of gateways if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_certificate_secret_ref: Option<TlsSecretRef>,
 }
 
 /// A PostgreSQL made by the operator.

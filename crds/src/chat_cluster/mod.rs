@@ -21,7 +21,8 @@ pub use auth::Oidc;
 pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, Schedule};
 pub use backup::{BackupStatus, BackupVolume, ShardBackup, ShardRestore};
 pub use database::{
-    Database, DeletionPolicy, Embedded, ManagedShard, Shard, ShardRebalancing, ShardRebalancingMode, Storage, Window,
+    Database, DeletionPolicy, Embedded, ManagedShard, Shard, ShardRebalancing, ShardRebalancingMode, ShardTls, Storage,
+    Window,
 };
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_DEADLINE_SECONDS, DEFAULT_DRAIN_SECONDS,
@@ -35,7 +36,7 @@ pub use expose::{
     Expose, ExposeType, HaProxy, Hints, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
 };
 pub use gateways::{Drain, Gateways, Limits, LogLevel, PodTemplate, Rebalance, RebalanceMode};
-pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol};
+pub use kafka::{Kafka, KafkaObjectRef, Sasl, SaslMechanism, SecurityProtocol};
 pub use prometheus::{Prometheus, Query};
 pub use references::{
     CaSecretRef, LoginSecretRef, PasswordSecretRef, RabbitMqSecretRef, RedisSecretRef, ShardSecretRef,

@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackupStatus, CloudNativePg, DeletionPolicy, Passwords, PendingChanges, RolloutStatus, ShardSecretRef};
+use super::{
+    BackupStatus, CloudNativePg, DeletionPolicy, Passwords, PendingChanges, RolloutStatus, ShardSecretRef, ShardTls,
+};
 
 /// What the operator observed. Everything in it is observed or computed; nothing is taken from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -145,6 +147,9 @@ pub struct ShardStatus {
     /// The Secret with its URIs, of a shard whose spec names one: it is needed until the shard is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_secret_ref: Option<ShardSecretRef>,
+    /// `tls` of the spec, which is needed until the shard is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ShardTls>,
 }
 
 /// What becomes of a shard.

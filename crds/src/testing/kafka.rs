@@ -50,7 +50,11 @@ pub(super) fn refusals() -> Vec<Refusal> {
                 "spec.broker: exactly one kind of broker is needed",
             )
         },
-        with("Kafka nowhere", json!({ "bootstrapServers": null }), "spec.broker.kafka.bootstrapServers"),
+        with(
+            "Kafka nowhere",
+            json!({ "bootstrapServers": null }),
+            "spec.broker.kafka: set exactly one of bootstrapServers and clusterRef",
+        ),
         with("Kafka on no server", json!({ "bootstrapServers": [] }), "spec.broker.kafka.bootstrapServers"),
         with("Kafka without a port", json!({ "bootstrapServers": ["kafka"] }), "spec.broker.kafka.bootstrapServers[0]"),
         with(
@@ -79,6 +83,44 @@ pub(super) fn refusals() -> Vec<Refusal> {
             json!({ "sasl": { "passwordSecretRef": null } }),
             "spec.broker.kafka.sasl.passwordSecretRef",
         ),
+        with(
+            "a client's certificate without TLS",
+            json!({ "securityProtocol": "SASL_PLAINTEXT", "caSecretRef": null, "clientCertificateSecretRef": { "name": "me" } }),
+            "spec.broker.kafka.clientCertificateSecretRef: is for connections with TLS",
+        ),
+        with(
+            "a client's certificate of nobody",
+            json!({ "clientCertificateSecretRef": { "name": "" } }),
+            "spec.broker.kafka.clientCertificateSecretRef.name",
+        ),
+        with(
+            "Kafka by address and by Strimzi",
+            json!({ "clusterRef": { "name": "my-kafka" } }),
+            "spec.broker.kafka: set exactly one of bootstrapServers and clusterRef",
+        ),
+        with(
+            "a KafkaUser without a Kafka",
+            json!({ "userRef": { "name": "chat" } }),
+            "spec.broker.kafka: listener, userRef and topicRef go with clusterRef",
+        ),
+        with("a listener without a Kafka", json!({ "listener": "tls" }), "go with clusterRef"),
+        with(
+            "a Kafka of Strimzi with a protocol",
+            json!({ "bootstrapServers": null, "clusterRef": { "name": "k" }, "caSecretRef": null, "sasl": null, "securityProtocol": "SSL" }),
+            "with clusterRef, the Kafka and the KafkaUser of userRef say how gateways connect",
+        ),
+        with(
+            "two topics",
+            json!({ "bootstrapServers": null, "clusterRef": { "name": "k" }, "caSecretRef": null, "sasl": null, "securityProtocol": null,
+                "topicRef": { "name": "chat" } }),
+            "spec.broker.kafka: topic is a name and topicRef a KafkaTopic",
+        ),
+        with(
+            "a KafkaUser of another namespace",
+            json!({ "userRef": { "name": "a/b" } }),
+            "spec.broker.kafka.userRef.name",
+        ),
+        with("a listener with a hyphen", json!({ "listener": "my-tls" }), "spec.broker.kafka.listener"),
         Refusal { ground: kafka_base, ..update("Kafka loses its SASL", on(json!({ "sasl": null })), SASL) },
     ]
 }

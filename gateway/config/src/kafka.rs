@@ -13,8 +13,12 @@ const LONGEST_TOPIC: usize = 249;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Kafka {
-    /// `host:port` of servers to ask first, at least one; these name all others.
+    /// `host:port` of servers to ask first, at least one unless they are in a file; these name all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bootstrap_servers: Vec<String>,
+    /// File with these addresses in place of the list, separated by commas; read again for every session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap_servers_file: Option<PathBuf>,
     /// Topic of this cluster and no other. Default: `chatcluster.`, the namespace, `.`, the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
@@ -33,6 +37,9 @@ pub struct Kafka {
     /// Who the gateway is; for protocols with SASL, which need it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sasl: Option<Sasl>,
+    /// What the gateway shows to servers that ask for a certificate; for protocols with TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
 }
 
 fn default_partitions() -> u16 {
@@ -83,6 +90,16 @@ pub struct Sasl {
     pub password_file: PathBuf,
 }
 
+/// A certificate and its private key, PEM; both are read again for every session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientCertificate {
+    /// File with the certificate, and those between it and its authority.
+    pub certificate_file: PathBuf,
+    /// File with the private key: PKCS#8, PKCS#1 or SEC1, not encrypted.
+    pub key_file: PathBuf,
+}
+
 /// A way to prove a password, under its registered name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SaslMechanism {
@@ -110,7 +127,13 @@ impl Kafka {
     /// Checks what the types cannot say; `cluster` is `namespace/name`.
     pub(crate) fn validate(&self, cluster: &str) -> Result<(), ConfigError> {
         let fail = |field, message: &str| Err(ConfigError { field, message: message.to_owned() });
-        if self.bootstrap_servers.is_empty() || !self.bootstrap_servers.iter().all(|server| is_address(server)) {
+        if self.bootstrap_servers_file.is_some() != self.bootstrap_servers.is_empty() {
+            return fail(
+                "broker.kafka.bootstrapServers",
+                "must be one or more addresses of the form host:port, or in bootstrapServersFile and not in both",
+            );
+        }
+        if !self.bootstrap_servers.iter().all(|server| is_address(server)) {
             return fail("broker.kafka.bootstrapServers", "must be one or more addresses of the form host:port");
         }
         if !is_topic(&self.topic(cluster)) {
@@ -127,6 +150,10 @@ impl Kafka {
         }
         if self.ca_file.is_some() && !self.security_protocol.has_tls() {
             return fail("broker.kafka.caFile", "is for securityProtocol SSL and SASL_SSL; remove it or change that");
+        }
+        if self.client_certificate.is_some() && !self.security_protocol.has_tls() {
+            let message = "is for securityProtocol SSL and SASL_SSL; remove it or change that";
+            return fail("broker.kafka.clientCertificate", message);
         }
         match (&self.sasl, self.security_protocol.has_sasl()) {
             (None, true) => fail("broker.kafka.sasl", "is needed by securityProtocol SASL_PLAINTEXT and SASL_SSL"),
@@ -171,6 +198,7 @@ mod tests {
         assert_eq!(kafka.validate("ns/demo"), Ok(()));
         assert_eq!(kafka.topic("ns/demo"), "chatcluster.ns.demo");
         assert_eq!((kafka.partitions, kafka.security_protocol), (12, SecurityProtocol::Plaintext));
+        assert_eq!(read(r#"{"bootstrapServersFile":"/servers"}"#).unwrap().validate("ns/demo"), Ok(()));
     }
 
     #[test]
@@ -180,6 +208,11 @@ mod tests {
         for (rest, field) in [
             (r#""bootstrapServers":[]"#.to_owned(), "bootstrapServers"),
             (r#""bootstrapServers":["a"]"#.to_owned(), "bootstrapServers"),
+            (r#""bootstrapServers":["a:1"],"bootstrapServersFile":"/s""#.to_owned(), "bootstrapServers"),
+            (
+                r#""bootstrapServersFile":"/s","clientCertificate":{"certificateFile":"/c","keyFile":"/k"}"#.to_owned(),
+                "clientCertificate",
+            ),
             (r#""bootstrapServers":["a:0"]"#.to_owned(), "bootstrapServers"),
             (r#""bootstrapServers":["::1:9092"]"#.to_owned(), "bootstrapServers"),
             (r#""bootstrapServers":["a:9092,b:9092"]"#.to_owned(), "bootstrapServers"),

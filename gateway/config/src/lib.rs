@@ -31,7 +31,7 @@ pub use config::{
 };
 pub use farewell::Farewell;
 pub use http::{Bucket, Cidr, CidrError, Http, Rates};
-pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};
+pub use kafka::{ClientCertificate, Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};
 pub use live::{LiveConfig, LogLevel};
 pub use origins::{AllowedOrigin, MAX_ORIGINS, Origin, OriginError};
 pub use presence::Presence;

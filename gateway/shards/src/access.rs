@@ -35,7 +35,7 @@ pub enum AccessError {
     Sql(#[from] sqlx::Error),
 }
 
-/// Makes [`GATEWAY_ROLE`] with the login's password when the login is that role, makes another login a member of it, and
+/// Makes [`GATEWAY_ROLE`] with the login's password, if it has one, when the login is that role, makes another login a member of it, and
 /// gives it EXECUTE on every function whose name does not begin with an underscore. Idempotent.
 ///
 /// # Errors
@@ -62,6 +62,9 @@ pub async fn grant_access(connection: &mut PgConnection, login: &Login) -> Resul
         if may_create && let Some(password) = &login.password {
             let verifier = scram::verifier(password).ok_or(AccessError::NoRandomness)?;
             execute_format(connection, "alter role chat_gateway login password %1$L", &verifier).await?;
+        } else if may_create {
+            // Who shows a certificate needs no password.
+            sqlx::raw_sql("alter role chat_gateway login").execute(&mut *connection).await?;
         }
     } else {
         execute_format(connection, "grant chat_gateway to %1$I", &login.user).await?;

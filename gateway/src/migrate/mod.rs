@@ -11,7 +11,7 @@ use chat_shards::{AccessError, DistributeError, Identity, IdentityError};
 use tokio::time::sleep;
 
 use self::shard::Opened;
-use crate::store::postgres::AUTHENTICATION_FAILED;
+use crate::store::postgres::{AUTHENTICATION_FAILED, INVALID_SETTINGS, TLS_FAILED};
 
 /// How long a shard may take to answer before the migration gives up; a new database's volume may still be formatting.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -71,6 +71,25 @@ pub enum MigrateError {
         /// What it said.
         cause: String,
     },
+    /// One side does not trust the other's certificate. Told at once: waiting would not mend it.
+    #[error("shard {shard} cannot be reached by a connection that both sides trust: {cause}")]
+    Untrusted {
+        /// The shard.
+        shard: String,
+        /// Who refuses whom.
+        cause: String,
+    },
+    /// A pooler is before the shard. Told at once.
+    #[error(
+        "the URI of the owner of shard {shard} leads through a pooler: {cause}; the migration and moves of slots keep locks for as long as a \
+         connection stands: name the server itself under the key `migrationUri` of the shard's Secret"
+    )]
+    Pooled {
+        /// The shard.
+        shard: String,
+        /// By what it is seen.
+        cause: String,
+    },
     /// A migration failed.
     #[error("failed to migrate the schema of shard {shard}")]
     Schema {
@@ -113,6 +132,8 @@ impl MigrateError {
         match self {
             Self::Unreachable { reason, .. } => reason,
             Self::Denied { .. } => AUTHENTICATION_FAILED,
+            Self::Untrusted { .. } => TLS_FAILED,
+            Self::Pooled { .. } => INVALID_SETTINGS,
             Self::Uri { .. } => "InvalidUri",
             Self::Config(_)
             | Self::Schema { .. }

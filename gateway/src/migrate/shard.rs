@@ -8,10 +8,13 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{MigrateError, PATIENCE, login, sql};
-use crate::store::postgres::{AUTHENTICATION_FAILED, Cause, cause};
+use crate::store::postgres::{AUTHENTICATION_FAILED, Cause, INVALID_SETTINGS, TLS_FAILED, cause};
 
 /// Between tries, and between progress lines.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// A setting that only a connection to the server itself can have.
+const DIRECT: &str = "chatcluster.direct";
 
 /// A shard that has been looked at.
 pub(super) struct Opened {
@@ -31,6 +34,7 @@ impl Opened {
             None => gateway.options.clone(),
         };
         let mut connection = connect(&shard.name, &options).await?;
+        refuse_pooler(&shard.name, &mut connection).await?;
         let sight = chat_shards::look(&mut connection, &identity).await?;
         Ok(Self { identity, gateway: gateway.login, connection, sight })
     }
@@ -69,8 +73,25 @@ impl Opened {
     }
 }
 
+/// A pooler does not hand on what the connection asks for. What it does to locks would be seen much later, as two migrations at once.
+async fn refuse_pooler(shard: &str, connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let asked = sqlx::query_scalar("select current_setting($1, true)").bind(DIRECT).fetch_one(connection).await;
+    let told: Option<String> = asked.map_err(|source| match cause(&source) {
+        Some(Cause { reason: INVALID_SETTINGS, message }) => {
+            MigrateError::Pooled { shard: shard.to_owned(), cause: message }
+        }
+        _ => sql(shard, source),
+    })?;
+    if told.as_deref() == Some("yes") {
+        return Ok(());
+    }
+    let cause = "what a connection asks for does not reach the server".to_owned();
+    Err(MigrateError::Pooled { shard: shard.to_owned(), cause })
+}
+
 async fn connect(shard: &str, options: &PgConnectOptions) -> Result<PgConnection, MigrateError> {
-    let options = options.clone().application_name("chat-gateway migrate").disable_statement_logging();
+    let options = options.clone().application_name("chat-gateway migrate").options([(DIRECT, "yes")]);
+    let options = options.disable_statement_logging();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let Cause { reason, message: cause } =
@@ -81,6 +102,12 @@ async fn connect(shard: &str, options: &PgConnectOptions) -> Result<PgConnection
             };
         if reason == AUTHENTICATION_FAILED {
             return Err(MigrateError::Denied { shard: shard.to_owned(), cause });
+        }
+        if reason == TLS_FAILED {
+            return Err(MigrateError::Untrusted { shard: shard.to_owned(), cause });
+        }
+        if reason == INVALID_SETTINGS {
+            return Err(MigrateError::Pooled { shard: shard.to_owned(), cause });
         }
         if Instant::now() >= deadline {
             return Err(MigrateError::Unreachable { shard: shard.to_owned(), reason, cause });

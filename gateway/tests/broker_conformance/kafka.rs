@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::{
     End, LONG, Server, Subject as _, a_frozen_broker_is_noticed_and_blocks_nobody, conforms, reason, room,
     support::{
+        authority::{Authority, Identity},
         eventually,
         kafka::{self, Kafka},
         server::Service as _,
@@ -50,6 +51,7 @@ async fn kafka_conforms_and_its_troubles_show() {
     a_topic_that_was_deleted_is_made_anew(&server).await;
     a_record_that_is_too_large_is_dropped_and_holds_up_nothing(&server).await;
     kafka_reasons_show(&server).await;
+    certificate_and_addresses_are_read_for_every_session(&server).await;
     a_frozen_broker_is_noticed_and_blocks_nobody(&server).await;
 }
 
@@ -227,4 +229,33 @@ async fn kafka_reasons_show(server: &Kafka) {
     let mut config = server.tls_config();
     config.ca_file = None;
     reason(&with(config), "TlsFailed").await;
+}
+
+async fn certificate_and_addresses_are_read_for_every_session(server: &Kafka) {
+    let mut config = server.mutual_config();
+    let shown = config.client_certificate.clone().unwrap();
+    let servers = config.bootstrap_servers_file.clone().unwrap();
+    let show = |identity: &Identity| {
+        std::fs::write(&shown.certificate_file, &identity.certificate).unwrap();
+        std::fs::write(&shown.key_file, &identity.key).unwrap();
+    };
+    config.topic = Some("mutual".into());
+    let mut end = on_kafka(KafkaSettings::new(config.clone(), "test/demo", "mutual"));
+    reason(&end, "SecretMissing").await;
+    std::fs::write(&servers, "nowhere").unwrap();
+    show(&Authority::new("somebody else's").client(kafka::USER, 8));
+    eventually("the file with addresses is named", MINUTE, async || {
+        end.broker.state().borrow().component.message.contains("mutual-servers must have one or more addresses")
+    })
+    .await;
+    std::fs::write(&servers, format!("127.0.0.1:1, {}\n", server.mutual_address())).unwrap();
+    reason(&end, "TlsFailed").await;
+    show(&server.identity());
+    end.available().await;
+    end.broker.bind(room(1)).await.unwrap();
+    end.publish(room(1), "by certificate").await;
+    assert_eq!(end.next().await, (room(1), "by certificate".into()));
+
+    config.client_certificate = None;
+    reason(&on_kafka(KafkaSettings::new(config, "test/demo", "without")), "TlsFailed").await;
 }

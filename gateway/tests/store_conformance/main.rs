@@ -17,6 +17,7 @@ mod oracle;
 mod outages;
 mod outbox;
 mod paging;
+mod pooler;
 #[path = "../support/port.rs"]
 #[allow(unreachable_pub, reason = "it is public to the other test programs")]
 mod port;
@@ -31,7 +32,7 @@ mod trims;
 
 use std::sync::Arc;
 
-use chat_gateway::store::{Store, memory::MemoryStore, sqlite::SqliteStore};
+use chat_gateway::store::{Store, memory::MemoryStore, postgres::PostgresStore, sqlite::SqliteStore};
 
 /// Runs the suite that every store passes; the name of the case stands before its failure.
 async fn suite(store: Arc<dyn Store>) {
@@ -143,6 +144,29 @@ async fn two_postgresql_shards_keep_the_contract() {
     migration::a_wrong_password_is_told_at_once(&cluster).await;
     migration::a_plain_owner_without_further_rights_is_enough(&cluster).await;
     migration::a_new_password_is_picked_up(&cluster, &*store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_shards_behind_a_pooler_of_transactions_keep_the_contract() {
+    let cluster = cluster::Cluster::start().await;
+    pooler::poolers_that_break_something_are_refused(&cluster).await;
+    let pooler = pooler::Pooler::start(&cluster, &pooler::Settings::documented());
+    pooler::the_owner_must_not_come_through_it(&cluster, &pooler).await;
+    let store = Arc::new(PostgresStore::start(&pooler.before(&cluster)));
+    suite(store.clone()).await;
+    guards::the_same_call_again_gets_the_same_answer(&cluster, &*store).await;
+    guards::health_counts_slots_and_notices_an_old_schema(&cluster, &*store).await;
+    sessions::a_migrating_slot_logs_its_sessions(&cluster, &*store).await;
+    sessions::an_end_that_commits_late_is_told(&cluster, &*store).await;
+    removals::entries_that_waited_for_a_removal_know_of_it(&cluster, &(store.clone() as Arc<dyn Store>)).await;
+    batches::texts_that_come_together_share_commits(&cluster, store.clone()).await;
+    batches::slots_that_may_not_be_written_are_left_out(&cluster, &*store).await;
+    batches::batches_over_the_same_rooms_never_deadlock(&cluster, &*store).await;
+    slots::sizes_are_counted_once_a_minute(&cluster, &*store).await;
+    moves::a_fence_holds_writers_and_lapses(&cluster, &*store).await;
+    moves::every_row_that_a_change_touches_is_logged(&cluster, &*store).await;
+    moves::a_writer_that_waited_sees_what_the_mover_decided(&cluster, store.clone()).await;
+    moves::a_moved_slot_is_followed(&cluster, store.clone()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,9 @@
 //! One server of Apache Kafka 4 that is broker and controller, on ports of its own: one without credentials, one with SASL, one with SASL
-//! inside TLS.
+//! inside TLS, one that asks for certificates.
 
 use std::{num::NonZeroU32, path::PathBuf};
 
-use chat_gateway_config::{Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
+use chat_gateway_config::{ClientCertificate, Kafka as Config, Sasl, SaslMechanism, SecurityProtocol};
 use krafka::{
     admin::{
         AdminClient, AlterClientQuotasOptions, AlterUserScramCredentialsOptions, ClientQuotaAlteration,
@@ -15,7 +15,7 @@ use krafka::{
 use tempfile::TempDir;
 
 use super::{
-    authority::write_certificates,
+    authority::{Authority, Identity, write_certificates},
     free_port,
     kafka_program::{COMMON, format, server},
     server::{Server, Service},
@@ -31,20 +31,22 @@ pub struct Kafka {
     plain: u16,
     sasl: u16,
     tls: u16,
+    mutual: u16,
     controller: u16,
     /// The port of a listener, and where that sends clients.
     proxied: (u16, u16),
     dir: TempDir,
+    authority: Authority,
 }
 
 impl Service for Kafka {
     /// Formats storage first.
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let [plain, sasl, tls, controller, behind, proxy] = [0; 6].map(|_| free_port());
-        let server = Server::new("Kafka", dir.path().join("log"), vec![plain, sasl, tls, behind]);
-        let kafka = Self { server, plain, sasl, tls, controller, proxied: (behind, proxy), dir };
-        write_certificates(kafka.dir.path(), "127.0.0.1");
+        let [plain, sasl, tls, mutual, controller, behind, proxy] = [0; 7].map(|_| free_port());
+        let server = Server::new("Kafka", dir.path().join("log"), vec![plain, sasl, tls, mutual, behind]);
+        let authority = write_certificates(dir.path(), "127.0.0.1");
+        let kafka = Self { server, plain, sasl, tls, mutual, controller, proxied: (behind, proxy), dir, authority };
         kafka.write_config();
         kafka.format();
         kafka.up().await;
@@ -69,9 +71,10 @@ impl Kafka {
     }
 
     fn write_config(&self) {
-        let Self { plain, sasl, tls, controller, proxied: (behind, proxy), .. } = self;
-        let open =
-            format!("PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls}");
+        let Self { plain, sasl, tls, mutual, controller, proxied: (behind, proxy), .. } = self;
+        let open = format!(
+            "PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SASL_SSL://127.0.0.1:{tls},MUTUAL://127.0.0.1:{mutual}"
+        );
         let dir = self.dir.path().display();
         let listener = |name| {
             format!(
@@ -91,8 +94,13 @@ impl Kafka {
              sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\n\
              ssl.keystore.type=PEM\n\
              ssl.keystore.location={dir}/server.pem\n\
+             listener.name.mutual.ssl.client.auth=required\n\
+             listener.name.mutual.ssl.keystore.type=PEM\n\
+             listener.name.mutual.ssl.keystore.location={dir}/server.pem\n\
+             listener.name.mutual.ssl.truststore.type=PEM\n\
+             listener.name.mutual.ssl.truststore.location={dir}/ca.pem\n\
              authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
-             super.users=User:ANONYMOUS;User:{USER}\n\
+             super.users=User:ANONYMOUS;User:{USER};User:CN={USER}\n\
              {}",
             ["sasl_plaintext", "sasl_ssl", "proxied"].map(listener).concat(),
         );
@@ -115,6 +123,8 @@ impl Kafka {
             security_protocol: SecurityProtocol::Plaintext,
             ca_file: None,
             sasl: None,
+            bootstrap_servers_file: None,
+            client_certificate: None,
         }
     }
 
@@ -138,6 +148,31 @@ impl Kafka {
             ca_file: Some(self.path("ca.pem")),
             ..self.sasl_config(SaslMechanism::ScramSha512, USER, "secret")
         }
+    }
+
+    /// How to reach it with a certificate and no password, all of it from files of these names, which are not there yet.
+    pub fn mutual_config(&self) -> Config {
+        Config {
+            bootstrap_servers: Vec::new(),
+            bootstrap_servers_file: Some(self.path("mutual-servers")),
+            security_protocol: SecurityProtocol::Ssl,
+            ca_file: Some(self.path("ca.pem")),
+            client_certificate: Some(ClientCertificate {
+                certificate_file: self.path("mutual.crt"),
+                key_file: self.path("mutual.key"),
+            }),
+            ..self.config()
+        }
+    }
+
+    /// Where [`Kafka::mutual_config`] leads to.
+    pub fn mutual_address(&self) -> String {
+        format!("127.0.0.1:{}", self.mutual)
+    }
+
+    /// A certificate of [`USER`], by the authority that it trusts.
+    pub fn identity(&self) -> Identity {
+        self.authority.client(USER, 7)
     }
 
     /// Where clients of one listener are sent, and the port that it has.

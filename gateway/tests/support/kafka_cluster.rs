@@ -85,6 +85,8 @@ impl KafkaCluster {
             security_protocol: SecurityProtocol::Plaintext,
             ca_file: None,
             sasl: None,
+            bootstrap_servers_file: None,
+            client_certificate: None,
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn format(dir: &Path, config: &str, more: &[String]) {
 
 /// What all servers of tests have in common.
 pub const COMMON: &str = "process.roles=broker,controller\n\
-    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+    listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,PROXIED:SASL_PLAINTEXT,MUTUAL:SSL,CONTROLLER:PLAINTEXT\n\
     inter.broker.listener.name=PLAINTEXT\n\
     controller.listener.names=CONTROLLER\n\
     auto.create.topics.enable=false\n\

@@ -8,7 +8,7 @@
     reason = "every test program uses a part of this, and nothing else does"
 )]
 
-mod authority;
+pub mod authority;
 pub mod baseline;
 pub mod behind;
 pub mod kafka;

@@ -8,7 +8,7 @@ use images::{
 };
 use tempfile::TempDir;
 
-use super::{eventually, free_port, process::Process, server_root};
+use super::{authority::Authority, eventually, free_port, process::Process, server_root};
 
 pub struct Postgres {
     dir: TempDir,
@@ -55,6 +55,35 @@ impl Postgres {
             ready.args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap().success()
         })
         .await;
+    }
+
+    /// Speaks TLS from now on, by a certificate of this authority, and takes these users with certificates of it alone, whose common name is the user's.
+    /// The superuser comes as before.
+    pub fn demand_certificates(&self, authority: &Authority, users: &[&str]) {
+        let data = self.dir.path().join("data");
+        let identity = authority.server("127.0.0.1");
+        let owner = ACCOUNT.owner();
+        for (name, content) in [
+            ("server.crt", identity.certificate),
+            ("server.key", identity.key),
+            ("clients.crt", authority.certificate()),
+        ] {
+            let path = data.join(name);
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            std::os::unix::fs::chown(&path, Some(owner.uid), Some(owner.gid)).unwrap();
+        }
+        let users = users.iter().map(|user| format!("hostssl all {user} 127.0.0.1/32 cert clientcert=verify-full\n"));
+        let rules: String = users.chain(["host all postgres 127.0.0.1/32 trust\n".to_owned()]).collect();
+        std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        self.query("postgres", "alter system set ssl_ca_file = 'clients.crt'");
+        self.query("postgres", "alter system set ssl = on");
+        self.query("postgres", "select pg_reload_conf()");
+    }
+
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Kills the server and its workers with SIGKILL.

@@ -8,12 +8,12 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use super::{
     BuildError, gateway,
     meta::{self, Role},
-    secret_mounts::{BROKER, KAFKA_CA, KAFKA_PASSWORD, PUBSUB, issuer_ca},
+    secret_mounts::{BROKER, KAFKA_CA, KAFKA_CLIENT, KAFKA_PASSWORD, KAFKA_SERVERS, PUBSUB, issuer_ca},
 };
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{Broker, Database, Issuer, Kafka, Redis, ValidatedCluster},
+    reconcile::{Broker, Database, Issuer, Kafka, KafkaServers, Redis, ValidatedCluster},
 };
 
 /// Slots of an embedded database, always.
@@ -38,9 +38,9 @@ pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(Config
     let authorities = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
     let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose()));
     // The Secret that leads to an engine has one name whichever that is: another engine is for another revision all the same.
-    let hash = match &cluster.broker {
-        Broker::Engine(engine) => hash.text(&engine.place),
-        _ => hash,
+    let hash = match place(&cluster.broker) {
+        Some(place) => hash.text(place),
+        None => hash,
     };
     let hash = hash.finish();
     let deployment = gateway::build_deployment(cluster, &hash);
@@ -188,15 +188,32 @@ pub(super) fn broker_hash(cluster: &ValidatedCluster) -> Result<String, BuildErr
         Some(from) => hash.text(&from.secret).text(&from.key),
         None => hash,
     };
-    Ok(match &cluster.broker {
-        Broker::Engine(engine) => hash.text(&engine.place).finish(),
-        _ => hash.finish(),
+    Ok(match place(&cluster.broker) {
+        Some(place) => hash.text(place).finish(),
+        None => hash.finish(),
     })
 }
 
+/// Names the engine of another operator that a broker is.
+fn place(broker: &Broker) -> Option<&str> {
+    match broker {
+        Broker::Engine(engine) => Some(&engine.place),
+        Broker::Kafka(kafka) => match &kafka.servers {
+            KafkaServers::Engine(engine) => Some(&engine.place),
+            KafkaServers::Given(_) => None,
+        },
+        _ => None,
+    }
+}
+
 fn kafka_config(kafka: &Kafka) -> config::Kafka {
+    let (bootstrap_servers, bootstrap_servers_file) = match &kafka.servers {
+        KafkaServers::Given(servers) => (servers.clone(), None),
+        KafkaServers::Engine(_) => (Vec::new(), Some(secret_file(KAFKA_SERVERS, key::BOOTSTRAP_SERVERS))),
+    };
     config::Kafka {
-        bootstrap_servers: kafka.bootstrap_servers.clone(),
+        bootstrap_servers,
+        bootstrap_servers_file,
         topic: kafka.topic.clone(),
         partitions: kafka.partitions.unwrap_or(config::Kafka::PARTITIONS),
         replication_factor: kafka.replication_factor,
@@ -206,6 +223,10 @@ fn kafka_config(kafka: &Kafka) -> config::Kafka {
             mechanism: sasl.mechanism,
             username: sasl.username.clone(),
             password_file: secret_file(KAFKA_PASSWORD, key::PASSWORD),
+        }),
+        client_certificate: kafka.client_certificate.as_ref().map(|_| config::ClientCertificate {
+            certificate_file: secret_file(KAFKA_CLIENT, key::TLS_CERTIFICATE),
+            key_file: secret_file(KAFKA_CLIENT, key::TLS_KEY),
         }),
     }
 }

@@ -8,7 +8,7 @@ use kube::api::ObjectMeta;
 use super::meta::{self, Role};
 use crate::{
     names::{Component, key},
-    reconcile::{Broker, DeletionPolicy, Redis, ShardBackend, SigningKey, ValidatedCluster},
+    reconcile::{Broker, DeletionPolicy, KafkaServers, Redis, ShardBackend, SigningKey, ValidatedCluster},
     sensitive::Sensitive,
 };
 
@@ -32,6 +32,12 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
         let values = std::iter::once((key::URI, &engine.uri)).chain(engine.ca.iter().map(|ca| (key::CA, ca)));
         let values: Vec<(&str, &Sensitive)> = values.collect();
         secrets.push(build_secret(owned(Component::Broker, names.broker()), &values));
+    }
+    if let Broker::Kafka(kafka) = &cluster.broker
+        && let KafkaServers::Engine(engine) = &kafka.servers
+    {
+        let values: Vec<(&str, &Sensitive)> = engine.values.iter().map(|(key, value)| (*key, value)).collect();
+        secrets.push(build_secret(owned(Component::Broker, names.kafka()), &values));
     }
     if let Some(Redis::Managed { credentials, .. }) = &cluster.redis {
         let values = [(key::PASSWORD, &credentials.password), (key::URL, &credentials.url)];

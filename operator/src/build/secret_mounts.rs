@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     names::{key, path},
-    reconcile::{Broker, Redis, SecretKey, Shard, ShardBackend, SigningKey, ValidatedCluster},
+    reconcile::{Broker, KafkaServers, Redis, SecretKey, Shard, ShardBackend, SigningKey, ValidatedCluster},
 };
 
 /// Folder of the URL of a Redis that only brings messages.
@@ -19,9 +19,12 @@ pub(super) const PUBSUB: &str = "redis-pubsub";
 /// another revision.
 pub(super) const BROKER: &str = "broker";
 
-/// Folders of what gateways need for Kafka: two, since the Secrets may be two.
+/// Folders of what gateways need for Kafka: one for each, since the Secrets may be others.
 pub(super) const KAFKA_CA: &str = "kafka-ca";
 pub(super) const KAFKA_PASSWORD: &str = "kafka";
+/// Those of the certificate that gateways show, and of addresses that may change.
+pub(super) const KAFKA_CLIENT: &str = "kafka-client";
+pub(super) const KAFKA_SERVERS: &str = "kafka-servers";
 
 /// Folder of the authorities of the issuer with this place in the list.
 pub(super) fn issuer_ca(nth: usize) -> String {
@@ -85,6 +88,14 @@ impl Mounts {
                 }
                 if let Some(sasl) = &kafka.sasl {
                     self.add_key(KAFKA_PASSWORD, &sasl.password, key::PASSWORD);
+                }
+                if let Some(shown) = &kafka.client_certificate {
+                    let both = [key::TLS_CERTIFICATE, key::TLS_KEY].map(|key| (key, key));
+                    self.add(KAFKA_CLIENT, &shown.secret, &both);
+                }
+                if let KafkaServers::Engine(_) = &kafka.servers {
+                    let servers = (key::BOOTSTRAP_SERVERS, key::BOOTSTRAP_SERVERS);
+                    self.add(KAFKA_SERVERS, &names.kafka(), &[servers]);
                 }
             }
             // Mounted as `redis` below, or nowhere.

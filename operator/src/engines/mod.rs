@@ -3,6 +3,7 @@
 mod cloud_native_pg;
 mod rabbitmq;
 mod registry;
+mod strimzi;
 
 use std::fmt;
 
@@ -10,7 +11,12 @@ use chat_crds::{ChatCluster, chat_cluster::CloudNativePg};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde::de::DeserializeOwned;
 
-pub use self::{cloud_native_pg::PostgresCluster, rabbitmq::RabbitCluster, registry::Registry};
+pub use self::{
+    cloud_native_pg::PostgresCluster,
+    rabbitmq::RabbitCluster,
+    registry::Registry,
+    strimzi::{CLUSTER_LABEL, KafkaCluster, KafkaListener, KafkaTopic, KafkaUser, Proof},
+};
 
 /// Kinds of custom resources that an engine is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,11 +25,17 @@ pub enum EngineKind {
     CloudNativePg,
     /// `rabbitmq.com/v1beta1` RabbitmqCluster.
     RabbitMq,
+    /// `kafka.strimzi.io/v1` Kafka, or the same of `v1beta2`.
+    Kafka,
+    /// `kafka.strimzi.io/v1` KafkaUser, or the same of `v1beta2`.
+    KafkaUser,
+    /// `kafka.strimzi.io/v1` KafkaTopic, or the same of `v1beta2`.
+    KafkaTopic,
 }
 
 impl EngineKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::CloudNativePg, Self::RabbitMq];
+    pub const ALL: [Self; 5] = [Self::CloudNativePg, Self::RabbitMq, Self::Kafka, Self::KafkaUser, Self::KafkaTopic];
 
     /// The kind's name.
     #[must_use]
@@ -31,15 +43,29 @@ impl EngineKind {
         match self {
             Self::CloudNativePg => "Cluster",
             Self::RabbitMq => "RabbitmqCluster",
+            Self::Kafka => "Kafka",
+            Self::KafkaUser => "KafkaUser",
+            Self::KafkaTopic => "KafkaTopic",
         }
     }
 
-    /// Its group and version.
+    /// Its group, and the newest version that is known here.
     #[must_use]
     pub const fn api_version(self) -> &'static str {
         match self {
             Self::CloudNativePg => "postgresql.cnpg.io/v1",
             Self::RabbitMq => "rabbitmq.com/v1beta1",
+            Self::Kafka | Self::KafkaUser | Self::KafkaTopic => "kafka.strimzi.io/v1",
+        }
+    }
+
+    /// The versions under which it may be served, newest first.
+    #[must_use]
+    pub const fn versions(self) -> &'static [&'static str] {
+        match self {
+            Self::CloudNativePg => &["v1"],
+            Self::RabbitMq => &["v1beta1"],
+            Self::Kafka | Self::KafkaUser | Self::KafkaTopic => &["v1", "v1beta2"],
         }
     }
 
@@ -49,13 +75,14 @@ impl EngineKind {
         match self {
             Self::CloudNativePg => "CloudNativePG",
             Self::RabbitMq => "the RabbitMQ Cluster Operator",
+            Self::Kafka | Self::KafkaUser | Self::KafkaTopic => "Strimzi",
         }
     }
 
-    /// Where the API server serves it, if it does.
+    /// Where the API server serves it under one of its versions, if it does.
     #[must_use]
-    pub fn api_resource(self) -> ApiResource {
-        let (group, version) = self.api_version().split_once('/').unwrap_or_default();
+    pub fn api_resource(self, version: &str) -> ApiResource {
+        let (group, _) = self.api_version().split_once('/').unwrap_or_default();
         ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, self.name()))
     }
 }
@@ -80,6 +107,24 @@ impl EngineId {
     #[must_use]
     pub fn rabbitmq(name: &str) -> Self {
         Self { kind: EngineKind::RabbitMq, name: name.to_owned() }
+    }
+
+    /// The Kafka `name`.
+    #[must_use]
+    pub fn kafka(name: &str) -> Self {
+        Self { kind: EngineKind::Kafka, name: name.to_owned() }
+    }
+
+    /// The KafkaUser `name`.
+    #[must_use]
+    pub fn kafka_user(name: &str) -> Self {
+        Self { kind: EngineKind::KafkaUser, name: name.to_owned() }
+    }
+
+    /// The KafkaTopic `name`.
+    #[must_use]
+    pub fn kafka_topic(name: &str) -> Self {
+        Self { kind: EngineKind::KafkaTopic, name: name.to_owned() }
     }
 }
 
@@ -109,6 +154,15 @@ impl Found {
             Self::There(object) => Some(serde_json::from_value(object.data.clone()).unwrap_or_default()),
         }
     }
+
+    /// A label of the object.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::NotServed | Self::Nothing => None,
+            Self::There(object) => object.metadata.labels.as_ref()?.get(name).map(String::as_str),
+        }
+    }
 }
 
 /// The shards of CloudNativePG that a ChatCluster has, and those that it is leaving.
@@ -127,6 +181,11 @@ pub fn referenced_engines(cluster: &ChatCluster) -> Vec<EngineId> {
     let mut engines: Vec<EngineId> = postgres_shards(cluster).map(|(_, shard)| EngineId::of_shard(shard)).collect();
     let broker = cluster.spec.broker.rabbitmq.as_ref().and_then(|rabbitmq| rabbitmq.cluster_ref.as_ref());
     engines.extend(broker.map(|from| EngineId::rabbitmq(&from.name)));
+    if let Some(kafka) = &cluster.spec.broker.kafka {
+        engines.extend(kafka.cluster_ref.as_ref().map(|from| EngineId::kafka(&from.name)));
+        engines.extend(kafka.user_ref.as_ref().map(|from| EngineId::kafka_user(&from.name)));
+        engines.extend(kafka.topic_ref.as_ref().map(|from| EngineId::kafka_topic(&from.name)));
+    }
     engines.sort_unstable();
     engines.dedup();
     engines
@@ -141,13 +200,20 @@ mod tests {
     #[test]
     fn the_api_server_serves_them_under_their_published_names() {
         let of = |kind: EngineKind| {
-            let resource = kind.api_resource();
+            let resource = kind.api_resource(kind.versions().last().unwrap());
             (resource.group, resource.version, resource.plural)
         };
         let named =
             |group: &str, version: &str, plural: &str| (group.to_owned(), version.to_owned(), plural.to_owned());
         assert_eq!(of(EngineKind::CloudNativePg), named("postgresql.cnpg.io", "v1", "clusters"));
         assert_eq!(of(EngineKind::RabbitMq), named("rabbitmq.com", "v1beta1", "rabbitmqclusters"));
+        assert_eq!(of(EngineKind::Kafka), named("kafka.strimzi.io", "v1beta2", "kafkas"));
+        assert_eq!(of(EngineKind::KafkaUser), named("kafka.strimzi.io", "v1beta2", "kafkausers"));
+        assert_eq!(of(EngineKind::KafkaTopic), named("kafka.strimzi.io", "v1beta2", "kafkatopics"));
+        for kind in EngineKind::ALL {
+            let (_, version) = kind.api_version().split_once('/').unwrap();
+            assert_eq!(kind.versions().first(), Some(&version), "the newest");
+        }
     }
 
     #[test]
@@ -171,7 +237,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_counts_as_said_by_nobody() {
         let found = |data| {
-            let mut object = DynamicObject::new("pg", &EngineKind::CloudNativePg.api_resource());
+            let mut object = DynamicObject::new("pg", &EngineKind::CloudNativePg.api_resource("v1"));
             object.data = data;
             Found::There(Box::new(object))
         };

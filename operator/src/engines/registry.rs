@@ -16,8 +16,8 @@ use crate::names::ClusterKey;
 pub struct Registry {
     // A std mutex: held for map operations, never across an await.
     secrets: Mutex<BTreeMap<ClusterKey, BTreeSet<String>>>,
-    cloud_native_pg: watch::Sender<bool>,
-    rabbitmq: watch::Sender<bool>,
+    /// Under which version each kind is served, in the order of [`EngineKind::ALL`].
+    served: [watch::Sender<Option<&'static str>>; EngineKind::ALL.len()],
 }
 
 impl Registry {
@@ -43,25 +43,36 @@ impl Registry {
         users.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Notes that some ChatCluster refers to the kind, and that the API server serves it.
-    pub fn note_served(&self, kind: EngineKind) {
-        self.sender(kind).send_if_modified(|served| !std::mem::replace(served, true));
+    /// Notes that some ChatCluster refers to the kind, and that the API server serves it under this version.
+    pub fn note_served(&self, kind: EngineKind, version: &'static str) {
+        self.sender(kind).send_if_modified(|served| served.replace(version) != Some(version));
     }
 
-    /// Ends when [`Self::note_served`] was called for the kind: a watch of a kind that is not served fails for ever, and one of a kind that
-    /// nobody refers to costs for nothing.
-    pub fn served(&self, kind: EngineKind) -> impl Future<Output = ()> + Send + use<> {
+    /// The version under which the kind was served when last asked for.
+    #[must_use]
+    pub fn version(&self, kind: EngineKind) -> Option<&'static str> {
+        *self.sender(kind).borrow()
+    }
+
+    /// Ends with the version of [`Self::note_served`] when that is another one than `known`: a watch of a kind or version that is not served fails
+    /// for ever, and one of a kind that nobody refers to costs for nothing. Ends with `None` when the registry is gone, and the controller with it.
+    pub fn another(
+        &self,
+        kind: EngineKind,
+        known: Option<&'static str>,
+    ) -> impl Future<Output = Option<&'static str>> + Send + use<> {
         let mut served = self.sender(kind).subscribe();
-        async move {
-            // An error means that the registry is gone, and the controller with it.
-            let _ = served.wait_for(|served| *served).await;
-        }
+        async move { *served.wait_for(|served| served.is_some() && *served != known).await.ok()? }
     }
 
-    const fn sender(&self, kind: EngineKind) -> &watch::Sender<bool> {
+    const fn sender(&self, kind: EngineKind) -> &watch::Sender<Option<&'static str>> {
+        let [cloud_native_pg, rabbitmq, kafka, kafka_user, kafka_topic] = &self.served;
         match kind {
-            EngineKind::CloudNativePg => &self.cloud_native_pg,
-            EngineKind::RabbitMq => &self.rabbitmq,
+            EngineKind::CloudNativePg => cloud_native_pg,
+            EngineKind::RabbitMq => rabbitmq,
+            EngineKind::Kafka => kafka,
+            EngineKind::KafkaUser => kafka_user,
+            EngineKind::KafkaTopic => kafka_topic,
         }
     }
 
@@ -90,10 +101,14 @@ mod tests {
     #[test]
     fn a_watch_waits_until_its_kind_is_served() {
         let registry = Registry::default();
-        let mut waiting = std::pin::pin!(registry.served(EngineKind::RabbitMq));
-        registry.note_served(EngineKind::CloudNativePg);
+        let mut waiting = std::pin::pin!(registry.another(EngineKind::Kafka, None));
+        registry.note_served(EngineKind::CloudNativePg, "v1");
         assert!(waiting.as_mut().now_or_never().is_none());
-        registry.note_served(EngineKind::RabbitMq);
-        assert!(waiting.now_or_never().is_some());
+        registry.note_served(EngineKind::Kafka, "v1beta2");
+        assert_eq!(waiting.now_or_never(), Some(Some("v1beta2")));
+        let mut next = std::pin::pin!(registry.another(EngineKind::Kafka, Some("v1beta2")));
+        assert!(next.as_mut().now_or_never().is_none());
+        registry.note_served(EngineKind::Kafka, "v1");
+        assert_eq!(next.now_or_never(), Some(Some("v1")), "the watch begins anew where the kind is served by now");
     }
 }

@@ -5,7 +5,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use super::{
     dereference::Dereferenced,
-    validated::{Broker, ValidatedCluster},
+    validated::{Broker, GivenCertificate, ShardBackend, ValidatedCluster},
 };
 use crate::sensitive::Sensitive;
 
@@ -26,15 +26,22 @@ pub(super) fn deadlines(cluster: &ValidatedCluster, fetched: &Dereferenced) -> V
     let shown = tier.map(|certificate| ("the certificate of HAProxy", &certificate.secret, &certificate.contents[0]));
     let believed = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
     let believed = believed.map(|ca| ("the authority of an issuer", &ca.from.secret, &ca.content));
-    let kafka = match &cluster.broker {
-        Broker::Kafka(kafka) => kafka.ca.as_ref(),
-        _ => None,
+    let (kafka, at_kafka) = match &cluster.broker {
+        Broker::Kafka(kafka) => (kafka.ca.as_ref(), kafka.client_certificate.as_ref()),
+        _ => (None, None),
     };
     let kafka = kafka.and_then(|at| {
         let content = fetched.secrets.get(&at.secret)?.as_ref()?.get(&at.key)?;
         Some(("the authority of Kafka", &at.secret, content))
     });
-    let all = shown.into_iter().chain(believed).chain(kafka);
+    let of_shards = cluster.shards().iter().flat_map(|shard| match &shard.backend {
+        ShardBackend::Engine(engine) => engine.certificates.as_slice(),
+        ShardBackend::Managed(_) | ShardBackend::External { .. } => &[],
+    });
+    let given = at_kafka.map(|given| ("the certificate of gateways at Kafka", given)).into_iter();
+    let given = given.chain(of_shards.map(|given| ("a certificate for a shard", given)));
+    let given = given.map(|(what, GivenCertificate { secret, content, .. })| (what, secret, content));
+    let all = shown.into_iter().chain(believed).chain(kafka).chain(given);
     let deadline = |(what, secret, content): (_, &String, &Sensitive)| {
         Some(Deadline { what, secret: secret.clone(), ends: ends(content.expose())? })
     };

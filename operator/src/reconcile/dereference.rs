@@ -15,7 +15,9 @@ use crate::{
     api_error::ApiError,
     build::{ChildId, Kind},
     context::Context,
-    engines::{EngineId, Found, PostgresCluster, RabbitCluster, postgres_shards, referenced_engines},
+    engines::{
+        EngineId, Found, KafkaCluster, KafkaUser, PostgresCluster, RabbitCluster, postgres_shards, referenced_engines,
+    },
     names::{ClusterKey, Names, label},
     sensitive::Sensitive,
 };
@@ -131,6 +133,12 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
         .map(|from| from.name.clone())
         .collect();
     names.extend(leaving(cluster).filter_map(|shard| Some(shard.secret?.name.clone())));
+    let tls = spec.database.shards().iter().filter_map(|shard| shard.tls.as_ref());
+    for tls in tls.chain(leaving(cluster).filter_map(|shard| shard.tls)) {
+        names.extend(tls.ca_secret_ref.as_ref().map(|from| from.name.clone()));
+        let shown = [&tls.client_certificate_secret_ref, &tls.migration_certificate_secret_ref];
+        names.extend(shown.into_iter().flatten().map(|from| from.name.clone()));
+    }
     names
         .extend(spec.auth.as_ref().and_then(|auth| auth.signing_key_secret_ref.as_ref()).map(|from| from.name.clone()));
     let issuers = spec.auth.iter().flat_map(|auth| &auth.oidc);
@@ -143,6 +151,8 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     let kafka = spec.broker.kafka.as_ref();
     names.extend(kafka.and_then(|kafka| kafka.ca_secret_ref.as_ref()).map(|from| from.name.clone()));
     names.extend(kafka.and_then(|kafka| kafka.sasl.as_ref()).map(|sasl| sasl.password_secret_ref.name.clone()));
+    let client = kafka.and_then(|kafka| kafka.client_certificate_secret_ref.as_ref());
+    names.extend(client.map(|from| from.name.clone()));
     names.extend(spec.redis.as_ref().and_then(|redis| redis.url_secret_ref.as_ref()).map(|from| from.name.clone()));
     names.extend(spec.haproxy().and_then(|tier| tier.tls_secret_ref).map(|from| from.name));
     let prometheus = spec.analysis_prometheus();
@@ -169,19 +179,26 @@ async fn read_backends(
     Ok((engines, secrets))
 }
 
-/// Asks for a list of one: the answer to that tells a kind that is not served from an object that does not exist.
+/// Asks for a list of one: the answer to that tells a kind that is not served from an object that does not exist. Where a kind may be served under
+/// several versions, the one that was served before is asked for first.
 async fn read_engine(context: &Context, key: &ClusterKey, id: EngineId) -> Result<(EngineId, Found), DereferenceError> {
-    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &id.kind.api_resource());
     let only = ListParams::default().fields(&format!("metadata.name={}", id.name)).limit(1);
-    let found = match api.list(&only).await {
-        Ok(list) => {
-            context.engines.note_served(id.kind);
-            list.items.into_iter().next().map_or(Found::Nothing, |object| Found::There(Box::new(object)))
+    let known = context.engines.version(id.kind);
+    let others = id.kind.versions().iter().copied().filter(|version| Some(*version) != known);
+    for version in known.into_iter().chain(others) {
+        let resource = id.kind.api_resource(version);
+        let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &key.namespace, &resource);
+        match api.list(&only).await {
+            Ok(list) => {
+                context.engines.note_served(id.kind, version);
+                let first = list.items.into_iter().next();
+                return Ok((id, first.map_or(Found::Nothing, |object| Found::There(Box::new(object)))));
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(source) => return Err(failed(id.to_string(), source)),
         }
-        Err(kube::Error::Api(status)) if status.code == 404 => Found::NotServed,
-        Err(source) => return Err(failed(id.to_string(), source)),
-    };
-    Ok((id, found))
+    }
+    Ok((id, Found::NotServed))
 }
 
 /// Names of the Secrets by which the engines of `cluster` are reached.
@@ -200,6 +217,12 @@ pub fn secrets_of_engines(cluster: &ChatCluster, engines: &BTreeMap<EngineId, Fo
     if let Some(found) = broker.and_then(|from| engines.get(&EngineId::rabbitmq(&from.name))?.read::<RabbitCluster>()) {
         secrets.extend(found.default_user().map(|user| user.secret));
         secrets.extend(found.ca_secret().map(str::to_owned));
+    }
+    if let Some(kafka) = &cluster.spec.broker.kafka {
+        secrets.extend(kafka.cluster_ref.as_ref().map(|from| KafkaCluster::ca_secret(&from.name)));
+        let user = kafka.user_ref.as_ref().and_then(|from| engines.get(&EngineId::kafka_user(&from.name)));
+        let user = user.and_then(Found::read::<KafkaUser>);
+        secrets.extend(user.and_then(|user| user.secret().map(str::to_owned)));
     }
     secrets
 }

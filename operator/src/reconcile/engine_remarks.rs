@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use chat_crds::ChatCluster;
 
 use super::conditions::Remarks;
-use crate::engines::{EngineId, Found, PostgresCluster, RabbitCluster, postgres_shards};
+use crate::engines::{
+    EngineId, Found, KafkaCluster, KafkaTopic, KafkaUser, PostgresCluster, RabbitCluster, postgres_shards,
+};
 
 /// What is said of the engines of `cluster` that are not ready, or not as safe as people take them to be.
 #[must_use]
@@ -26,6 +28,25 @@ pub fn engine_remarks(cluster: &ChatCluster, engines: &BTreeMap<EngineId, Found>
         let id = EngineId::rabbitmq(&from.name);
         let found: Option<RabbitCluster> = engines.get(&id).and_then(Found::read);
         remarks.broker = found.and_then(|found| found.trouble()).map(|trouble| not_ready(&id, &trouble));
+    }
+    if let Some(kafka) = &cluster.spec.broker.kafka {
+        let trouble = |id: EngineId, trouble: fn(&Found) -> Option<String>| {
+            engines.get(&id).and_then(trouble).map(|trouble| not_ready(&id, &trouble))
+        };
+        let parts = [
+            kafka
+                .cluster_ref
+                .as_ref()
+                .and_then(|from| trouble(EngineId::kafka(&from.name), |found| found.read::<KafkaCluster>()?.trouble())),
+            kafka.user_ref.as_ref().and_then(|from| {
+                trouble(EngineId::kafka_user(&from.name), |found| found.read::<KafkaUser>()?.trouble())
+            }),
+            kafka.topic_ref.as_ref().and_then(|from| {
+                trouble(EngineId::kafka_topic(&from.name), |found| found.read::<KafkaTopic>()?.trouble())
+            }),
+        ];
+        let said: Vec<String> = parts.into_iter().flatten().collect();
+        remarks.broker = remarks.broker.or_else(|| (!said.is_empty()).then(|| said.join("; ")));
     }
     remarks
 }

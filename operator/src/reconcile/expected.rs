@@ -62,7 +62,10 @@ pub fn expected_children(cluster: &ChatCluster) -> Vec<ChildId> {
     if spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.cluster_ref.is_some()) {
         children.push(ChildId::new(Kind::Secret, &names.broker()));
     }
-    let engines = spec.database.shards().iter().filter(|shard| shard.cloud_native_pg.is_some());
+    if spec.broker.kafka.as_ref().is_some_and(|broker| broker.cluster_ref.is_some()) {
+        children.push(ChildId::new(Kind::Secret, &names.kafka()));
+    }
+    let engines = spec.database.shards().iter().filter(|shard| shard.cloud_native_pg.is_some() || shard.tls.is_some());
     children.extend(engines.map(|shard| ChildId::new(Kind::Secret, &names.shard(&shard.name))));
     let mut backend = |name: String| children.extend(BACKEND.map(|kind| ChildId::new(kind, &name)));
     if spec.broker.rabbitmq.as_ref().is_some_and(|broker| broker.managed.is_some()) {

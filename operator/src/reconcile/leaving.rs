@@ -2,7 +2,7 @@
 
 use chat_crds::{
     ChatCluster,
-    chat_cluster::{CloudNativePg, ShardPhase, ShardSecretRef, ShardStatus},
+    chat_cluster::{CloudNativePg, ShardPhase, ShardSecretRef, ShardStatus, ShardTls},
 };
 
 /// A shard that is being left. The status remembers it: what it is made of is among the children, or in a Secret of the user.
@@ -12,6 +12,8 @@ pub(super) struct Leaving<'a> {
     pub(super) name: &'a str,
     /// The Secret with its URIs, of one that has such a Secret.
     pub(super) secret: Option<&'a ShardSecretRef>,
+    /// Certificates for it.
+    pub(super) tls: Option<&'a ShardTls>,
     /// The Cluster that it is a database of, of one that is.
     pub(super) cloud_native_pg: Option<&'a CloudNativePg>,
     /// Standbys that moves wait for, where the spec said how many.
@@ -38,6 +40,7 @@ pub(super) fn leaving(cluster: &ChatCluster) -> impl Iterator<Item = Leaving<'_>
     gone.map(|shard| Leaving {
         name: &shard.name,
         secret: shard.url_secret_ref.as_ref(),
+        tls: shard.tls.as_ref(),
         cloud_native_pg: shard.cloud_native_pg.as_ref(),
         standbys: shard.standbys,
         released: shard.phase == Some(ShardPhase::Released),

@@ -60,8 +60,9 @@ pub use self::{
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
         Authorities, Backup, Broker, BrokerCredentials, BrokerEngine, Database, DeletionPolicy, Drain, EngineShard,
-        Fleet, Gateways, Issuer, Kafka, ManagedShard, PodOverlay, Redis, RedisCredentials, Restore, Sasl, SecretKey,
-        Shard, ShardBackend, ShardCredentials, SigningKey, ValidatedCluster, Volume,
+        Fleet, Gateways, GivenCertificate, Issuer, Kafka, KafkaEngine, KafkaServers, ManagedShard, PodOverlay, Redis,
+        RedisCredentials, Restore, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey,
+        ValidatedCluster, Volume,
     },
 };
 use crate::{

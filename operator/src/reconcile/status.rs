@@ -260,6 +260,7 @@ fn shards(
         let cluster = wanted(name).map_or(known(name).and_then(|before| before.cloud_native_pg.clone()), |shard| {
             shard.cloud_native_pg.clone()
         });
+        let tls = wanted(name).map_or(known(name).and_then(|before| before.tls.clone()), |shard| shard.tls.clone());
         let standbys = wanted(name).map_or(known(name).and_then(|before| before.standbys), |shard| shard.standbys);
         // As with the conditions: what was said last stands until the gateways have been asked.
         let stands = known(name).filter(|_| !inputs.view.asked && part.state != State::False);
@@ -278,6 +279,7 @@ fn shards(
             standbys,
             cloud_native_pg: cluster,
             url_secret_ref: secret,
+            tls,
         }
     };
     let mut all: Vec<ShardStatus> = inputs.shape.shards.iter().map(one).collect();

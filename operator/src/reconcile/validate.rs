@@ -6,6 +6,8 @@ pub(super) mod expose;
 mod issuers;
 mod kafka;
 mod rollout;
+mod shard_tls;
+mod strimzi;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -405,7 +407,7 @@ fn leaving_shard(
     let name = leaving.name.to_owned();
     let standbys = u32::try_from(leaving.standbys.unwrap_or_default()).unwrap_or_default();
     let backend = match (leaving.secret, leaving.cloud_native_pg) {
-        (Some(from), _) => secrets.shard(from)?,
+        (Some(from), _) => secrets.shard(&name, from, leaving.tls)?,
         (None, Some(of)) => {
             let (engine, instances) = secrets.postgres_cluster(&name, of)?;
             let standbys = leaving.standbys.map_or(instances, |_| standbys);
@@ -423,7 +425,10 @@ fn leaving_shard(
 
 fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) -> Result<Shard, ValidateError> {
     // No rest pattern: a new field must not be accepted and then ignored.
-    let crd::Shard { name, weight: _, standbys, rooms: _, managed, cloud_native_pg, url_secret_ref } = shard;
+    let crd::Shard { name, weight: _, standbys, rooms: _, managed, cloud_native_pg, url_secret_ref, tls } = shard;
+    if tls.is_some() && url_secret_ref.is_none() {
+        return Err(invalid("spec.database.shards: tls goes with urlSecretRef; remove it"));
+    }
     let mut may_be_promoted = 0;
     let backend = match (managed, cloud_native_pg, url_secret_ref) {
         (Some(managed), None, None) => ShardBackend::Managed(Box::new(ManagedShard {
@@ -440,7 +445,7 @@ fn shard(shard: &crd::Shard, secrets: &References<'_>, keeper: &mut Keeper<'_>) 
             may_be_promoted = standbys;
             ShardBackend::Engine(Box::new(engine))
         }
-        (None, None, Some(from)) => secrets.shard(from)?,
+        (None, None, Some(from)) => secrets.shard(name, from, tls.as_ref())?,
         _ => {
             return Err(invalid(
                 "spec.database.shards: each shard has exactly one of managed, cloudNativePG and urlSecretRef",
@@ -519,7 +524,12 @@ impl References<'_> {
         Ok((SigningKey::Given(from), content, ids))
     }
 
-    fn shard(&self, from: &crd::ShardSecretRef) -> Result<ShardBackend, ValidateError> {
+    fn shard(
+        &self,
+        name: &str,
+        from: &crd::ShardSecretRef,
+        tls: Option<&crd::ShardTls>,
+    ) -> Result<ShardBackend, ValidateError> {
         const FIELD: &str = "spec.database.shards.urlSecretRef";
         const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
         let at = |key: &str| SecretKey { secret: from.name.clone(), key: key.to_owned() };
@@ -535,6 +545,13 @@ impl References<'_> {
             }
             (_, Err(error)) => return Err(error),
         };
-        Ok(ShardBackend::External { uri, migration_uri, contents: [content, migration_content] })
+        let contents = [content, migration_content];
+        match tls {
+            None => Ok(ShardBackend::External { uri, migration_uri, contents }),
+            Some(tls) => {
+                let engine = self.with_certificates(name, [&uri, &migration_uri], &contents, tls)?;
+                Ok(ShardBackend::Engine(Box::new(engine)))
+            }
+        }
     }
 }

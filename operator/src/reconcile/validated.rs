@@ -274,8 +274,8 @@ pub struct BrokerEngine {
 /// Apache Kafka of the user.
 #[derive(Clone, Debug)]
 pub struct Kafka {
-    /// `host:port` of servers to ask first, at least one.
-    pub bootstrap_servers: Vec<String>,
+    /// Which servers to ask first.
+    pub servers: KafkaServers,
     /// The topic; `None` for the one named after the cluster.
     pub topic: Option<String>,
     /// Partitions of a topic that gateways make; `None` for the gateway's default.
@@ -288,6 +288,35 @@ pub struct Kafka {
     pub ca: Option<SecretKey>,
     /// Credentials; there if and only if the protocol is with SASL.
     pub sasl: Option<Sasl>,
+    /// The certificate that gateways show; its Secret has it and the key under the keys of a Secret of type `kubernetes.io/tls`.
+    pub client_certificate: Option<GivenCertificate>,
+}
+
+/// Servers of Kafka to ask first.
+#[derive(Clone, Debug)]
+pub enum KafkaServers {
+    /// `host:port` of each, at least one, as the spec has them.
+    Given(Vec<String>),
+    /// Those of a Kafka that Strimzi runs.
+    Engine(KafkaEngine),
+}
+
+/// A Kafka that Strimzi runs. The operator keeps the way to it in a Secret of its own, which follows the Kafka's.
+#[derive(Clone, Debug)]
+pub struct KafkaEngine {
+    /// Names it and its listener: gateways of another place do not reach those of this one.
+    pub place: String,
+    /// What is kept in the Secret: addresses, authorities, password or certificate.
+    pub values: BTreeMap<&'static str, Sensitive>,
+}
+
+/// Certificates in a Secret, which somebody has to renew.
+#[derive(Clone, Debug)]
+pub struct GivenCertificate {
+    /// The Secret.
+    pub secret: String,
+    /// PEM.
+    pub content: Sensitive,
 }
 
 /// Who gateways are to Kafka.
@@ -385,19 +414,21 @@ pub enum ShardBackend {
         /// Both contents, so that a migration runs again when they change.
         contents: [Sensitive; 2],
     },
-    /// A database of a PostgreSQL that another operator runs.
+    /// A database of a PostgreSQL that another operator runs, or one for which the user gives certificates.
     Engine(Box<EngineShard>),
 }
 
-/// A shard that another operator runs. The operator keeps the URIs in a Secret of its own, which follows the engine's.
+/// A shard whose URIs the operator makes of several objects. It keeps them in a Secret of its own, which follows these.
 #[derive(Clone, Debug)]
 pub struct EngineShard {
     /// URI for gateways.
     pub uri: Sensitive,
     /// URI for the migration and movers.
     pub migration_uri: Sensitive,
-    /// Both without the authorities of the server's certificate: a migration need not run again when these are renewed.
+    /// What the migration runs again for, both: without the authorities of another operator, which renews them by itself.
     pub places: [Sensitive; 2],
+    /// The certificates that the user gives.
+    pub certificates: Vec<GivenCertificate>,
 }
 
 impl ShardBackend {

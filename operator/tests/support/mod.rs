@@ -31,7 +31,7 @@ use serde_json::json;
 use tokio::sync::mpsc::Receiver;
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
-pub(crate) const FIXTURES: [&str; 14] = [
+pub(crate) const FIXTURES: [&str; 16] = [
     "minimal",
     "two-shards",
     "backups",
@@ -43,6 +43,8 @@ pub(crate) const FIXTURES: [&str; 14] = [
     "redis-pubsub",
     "redis-pubsub-apart",
     "kafka",
+    "strimzi",
+    "client-certificates",
     "embedded",
     "in-process",
     "haproxy",
@@ -99,7 +101,7 @@ pub(crate) fn context_with_news(client: Client) -> (Context, Receiver<ClusterKey
     (context, news)
 }
 
-fn file(name: &str) -> String {
+pub(crate) fn file(name: &str) -> String {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect();
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -180,6 +180,20 @@ pub const PROMETHEUS: Recipe = Recipe {
     stop_signal: "SIGTERM",
 };
 
+/// PgBouncer 1. No image of ours: some have one before their PostgreSQL, and tests of the store start this one.
+pub const PGBOUNCER: Recipe = Recipe {
+    name: "pgbouncer",
+    tag: "1",
+    packages: &["pgbouncer"],
+    unneeded: &["etc/default/", "etc/pgbouncer/", "usr/lib/postgresql/", "usr/share/postgresql-common/"],
+    entrypoint: "#!/bin/sh\nexec pgbouncer \"$@\"\n",
+    environment: &["PATH=/usr/bin:/usr/sbin", "LANG=C.UTF-8"],
+    folders: &[],
+    port: 6432,
+    // Waits for the transactions that run.
+    stop_signal: "SIGINT",
+};
+
 /// All servers that the operator can run beside gateways.
 pub const ALL: &[&Recipe] = &[&POSTGRESQL, &RABBITMQ, &REDIS, &HAPROXY];
 

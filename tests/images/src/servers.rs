@@ -64,7 +64,10 @@ impl Account {
 /// # Errors
 /// As [`server_root`].
 pub fn ensure_all(progress: &dyn Fn(&str)) -> Result<(), Error> {
-    backends::ALL.iter().chain(&[&backends::PROMETHEUS]).try_for_each(|recipe| server_root(recipe, progress).map(drop))
+    backends::ALL
+        .iter()
+        .chain(&[&backends::PROMETHEUS, &backends::PGBOUNCER])
+        .try_for_each(|recipe| server_root(recipe, progress).map(drop))
 }
 
 /// The root of a backend: built and unpacked into the cache when it is not there, which takes some 20 seconds. Programs that ask at the same

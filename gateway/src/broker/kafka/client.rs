@@ -1,8 +1,8 @@
 //! Connections to Kafka: with the settings and secrets of this moment, and with time limits that fit the gateway's own.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use chat_gateway_config::{Kafka as Config, SaslMechanism};
+use chat_gateway_config::{Kafka as Config, SaslMechanism, is_address};
 use krafka::{
     CloseOptions, Kafka, Record,
     auth::{AuthConfig, TlsConfig},
@@ -42,11 +42,7 @@ impl Connector {
     /// Reads the secrets.
     pub(super) fn new(settings: &KafkaSettings) -> Result<Self, SessionError> {
         let kafka = &settings.kafka;
-        Ok(Self {
-            servers: kafka.bootstrap_servers.join(","),
-            client: settings.gateway.clone(),
-            security: security(kafka)?,
-        })
+        Ok(Self { servers: servers(kafka)?, client: settings.gateway.clone(), security: security(kafka)? })
     }
 
     /// A handle with connections of its own. Kafka answers the requests on a connection one after another, so whoever waits for news on one
@@ -84,8 +80,25 @@ impl Connector {
     }
 }
 
+fn read(path: &Path) -> Result<String, SessionError> {
+    settings::read(path).map_err(|error| SessionError::Secret(error.to_string()))
+}
+
+/// Addresses of this moment, separated by commas.
+fn servers(kafka: &Config) -> Result<String, SessionError> {
+    let Some(path) = &kafka.bootstrap_servers_file else {
+        return Ok(kafka.bootstrap_servers.join(","));
+    };
+    let content = read(path)?;
+    let servers: Vec<&str> = content.split(',').map(str::trim).collect();
+    if servers.iter().all(|server| is_address(server)) {
+        return Ok(servers.join(","));
+    }
+    let problem = "must have one or more addresses of the form host:port, separated by commas";
+    Err(SessionError::Secret(format!("{} {problem}", path.display())))
+}
+
 fn security(kafka: &Config) -> Result<AuthConfig, SessionError> {
-    let read = |path| settings::read(path).map_err(|error| SessionError::Secret(error.to_string()));
     let mut security = match &kafka.sasl {
         None => AuthConfig::plaintext(),
         Some(sasl) => {
@@ -104,6 +117,13 @@ fn security(kafka: &Config) -> Result<AuthConfig, SessionError> {
         let tls = match &kafka.ca_file {
             None => TlsConfig::new(),
             Some(path) => TlsConfig::new().with_ca_cert_pem(read(path)?),
+        };
+        let tls = match &kafka.client_certificate {
+            None => tls,
+            Some(client) => {
+                let key = read(&client.key_file)?.into_bytes();
+                tls.with_client_cert_pem(read(&client.certificate_file)?, key)
+            }
         };
         security = security.with_tls(tls);
     }

@@ -16,7 +16,7 @@ const MAX_CONNECTIONS: u32 = 10;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The server ends a statement after this long; shorter than [`super::route::ATTEMPT`], so that a late statement is ended
 /// by the side that knows it, not by hanging up.
-const STATEMENT_TIMEOUT: &str = "2500ms";
+pub(super) const STATEMENT_TIMEOUT_MS: i64 = 2_500;
 
 /// Why there are no connection options.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +47,12 @@ pub(super) async fn read(path: &Path) -> Result<String, UriError> {
 pub(super) fn parse(path: &Path, uri: &str) -> Result<PgConnectOptions, UriError> {
     let options =
         postgres_uri::parse(uri.trim()).ok_or_else(|| UriError::Parse { path: path.display().to_string() })?;
+    let limit = format!("{STATEMENT_TIMEOUT_MS}ms");
     Ok(options
         .application_name("chat-gateway")
         .options([
-            ("statement_timeout", STATEMENT_TIMEOUT),
-            ("lock_timeout", STATEMENT_TIMEOUT),
+            ("statement_timeout", limit.as_str()),
+            ("lock_timeout", limit.as_str()),
             // The guards refuse anything else, whatever the database's default is.
             ("default_transaction_isolation", "read committed"),
         ])

@@ -11,6 +11,12 @@ use crate::store::{
 /// The shard knows the user or the password not: nothing that waiting would mend.
 pub(crate) const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
 
+/// One of the two does not trust the other's certificate, or one speaks no TLS.
+pub(crate) const TLS_FAILED: &str = "TlsFailed";
+
+/// A pooler before the server lacks something that statements rely on: nothing that waiting would mend.
+pub(crate) const INVALID_SETTINGS: &str = "InvalidSettings";
+
 /// A failure by what is to be done about it.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -79,16 +85,43 @@ fn refused(refusal: Refusal) -> Failure {
 /// Why an error means that the shard cannot serve now; `None` when it says something about the statement.
 pub(crate) fn cause(error: &sqlx::Error) -> Option<Cause> {
     let reason = match error {
+        sqlx::Error::Io(io) if io.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => TLS_FAILED,
+        sqlx::Error::Tls(_) => TLS_FAILED,
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => "Timeout",
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => "ConnectionRefused",
         sqlx::Error::PoolTimedOut => "Timeout",
-        sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::Configuration(_) => "ProtocolError",
+        sqlx::Error::Protocol(_) | sqlx::Error::Configuration(_) => "ProtocolError",
+        sqlx::Error::Database(database) if is_unknown_parameter(&**database) => INVALID_SETTINGS,
         sqlx::Error::Database(database) => code_reason(&database.code().unwrap_or_default())?,
         _ => return None,
     };
     // The driver adds a line number of the server's source, which helps nobody.
     let message = error.as_database_error().map_or_else(|| error.to_string(), |database| database.message().to_owned());
+    if reason == INVALID_SETTINGS {
+        let setting = if error.as_database_error().is_some_and(is_unknown_parameter) {
+            "ignore_startup_parameters = extra_float_digits,options"
+        } else {
+            "max_prepared_statements = 200"
+        };
+        let message = format!(
+            "{message}: the URI leads through a pooler; PgBouncer 1.21 or newer needs {setting}; or name the server itself in the URI"
+        );
+        return Some(Cause::new(reason, message));
+    }
+    // The alert names whose certificate it is by what it is called: the server sends it when it is the gateway's.
+    let message = match error {
+        sqlx::Error::Io(io) if reason == TLS_FAILED && is_alert(io) => {
+            format!("{message}: the server refuses the certificate that it is shown, or is shown none")
+        }
+        _ => message,
+    };
     Some(Cause::new(reason, message))
+}
+
+/// Whether the other side ended the handshake.
+fn is_alert(error: &std::io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(rustls::Error::AlertReceived(_)))
 }
 
 /// Whether a shard that has too much to do fails like this. It says nothing against connections on which others are answered.
@@ -111,12 +144,19 @@ pub(super) fn is_on_the_way(error: &sqlx::Error) -> bool {
     ![BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, UnexpectedEof].contains(&io.kind())
 }
 
+/// Whether it is a pooler that refuses what a connection asks for; a server knows all of it.
+fn is_unknown_parameter(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().as_deref() == Some("08P01") && error.message().contains("startup parameter")
+}
+
 /// SQLSTATEs after which the same statement may work later or elsewhere.
 fn code_reason(code: &str) -> Option<&'static str> {
     Some(match code {
         "28P01" | "28000" => AUTHENTICATION_FAILED,
         // Schema, function or table is missing: the migration has not run.
         "3F000" | "42883" | "42P01" => "SchemaOutdated",
+        // Prepared statements of one connection that others meet, or miss.
+        "26000" | "42P05" => INVALID_SETTINGS,
         // Statement or lock timeout, deadlock, serialization: the shard is overloaded, or a mover holds the slot.
         "57014" | "55P03" | "40P01" | "40001" => "Timeout",
         // Read-only: a standby, or a primary that was demoted. Missing database. Out of connections, disk or memory.

@@ -15,6 +15,7 @@ mod members;
 mod messages;
 mod opening;
 mod outbox;
+mod pooled;
 mod probe;
 mod replay;
 mod rooms;
@@ -45,7 +46,7 @@ use crate::{
     model::{Member, RequestId, Role, Room, RoomId, RoomKind, RoomSummary, Seq, User, UserId},
 };
 
-pub(crate) use self::failure::{AUTHENTICATION_FAILED, Cause, cause};
+pub(crate) use self::failure::{AUTHENTICATION_FAILED, Cause, INVALID_SETTINGS, TLS_FAILED, cause};
 
 /// How long `health` waits for the probers.
 const HEALTH_BUDGET: Duration = Duration::from_secs(2);

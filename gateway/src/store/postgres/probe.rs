@@ -9,6 +9,7 @@ use super::{
     connect,
     directory::Directory,
     failure::{self, Cause},
+    pooled,
     shard::Shard,
 };
 
@@ -82,7 +83,12 @@ impl Held {
         let no_uri = |error: connect::UriError| Cause::new("ProtocolError", error.to_string());
         let uri = connect::read(&shard.uri_file).await.map_err(no_uri)?;
         let options = connect::parse(&shard.uri_file, &uri).map_err(no_uri)?;
-        self.connection = Some(PgConnection::connect_with(&options).await.map_err(|e| why(&e))?);
+        let mut connection = PgConnection::connect_with(&options).await.map_err(|e| why(&e))?;
+        pooled::check(&mut connection, &options).await.map_err(|unfit| match unfit {
+            pooled::Failed::Unfit(cause) => Failed::from(cause),
+            pooled::Failed::Sql(error) => why(&error),
+        })?;
+        self.connection = Some(connection);
         self.uri = uri;
         Ok(options)
     }
@@ -97,6 +103,7 @@ impl Held {
         let trying = async {
             let options = connect::parse(&shard.uri_file, &uri).map_err(|error| error.to_string())?;
             let mut connection = PgConnection::connect_with(&options).await.map_err(|e| why(&e).cause.message)?;
+            pooled::check(&mut connection, &options).await.map_err(pooled::Failed::message)?;
             let overview = overview(&mut connection).await.map_err(|failed| failed.cause.message)?;
             expected.check(shard, &overview).map_err(|failed| failed.cause.message)?;
             Ok((connection, options))

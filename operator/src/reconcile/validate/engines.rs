@@ -65,7 +65,10 @@ impl References<'_> {
         // The driver takes the certificates themselves where others take a path, so that one file has all that a connection needs.
         let whole = |place: &String| Sensitive::new(format!("{place}&sslrootcert={}", uri_part(ca.expose().trim())));
         let [uri, migration_uri] = [whole(&places[0]), whole(&places[1])];
-        Ok((EngineShard { uri, migration_uri, places: places.map(Sensitive::new) }, cluster.standbys()))
+        Ok((
+            EngineShard { uri, migration_uri, places: places.map(Sensitive::new), certificates: Vec::new() },
+            cluster.standbys(),
+        ))
     }
 
     /// The way to a RabbitmqCluster.
@@ -101,7 +104,11 @@ impl References<'_> {
     }
 
     /// What is read of an engine, or why there is none.
-    fn engine<View: DeserializeOwned + Default>(&self, field: &str, id: &EngineId) -> Result<View, ValidateError> {
+    pub(super) fn engine<View: DeserializeOwned + Default>(
+        &self,
+        field: &str,
+        id: &EngineId,
+    ) -> Result<View, ValidateError> {
         let (kind, group) = (id.kind.name(), id.kind.api_version());
         let found = self.0.engines.get(id).unwrap_or(&Found::Nothing);
         found.read().ok_or_else(|| {
@@ -109,7 +116,7 @@ impl References<'_> {
                 Found::NotServed => (
                     KIND_NOT_SERVED,
                     format!(
-                        "{field}: this Kubernetes does not serve {kind} of {group}; install {}, or use a Secret with a URI",
+                        "{field}: this Kubernetes does not serve {kind} of {group}; install {}, or use addresses and Secrets of your own",
                         id.kind.operator()
                     ),
                 ),
@@ -125,8 +132,12 @@ impl References<'_> {
         })
     }
 
-    fn namespace(&self) -> String {
+    pub(super) fn namespace(&self) -> String {
         self.0.cluster.namespace().unwrap_or_default()
+    }
+
+    pub(super) fn cluster_name(&self) -> String {
+        self.0.cluster.name_any()
     }
 
     fn has(&self, secret: &str, key: &str) -> bool {
@@ -142,16 +153,16 @@ struct Login {
 }
 
 /// Reads Secrets of one engine.
-struct Reader<'a> {
-    references: &'a References<'a>,
-    id: &'a EngineId,
+pub(super) struct Reader<'a> {
+    pub(super) references: &'a References<'a>,
+    pub(super) id: &'a EngineId,
     /// Why the engine is not ready, if it is not.
-    trouble: Option<&'a str>,
+    pub(super) trouble: Option<&'a str>,
 }
 
 impl Reader<'_> {
     /// A value that its operator may have yet to make, as long as the engine is not ready.
-    fn value(&self, field: &str, at: &SecretKey) -> Result<Sensitive, ValidateError> {
+    pub(super) fn value(&self, field: &str, at: &SecretKey) -> Result<Sensitive, ValidateError> {
         self.references.get(field, at).map_err(|error| match (error, self.trouble) {
             (ValidateError::Unmet(Problem { reason: "SecretNotFound", message }), Some(trouble)) => {
                 let message = format!("{message}; {}", not_ready(self.id, trouble));
@@ -166,7 +177,7 @@ impl Reader<'_> {
         Ok(Login { username: value(key::USERNAME)?, password: value(key::PASSWORD)? })
     }
 
-    fn authorities(&self, field: &str, secret: &str) -> Result<Sensitive, ValidateError> {
+    pub(super) fn authorities(&self, field: &str, secret: &str) -> Result<Sensitive, ValidateError> {
         let at = SecretKey { secret: secret.to_owned(), key: key::CA.to_owned() };
         let content = self.value(field, &at)?;
         self.references.pem(field, &at, content)
@@ -186,6 +197,7 @@ impl Reader<'_> {
     }
 }
 
-fn waits(field: &str, id: &EngineId, trouble: &str) -> ValidateError {
+/// The engine is not so far; its own operator's words are in the message.
+pub(super) fn waits(field: &str, id: &EngineId, trouble: &str) -> ValidateError {
     ValidateError::Unmet(Problem::new("ClusterNotReady", format!("{field}: {}", not_ready(id, trouble))))
 }

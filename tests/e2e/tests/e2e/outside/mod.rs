@@ -5,7 +5,7 @@
 //! machine's end of the cable to the node, which nothing but the node and its pods is connected to.
 
 #[path = "../../../../../gateway/tests/support/authority.rs"]
-#[allow(unreachable_pub, reason = "other test programs have it in a public module")]
+#[allow(dead_code, unreachable_pub, reason = "other test programs use the rest, in a public module")]
 mod authority;
 #[path = "../../../../../gateway/tests/oidc_tokens/issuer.rs"]
 #[allow(dead_code, reason = "tests of the gateway alone use the rest")]
