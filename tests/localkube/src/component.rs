@@ -258,8 +258,11 @@ mod tests {
         let controls: Vec<Component> = Component::of(Extent::ControlPlane).collect();
         assert_eq!(controls, [Component::Etcd, Component::KubeApiserver, Component::KubeControllerManager]);
         assert_eq!(Component::of(Extent::Whole).count(), Component::INSIDE.len());
-        let further = Component::KubeControllerManager.further(Extent::ControlPlane).join(" ");
+        let layout = Layout::new("/cache/clusters/demo".into());
+        let further = Component::KubeControllerManager.further(Extent::ControlPlane, &layout).join(" ");
         assert!(further.contains(",-pod-garbage-collector-controller,-endpoints-controller,"), "{further}");
-        assert!(Component::KubeControllerManager.further(Extent::Whole).is_empty());
+        assert!(Component::KubeControllerManager.further(Extent::Whole, &layout).is_empty());
+        assert!(Component::KubeApiserver.further(Extent::ControlPlane, &layout).is_empty(), "its speed is measured");
+        assert!(Component::KubeApiserver.further(Extent::Whole, &layout).join(" ").contains("--audit-log-path"));
     }
 }
