@@ -19,21 +19,21 @@ pub(crate) struct Subject<'a> {
 
 /// The bill of a program of the package `package`, or of an image with nothing else in it.
 pub(crate) fn of_crates(facts: &Facts, subject: &Subject<'_>, package: &str, crates: &[Crate]) -> Value {
-    let components = crates.iter().map(component).collect();
+    let components: Vec<Value> = crates.iter().map(component).collect();
     let own = crates.iter().find(|own| own.name == package && own.checksum.is_none()).map(Crate::purl);
     let mut dependencies = vec![json!({ "ref": subject.name, "dependsOn": Vec::from_iter(own) })];
     dependencies.extend(crates.iter().map(|own| json!({ "ref": own.purl(), "dependsOn": own.uses })));
-    bill(facts, subject, components, &dependencies)
+    bill(facts, subject, &components, &dependencies)
 }
 
 /// The bill of an image out of Debian packages, by their names: the images keep no versions.
 pub(crate) fn of_packages(facts: &Facts, subject: &Subject<'_>, suite: &str, packages: &[String]) -> Value {
     let purl = |name: &String| format!("pkg:deb/debian/{}?arch=amd64&distro={suite}", name.replace('+', "%2B"));
-    let components = packages.iter().map(|name| {
+    let components: Vec<Value> = packages.iter().map(|name| {
         json!({ "type": "library", "bom-ref": purl(name), "name": name, "purl": purl(name), "scope": "required" })
-    });
+    }).collect();
     let all: Vec<String> = packages.iter().map(purl).collect();
-    bill(facts, subject, components.collect(), &[json!({ "ref": subject.name, "dependsOn": all })])
+    bill(facts, subject, &components, &[json!({ "ref": subject.name, "dependsOn": all })])
 }
 
 fn component(own: &Crate) -> Value {
@@ -55,7 +55,7 @@ fn component(own: &Crate) -> Value {
     component
 }
 
-fn bill(facts: &Facts, subject: &Subject<'_>, components: Vec<Value>, dependencies: &[Value]) -> Value {
+fn bill(facts: &Facts, subject: &Subject<'_>, components: &[Value], dependencies: &[Value]) -> Value {
     json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
