@@ -73,9 +73,9 @@ fn every_child_has_one_controlling_owner_but_retained_data() {
     for name in support::FIXTURES {
         for object in objects(&support::migrated(name)) {
             let owners = object["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
-            // That of an engine opens nothing that the engine's own Secrets would not open.
+            // That of an engine, or of certificates of the user's, opens nothing that their own Secrets would not open.
             let shard_secret = object["kind"] == "Secret"
-                && name != "engines"
+                && !["engines", "client-certificates"].contains(&name)
                 && object["metadata"]["labels"]["chatcluster.dev/shard"].is_string();
             let retained = (shard_secret || object["kind"] == "PersistentVolumeClaim") && name != "two-shards";
             if retained {
