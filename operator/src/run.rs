@@ -108,7 +108,8 @@ async fn work(
     // It leads once, so this cannot have been set before.
     let _ = leading.set(Arc::clone(&context.poller));
     metrics.tell_of(&context.poller).context("failed to register the metrics of ChatClusters")?;
-    let result = candidate.lead(held, controller::run(context, settings, news, stop)).await.map_err(Into::into);
+    let result =
+        candidate.lead(held, Box::pin(controller::run(context, settings, news, stop))).await.map_err(Into::into);
     metrics.leader.set(0);
     if result.is_ok() {
         candidate.release().await.context("failed to give the lease back; it runs out by itself")?;

@@ -13,7 +13,7 @@ async fn process(server: ApiServer, name: &'static str) -> LeaseLost {
     let client = server.real_client(name);
     let candidate = Candidate::new(client.clone(), "chat", "chat-operator", name);
     let held = candidate.acquire().await;
-    match candidate.lead(held, operate(client)).await {
+    match candidate.lead(held, Box::pin(operate(client))).await {
         Ok(()) => panic!("the work ended by itself"),
         Err(lost) => lost,
     }

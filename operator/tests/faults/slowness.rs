@@ -39,7 +39,7 @@ async fn a_slow_one_is_waited_for_and_the_lease_is_kept() {
         // Longer than the deadline of 10 s.
         tokio::time::sleep(Duration::from_secs(8)).await;
     };
-    candidate.lead(held, work).await.unwrap();
+    candidate.lead(held, Box::pin(work)).await.unwrap();
 }
 
 /// The pass ends by itself, with few requests, and the pauses are the controller's.

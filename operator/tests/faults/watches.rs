@@ -15,7 +15,7 @@ const CALM: Duration = Duration::from_secs(3);
 pub(super) async fn operate(client: kube::Client) {
     let (context, news) = support::context_with_news(client);
     let settings = Settings { scope: Scope::One("chat".to_owned()), concurrency: 4 };
-    controller::run(context, settings, news, CancellationToken::new()).await;
+    Box::pin(controller::run(context, settings, news, CancellationToken::new())).await;
 }
 
 /// Waits until nothing was asked for a while.

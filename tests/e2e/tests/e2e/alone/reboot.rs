@@ -25,7 +25,7 @@ async fn a_node_that_loses_its_power_comes_back_with_everything() -> Result<()> 
     let cluster = shared().await?;
     let generation = cluster.get().await?.metadata.generation;
     let headline = "the node lost its power";
-    let verdict = crate::under_load::under_load(&*cluster, 20, LOAD, headline, |cluster, progress| async move {
+    let verdict = crate::under_load::under_load(&cluster, 20, LOAD, headline, |cluster, progress| async move {
         let (began, clock) = (Timestamp::now(), Instant::now());
         let acked = progress.acked();
         reboot().await?;
