@@ -42,6 +42,7 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
         "helm upgrade",
         "asks for kinds of the Prometheus Operator; the step `charts` renders it",
     ),
+    ("docs/how-to/back-up.md", "demo-by-hand", "the quickstart makes no backups; few::backups does the same"),
     ("docs/how-to/rebalance-shards.md", "kubectl chat rebalance watch", "names a ShardRebalance of an example"),
     ("docs/how-to/upgrade-the-operator.md", "--approve", "names the hash of an example; few::upgrades approves one"),
     ("docs/reference/kubectl-chat.md", "echo $?", "a line of the shell, not of the plugin"),

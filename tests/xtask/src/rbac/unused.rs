@@ -36,4 +36,22 @@ pub(crate) const KEPT: &[Kept] = &[
         verbs: &["delete"],
         why: "for plans of its own that are over and more than are kept; no test makes so many",
     },
+    Kept {
+        group: "kafka.strimzi.io",
+        resource: "kafkas",
+        verbs: &["list", "watch"],
+        why: "for clusterRef on a Kubernetes with Strimzi, whose images a run cannot have",
+    },
+    Kept {
+        group: "kafka.strimzi.io",
+        resource: "kafkausers",
+        verbs: &["list", "watch"],
+        why: "for clusterRef on a Kubernetes with Strimzi, whose images a run cannot have",
+    },
+    Kept {
+        group: "kafka.strimzi.io",
+        resource: "kafkatopics",
+        verbs: &["list", "watch"],
+        why: "for clusterRef on a Kubernetes with Strimzi, whose images a run cannot have",
+    },
 ];
