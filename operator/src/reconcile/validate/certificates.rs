@@ -26,7 +26,10 @@ impl References<'_> {
         let content = self.pem(field, &certificate, content)?;
         let key = self.get(field, &private)?;
         let text = key.expose();
-        if !text.contains("PRIVATE KEY-----") || text.contains("ENCRYPTED PRIVATE") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        if !text.contains("PRIVATE KEY-----")
+            || text.contains("ENCRYPTED PRIVATE")
+            || text.contains("Proc-Type: 4,ENCRYPTED")
+        {
             let message = format!(
                 "{field}: the key {} of Secret {secret} must be a private key as PEM that is not encrypted; correct the value",
                 private.key
