@@ -31,7 +31,11 @@ fn run(server: &Postgres, database: &str, block: &str) -> String {
     // What stands behind two hyphens is said to the reader.
     let code: String = block.lines().map(|line| line.split("--").next().unwrap_or(line)).collect();
     let statements = code.split(';').map(str::trim).filter(|statement| !statement.is_empty());
-    statements.map(|statement| server.query(database, statement)).last().unwrap()
+    let mut answer = String::new();
+    for statement in statements {
+        answer = server.query(database, statement);
+    }
+    answer
 }
 
 /// Migrates shards that the gateways read as one user and the migration writes as another.

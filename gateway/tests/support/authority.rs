@@ -29,7 +29,7 @@ impl Authority {
 
     /// A server of this name or address.
     pub fn server(&self, name: &str) -> Identity {
-        self.sign(CertificateParams::new([name.into()]).unwrap())
+        self.sign(&CertificateParams::new([name.into()]).unwrap())
     }
 
     /// A client with this common name and serial number.
@@ -37,10 +37,10 @@ impl Authority {
         let mut client = CertificateParams::default();
         client.distinguished_name.push(DnType::CommonName, name);
         client.serial_number = Some(serial.into());
-        self.sign(client)
+        self.sign(&client)
     }
 
-    fn sign(&self, params: CertificateParams) -> Identity {
+    fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }

@@ -63,7 +63,7 @@ impl References<'_> {
             return Err(waits(CLUSTER, &id, trouble.as_deref().unwrap_or(&missing)));
         };
         let mut values = BTreeMap::from([(key::BOOTSTRAP_SERVERS, Sensitive::new(servers))]);
-        let kept = Names::new(&self.cluster_name()).kafka();
+        let kept = Names::new(self.cluster_name()).kafka();
         let at = |key: &str| SecretKey { secret: kept.clone(), key: key.to_owned() };
         let mut ca = None;
         if listener.tls {
