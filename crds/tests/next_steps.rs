@@ -28,7 +28,8 @@ const SOURCES: [&str; 13] = [
 ];
 
 /// Words in them that are no reasons.
-const OTHER_WORDS: [&str; 14] = [
+const OTHER_WORDS: [&str; 15] = [
+    "UTC",
     "True",
     "False",
     "Unknown",
