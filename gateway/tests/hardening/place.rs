@@ -99,8 +99,18 @@ impl Place {
     }
 
     pub(crate) async fn sign_up_as(&self, body: &Value) -> Person {
-        let answer = self.post("/v1/sign-up", &[], body).await;
-        assert_eq!(answer.status, 201, "{body}: {}", answer.text());
+        let mut answer = self.post("/v1/sign-up", &[], body).await;
+        // Short limits are what these tests are about, and a busy machine may take longer to hash a password: then it is there, or not.
+        for _ in 0..5 {
+            if answer.status != 408 {
+                break;
+            }
+            answer = self.post("/v1/sign-up", &[], body).await;
+            if answer.status == 409 {
+                answer = self.post("/v1/sign-in", &[], body).await;
+            }
+        }
+        assert!([200, 201].contains(&answer.status), "{body}: {}", answer.text());
         let tokens = answer.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Person { id: text(&tokens["user"]["id"]), token: text(&tokens["token"]) }

@@ -107,10 +107,21 @@ impl RedisCluster {
     }
 
     async fn join(&self) {
-        for index in 1..self.ports.len() {
-            let (port, bus) = (self.ports[index].to_string(), self.bus(index).to_string());
-            self.cluster::<()>(0, &["MEET", "127.0.0.1", &port, &bus]).await;
-        }
+        let all = format!("cluster_known_nodes:{}", self.ports.len());
+        eventually("the nodes know each other", MINUTE, async || {
+            let info: String = self.cluster(0, &["INFO"]).await;
+            if info.contains(&all) {
+                return true;
+            }
+            // Again and again: a node forgets whom it met when the other does not answer within its timeout, as on a busy machine.
+            for index in 1..self.ports.len() {
+                let (port, bus) = (self.ports[index].to_string(), self.bus(index).to_string());
+                self.cluster::<()>(0, &["MEET", "127.0.0.1", &port, &bus]).await;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            false
+        })
+        .await;
         let primaries = PRIMARIES.min(self.ports.len());
         for index in 0..primaries {
             let first = SLOTS * u32::try_from(index).unwrap() / u32::try_from(primaries).unwrap();

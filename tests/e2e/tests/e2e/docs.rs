@@ -21,6 +21,7 @@ use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 /// The namespace and the name that pages have.
 const NAMESPACE: &str = "chat";
 const TUTORIAL: &str = "docs/tutorial/first-chat.md";
+const RELEASE: &str = "docs/how-to/make-a-release.md";
 
 /// Commands that are not run here: the page, a part of the command, and why.
 const LEFT_OUT: &[(&str, &str, &str)] = &[
@@ -37,6 +38,11 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("docs/how-to/expose-gateways.md", "curl", "a name inside of a cluster; few::hints asks the same"),
     ("docs/how-to/external-backends.md", "rabbitmqctl", "for a server of the user's; gateway/tests has these rights"),
     ("docs/how-to/kafka.md", "for secret in", "copies Secrets of Strimzi, which is not there"),
+    (RELEASE, "cargo xtask release", "tests of xtask put a release together out of small files"),
+    (RELEASE, "sha256sum", "tests of xtask check the sums of theirs with it"),
+    (RELEASE, "jq -r", "reads files of a release; tests of xtask read the same fields"),
+    (RELEASE, "git checkout", "names a commit of an example"),
+    (RELEASE, "diff SHA256SUMS", "compares two releases; tests of xtask compare all bytes"),
     (
         "docs/how-to/monitor.md",
         "helm upgrade",
