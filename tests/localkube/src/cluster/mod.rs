@@ -215,16 +215,16 @@ impl Cluster {
     /// and not yet synced is not lost, since the kernel goes on.
     ///
     /// # Errors
-    /// [`ClusterError::NotRunning`] when the cluster was not started, or what [`Cluster::up`] says.
+    /// [`ClusterError::NotRunning`] when the cluster was not started, or why it does not come back: it is left as it is then, and not made anew.
     pub fn reboot(&self) -> Result<(), ClusterError> {
         let binaries = Binaries::build(&|line| eprintln!("{line}"))?;
         let _lock = self.lock()?;
-        let state = State::load(&self.layout);
-        let holder = state.as_ref().and_then(State::holder);
-        let holder = holder.ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
+        let not_running = || ClusterError::NotRunning(self.config.name.clone());
+        let mut state = State::load(&self.layout).ok_or_else(not_running)?;
+        let holder = state.holder().cloned().ok_or_else(not_running)?;
         self.cgroup.kill_others(holder.pid())?;
-        namespace::forget(holder, &self.cgroup.entrance())?;
-        self.ensure_running(&binaries)
+        namespace::forget(&holder, &self.cgroup.entrance())?;
+        self.start_missing(&binaries, &mut state)
     }
 
     /// `kubectl` for the cluster's own use: it ends with the cluster.

@@ -62,10 +62,13 @@ impl Cluster {
     }
 
     /// Starts every component that does not run, waits until the cluster answers, and makes what each cluster has.
-    fn start_missing(&self, binaries: &Binaries, state: &mut State) -> Result<(), ClusterError> {
+    pub(super) fn start_missing(&self, binaries: &Binaries, state: &mut State) -> Result<(), ClusterError> {
         state.settled = false;
         state.save(&self.layout)?;
-        let (with_api, without_api): (Vec<_>, Vec<_>) = state.dead().into_iter().partition(|c| c.needs_api());
+        let dead = state.dead();
+        // Whoever ended before is not who is waited for.
+        state.processes.retain(|component, _| !dead.contains(component));
+        let (with_api, without_api): (Vec<_>, Vec<_>) = dead.into_iter().partition(|c| c.needs_api());
         for component in without_api {
             self.start(component, binaries, state)?;
         }

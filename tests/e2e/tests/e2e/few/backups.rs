@@ -23,6 +23,8 @@ const CLAIM: &str = "chat-backups";
 /// Rooms are on both shards.
 const ROOMS: usize = 6;
 const MESSAGES: u64 = 20;
+/// Backups that are kept.
+const KEPT: u32 = 2;
 
 /// What was said in a room, and acknowledged.
 struct Said {
@@ -45,6 +47,14 @@ async fn a_backup_is_restored_into_another_chat_cluster() -> Result<()> {
     let before = ChatCluster::apply(&world, NAMESPACE, &wanted("before", None)).await?;
     before.wait_ready(READY_LIMIT).await?;
 
+    // Another number reaches what makes the next backup.
+    before.merge(json!({ "spec": { "database": { "backup": { "keep": KEPT } } } })).await?;
+    until("the CronJob to follow", SETTLE_LIMIT, || async {
+        let env = "jsonpath={.spec.jobTemplate.spec.template.spec.containers[0].env[?(@.name=='KEEP')].value}";
+        let keep = world.kubectl(&["get", "cronjob/before-backup", "-n", NAMESPACE, "-o", env]).await?;
+        Ok(if keep == KEPT.to_string() { Seen::Yes(()) } else { Seen::NotYet(keep) })
+    })
+    .await?;
     back_up(&before, "first").await?;
 
     let addresses = Addresses::new(vec![front(&before).await?]);
@@ -153,8 +163,7 @@ fn wanted(name: &str, restore: Option<&str>) -> Value {
     wanted["spec"]["gateways"]["limits"] = json!({ "messagesPerSecond": 10_000, "messageBurst": 10_000 });
     wanted["spec"]["database"] = json!({ "deletionPolicy": "Delete", "shards": [shard("a"), shard("b")] });
     if restore.is_none() {
-        wanted["spec"]["database"]["backup"] =
-            json!({ "cron": "0 0 1 1 *", "keep": 2, "persistentVolumeClaim": volume });
+        wanted["spec"]["database"]["backup"] = json!({ "cron": "0 0 1 1 *", "persistentVolumeClaim": volume });
     }
     wanted
 }
