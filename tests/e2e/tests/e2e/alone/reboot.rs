@@ -21,7 +21,7 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
-async fn a_node_that_loses_its_power_comes_back_with_everything() -> Result<()> {
+async fn long_a_node_that_loses_its_power_comes_back_with_everything() -> Result<()> {
     let cluster = shared().await?;
     let generation = cluster.get().await?.metadata.generation;
     let headline = "the node lost its power";
