@@ -83,7 +83,8 @@ impl World {
 
     /// Movers, one after the other, until one succeeds; the slot has moved then.
     pub(crate) async fn finish(&mut self, plan: Plan) -> Report {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        // A lock that a silent mover holds is waited for by two tries of half a minute each before its server lets it go.
+        let deadline = Instant::now() + Duration::from_secs(180);
         loop {
             match self.run(plan, Self::options(), &Hook::none()).await {
                 Ok(report) => {
