@@ -17,7 +17,7 @@ use chat_operator::{
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use support::api_server::{ApiServer, chat_cluster};
+use support::api_server::ApiServer;
 
 const CA: &str = "-----BEGIN%20CERTIFICATE-----%0AE%2BE%2F%0A-----END%20CERTIFICATE-----";
 
@@ -202,27 +202,8 @@ async fn passes_go_on_by_themselves_as_the_engines_come() {
     let (server, client) = ApiServer::start(&support::cluster("engines")).await;
     let context = support::context(client);
     let key = ClusterKey::new("chat", "demo");
-    for (name, values) in support::user_secrets() {
-        let data: serde_json::Map<String, Value> = values
-            .unwrap()
-            .into_iter()
-            .map(|(key, value)| {
-                (key, serde_json::to_value(k8s_openapi::ByteString(value.expose().as_bytes().to_vec())).unwrap())
-            })
-            .collect();
-        server.put(
-            &format!("/api/v1/namespaces/chat/secrets/{name}"),
-            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": "chat" }, "data": data }),
-        );
-    }
-    let ready = || {
-        let cluster = server.get(&chat_cluster("demo")).unwrap();
-        let conditions = cluster["status"]["conditions"].as_array().unwrap().clone();
-        conditions.into_iter().find(|condition| condition["type"] == "Ready").unwrap()["reason"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
+    support::put_user_secrets(&server);
+    let ready = || support::reason_of_ready(&server);
     let pass = async || reconcile(&context, &key).await.unwrap().outcome;
     let other = |path: &str| server.put(&format!("{path}/of-others"), json!({ "metadata": { "name": "of-others" } }));
     let put = |path: &str, kind: EngineKind, name: &str, status: bool| {

@@ -106,11 +106,7 @@ impl World {
             jobs: BTreeMap::new(),
             cleaners: BTreeMap::new(),
         };
-        for (name, values) in support::user_secrets() {
-            let values: Vec<(String, String)> =
-                values.unwrap().iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect();
-            world.server.put(&format!("/api/v1/namespaces/chat/secrets/{name}"), secret(&name, &values));
-        }
+        support::put_user_secrets(&world.server);
         for name in ["a", "b", "c"] {
             let uri = |user: &str| format!("postgresql://{user}:made-up@db-{name}.example.com:5432/chat");
             let values = [("uri".to_owned(), uri("gateway")), ("migrationUri".to_owned(), uri("owner"))];

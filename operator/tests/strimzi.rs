@@ -21,7 +21,7 @@ use k8s_openapi::ByteString;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use support::api_server::{ApiServer, chat_cluster};
+use support::api_server::ApiServer;
 
 fn fetched() -> Dereferenced {
     support::fetched(support::cluster("strimzi"))
@@ -316,23 +316,8 @@ async fn passes_follow_strimzi_from_one_version_to_the_next() {
     let (server, client) = ApiServer::start(&support::cluster("strimzi")).await;
     let context = support::context(client);
     let key = ClusterKey::new("chat", "demo");
-    for (name, values) in support::user_secrets() {
-        let data: serde_json::Map<String, Value> = values
-            .unwrap()
-            .into_iter()
-            .map(|(key, value)| (key, serde_json::to_value(ByteString(value.expose().as_bytes().to_vec())).unwrap()))
-            .collect();
-        server.put(
-            &format!("/api/v1/namespaces/chat/secrets/{name}"),
-            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": "chat" }, "data": data }),
-        );
-    }
-    let reason = || {
-        let cluster = server.get(&chat_cluster("demo")).unwrap();
-        let conditions = cluster["status"]["conditions"].as_array().unwrap().clone();
-        let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready").unwrap();
-        ready["reason"].as_str().unwrap().to_owned()
-    };
+    support::put_user_secrets(&server);
+    let reason = || support::reason_of_ready(&server);
     let kept = |key: &str| {
         let secret = server.get("/api/v1/namespaces/chat/secrets/demo-kafka").unwrap();
         let value: ByteString = serde_json::from_value(secret["data"][key].clone()).unwrap();

@@ -1,6 +1,7 @@
 //! Engines that other operators run in a ChatCluster's namespace: which kinds there are, and what little is read of them. No I/O.
 
 mod cloud_native_pg;
+mod condition;
 mod rabbitmq;
 mod registry;
 mod strimzi;

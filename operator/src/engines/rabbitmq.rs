@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::condition::Condition;
+
 /// A RabbitmqCluster, without everything that is of no concern here. Every field may be absent: its operator fills them one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -58,17 +60,6 @@ struct ServiceReference {
 #[serde(default)]
 struct Binding {
     name: String,
-}
-
-/// As its operator writes them: without an observed generation, which those of Kubernetes' own type have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct Condition {
-    #[serde(rename = "type")]
-    type_: String,
-    status: String,
-    reason: Option<String>,
-    message: Option<String>,
 }
 
 /// Where the default user of a RabbitmqCluster is kept.

@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use super::condition::Condition;
+
 /// The label by which users and topics belong to a Kafka.
 pub const CLUSTER_LABEL: &str = "strimzi.io/cluster";
 
@@ -73,17 +75,6 @@ struct ListenerStatus {
     name: String,
     bootstrap_servers: Option<String>,
     certificates: Vec<String>,
-}
-
-/// As Strimzi writes them: `Ready` is True or absent, and what is wrong has conditions of other types.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct Condition {
-    #[serde(rename = "type")]
-    type_: String,
-    status: String,
-    reason: Option<String>,
-    message: Option<String>,
 }
 
 /// How a client proves who it is.
@@ -275,6 +266,7 @@ impl KafkaTopic {
     }
 }
 
+/// `Ready` is True or absent, and what is wrong has conditions of other types.
 fn trouble(conditions: &[Condition]) -> Option<String> {
     let is_true =
         |type_: &str| conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True");

@@ -25,10 +25,13 @@ use chat_operator::{
     reconcile::{Dereferenced, Environment, Live, SecretValues, ValidateError, ValidatedCluster, validate},
     sensitive::{Entropy, EntropyError, Sensitive},
 };
+use k8s_openapi::ByteString;
 use kube::{Client, ResourceExt, api::DynamicObject};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
+
+use api_server::{ApiServer, chat_cluster};
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
 pub(crate) const FIXTURES: [&str; 16] = [
@@ -124,6 +127,29 @@ pub(crate) fn user_secrets() -> BTreeMap<String, Option<SecretValues>> {
     let values =
         |data: BTreeMap<String, String>| data.into_iter().map(|(key, value)| (key, Sensitive::new(value))).collect();
     secrets.into_iter().map(|secret| (secret.metadata.name.unwrap(), Some(values(secret.string_data)))).collect()
+}
+
+/// Puts the Secrets that users made into the API server.
+pub(crate) fn put_user_secrets(server: &ApiServer) {
+    for (name, values) in user_secrets() {
+        let data: serde_json::Map<String, Value> = values
+            .unwrap()
+            .into_iter()
+            .map(|(key, value)| (key, serde_json::to_value(ByteString(value.expose().as_bytes().to_vec())).unwrap()))
+            .collect();
+        server.put(
+            &format!("/api/v1/namespaces/chat/secrets/{name}"),
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": "chat" }, "data": data }),
+        );
+    }
+}
+
+/// The reason of Ready that the API server has of the ChatCluster `demo`.
+pub(crate) fn reason_of_ready(server: &ApiServer) -> String {
+    let cluster = server.get(&chat_cluster("demo")).unwrap();
+    let conditions = cluster["status"]["conditions"].as_array().unwrap();
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
+    ready["reason"].as_str().unwrap().to_owned()
 }
 
 /// The engines of other operators, as these leave them when they are ready.

@@ -4,7 +4,9 @@ use chat_crds::chat_cluster as crd;
 use kube::ResourceExt as _;
 use serde::de::DeserializeOwned;
 
-use super::{Problem, References, SecretKey, ValidateError, expose::KIND_NOT_SERVED, invalid};
+use super::{
+    Problem, References, SecretKey, ValidateError, expose::KIND_NOT_SERVED, invalid, shard_tls::pem_parameter,
+};
 use crate::{
     engines::{EngineId, Found, PostgresCluster, RabbitCluster},
     names::{key, port},
@@ -62,8 +64,7 @@ impl References<'_> {
             format!("postgresql://{user}:{password}@{host}/{}?sslmode=verify-full", uri_part(&database))
         };
         let places = [place(&gateway), place(&owner)];
-        // The driver takes the certificates themselves where others take a path, so that one file has all that a connection needs.
-        let whole = |place: &String| Sensitive::new(format!("{place}&sslrootcert={}", uri_part(ca.expose().trim())));
+        let whole = |place: &String| Sensitive::new(format!("{place}{}", pem_parameter("sslrootcert", &ca)));
         let [uri, migration_uri] = [whole(&places[0]), whole(&places[1])];
         Ok((
             EngineShard { uri, migration_uri, places: places.map(Sensitive::new), certificates: Vec::new() },

@@ -33,9 +33,7 @@ impl References<'_> {
         let places = [place(shard, at[0], &uris[0])?, place(shard, at[1], &uris[1])?];
         let whole = |place: &Sensitive, shown: Option<&Shown>| {
             let mut uri = place.expose().to_owned();
-            let mut add = |name: &str, pem: &Sensitive| {
-                uri.push_str(&format!("&{name}={}", uri_part(blocks(pem.expose()).trim())));
-            };
+            let mut add = |name: &str, pem: &Sensitive| uri.push_str(&pem_parameter(name, pem));
             if let Some((_, ca)) = &ca {
                 add("sslrootcert", ca);
             }
@@ -98,6 +96,11 @@ fn place(shard: &str, at: &SecretKey, uri: &Sensitive) -> Result<Sensitive, Vali
         place.push_str("sslmode=verify-full");
     }
     Ok(Sensitive::new(place))
+}
+
+/// The parameter `name` of a URI, with certificates or a key in place of a path, so that one file has all that a connection needs.
+pub(super) fn pem_parameter(name: &str, pem: &Sensitive) -> String {
+    format!("&{name}={}", uri_part(blocks(pem.expose()).trim()))
 }
 
 /// The PEM blocks of a text without what may stand around them: the driver takes a text that begins with anything else for the name of a file.
