@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Gateways(Told),
     /// Lists the gateways of a ChatCluster by what they carry.
     Top(Told),
+    /// Lists the rooms of a ChatCluster in which the most goes on: messages a second, connections, gateways.
+    Rooms(Rooms),
     /// Shows what all pods of a part logged, in the order of time.
     Logs(Logs),
     /// Writes what somebody who helps needs to see, as one JSON without what is secret: the ChatCluster and all that it is made of, Events, versions, what is wrong.
@@ -100,6 +102,18 @@ pub(crate) enum Output {
 pub(crate) struct Told {
     /// Name of the ChatCluster.
     pub(crate) cluster: String,
+    /// How it is written.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rooms {
+    /// Name of the ChatCluster.
+    pub(crate) cluster: String,
+    /// Rooms at most.
+    #[arg(long, default_value_t = 20, value_name = "ROOMS", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) limit: u16,
     /// How it is written.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,

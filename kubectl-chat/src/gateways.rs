@@ -1,19 +1,17 @@
 //! The gateways of a ChatCluster.
 
-use std::collections::BTreeMap;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use chat_crds::{
     ChatCluster,
     keys::{annotation, label},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, ResourceExt as _, api::ListParams};
+use kube::ResourceExt as _;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::{
+    admin_port::{self, phase},
     args::{Output, Told},
     gateway::{Gateways, is_emptied},
     load::{self, Load},
@@ -49,12 +47,10 @@ struct Crowd {
 
 pub(crate) async fn show(gateways: &Gateways, Told { cluster, output }: &Told, sight: Sight) -> Result<()> {
     let cluster = gateways.cluster(cluster).await?;
-    let pods: Api<Pod> = Api::namespaced(gateways.client.clone(), &gateways.namespace);
-    let labels = format!("{}={},{}={}", label::CLUSTER, cluster.name_any(), label::COMPONENT, label::GATEWAY);
-    let listed = pods.list(&ListParams::default().labels(&labels)).await.context("pods cannot be listed")?;
-    let mut loads = loads(&pods, &listed.items).await;
+    let (pods, listed) = admin_port::gateways(gateways, &cluster.name_any()).await?;
+    let mut loads = admin_port::ask_all(&pods, &listed, load::of).await;
     let of = |pod: Pod| Gateway { load: loads.remove(&pod.name_any()).unwrap_or_default(), pod };
-    let mut crowd = Crowd { cluster, gateways: listed.items.into_iter().map(of).collect(), now: Timestamp::now() };
+    let mut crowd = Crowd { cluster, gateways: listed.into_iter().map(of).collect(), now: Timestamp::now() };
     crowd.sort(sight);
     match (output, sight) {
         (Output::Json, _) => println!("{}", crowd.object()),
@@ -62,28 +58,6 @@ pub(crate) async fn show(gateways: &Gateways, Told { cluster, output }: &Told, s
         (Output::Table, Sight::Top) => print!("{}", crowd.top()),
     }
     Ok(())
-}
-
-/// Asks all that run, at the same time. Who does not answer is told on stderr, and has no numbers.
-async fn loads(pods: &Api<Pod>, all: &[Pod]) -> BTreeMap<String, Load> {
-    let mut asked = JoinSet::new();
-    for pod in all.iter().filter(|pod| phase(pod) == Some("Running")) {
-        let (pods, name) = (pods.clone(), pod.name_any());
-        asked.spawn(async move { (load::of(&pods, &name).await, name) });
-    }
-    let mut loads = BTreeMap::new();
-    while let Some(answer) = asked.join_next().await {
-        match answer {
-            Ok((Ok(load), name)) => drop(loads.insert(name, load)),
-            Ok((Err(error), name)) => eprintln!("{name} does not say what it carries: {error:#}"),
-            Err(error) => eprintln!("a gateway was not asked: {error}"),
-        }
-    }
-    loads
-}
-
-fn phase(pod: &Pod) -> Option<&str> {
-    pod.status.as_ref()?.phase.as_deref()
 }
 
 /// How a gateway stands, in a word or two.

@@ -2,24 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{Request, body::Bytes, header};
-use hyper_util::rt::TokioIo;
+use anyhow::Result;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use crate::gateway::said;
+use crate::admin_port;
 
-/// The admin port, which serves `/metrics` to whoever reaches it.
-const PORT: u16 = 8_081;
-/// A gateway that needs longer is in trouble, and is shown without numbers.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at a counter.
 const APART: Duration = Duration::from_secs(1);
-/// Metrics of a thousand shards make some 200 KiB.
-const MAX_ANSWER: usize = 4 << 20;
 
 /// What a gateway carries now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -33,11 +24,11 @@ pub(crate) struct Load {
 }
 
 /// Looks twice, a second apart.
-pub(crate) async fn of(pods: &Api<Pod>, pod: &str) -> Result<Load> {
-    let first = metrics(pods, pod).await?;
+pub(crate) async fn of(pods: Api<Pod>, pod: String) -> Result<Load> {
+    let first = metrics(&pods, &pod).await?;
     let start = Instant::now();
     sleep(APART).await;
-    let second = metrics(pods, pod).await?;
+    let second = metrics(&pods, &pod).await?;
     Ok(between(&first, &second, start.elapsed()))
 }
 
@@ -59,25 +50,8 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
 }
 
 async fn metrics(pods: &Api<Pod>, pod: &str) -> Result<String> {
-    // On the heap: all gateways are asked at the same time, and the future of a request is large.
-    timeout(PATIENCE, Box::pin(ask(pods, pod))).await.with_context(|| format!("no answer within {PATIENCE:?}"))?
-}
-
-async fn ask(pods: &Api<Pod>, pod: &str) -> Result<String> {
-    let forwarder = pods.portforward(pod, &[PORT]).await;
-    let mut forwarder = forwarder.map_err(|error| {
-        anyhow!("no port is forwarded, and the right to create pods/portforward is needed: {}", said(&error))
-    })?;
-    let stream = forwarder.take_stream(PORT).context("the API server forwards nothing")?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // Ends by itself when the sender is dropped.
-    tokio::spawn(connection);
-    let request = Request::get("/metrics").header(header::HOST, pod).header(header::CONNECTION, "close");
-    let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
-    ensure!(answer.status().is_success(), "answered with status {}", answer.status());
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| anyhow!("answer too large or cut off: {error}"))?;
-    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+    let body = admin_port::get(pods, pod, "/metrics", None).await?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 #[cfg(test)]

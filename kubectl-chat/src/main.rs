@@ -1,5 +1,6 @@
 //! `kubectl chat`: what a platform engineer does with ChatClusters by hand. kubectl finds this program by its name in the search path.
 
+mod admin_port;
 mod args;
 mod changes;
 mod completion;
@@ -14,6 +15,7 @@ mod objects;
 mod plan;
 mod rebalance;
 mod report;
+mod rooms;
 mod seen;
 mod shards;
 mod status;
@@ -69,6 +71,7 @@ async fn run(Args { place, command }: Args) -> anyhow::Result<ExitCode> {
         Command::Why(told) => return why::show(&gateways, &told).await,
         Command::Gateways(told) => gateways::show(&gateways, &told, Sight::List).await?,
         Command::Top(told) => gateways::show(&gateways, &told, Sight::Top).await?,
+        Command::Rooms(asked) => rooms::show(&gateways, &asked).await?,
         Command::Logs(asked) => logs::show(&gateways, &asked).await?,
         Command::Report { cluster, output } => report::write(&gateways, &cluster, output).await?,
         Command::Drain(drain) => drain::drain(&gateways, &drain).await?,

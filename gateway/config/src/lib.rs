@@ -18,6 +18,7 @@ mod origins;
 mod presence;
 pub mod probe;
 mod redis_url;
+pub mod rooms;
 mod signing_keys;
 mod slot_list;
 pub mod slots;

@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod health;
+mod rooms;
 mod slots;
 
 use std::{
@@ -123,6 +124,7 @@ pub fn router(admin: Arc<Admin>) -> Router {
         .route("/readyz", get(readyz))
         .route("/stats", get(stats))
         .route("/slots", get(slots::answer))
+        .route("/rooms", get(rooms::answer))
         .route("/delivery", get(delivery))
         .route("/metrics", get(exposition))
         .route("/cordon", put(cordon).delete(uncordon))
@@ -209,18 +211,23 @@ fn for_the_operator(admin: &Admin, headers: &HeaderMap, answer: impl FnOnce() ->
 
 /// Whether a request has the token; then the operator has been heard of.
 fn is_operator(admin: &Admin, headers: &HeaderMap) -> bool {
+    let fits = has_token(admin, headers);
+    if fits {
+        admin.services.entrance.hear();
+    }
+    fits
+}
+
+/// Whether a request has the token.
+fn has_token(admin: &Admin, headers: &HeaderMap) -> bool {
     let given = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
     // Digests are compared, so that the time tells nothing of the token.
-    let fits = given.is_some_and(|given| {
+    given.is_some_and(|given| {
         digest(&SHA256, given.as_bytes()).as_ref() == digest(&SHA256, admin.token.as_bytes()).as_ref()
-    });
-    if fits {
-        admin.services.entrance.hear();
-    }
-    fits
+    })
 }
 
 fn unauthorized() -> Response {

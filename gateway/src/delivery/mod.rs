@@ -57,9 +57,14 @@ impl Books {
         self.count(room, Counted { accepted: 1, ..Counted::default() });
     }
 
+    /// The slot of a room.
+    pub(crate) fn slot(&self, room: RoomId) -> u32 {
+        u32::try_from(self.slots.of(room)).unwrap_or_default()
+    }
+
     /// Notes that a promise was broken.
     pub(crate) fn violated(&self, breach: Breach, room: RoomId, seq: Seq) {
-        let slot = u32::try_from(self.slots.of(room)).unwrap_or_default();
+        let slot = self.slot(room);
         tracing::error!(%room, slot, seq, ?breach, "a promise about a message was broken");
         self.violations.note(breach, (room, slot), seq);
     }

@@ -5,6 +5,7 @@
 //! [`membership`]). Room workers own the rooms and never wait for anything.
 
 pub(crate) mod bounds;
+mod census;
 mod dispatch;
 mod drain;
 mod endings;

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::oneshot, time::timeout};
+use tokio::time::timeout;
 
 use super::{Hub, worker::Command};
 use crate::{connection::session::Control, model::RoomId};
@@ -42,10 +42,8 @@ pub(super) async fn watch_broker(hub: Arc<Hub>) {
 }
 
 async fn compare(hub: &Hub, distrust: bool) {
-    for worker in &hub.dispatch.workers {
-        let (answer, rooms) = oneshot::channel();
-        worker.tell(Command::List { answer }).await;
-        let rooms: Vec<RoomId> = rooms.await.unwrap_or_default();
+    for (worker, followed) in hub.dispatch.workers.iter().zip(hub.census().await) {
+        let rooms: Vec<RoomId> = followed.into_iter().map(|followed| followed.room).collect();
         for place in hub.stored_places(&rooms).await.into_values() {
             worker.tell(Command::Position { place, distrust }).await;
         }

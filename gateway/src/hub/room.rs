@@ -11,7 +11,7 @@ use chat_gateway_config::delivery::Breach;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{ephemera::Ephemera, follow::Following, membership::Membership};
+use super::{census::Followed, ephemera::Ephemera, follow::Following, membership::Membership};
 use crate::{
     codec::Shared,
     connection::{
@@ -128,6 +128,11 @@ impl Room {
     /// Whether time alone may change something.
     pub(super) fn is_timed(&self) -> bool {
         self.retry_at.is_some() || self.is_behind() || self.membership.is_waiting() || !self.ephemera.is_empty()
+    }
+
+    /// What a census tells of it.
+    pub(super) fn followed(&self, room: RoomId) -> Followed {
+        Followed { room, connections: self.followers.len(), head: self.head }
     }
 
     /// Adds a follower; `place` is where the store had the room after the binding stood.

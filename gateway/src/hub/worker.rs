@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     bounds::Bounds,
+    census::Followed,
     ephemera::Receipt,
     event::Event,
     follow::Following,
@@ -57,7 +58,7 @@ pub(super) enum Command {
     /// Which of those who were asked about are members.
     Told { room: RoomId, asked: Vec<UserId>, found: Result<Standing, ()> },
     /// Asks for the rooms with followers.
-    List { answer: oneshot::Sender<Vec<RoomId>> },
+    List { answer: oneshot::Sender<Vec<Followed>> },
 }
 
 /// Leads to a worker.
@@ -168,7 +169,7 @@ impl Worker {
                 room
             }
             Command::List { answer } => {
-                let _ = answer.send(self.rooms.keys().copied().collect());
+                let _ = answer.send(self.rooms.iter().map(|(room, state)| state.followed(*room)).collect());
                 return;
             }
         };

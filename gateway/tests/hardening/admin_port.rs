@@ -88,6 +88,45 @@ async fn slots_are_told_to_the_operator_only() {
     }
 }
 
+/// The room in which something is said comes first, though more people are in the other one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_busiest_rooms_are_told_to_who_has_the_token_only() {
+    let place = Place::open().await;
+    let operator = Operator::of(&place);
+    let (ann, ben) = (place.sign_up("ann").await, place.sign_up("ben").await);
+    let (mut device, _other) = (place.connect(&ann).await, place.connect(&ben).await);
+    let crowded = device.group(&[&ben.id], "crowded").await;
+    let busy = device.group(&[], "busy").await;
+    for headers in [&[][..], &[("authorization", "Bearer x")]] {
+        assert_eq!(call(&place.admin, "GET", "/rooms", headers, b"").await.status, 401);
+    }
+    for wrong in ["limit=0", "limit=1001", "limit=x", "most=1"] {
+        let refused = operator.call("GET", &format!("/rooms?{wrong}"), b"").await;
+        assert_eq!(refused.status, 400, "{wrong}: {}", refused.text());
+    }
+
+    let mut said = 0;
+    let told = {
+        let mut answer = std::pin::pin!(operator.call("GET", "/rooms", b""));
+        loop {
+            tokio::select! {
+                told = &mut answer => break told,
+                seq = device.say(&busy, "a secret") => said = seq,
+            }
+            // Below the limit of messages.
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        }
+    };
+    assert!(said > 0 && !told.text().contains("secret"), "{}", told.text());
+    let told = told.json();
+    let [first, second] = told["rooms"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert_eq!((&told["followed"], &first["room"], &second["room"]), (&json!(2), &json!(busy), &json!(crowded)));
+    assert_eq!((&first["connections"], &second["connections"]), (&json!(1), &json!(2)));
+    assert!(first["messagesPerSecond"].as_f64().unwrap() > 0.0 && first["lastSeq"].as_i64().unwrap() > 0, "{told}");
+    assert_eq!((&second["messagesPerSecond"], &second["lastSeq"]), (&json!(0.0), &json!(0)));
+    assert_eq!(operator.call("GET", "/rooms?limit=1", b"").await.json()["rooms"].as_array().unwrap().len(), 1);
+}
+
 /// Who has just come from another connection is not sent on for the sake of evenness, but goes with a gateway that ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn evenness_lets_those_alone_who_have_just_moved() {

@@ -12,7 +12,8 @@ use e2e::{
     wait::{Seen, until},
 };
 use kube::ResourceExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 
@@ -35,6 +36,7 @@ async fn a_gateway_too_many_is_emptied_first_and_each_client_moves_once() -> Res
     let progress = Progress::default();
     let trouble = async {
         progress.reach(LOAD.messages / 6).await;
+        rooms_are_told_of(&cluster, &crowd.rooms).await?;
         shrink(&cluster).await?;
         let ready = cluster.wait_ready(SETTLE_LIMIT).await?;
         replace(&cluster).await?;
@@ -70,6 +72,22 @@ async fn replace(cluster: &ChatCluster) -> Result<()> {
     let now = cluster.wait_pods(Part::Gateway, 1, SETTLE_LIMIT).await?;
     ensure!(now.iter().all(|pod| pod.name_any() != old && is_ready(pod)), "the successor is not there");
     println!("{old} was replaced by hand after {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// The plugin tells in which rooms people talk, added up over both gateways. The operator's probe has a room, too.
+async fn rooms_are_told_of(cluster: &ChatCluster, rooms: &[Uuid]) -> Result<()> {
+    let args = ["chat", "rooms", &cluster.name, "-o", "json", "-n", &cluster.namespace];
+    let told: Value = serde_json::from_str(&cluster.world.kubectl(&args).await?)?;
+    let mut rates = Vec::new();
+    for id in rooms {
+        let room = told.as_array().and_then(|all| all.iter().find(|room| room["room"] == id.to_string()));
+        let room = room.with_context(|| format!("{id} is not told of: {told}"))?;
+        ensure!(room["connections"] == 4 && room["gateways"] == 2, "{room}");
+        rates.extend(room["messagesPerSecond"].as_f64());
+    }
+    println!("messages a second in the rooms: {rates:.1?}");
+    ensure!(rates.len() == rooms.len() && rates.iter().any(|rate| *rate > 0.0), "nothing is said: {told}");
     Ok(())
 }
 
