@@ -172,9 +172,9 @@ fn each_alert_has_its_runbook_and_its_test() {
     let pages = fs::read_dir(root().join("docs/runbooks")).unwrap().map(|entry| entry.unwrap().path());
     let books: BTreeSet<String> = pages
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|name| name != "README")
+        .filter(|name| name != "index")
         .collect();
     assert_eq!(books, alerts);
-    let index = read("docs/runbooks/README.md");
+    let index = read("docs/runbooks/index.md");
     assert!(alerts.iter().all(|alert| index.contains(&format!("({alert}.md)"))), "the list of runbooks is not whole");
 }

@@ -1,5 +1,7 @@
 //! The book: `docs/SUMMARY.md` has every page of `docs/` once, so that whoever reads the book misses none.
 
+pub(crate) mod built;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::{book, packages, paths, shell};
 
-/// Fails when a link of a committed Markdown page leads nowhere, or the book lacks a page.
+/// Fails when a link of a committed Markdown page leads nowhere, the book lacks a page, or mdBook does not build it.
 pub(crate) fn run() -> Result<()> {
     packages::ensure_for_lists()?;
     let root = paths::root();
@@ -28,7 +28,10 @@ pub(crate) fn run() -> Result<()> {
         bail!("links that lead nowhere:\n  {}", dead.join("\n  "));
     }
     let pages = book::check(&fs::read_to_string(root.join(book::PATH))?, listed.lines())?;
-    println!("{count} links lead to files and headings, and the book has all of {pages} pages");
+    let within = book::built::check(pages)?;
+    println!(
+        "{count} links lead to files and headings; the book has all of {pages} pages, and {within} links within it"
+    );
     Ok(())
 }
 
