@@ -102,6 +102,8 @@ pub mod path {
     pub const TIER_DIR: &str = "/etc/chatcluster/haproxy";
     /// Name of the configuration file in [`TIER_DIR`] and its key in the ConfigMap.
     pub const TIER_FILE: &str = "haproxy.cfg";
+    /// Name of the script in [`TIER_DIR`] that follows the certificate, and its key in the ConfigMap.
+    pub const TIER_SCRIPT: &str = "certificate.lua";
     /// Folder of HAProxy's certificate.
     pub const TLS_DIR: &str = "/etc/chatcluster/tls";
     /// Name of the certificate in [`TLS_DIR`]; its key has `.key` behind it.

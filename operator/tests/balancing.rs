@@ -4,6 +4,8 @@
 
 #[path = "balancing/apart.rs"]
 mod apart;
+#[path = "balancing/certificate.rs"]
+mod certificate;
 #[path = "balancing/dns.rs"]
 mod dns;
 #[path = "balancing/gateway.rs"]
@@ -15,11 +17,13 @@ mod people;
 mod support;
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use chat_operator::names::path;
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::{
@@ -44,7 +48,7 @@ struct Scene {
     gateways: Vec<Gateway>,
     names: Addresses,
     dns: SocketAddr,
-    config: String,
+    files: BTreeMap<String, String>,
 }
 
 /// A client that is connected to a gateway.
@@ -63,7 +67,7 @@ impl Scene {
         cluster.spec.gateways = Some(serde_json::from_value(gateways_of_spec).unwrap());
         let names = Addresses::default();
         let dns = dns::serve(address(network, 253), Arc::clone(&names)).await;
-        let mut scene = Self { network, gateways: Vec::new(), names, dns, config: config(cluster) };
+        let mut scene = Self { network, gateways: Vec::new(), names, dns, files: files(cluster) };
         for limit in limits {
             scene.add(*limit);
         }
@@ -78,7 +82,12 @@ impl Scene {
     }
 
     fn haproxy(&self, number: u8) -> HaProxy {
-        HaProxy::start(address(self.network, 200 + number), &self.config, self.dns)
+        HaProxy::start(address(self.network, 200 + number), &self.files, self.dns)
+    }
+
+    /// With certificate and key for TLS.
+    fn haproxy_with(&self, (certificate, key): &(String, String)) -> HaProxy {
+        HaProxy::start_with(address(self.network, 200), &self.files, self.dns, Some((certificate, key)))
     }
 
     fn counts(&self) -> Vec<u64> {
@@ -100,19 +109,25 @@ fn address([a, b, c]: [u8; 3], d: u8) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, d)
 }
 
-fn config(cluster: chat_crds::ChatCluster) -> String {
+/// What the tier's ConfigMap has.
+fn files(cluster: chat_crds::ChatCluster) -> BTreeMap<String, String> {
     let built = chat_operator::build::build(&support::migrated_from(support::fetched(cluster))).unwrap();
-    let maps = built.config_maps.iter().filter_map(|map| map.data.as_ref()?.get("haproxy.cfg"));
-    maps.into_iter().next().unwrap().clone()
+    let maps = built.config_maps.into_iter().filter_map(|map| map.data);
+    maps.into_iter().find(|files| files.contains_key(path::TIER_FILE)).unwrap()
+}
+
+/// The handshake of a WebSocket with these headers beside its own.
+fn handshake(headers: &str) -> String {
+    format!(
+        "GET /v1/ws HTTP/1.1\r\nHost: chat.example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+    )
 }
 
 /// Opens a WebSocket; `before` comes before the request, `headers` in it.
 async fn connect_with(at: SocketAddr, before: &str, headers: &str) -> Result<Client, String> {
     let attempt = async {
         let mut stream = TcpStream::connect(at).await.map_err(|error| error.to_string())?;
-        let request = format!(
-            "{before}GET /v1/ws HTTP/1.1\r\nHost: chat.example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
-        );
+        let request = format!("{before}{}", handshake(headers));
         stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
         let head = gateway::head(&mut stream).await.map_err(|error| error.to_string())?;
         let gateway = head.lines().find_map(|line| line.to_lowercase().strip_prefix("x-gateway: ")?.parse().ok());
@@ -293,4 +308,44 @@ async fn gateways_are_told_the_clients_address_and_no_other() {
     assert_eq!(from("203.0.113.5", through).await, ["x-forwarded-for: 198.51.100.8"]);
     assert_eq!(from("203.0.113.5", "").await, ["x-forwarded-for: 203.0.113.5"]);
     assert!(connect_with(haproxy.clients(), "", "").await.is_err(), "nobody gets in without the PROXY protocol");
+}
+
+/// Nobody is cut off, and the process stays: also for a certificate that is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_taken_while_people_are_connected() {
+    let expose = json!({ "type": "HAProxy", "haproxy": { "tlsSecretRef": { "name": "my-certificate" } } });
+    let scene = Scene::new(&[100], 100, json!({ "expose": expose })).await;
+    let [first, second, third] = [certificate::pair(), certificate::pair(), certificate::pair()];
+    let pem = |pair: &rcgen::CertifiedKey<rcgen::KeyPair>| (pair.cert.pem(), pair.signing_key.serialize_pem());
+    let mut haproxy = scene.haproxy_with(&pem(&first));
+    haproxy.wait_weights(&[128]).await;
+    let at = haproxy.clients_over_tls();
+    let mut early = certificate::connect(at, &first).await.unwrap();
+
+    // The key of another one, and a chain that is longer than HAProxy's buffer.
+    let (certificate, key) = pem(&second);
+    for (nth, (wrong, key)) in [(certificate.clone(), pem(&first).1), (certificate.repeat(60), key)].iter().enumerate()
+    {
+        haproxy.certificate().put(wrong, key);
+        let refused = || haproxy.log().matches("is refused, and the one before stays").count();
+        eventually("what is wrong is refused", async || refused() == nth + 1).await;
+        assert!(certificate::connect(at, &first).await.is_ok(), "the one before is shown: {}", haproxy.log());
+    }
+    // With empty lines, as people paste them together.
+    for (nth, pair) in [&second, &third].into_iter().enumerate() {
+        let (certificate, key) = pem(pair);
+        haproxy.certificate().put(&format!("\n{certificate}\n\n"), &format!("{key}\r\n\n"));
+        eventually("the renewed one is shown", async || certificate::connect(at, pair).await.is_ok()).await;
+        let taken = haproxy.log().matches("a renewed certificate is in force").count();
+        assert_eq!(taken, nth + 1, "{}", haproxy.log());
+    }
+    assert!(certificate::connect(at, &first).await.is_err(), "the first one is shown still");
+    assert!(certificate::is_alive(&mut early).await, "who was there was cut off: {}", haproxy.log());
+    assert!(!haproxy.log().contains("PRIVATE KEY"), "the log has the key");
+
+    haproxy.stop();
+    eventually("its port is closed", async || TcpStream::connect(at).await.is_err()).await;
+    assert!(certificate::is_alive(&mut early).await && !haproxy.has_ended());
+    drop(early);
+    eventually("it ends when all have left", async || haproxy.has_ended()).await;
 }

@@ -113,32 +113,47 @@ fn names_of_children_are_known_before_they_are_built() {
     }
 }
 
-/// It reads its certificate and its configuration once, so both replace the pods; nothing else does, least of all another gateway.
+/// It reads its configuration once, so that replaces the pods; nothing else does, least of all another gateway. A renewed certificate is followed.
 #[test]
-fn the_tier_is_replaced_for_its_configuration_and_its_certificate_only() {
+fn the_tier_is_replaced_for_its_configuration_only() {
     let template = |change: &dyn Fn(&mut Dereferenced)| {
         let mut fetched = support::fetched(support::cluster("haproxy"));
         change(&mut fetched);
         object(&support::migrated_from(fetched), "Deployment", "demo-haproxy")["spec"]["template"].clone()
     };
     let before = template(&|_| {});
-    let certificate = |key: &'static str| {
-        template(&move |fetched| {
+    for key in ["tls.crt", "tls.key"] {
+        let renewed = template(&|fetched| {
             let values = fetched.secrets.get_mut("my-certificate").unwrap().as_mut().unwrap();
             let text = format!("{}# renewed\n", values[key].expose());
             values.insert(key.to_owned(), Sensitive::new(text));
-        })
-    };
+        });
+        assert_eq!(renewed, before, "{key}");
+    }
     let gateways =
         |fetched: &mut Dereferenced| fetched.cluster.spec.gateways.get_or_insert_default().replicas = Some(30);
     assert_eq!(template(&gateways), before);
-    assert_ne!(certificate("tls.crt"), before);
-    assert_ne!(certificate("tls.key"), before);
     let connections = |fetched: &mut Dereferenced| {
         fetched.cluster.spec.gateways.get_or_insert_default().connections_per_gateway = Some(7_000);
     };
     assert_ne!(template(&connections), before);
     assert!(!before.to_string().contains("DDDD"), "the key is in no template");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let put = |pairs: [&rcgen::CertifiedKey<rcgen::KeyPair>; 2]| {
+        let mut fetched = support::fetched(support::cluster("haproxy"));
+        let values = fetched.secrets.get_mut("my-certificate").unwrap().as_mut().unwrap();
+        values.insert("tls.crt".to_owned(), Sensitive::new(pairs[0].cert.pem()));
+        values.insert("tls.key".to_owned(), Sensitive::new(pairs[1].signing_key.serialize_pem()));
+        fetched
+    };
+    let [one, another] = ["a", "b"].map(|name| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap());
+    assert!(support::validated(&put([&one, &one])).is_ok());
+    let (reason, message) = problem(&put([&one, &another]));
+    assert_eq!(reason, "SecretInvalid");
+    assert!(message.contains("tls.key in Secret my-certificate is the key of another certificate"), "{message}");
 }
 
 #[test]

@@ -25,12 +25,17 @@ struct World {
 impl World {
     /// Operator `n` has made everything.
     async fn settled(spec: Value) -> Self {
+        let (server, client) = ApiServer::empty().await;
+        Self::settle(server, client, spec).await
+    }
+
+    /// The same where something is there already.
+    async fn settle(server: ApiServer, client: Client, spec: Value) -> Self {
         let cluster = json!({
             "apiVersion": "chatcluster.dev/v1alpha1", "kind": "ChatCluster",
             "metadata": { "name": "demo", "namespace": "chat", "uid": "00000000-0000-0000-0000-000000000001", "generation": 1 },
             "spec": spec,
         });
-        let (server, client) = ApiServer::empty().await;
         server.put(&chat_cluster("demo"), cluster);
         let world = Self { server, client };
         world.passes("n").await;
@@ -187,6 +192,35 @@ async fn there_and_back_restarts_nothing() {
     world.passes("n").await;
     assert_eq!(world.templates(), before);
     assert_eq!(world.pending(), None);
+}
+
+/// A HAProxy of an operator before read its certificate once, so a renewed one brings it the new template, which follows it from then on.
+#[tokio::test]
+async fn a_kept_template_does_not_keep_a_certificate() {
+    let (server, client) = ApiServer::empty().await;
+    let secret = |text: &str| {
+        let encoded = |text: String| serde_json::to_value(k8s_openapi::ByteString(text.into_bytes())).unwrap();
+        let certificate = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+        let key = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "chat-tls", "namespace": "chat", "uid": "s" },
+            "data": { "tls.crt": encoded(certificate), "tls.key": encoded(key) },
+        })
+    };
+    let put = |server: &ApiServer, text: &str| server.put("/api/v1/namespaces/chat/secrets/chat-tls", secret(text));
+    put(&server, "AAAA");
+    let mut spec = everything_managed();
+    spec["gateways"]["expose"]["haproxy"] = json!({ "tlsSecretRef": { "name": "chat-tls" } });
+    let world = World::settle(server, client, spec).await;
+    world.passes("n+1").await;
+    assert_eq!(changed(&world.images()), [""; 0]);
+    put(&world.server, "BBBB");
+    world.passes("n+1").await;
+    assert_eq!(changed(&world.images()), ["demo-haproxy"], "and the others wait");
+    let before = world.templates();
+    put(&world.server, "CCCC");
+    world.passes("n+1").await;
+    assert_eq!(world.templates(), before, "it is followed now");
 }
 
 #[tokio::test]

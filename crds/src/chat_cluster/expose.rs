@@ -112,7 +112,7 @@ pub struct HaProxy {
     #[schemars(range(min = 1, max = 50))]
     pub replicas: Option<i32>,
 
-    /// Certificate for TLS on port 443; port 80 without TLS if absent. A new certificate is taken up by new pods, which replace the old ones within `drainSeconds`.
+    /// Certificate for TLS on port 443; port 80 without TLS if absent. A renewed one is taken within a minute or so, while HAProxy runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_secret_ref: Option<TlsSecretRef>,
 

@@ -11,6 +11,8 @@ pub struct Rendering {
     pub operator: String,
     /// Hash of what the template is made of.
     pub inputs: String,
+    /// Hash of what pods of this template take while they run, and those of templates before it at their start only; it is in `inputs`, too.
+    pub followed: Option<String>,
     /// The template.
     pub template: Value,
 }
@@ -36,12 +38,13 @@ impl Decision {
 /// Decides. `before` is what stands on the workload; `None` where there is none, or where nothing is known of how it was made.
 ///
 /// A template that differs is the user's wish where this operator has made, or has already seen, another one before: it cannot have changed its mind. Where
-/// another operator was the last to look, it is the user's wish if what it is made of has changed, too. All else is the operator's doing, and waits.
+/// another operator was the last to look, it is the user's wish if what it is made of has changed, too. All else is the operator's doing, and waits: until
+/// something changes that pods of the template that is kept would never see.
 #[must_use]
 pub fn decide(before: Option<&Record>, now: Rendering) -> Decision {
-    let Rendering { operator, inputs, template } = now;
+    let Rendering { operator, inputs, followed, template } = now;
     let hash = hash_of(&template);
-    let fresh = Record { operator: operator.clone(), inputs: inputs.clone(), template, pending: None };
+    let fresh = Record { operator: operator.clone(), inputs: inputs.clone(), followed: None, template, pending: None };
     let Some(before) = before else { return Decision::Apply(fresh) };
     if hash_of(&before.template) == hash {
         return Decision::Apply(fresh);
@@ -49,10 +52,11 @@ pub fn decide(before: Option<&Record>, now: Rendering) -> Decision {
     let last = before.pending.as_ref().map_or(&before.operator, |pending| &pending.operator);
     let waits_already = before.pending.as_ref().is_some_and(|pending| pending.hash == hash);
     let is_asked_for = *last == operator || before.inputs != inputs;
-    if is_asked_for && !waits_already {
+    let is_unseen = waits_already && before.followed != followed;
+    if is_asked_for && !waits_already || is_unseen {
         return Decision::Apply(fresh);
     }
-    Decision::Keep(Record { inputs, pending: Some(Pending { operator, hash }), ..before.clone() })
+    Decision::Keep(Record { inputs, followed, pending: Some(Pending { operator, hash }), ..before.clone() })
 }
 
 #[cfg(test)]
@@ -62,7 +66,12 @@ mod tests {
     use super::*;
 
     fn rendering(operator: &str, inputs: &str, template: &str) -> Rendering {
-        Rendering { operator: operator.to_owned(), inputs: inputs.to_owned(), template: json!({ "t": template }) }
+        Rendering {
+            operator: operator.to_owned(),
+            inputs: inputs.to_owned(),
+            followed: None,
+            template: json!({ "t": template }),
+        }
     }
 
     /// Passes of operators one after the other: operator, inputs, template, and whether the workload then has that template.
@@ -105,6 +114,30 @@ mod tests {
         assert_eq!((record.operator.as_str(), &record.pending), ("n+1", &None));
         // So that a change of what is in no input, such as a new certificate, is known to be nobody else's.
         assert!(matches!(decide(Some(&record), rendering("n+1", "i", "b")), Decision::Apply(_)));
+    }
+
+    #[test]
+    fn what_a_kept_template_would_never_see_brings_the_new_one() {
+        let with = |operator, certificate: &str, template| Rendering {
+            followed: Some(certificate.to_owned()),
+            ..rendering(operator, certificate, template)
+        };
+        // Before, the certificate was in the template's hash, and nobody noted it.
+        let mut record = decide(None, rendering("n", "old", "a")).record().clone();
+        for _ in 0..2 {
+            let decision = decide(Some(&record), with("n+1", "old", "b"));
+            assert!(matches!(decision, Decision::Keep(_)), "{decision:?}");
+            record = decision.record().clone();
+        }
+        let decision = decide(Some(&record), with("n+1", "renewed", "b"));
+        assert!(matches!(&decision, Decision::Apply(record) if record.followed.is_none()), "{decision:?}");
+        record = decision.record().clone();
+        let decision = decide(Some(&record), with("n+1", "renewed again", "b"));
+        assert_eq!(
+            hash_of(&decision.record().template),
+            hash_of(&record.template),
+            "it is followed, and no pod is replaced"
+        );
     }
 
     #[test]

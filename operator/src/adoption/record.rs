@@ -13,6 +13,9 @@ pub struct Record {
     pub operator: String,
     /// Hash of the part of the spec, and of the Secrets, that the template is made of.
     pub inputs: String,
+    /// What [`super::Rendering::followed`] was when this template was kept; none where nothing waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed: Option<String>,
     /// The pod template as it was made, without what the API server adds.
     pub template: Value,
     /// What a newer operator would make.

@@ -1,7 +1,7 @@
 //! The tier of HAProxy in front of the gateways: its Deployment and its ConfigMap.
 //!
-//! A change of the configuration or of the certificate replaces the pods: the new ones take new connections, and the old ones end when theirs
-//! have, or after `drainSeconds`.
+//! A change of the configuration replaces the pods: the new ones take new connections, and the old ones end when theirs have, or after `drainSeconds`.
+//! A renewed certificate they take while they run.
 
 use std::collections::BTreeMap;
 
@@ -35,22 +35,28 @@ const GRACE_AFTER_DRAIN: i64 = 10;
 /// Seconds without progress after which a rollout counts as stuck. Pods that drain are not waited for.
 const PROGRESS_DEADLINE: i32 = 180;
 
+/// Has HAProxy follow the files of the certificate.
+const FOLLOW_CERTIFICATE: &str = include_str!("scripts/certificate.lua");
+
 const ROLE: Role<'_> = Role::of(Component::Balancer);
 
 /// Configuration and Deployment, if there is such a tier.
 pub(super) fn build_haproxy(cluster: &ValidatedCluster) -> Option<(ConfigMap, Deployment)> {
     let tier = cluster.gateways.expose.tier()?;
-    let config = render_haproxy_config(cluster, tier);
-    let deployment = build_deployment(cluster, tier, &config);
+    let mut files = BTreeMap::from([(path::TIER_FILE.to_owned(), render_haproxy_config(cluster, tier))]);
+    if tier.certificate.is_some() {
+        files.insert(path::TIER_SCRIPT.to_owned(), FOLLOW_CERTIFICATE.to_owned());
+    }
+    let deployment = build_deployment(cluster, tier, &files);
     let config_map = ConfigMap {
         metadata: meta::owned(cluster, ROLE, cluster.names.haproxy()),
-        data: Some(BTreeMap::from([(path::TIER_FILE.to_owned(), config)])),
+        data: Some(files),
         ..ConfigMap::default()
     };
     Some((config_map, deployment))
 }
 
-fn build_deployment(cluster: &ValidatedCluster, tier: &Tier, config: &str) -> Deployment {
+fn build_deployment(cluster: &ValidatedCluster, tier: &Tier, files: &BTreeMap<String, String>) -> Deployment {
     Deployment {
         metadata: meta::owned(cluster, ROLE, cluster.names.haproxy()),
         spec: Some(DeploymentSpec {
@@ -59,17 +65,16 @@ fn build_deployment(cluster: &ValidatedCluster, tier: &Tier, config: &str) -> De
             revision_history_limit: Some(3),
             progress_deadline_seconds: Some(PROGRESS_DEADLINE),
             strategy: Some(one_more_then_one_less()),
-            template: pod_template(cluster, tier, config),
+            template: pod_template(cluster, tier, files),
             ..DeploymentSpec::default()
         }),
         status: None,
     }
 }
 
-fn pod_template(cluster: &ValidatedCluster, tier: &Tier, config: &str) -> PodTemplateSpec {
-    // All that HAProxy reads, and it reads it once.
-    let hash = tier.certificate.iter().flat_map(|certificate| &certificate.contents);
-    let hash = hash.fold(Hasher::new().text(config), |hash, content| hash.text(content.expose())).finish();
+fn pod_template(cluster: &ValidatedCluster, tier: &Tier, files: &BTreeMap<String, String>) -> PodTemplateSpec {
+    // All that HAProxy reads only once.
+    let hash = files.values().fold(Hasher::new(), |hash, text| hash.text(text)).finish();
     let metadata = ObjectMeta {
         annotations: Some(BTreeMap::from([(annotation::CONFIG_HASH.to_owned(), hash)])),
         ..meta::template(cluster, ROLE)

@@ -18,6 +18,9 @@ const CONNECTION_BYTES: u64 = 32 << 10;
 /// Descriptors beside those of clients and gateways: listeners, checks that overlap, resolvers, pipes.
 const OWN_DESCRIPTORS: u64 = 1_000;
 
+/// Where HAProxy takes orders, in the abstract namespace of Unix sockets.
+const ORDERS: &str = "abns@chatcluster-orders";
+
 /// Seconds that a client may wait for a place when all gateways are full.
 pub(super) const QUEUE_SECONDS: u32 = 10;
 
@@ -40,7 +43,7 @@ fn global(tier: &Tier) -> String {
     let resources = tier.resources.clone().unwrap_or_else(|| pod::resources("100m", "128Mi", "512Mi"));
     let connections = pod::memory_bytes(&resources, DEFAULT_MEMORY) / CONNECTION_BYTES;
     let descriptors = 2 * (connections + 2 * u64::from(tier.slots)) + OWN_DESCRIPTORS;
-    format!(
+    let mut text = format!(
         "global
     log stdout format raw daemon notice
     fd-hard-limit {descriptors}
@@ -49,6 +52,24 @@ fn global(tier: &Tier) -> String {
     ssl-default-bind-options ssl-min-ver TLSv1.2
 ",
         drain = tier.drain_seconds
+    );
+    if tier.certificate.is_some() {
+        text.push_str(&follow_certificate());
+    }
+    text
+}
+
+/// A script within HAProxy orders it to take a renewed certificate, by a socket without a file: the root is read-only, and nobody else is in the
+/// pod's network.
+fn follow_certificate() -> String {
+    format!(
+        "    stats socket {ORDERS} level admin
+    lua-load {}/{} {}/{} {ORDERS}
+",
+        path::TIER_DIR,
+        path::TIER_SCRIPT,
+        path::TLS_DIR,
+        path::TLS_FILE
     )
 }
 

@@ -30,6 +30,7 @@ use crate::{
     hash::Hasher,
     names::{Component, annotation},
     recurrence::{Recurrence, RecurrenceError},
+    sensitive::Sensitive,
 };
 
 /// Objects and changes of each that the status tells.
@@ -90,7 +91,8 @@ pub(super) fn adopt(
         .into_iter()
         .map(|workload| {
             let (operator, template) = (operator.to_owned(), workload.template.clone());
-            let rendering = Rendering { operator, inputs: inputs(&spec, validated, &workload), template };
+            let followed = followed(validated, &workload);
+            let rendering = Rendering { operator, inputs: inputs(&spec, validated, &workload), followed, template };
             decide_one(live, workload, rendering)
         })
         .collect();
@@ -110,6 +112,7 @@ pub(super) fn adopt(
                 Record {
                     operator: operator.to_owned(),
                     inputs: record.inputs,
+                    followed: None,
                     template: workload.template,
                     pending: None,
                 }
@@ -188,10 +191,7 @@ fn inputs(spec: &Value, validated: &ValidatedCluster, workload: &Workload) -> St
             let gateways = &spec["gateways"];
             let parts = ["expose", "connectionsPerGateway", "trustedProxies"].map(|key| gateways[key].to_string());
             let hash = parts.iter().fold(Hasher::new(), |hash, part| hash.text(part));
-            let tier = validated.gateways.expose.tier();
-            let certificate = tier.and_then(|tier| tier.certificate.as_ref());
-            let contents = certificate.iter().flat_map(|certificate| &certificate.contents);
-            contents.fold(hash, |hash, content| hash.text(content.expose()))
+            certificate(validated).fold(hash, |hash, content| hash.text(content.expose()))
         }
         _ => {
             let mut gateways = spec["gateways"].clone();
@@ -217,6 +217,18 @@ fn inputs(spec: &Value, validated: &ValidatedCluster, workload: &Workload) -> St
         }
     }
     .finish()
+}
+
+/// Names what pods of this operator's template follow, and those before read once: the certificate of HAProxy.
+fn followed(validated: &ValidatedCluster, workload: &Workload) -> Option<String> {
+    let mut contents = certificate(validated).peekable();
+    let is_any = workload.component == Component::Balancer && contents.peek().is_some();
+    is_any.then(|| contents.fold(Hasher::new(), |hash, content| hash.text(content.expose())).finish())
+}
+
+fn certificate(validated: &ValidatedCluster) -> impl Iterator<Item = &Sensitive> {
+    let tier = validated.gateways.expose.tier();
+    tier.and_then(|tier| tier.certificate.as_ref()).into_iter().flat_map(|certificate| &certificate.contents)
 }
 
 /// What gateways need to know of a backend: not how large a managed one is.

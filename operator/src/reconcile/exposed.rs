@@ -55,7 +55,7 @@ pub struct Tier {
 pub struct Certificate {
     /// The Secret.
     pub secret: String,
-    /// Certificate and key, for the hash that replaces the pods.
+    /// Certificate and key. HAProxies of an operator before this one read them at their start only.
     pub contents: [Sensitive; 2],
 }
 

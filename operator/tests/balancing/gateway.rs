@@ -12,7 +12,7 @@ use std::{
 use chat_gateway_config::agent::Capacity;
 use chat_operator::names::port;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},
 };
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,7 @@ fn listen(at: Ipv4Addr, number: i32) -> TcpListener {
 }
 
 /// The head of a request or of an answer.
-pub(crate) async fn head(stream: &mut TcpStream) -> std::io::Result<String> {
+pub(crate) async fn head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);

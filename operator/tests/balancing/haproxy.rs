@@ -1,6 +1,7 @@
 //! HAProxy out of its image, with the configuration that the operator renders.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, Permissions},
     net::{Ipv4Addr, SocketAddr},
     os::unix::fs::PermissionsExt as _,
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chat_operator::names::port;
+use chat_operator::names::{path, port};
 use images::{backends::HAPROXY, servers::Account};
 use tempfile::TempDir;
 use tokio::{
@@ -16,22 +17,44 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::certificate::Mounted;
+
 /// A process of HAProxy; it is killed when it is dropped.
 pub(crate) struct HaProxy {
     child: Child,
     at: Ipv4Addr,
     dir: TempDir,
+    certificate: Mounted,
 }
 
 impl HaProxy {
-    pub(crate) fn start(at: Ipv4Addr, config: &str, dns: SocketAddr) -> Self {
+    pub(crate) fn start(at: Ipv4Addr, files: &BTreeMap<String, String>, dns: SocketAddr) -> Self {
+        Self::start_with(at, files, dns, None)
+    }
+
+    /// With certificate and key.
+    pub(crate) fn start_with(
+        at: Ipv4Addr,
+        files: &BTreeMap<String, String>,
+        dns: SocketAddr,
+        pair: Option<(&str, &str)>,
+    ) -> Self {
         let root = images::servers::server_root(&HAPROXY, &|line| println!("{line}"))
             .unwrap_or_else(|error| panic!("HAProxy is needed, which `cargo xtask servers` unpacks as root: {error}"));
         let dir = tempfile::tempdir().unwrap();
         // It runs as another account than the test.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-        let file = dir.path().join("haproxy.cfg");
-        fs::write(&file, config).unwrap();
+        let here = dir.path().to_string_lossy();
+        for (name, text) in files {
+            // Folders of the container.
+            let text = text.replace(path::TLS_DIR, &format!("{here}/tls")).replace(path::TIER_DIR, &here);
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let file = dir.path().join(path::TIER_FILE);
+        let certificate = Mounted::at(&dir.path().join("tls"));
+        if let Some((shown, key)) = pair {
+            certificate.put(shown, key);
+        }
         let log = File::create(dir.path().join("log")).unwrap();
         let child = root
             .command(Account::App, "/entrypoint.sh")
@@ -45,7 +68,7 @@ impl HaProxy {
             .stderr(log)
             .spawn()
             .unwrap();
-        Self { child, at, dir }
+        Self { child, at, dir, certificate }
     }
 
     /// Everything it printed.
@@ -56,6 +79,16 @@ impl HaProxy {
     /// Where clients connect to.
     pub(crate) fn clients(&self) -> SocketAddr {
         (self.at, u16::try_from(port::TIER_HTTP).unwrap()).into()
+    }
+
+    /// The same over TLS.
+    pub(crate) fn clients_over_tls(&self) -> SocketAddr {
+        (self.at, u16::try_from(port::TIER_HTTPS).unwrap()).into()
+    }
+
+    /// Where its certificate comes from.
+    pub(crate) fn certificate(&self) -> &Mounted {
+        &self.certificate
     }
 
     /// What stops a container of its image.

@@ -16,6 +16,7 @@ use localkube::{Cluster, ClusterConfig};
 
 use crate::{
     chat_cluster::ChatCluster,
+    pods::restarts,
     wait::{Seen, until},
     world::World,
 };
@@ -56,11 +57,6 @@ impl ChatCluster {
         })
         .await
     }
-}
-
-fn restarts(pod: &Pod) -> i32 {
-    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-    statuses.into_iter().flatten().map(|status| status.restart_count).sum()
 }
 
 /// Ends the processes of a pod's containers at once (SIGKILL), as a crash of the machine would. The pod stays and restarts them.

@@ -134,3 +134,10 @@ pub fn ip(pod: &Pod) -> Result<&str> {
     let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
     ip.with_context(|| format!("pod {} has no address", pod.name_any()))
 }
+
+/// How often the containers of a pod have started again.
+#[must_use]
+pub fn restarts(pod: &Pod) -> i32 {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    statuses.into_iter().flatten().map(|status| status.restart_count).sum()
+}

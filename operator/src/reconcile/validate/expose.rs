@@ -1,6 +1,12 @@
 //! What stands in front of the gateways.
 
 use chat_crds::chat_cluster as crd;
+use rustls::{
+    InconsistentKeys,
+    crypto::ring::sign::any_supported_type,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
 
 use super::{Problem, References, ValidateError, invalid, unsigned};
 use crate::{
@@ -90,11 +96,13 @@ pub(super) fn proxies(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_co
         .collect()
 }
 
+/// Where the certificate of HAProxy is named.
+const FIELD: &str = "spec.gateways.expose.haproxy.tlsSecretRef";
+
 impl References<'_> {
     /// A certificate with its key.
     fn certificate(&self, from: &crd::TlsSecretRef) -> Result<Certificate, ValidateError> {
         let read = |name: &str, begins: &str, what: &str| -> Result<Sensitive, ValidateError> {
-            const FIELD: &str = "spec.gateways.expose.haproxy.tlsSecretRef";
             let content = self.get(FIELD, &SecretKey { secret: from.name.clone(), key: name.to_owned() })?;
             if content.expose().contains(begins) {
                 return Ok(content);
@@ -108,6 +116,24 @@ impl References<'_> {
             read(key::TLS_CERTIFICATE, "-----BEGIN CERTIFICATE-----", "a certificate")?,
             read(key::TLS_KEY, "PRIVATE KEY-----", "its private key")?,
         ];
+        if is_of_another_key(&contents) {
+            let message = format!(
+                "{FIELD}: {} in Secret {} is the key of another certificate than {}; put both of one pair there",
+                key::TLS_KEY,
+                from.name,
+                key::TLS_CERTIFICATE
+            );
+            return Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)));
+        }
         Ok(Certificate { secret: from.name.clone(), contents })
     }
+}
+
+/// Whether a key certainly is not that of a certificate. Of kinds that rustls does not know, but HAProxy may, nothing is said.
+fn is_of_another_key([certificate, key]: &[Sensitive; 2]) -> bool {
+    let chain = CertificateDer::pem_slice_iter(certificate.expose().as_bytes()).collect::<Result<Vec<_>, _>>();
+    let (Ok(chain), Ok(key)) = (chain, PrivateKeyDer::from_pem_slice(key.expose().as_bytes())) else { return false };
+    let Ok(key) = any_supported_type(&key) else { return false };
+    let verdict = CertifiedKey::new(chain, key).keys_match();
+    matches!(verdict, Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)))
 }

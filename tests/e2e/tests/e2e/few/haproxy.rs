@@ -1,4 +1,4 @@
-//! People chat through the tier of HAProxy over TLS, and one of its pods is killed.
+//! People chat through the tier of HAProxy over TLS, and one of its pods is killed; its certificate is renewed.
 
 use std::{
     env, fs,
@@ -19,14 +19,12 @@ use e2e::{
     ChatCluster, Crowd, Namespace, World,
     chat_cluster::condition,
     manifest,
-    pods::{Part, ip},
+    pods::{Part, ip, restarts},
     wait::{Seen, until},
 };
 use kube::{ResourceExt as _, api::DeleteParams};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName},
-};
+use rcgen::{CertifiedKey, KeyPair};
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -40,6 +38,8 @@ use crate::{
 };
 
 const LOAD: Load = Load { messages: 4_000, in_flight: 32, body_bytes: 200, per_second: 200 };
+/// What is said once more when the certificate is another one.
+const AFTER_RENEWAL: Load = Load { messages: 200, ..LOAD };
 const HOST: &str = "chat.example.org";
 const SECRET: &str = "chat-tls";
 /// Time that a HAProxy that ends has; then it cuts off who is left.
@@ -64,15 +64,14 @@ async fn people_chat_through_haproxy_over_tls_and_come_back_when_one_is_killed()
     let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
     let names = ["spec.gateways.expose.haproxy.tlsSecretRef", SECRET];
     cluster.wait_told("Ready", &["SecretNotFound"], &names, SETTLE_LIMIT).await?;
-    let certified = rcgen::generate_simple_self_signed(vec![HOST.to_owned()])?;
-    let pair = json!({ "tls.crt": certified.cert.pem(), "tls.key": certified.signing_key.serialize_pem() });
-    outside::apply(&world, &namespace.name, &[outside::secret(SECRET, &pair)]).await?;
+    let [certified, renewed] = [new_pair()?, new_pair()?];
+    put_certificate(&cluster, &certified).await?;
     let before = cluster.wait_ready(READY_LIMIT).await?;
     cluster.wait_pods(Part::Balancer, 2, SETTLE_LIMIT).await?;
     // A HAProxy is ready when it knows one gateway; it looks for itself whether the other is, a few seconds later.
     tokio::time::sleep(FOUND_WITHIN).await;
 
-    let way_in = WayIn::open(&cluster, certified.cert.der().clone()).await?;
+    let way_in = WayIn::open(&cluster, &[&certified, &renewed]).await?;
     let crowd = Crowd::through(&way_in.addresses, 4).await?;
     let mut gateways: Vec<Option<String>> = crowd.devices().map(|device| device.standing().gateway).into();
     gateways.sort();
@@ -99,10 +98,60 @@ async fn people_chat_through_haproxy_over_tls_and_come_back_when_one_is_killed()
         |object| condition(object, "GatewaysAvailable").map(|condition| condition["lastTransitionTime"].clone());
     ensure!(since(&now) == since(&before), "nobody could get in for a while: {}", now.data["status"]);
     cluster.check_spec_is_the_users().await?;
+    renew(&cluster, &crowd, &renewed).await?;
     end_gently(&cluster, &crowd).await?;
     drop((crowd, way_in));
     other_ways_in(&cluster).await?;
     namespace.discard().await
+}
+
+type Pair = CertifiedKey<KeyPair>;
+
+fn new_pair() -> Result<Pair> {
+    Ok(rcgen::generate_simple_self_signed(vec![HOST.to_owned()])?)
+}
+
+async fn put_certificate(cluster: &ChatCluster, pair: &Pair) -> Result<()> {
+    let pair = json!({ "tls.crt": pair.cert.pem(), "tls.key": pair.signing_key.serialize_pem() });
+    outside::apply(&cluster.world, &cluster.namespace, &[outside::secret(SECRET, &pair)]).await
+}
+
+/// A renewed certificate is shown by the HAProxies that are there, and nobody is cut off.
+async fn renew(cluster: &ChatCluster, crowd: &Crowd, renewed: &Pair) -> Result<()> {
+    let connections = || crowd.devices().map(|device| device.standing().connections);
+    let pods = async || {
+        let pods = cluster.ready_pods(Part::Balancer).await?;
+        let mut seen: Vec<_> = pods.iter().map(|pod| (pod.metadata.uid.clone(), restarts(pod))).collect();
+        seen.sort();
+        Ok::<_, anyhow::Error>((seen, pods))
+    };
+    let ((before, tier), there, started) = (pods().await?, connections(), Instant::now());
+    let (connector, name) = (trusting(&[renewed])?, ServerName::try_from(HOST)?);
+    put_certificate(cluster, renewed).await?;
+    for pod in &tier {
+        let at = (ip(pod)?, PORT);
+        until("the renewed certificate", SETTLE_LIMIT, || async {
+            let shown = connector.connect(name.clone(), TcpStream::connect(at).await?).await;
+            Ok(shown.map_or_else(|error| Seen::NotYet(error.to_string()), |_| Seen::Yes(())))
+        })
+        .await?;
+    }
+    println!("all HAProxies show the renewed certificate after {:.1} s", started.elapsed().as_secs_f64());
+    let report = crowd.chat(AFTER_RENEWAL, &Progress::default()).await?;
+    crowd.judge("a renewed certificate", &report).assert_clean(LOAD.messages + AFTER_RENEWAL.messages);
+    ensure!(connections() == there, "clients were cut off: {:?} after {there:?}", connections());
+    ensure!(pods().await?.0 == before, "a HAProxy was replaced for a certificate");
+    Ok(())
+}
+
+/// Who believes these certificates.
+fn trusting(pairs: &[&Pair]) -> Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    for pair in pairs {
+        roots.add(pair.cert.der().clone())?;
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// A HAProxy that is told to end does not wait to cut its clients off: they are asked to come through another one, and it is gone early.
@@ -193,12 +242,9 @@ struct WayIn {
 }
 
 impl WayIn {
-    /// Leads to the HAProxies that are ready at each connection, if they show this certificate.
-    async fn open(cluster: &ChatCluster, certificate: CertificateDer<'static>) -> Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate)?;
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let (connector, name) = (TlsConnector::from(Arc::new(config)), ServerName::try_from(HOST)?);
+    /// Leads to the HAProxies that are ready at each connection, if they show one of these certificates.
+    async fn open(cluster: &ChatCluster, certificates: &[&Pair]) -> Result<Self> {
+        let (connector, name) = (trusting(certificates)?, ServerName::try_from(HOST)?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addresses = Addresses::new(vec![listener.local_addr()?.to_string()]);
         let (cluster, turn) = (cluster.clone(), Arc::new(AtomicUsize::new(0)));
