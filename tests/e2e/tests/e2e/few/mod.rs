@@ -26,3 +26,4 @@ pub(crate) mod rollouts;
 mod scaled;
 mod shards;
 mod upgrades;
+mod vanishing;
