@@ -162,7 +162,7 @@ pub const GENERAL: &[NextStep] = &[
     ),
     step(
         &["TlsFailed"],
-        "the certificate of the backend is not trusted: put its authority into the Secret that the spec names, or correct the host; or, where the message says so, the backend refuses the certificate that gateways show: correct that one",
+        "the certificate of the backend is not trusted: put its authority into the Secret that the spec names, or correct the host; or, where the message says so, the backend refuses the certificate that gateways show, or is shown none: correct or set the one that the message names",
     ),
     step(&["SchemaOutdated"], "the migration of the shard has not run: look at its Job and the Job's logs"),
     step(

@@ -311,6 +311,26 @@ fn backends() -> Vec<Refusal> {
             "spec.redis: set exactly one of managed and urlSecretRef",
         ),
         create(
+            "certificates for a managed RabbitMQ",
+            json!({ "broker": { "rabbitmq": { "tls": { "caSecretRef": { "name": "x" } } } } }),
+            "spec.broker.rabbitmq: tls goes with uriSecretRef",
+        ),
+        create(
+            "certificates for messages over the Redis of limits",
+            json!({ "broker": { "rabbitmq": null, "redisPubSub": { "tls": {} } } }),
+            "spec.broker.redisPubSub: tls goes with urlSecretRef",
+        ),
+        create(
+            "certificates for a managed Redis",
+            json!({ "redis": { "tls": { "clientCertificateSecretRef": { "name": "x" } } } }),
+            "spec.redis: tls goes with urlSecretRef",
+        ),
+        create(
+            "a certificate of nobody for Redis",
+            json!({ "redis": { "managed": null, "urlSecretRef": { "name": "x" }, "tls": { "clientCertificateSecretRef": { "name": "" } } } }),
+            "spec.redis.tls.clientCertificateSecretRef.name",
+        ),
+        create(
             "Redis of both kinds",
             json!({ "redis": { "urlSecretRef": { "name": "x" } } }),
             "spec.redis: set exactly one of managed and urlSecretRef",

@@ -2,7 +2,6 @@
 //! server, they are asked for each connection anew.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -10,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chat_gateway_config::stats::Component;
+use chat_gateway_config::{Redis, stats::Component};
 use redis::{Client, FromRedisValue, ScriptInvocation, aio::MultiplexedConnection};
 use tokio::{
     sync::{RwLock, watch},
@@ -18,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::redis_server::{self, Greeting, Place, describe, down, greet};
+use crate::redis_server::{Greeting, Place, Way, describe, down, greet};
 
 /// How often the connection is tried: bounds how long a lost Redis goes unnoticed.
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -44,11 +43,11 @@ pub struct RedisLink {
 }
 
 impl RedisLink {
-    /// Starts the background task; the URL file is read anew before each connection.
-    pub fn start(url_file: PathBuf, stop: CancellationToken) -> Self {
+    /// Starts the background task; URL and certificates are read anew before each connection.
+    pub fn start(redis: Redis, stop: CancellationToken) -> Self {
         let (sender, state) = watch::channel(down("Starting", "not connected yet"));
         let connection = Arc::new(RwLock::new(None));
-        let keeper = Keeper { url_file, connection: Arc::clone(&connection), place: None, sender };
+        let keeper = Keeper { redis, connection: Arc::clone(&connection), place: None, sender };
         tokio::spawn(async move { stop.run_until_cancelled_owned(keeper.run()).await });
         Self { connection, unanswered: Arc::default(), state }
     }
@@ -83,7 +82,7 @@ impl RedisLink {
 }
 
 struct Keeper {
-    url_file: PathBuf,
+    redis: Redis,
     connection: Arc<RwLock<Option<MultiplexedConnection>>>,
     /// The server at the other end of the connection.
     place: Option<Place>,
@@ -124,8 +123,8 @@ impl Keeper {
     }
 
     async fn connect(&mut self) -> Result<(), Component> {
-        let place =
-            Place::find(redis_server::read(&self.url_file)?).await?.ok_or_else(|| no_cluster("the Redis URL"))?;
+        let found = Place::find(Way::read(&self.redis)?, &self.redis).await?;
+        let place = found.ok_or_else(|| no_cluster("the Redis URL"))?;
         let client = Client::open(place.connection_info().clone()).map_err(|error| describe(&error))?;
         let mut connection = timeout(PATIENCE, client.get_multiplexed_async_connection())
             .await

@@ -293,7 +293,7 @@ impl Shared {
             };
         };
         let life = Duration::from_secs(config.presence.gateway_seconds.into());
-        let link = RedisLink::start(redis.url_file.clone(), stop.clone());
+        let link = RedisLink::start(redis.clone(), stop.clone());
         Self {
             limiter: Arc::new(RedisLimiter::new(link.clone(), &config.cluster)),
             state: link.state(),

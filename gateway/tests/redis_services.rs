@@ -15,6 +15,7 @@ use chat_gateway::{
     presence::{Presence, RedisPresence},
     redis_link::RedisLink,
 };
+use chat_gateway_config::Redis as RedisConfig;
 use support::{
     eventually, redis::Redis, redis_cluster::RedisCluster, redis_sentinel::RedisSentinel, server::Service as _,
 };
@@ -24,7 +25,7 @@ use uuid::Uuid;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn link(redis: &Redis) -> RedisLink {
-    RedisLink::start(redis.url_file("secret"), CancellationToken::new())
+    RedisLink::start(RedisConfig::at(redis.url_file("secret")), CancellationToken::new())
 }
 
 async fn available(link: &RedisLink, expected: bool) {
@@ -270,7 +271,7 @@ async fn a_redis_that_was_away_makes_nobody_dead() {
 #[tokio::test]
 async fn a_refused_password_shows() {
     let redis = Redis::start().await;
-    let link = RedisLink::start(redis.url_file("wrong"), CancellationToken::new());
+    let link = RedisLink::start(RedisConfig::at(redis.url_file("wrong")), CancellationToken::new());
     let mut state = link.state();
     let shown = state.wait_for(|state| state.reason == "AuthenticationFailed");
     let shown = tokio::time::timeout(5 * SECOND, shown).await.expect("within 5 s").unwrap().clone();
@@ -280,7 +281,7 @@ async fn a_refused_password_shows() {
 #[tokio::test]
 async fn limits_follow_the_primary_that_the_sentinels_name() {
     let servers = RedisSentinel::start().await;
-    let link = RedisLink::start(servers.url_file(), CancellationToken::new());
+    let link = RedisLink::start(RedisConfig::at(servers.url_file()), CancellationToken::new());
     available(&link, true).await;
     let limiter = RedisLimiter::new(link.clone(), "ns/demo");
     let rate = Rate { per_minute: 1, burst: 1 };
@@ -303,7 +304,7 @@ async fn a_cluster_is_refused_for_limits_whichever_way_it_is_named() {
     let one = cluster.url_file().with_extension("one");
     std::fs::write(&one, cluster.url("secret").replace("redis-cluster", "redis").split(',').next().unwrap()).unwrap();
     for file in [cluster.url_file(), one] {
-        let link = RedisLink::start(file, CancellationToken::new());
+        let link = RedisLink::start(RedisConfig::at(file), CancellationToken::new());
         let mut state = link.state();
         let refused = state.wait_for(|state| state.reason == "ClusterUnsupported");
         let refused = tokio::time::timeout(10 * SECOND, refused).await.expect("within 10 s").unwrap().clone();

@@ -3,6 +3,7 @@
 mod adoption;
 mod auth;
 mod autoscaling;
+mod backend_tls;
 mod backup;
 mod database;
 mod defaults;
@@ -19,6 +20,7 @@ mod status;
 pub use adoption::{Adoption, AdoptionMode, FieldChange, PendingChanges, PendingObject};
 pub use auth::Oidc;
 pub use autoscaling::{Autoscaling, AutoscalingMode, ScaleDown, ScaleDownPolicy, Schedule};
+pub use backend_tls::{RabbitMqTls, RedisTls};
 pub use backup::{BackupStatus, BackupVolume, ShardBackup, ShardRestore};
 pub use database::{
     Database, DeletionPolicy, Embedded, ManagedShard, Shard, ShardRebalancing, ShardRebalancingMode, ShardTls, Storage,

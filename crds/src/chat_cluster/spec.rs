@@ -5,8 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, ChatClusterStatus, Database, EngineRef, Gateways, Kafka, Oidc, RabbitMqSecretRef, RedisSecretRef,
-    SigningKeySecretRef,
+    Adoption, ChatClusterStatus, Database, EngineRef, Gateways, Kafka, Oidc, RabbitMqSecretRef, RabbitMqTls,
+    RedisSecretRef, RedisTls, SigningKeySecretRef,
 };
 
 /// A chat backend: gateways, the broker between them, Redis, and database shards; or one gateway that needs none of these.
@@ -158,10 +158,17 @@ pub struct InProcess {}
 /// Redis Pub/Sub: over the Redis of `spec.redis`, or over another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.tls) || has(self.urlSecretRef)").message(
+    "spec.broker.redisPubSub: tls goes with urlSecretRef; remove it, and set spec.redis.tls where the Redis of spec.redis brings messages"
+))]
 pub struct RedisPubSub {
     /// A Redis of its own for messages, which runs already; the one of `spec.redis` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_secret_ref: Option<RedisSecretRef>,
+
+    /// Certificates for the Redis of `urlSecretRef`, whose URL begins with `rediss`. They may be renewed at any time: each new connection takes what is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RedisTls>,
 }
 
 /// RabbitMQ: made by the operator, or one that runs already.
@@ -174,6 +181,9 @@ pub struct RedisPubSub {
 ))]
 #[x_kube(validation = Rule::new("!has(self.virtualHost) || has(self.clusterRef)").message(
     "spec.broker.rabbitmq.virtualHost: goes with clusterRef; remove it, and put it into the URI where there is one"
+))]
+#[x_kube(validation = Rule::new("!has(self.tls) || has(self.uriSecretRef)").message(
+    "spec.broker.rabbitmq: tls goes with uriSecretRef; remove it: a RabbitmqCluster of clusterRef brings its own, and a managed RabbitMQ has none"
 ))]
 pub struct RabbitMq {
     /// A RabbitMQ with one node, made by the operator; for development and small installs.
@@ -192,6 +202,10 @@ pub struct RabbitMq {
     /// A RabbitMQ that runs already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri_secret_ref: Option<RabbitMqSecretRef>,
+
+    /// Certificates for the RabbitMQ of `uriSecretRef`, whose URI begins with `amqps`. They may be renewed at any time: each new connection takes what is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RabbitMqTls>,
 }
 
 /// Redis: made by the operator, or one that runs already.
@@ -199,6 +213,9 @@ pub struct RabbitMq {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.managed) != has(self.urlSecretRef)").message(
     "spec.redis: set exactly one of managed and urlSecretRef; remove the other"
+))]
+#[x_kube(validation = Rule::new("!has(self.tls) || has(self.urlSecretRef)").message(
+    "spec.redis: tls goes with urlSecretRef; remove it: a managed Redis has none"
 ))]
 pub struct Redis {
     /// A single Redis, made by the operator. It holds nothing that must last, and has no volume.
@@ -208,6 +225,10 @@ pub struct Redis {
     /// A Redis 6 or newer that runs already, alone or behind sentinels; no cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_secret_ref: Option<RedisSecretRef>,
+
+    /// Certificates for the Redis of `urlSecretRef`, whose URL begins with `rediss`. They may be renewed at any time: each new connection takes what is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RedisTls>,
 }
 
 /// A backend without a volume, made by the operator.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Http, Oidc, Presence, SessionLimits, kafka::Kafka};
+use crate::{ClientCertificate, Http, Oidc, Presence, SessionLimits, kafka::Kafka};
 
 /// The whole configuration file (JSON, camelCase).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,19 +94,11 @@ pub enum Broker {
     /// RabbitMQ 3.10 or newer.
     Rabbitmq(RabbitMq),
     /// Redis Pub/Sub: one Redis 6 or newer, one behind sentinels, or a Redis Cluster 7 or newer.
-    RedisPubSub(RedisPubSub),
+    RedisPubSub(Redis),
     /// Apache Kafka 3.9 or newer.
     Kafka(Kafka),
     /// None: this gateway is the only one.
     InProcess(InProcess),
-}
-
-/// Which Redis brings messages from gateway to gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RedisPubSub {
-    /// File with a URL that [`crate::RedisUrl`] reads; it may be the one of `redis`.
-    pub url_file: PathBuf,
 }
 
 /// Nothing to set.
@@ -123,14 +115,39 @@ pub struct RabbitMq {
     /// For `amqps://`: PEM file of the authorities to trust besides the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// For `amqps://`: what the gateway shows to a server that asks for a certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
 }
 
-/// Where Redis is.
+impl RabbitMq {
+    /// The one of this file, without certificates.
+    #[must_use]
+    pub fn at(uri_file: PathBuf) -> Self {
+        Self { uri_file, ca_file: None, client_certificate: None }
+    }
+}
+
+/// Where a Redis is: the one of limits and presence, or the one that brings messages from gateway to gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Redis {
-    /// File with a URL that [`crate::RedisUrl`] reads, but not a cluster's.
+    /// File with a URL that [`crate::RedisUrl`] reads; a cluster's is for messages alone.
     pub url_file: PathBuf,
+    /// For `rediss` URLs: PEM file of the authorities to trust instead of the public ones; read again for every connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// For `rediss` URLs: what the gateway shows to servers that ask for a certificate, sentinels and nodes of a cluster among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+impl Redis {
+    /// The one of this file, without certificates.
+    #[must_use]
+    pub fn at(url_file: PathBuf) -> Self {
+        Self { url_file, ca_file: None, client_certificate: None }
+    }
 }
 
 /// The store: slots over PostgreSQL shards, or one SQLite file.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ConfigError;
+use crate::{ClientCertificate, ConfigError};
 
 /// Longest name of a topic that Kafka takes.
 const LONGEST_TOPIC: usize = 249;
@@ -88,16 +88,6 @@ pub struct Sasl {
     pub username: String,
     /// File with the password; read again for every session.
     pub password_file: PathBuf,
-}
-
-/// A certificate and its private key, PEM; both are read again for every session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ClientCertificate {
-    /// File with the certificate, and those between it and its authority.
-    pub certificate_file: PathBuf,
-    /// File with the private key: PKCS#8, PKCS#1 or SEC1, not encrypted.
-    pub key_file: PathBuf,
 }
 
 /// A way to prove a password, under its registered name.

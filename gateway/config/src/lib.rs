@@ -6,6 +6,7 @@
 
 mod access;
 pub mod agent;
+mod client_certificate;
 mod config;
 pub mod delivery;
 mod farewell;
@@ -26,13 +27,13 @@ pub mod stats;
 mod timeouts;
 
 pub use access::{MAX_ISSUERS, Oidc, SessionLimits};
+pub use client_certificate::ClientCertificate;
 pub use config::{
-    Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis,
-    RedisPubSub, Shard,
+    Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis, Shard,
 };
 pub use farewell::Farewell;
 pub use http::{Bucket, Cidr, CidrError, Http, Rates};
-pub use kafka::{ClientCertificate, Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};
+pub use kafka::{Kafka, Sasl, SaslMechanism, SecurityProtocol, is_address};
 pub use live::{LiveConfig, LogLevel};
 pub use origins::{AllowedOrigin, MAX_ORIGINS, Origin, OriginError};
 pub use presence::Presence;

@@ -108,6 +108,16 @@ impl std::fmt::Display for RedisUrlError {
 impl std::error::Error for RedisUrlError {}
 
 impl RedisUrl {
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        match self {
+            Self::Standalone(url) => url.starts_with("rediss:"),
+            Self::Sentinel(sentinels) => sentinels.tls,
+            Self::Cluster(seeds) => seeds.tls,
+        }
+    }
+
     /// Reads a URL.
     ///
     /// # Errors
@@ -221,6 +231,7 @@ mod tests {
     fn one_server_is_left_to_the_client_library() {
         for url in ["redis://:p@h:1/3?protocol=resp3", "rediss://h"] {
             assert!(RedisUrl::parse(&format!("{url}\n")) == Ok(RedisUrl::Standalone(url.to_owned())));
+            assert_eq!(RedisUrl::parse(url).unwrap().has_tls(), url.starts_with("rediss"));
         }
     }
 

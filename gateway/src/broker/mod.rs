@@ -127,12 +127,13 @@ pub fn start(config: &GatewayConfig, gateway: &str) -> (Arc<dyn Broker>, mpsc::R
         chat_gateway_config::Broker::Rabbitmq(rabbitmq) => {
             let (broker, deliveries) = on_rabbitmq(RabbitSettings {
                 ca_file: rabbitmq.ca_file.clone(),
+                client_certificate: rabbitmq.client_certificate.clone(),
                 ..RabbitSettings::new(rabbitmq.uri_file.clone(), gateway)
             });
             (Arc::new(broker), deliveries)
         }
         chat_gateway_config::Broker::RedisPubSub(redis) => {
-            let (broker, deliveries) = on_redis_pubsub(RedisPubSubSettings::new(redis.url_file.clone(), cluster));
+            let (broker, deliveries) = on_redis_pubsub(RedisPubSubSettings::new(redis.clone(), cluster));
             (Arc::new(broker), deliveries)
         }
         chat_gateway_config::Broker::Kafka(kafka) => {

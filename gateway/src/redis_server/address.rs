@@ -1,9 +1,9 @@
 //! From a host, a port and credentials to what the client library connects by.
 
-use chat_gateway_config::{Credentials, HostPort};
-use redis::{
-    ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, RedisResult, io::tcp::TcpSettings,
-};
+use chat_gateway_config::{Credentials, HostPort, stats::Component};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, io::tcp::TcpSettings};
+
+use super::{certificates::Certificates, reason::describe};
 
 /// Commands are small and waited for: Nagle's algorithm would add up to 40 ms to some.
 pub(super) fn at_once() -> TcpSettings {
@@ -20,7 +20,12 @@ pub(super) fn addr((host, port): &HostPort, tls: bool) -> ConnectionAddr {
 }
 
 /// How to connect to one server of several.
-pub(crate) fn connection_info(at: &HostPort, tls: bool, credentials: &Credentials) -> RedisResult<ConnectionInfo> {
+pub(crate) fn connection_info(
+    at: &HostPort,
+    tls: bool,
+    credentials: &Credentials,
+    certificates: &Certificates,
+) -> Result<ConnectionInfo, Component> {
     let mut redis = RedisConnectionInfo::default();
     if let Some(username) = &credentials.username {
         redis = redis.set_username(username);
@@ -28,5 +33,6 @@ pub(crate) fn connection_info(at: &HostPort, tls: bool, credentials: &Credential
     if let Some(password) = &credentials.password {
         redis = redis.set_password(password);
     }
-    Ok(addr(at, tls).into_connection_info()?.set_tcp_settings(at_once()).set_redis_settings(redis))
+    let info = addr(at, tls).into_connection_info().map_err(|error| describe(&error))?;
+    certificates.on(info.set_tcp_settings(at_once()).set_redis_settings(redis))
 }

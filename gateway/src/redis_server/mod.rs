@@ -3,26 +3,37 @@
 //! Whatever is wrong comes as a [`Component`], a word for conditions and a sentence for people, without credentials.
 
 mod address;
+mod certificates;
 mod greeting;
 mod reason;
 mod sentinel;
 
-use std::path::Path;
-
-use chat_gateway_config::{RedisUrl, Sentinels, stats::Component};
+use chat_gateway_config::{Redis, RedisUrl, Sentinels, stats::Component};
 use redis::{ConnectionInfo, IntoConnectionInfo as _};
 
 pub(crate) use self::{
     address::connection_info,
+    certificates::Certificates,
     greeting::{Greeting, greet},
     reason::{describe, down},
 };
 use crate::settings;
 
-/// Reads the URL; done anew for each connection, since passwords change.
-pub(crate) fn read(url_file: &Path) -> Result<RedisUrl, Component> {
-    let url = settings::read(url_file).map_err(|error| down("SecretMissing", error.to_string()))?;
-    RedisUrl::parse(&url).map_err(|error| down("InvalidUrl", format!("the Redis URL is malformed: {error}")))
+/// The way to a Redis as it is at this moment.
+pub(crate) struct Way {
+    /// Where it is.
+    pub(crate) url: RedisUrl,
+    /// What is believed and shown on the way.
+    pub(crate) certificates: Certificates,
+}
+
+impl Way {
+    /// Reads it; done anew for each connection, since passwords change and certificates are renewed.
+    pub(crate) fn read(redis: &Redis) -> Result<Self, Component> {
+        let url = settings::read(&redis.url_file).map_err(|error| down("SecretMissing", error.to_string()))?;
+        let malformed = |error| down("InvalidUrl", format!("the Redis URL is malformed: {error}"));
+        Ok(Self { url: RedisUrl::parse(&url).map_err(malformed)?, certificates: Certificates::read(redis)? })
+    }
 }
 
 /// One server that takes everything, as a URL names it or the sentinels do.
@@ -30,12 +41,20 @@ pub(crate) enum Place {
     /// Named by the URL.
     Named(ConnectionInfo),
     /// What the sentinels call the primary at this moment, and those that were asked.
-    Elected(ConnectionInfo, Sentinels),
+    Elected(ConnectionInfo, Box<Electors>),
+}
+
+/// Sentinels, and what they are asked with.
+pub(crate) struct Electors {
+    sentinels: Sentinels,
+    /// Where certificates are read from for each question: those of the first may have ended when the last is put.
+    redis: Redis,
 }
 
 impl Place {
     /// Finds the server of a URL that is not a cluster's; `None` for one that is.
-    pub(crate) async fn find(url: RedisUrl) -> Result<Option<Self>, Component> {
+    pub(crate) async fn find(way: Way, redis: &Redis) -> Result<Option<Self>, Component> {
+        let Way { url, certificates } = way;
         match url {
             RedisUrl::Standalone(url) => {
                 // The parser's words may repeat the text, password included.
@@ -44,14 +63,15 @@ impl Place {
                     down("InvalidUrl", format!("the Redis URL is malformed; {right}"))
                 };
                 let named = url.into_connection_info().map_err(malformed)?;
+                let named = certificates.on(named)?;
                 Ok(Some(Self::Named(named.set_tcp_settings(address::at_once()))))
             }
             RedisUrl::Sentinel(sentinels) => {
-                let primary = sentinel::primary(&sentinels).await?;
-                let info = connection_info(&primary, sentinels.tls, &sentinels.credentials);
-                let info = info.map_err(|error| describe(&error))?;
-                let redis = info.redis_settings().clone().set_db(sentinels.database);
-                Ok(Some(Self::Elected(info.set_redis_settings(redis), sentinels)))
+                let primary = sentinel::primary(&sentinels, &certificates).await?;
+                let info = connection_info(&primary, sentinels.tls, &sentinels.credentials, &certificates)?;
+                let settings = info.redis_settings().clone().set_db(sentinels.database);
+                let electors = Electors { sentinels, redis: redis.clone() };
+                Ok(Some(Self::Elected(info.set_redis_settings(settings), Box::new(electors))))
             }
             RedisUrl::Cluster(_) => Ok(None),
         }
@@ -85,8 +105,10 @@ impl Place {
     /// Asks the sentinels whether they still mean this server: one that they cannot reach may go on serving some of the gateways, while
     /// others are with its successor. Sentinels that do not answer say nothing against it.
     pub(crate) async fn is_current(&self) -> bool {
-        let Self::Elected(info, sentinels) = self else { return true };
-        match sentinel::primary(sentinels).await {
+        let Self::Elected(info, electors) = self else { return true };
+        let Electors { sentinels, redis } = &**electors;
+        let Ok(certificates) = Certificates::read(redis) else { return true };
+        match sentinel::primary(sentinels, &certificates).await {
             Ok(primary) => address::addr(&primary, sentinels.tls) == *info.addr(),
             Err(_) => true,
         }

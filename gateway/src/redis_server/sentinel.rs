@@ -10,21 +10,27 @@ use redis::{AsyncConnectionConfig, Client, RedisError};
 
 use super::{
     address::connection_info,
+    certificates::Certificates,
     reason::{describe, down},
 };
+use crate::tls_failure::TLS_FAILED;
 
 /// Time for a sentinel's answer, its connection included; all are asked at once, so one that is away costs no more than this.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// The server that most of the sentinels that answer call the primary.
-pub(super) async fn primary(sentinels: &Sentinels) -> Result<HostPort, Component> {
-    let asked = join_all(sentinels.hosts.iter().map(|sentinel| ask(sentinels, sentinel))).await;
+pub(super) async fn primary(sentinels: &Sentinels, certificates: &Certificates) -> Result<HostPort, Component> {
+    let asked = join_all(sentinels.hosts.iter().map(|sentinel| ask(sentinels, sentinel, certificates))).await;
     decide(&sentinels.service, asked)
 }
 
-async fn ask(sentinels: &Sentinels, sentinel: &HostPort) -> Result<Option<HostPort>, Component> {
+async fn ask(
+    sentinels: &Sentinels,
+    sentinel: &HostPort,
+    certificates: &Certificates,
+) -> Result<Option<HostPort>, Component> {
+    let info = connection_info(sentinel, sentinels.tls, &sentinels.sentinel_credentials, certificates)?;
     let asked = async {
-        let info = connection_info(sentinel, sentinels.tls, &sentinels.sentinel_credentials)?;
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
         let mut connection = Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await?;
@@ -61,7 +67,9 @@ fn decide(service: &str, asked: Vec<Result<Option<HostPort>, Component>>) -> Res
             Ok(Some(primary)) => *votes.entry(primary).or_default() += 1,
             Ok(None) => strangers = true,
             // A refusal is what somebody must act on; silence may pass.
-            Err(why) if failure.is_none() || why.reason == "AuthenticationFailed" => failure = Some(why),
+            Err(why) if failure.is_none() || ["AuthenticationFailed", TLS_FAILED].contains(&why.reason.as_str()) => {
+                failure = Some(why)
+            }
             Err(_) => {}
         }
     }

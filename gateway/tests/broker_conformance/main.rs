@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
+mod certificates;
 mod kafka;
 mod redis;
 #[path = "../support/mod.rs"]

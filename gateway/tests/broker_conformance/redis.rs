@@ -4,6 +4,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chat_gateway::broker::{self, Key, RedisPubSubSettings};
+use chat_gateway_config::Redis as RedisConfig;
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn end(file: PathBuf, linger: Duration) -> End {
-    let mut settings = RedisPubSubSettings::new(file, "test/demo");
+    let mut settings = RedisPubSubSettings::new(RedisConfig::at(file), "test/demo");
     settings.linger = linger;
     on_redis(settings)
 }
@@ -261,7 +262,7 @@ async fn messages_that_the_hub_cannot_take_raise_the_epoch<S: Addressed>(server:
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("url");
     std::fs::write(&file, server.address(S::PASSWORD)).unwrap();
-    let mut settings = RedisPubSubSettings::new(file, "test/demo");
+    let mut settings = RedisPubSubSettings::new(RedisConfig::at(file), "test/demo");
     settings.held_bytes = 4_096;
     let (mut small, writer) = (on_redis(settings), server.join("writer", LONG));
     small.available().await;
@@ -319,7 +320,7 @@ async fn a_reader_that_redis_cuts_off_for_its_slowness_catches_up(server: &Redis
 }
 
 async fn two_clusters_on_one_redis_do_not_hear_each_other(server: &Redis) {
-    let mut other = on_redis(RedisPubSubSettings::new(server.url_file("secret"), "test/demo-2"));
+    let mut other = on_redis(RedisPubSubSettings::new(RedisConfig::at(server.url_file("secret")), "test/demo-2"));
     let mut ours = server.join("ours", LONG);
     for end in [&ours, &other] {
         end.available().await;

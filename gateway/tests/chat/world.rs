@@ -209,8 +209,8 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
             oidc: Vec::new(),
         },
         http: Http::default(),
-        broker: BrokerConfig::Rabbitmq(RabbitMq { uri_file: nowhere(), ca_file: None }),
-        redis: Some(Redis { url_file: nowhere() }),
+        broker: BrokerConfig::Rabbitmq(RabbitMq::at(nowhere())),
+        redis: Some(Redis::at(nowhere())),
         presence: PresenceConfig::default(),
         database: Database { slots: 1_024, shards: Vec::new(), embedded: None },
     }

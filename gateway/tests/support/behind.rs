@@ -1,6 +1,6 @@
 //! A broker that gateways reach through [`Proxy`]s alone.
 
-use chat_gateway_config::{Broker, RabbitMq as RabbitConfig, RedisPubSub, SaslMechanism};
+use chat_gateway_config::{Broker, RabbitMq as RabbitConfig, Redis as RedisConfig, SaslMechanism};
 
 use super::{
     free_port,
@@ -58,7 +58,7 @@ impl Proxied for RabbitMq {
     }
 
     fn config_by(&self, proxies: &[Proxy]) -> Broker {
-        Broker::Rabbitmq(RabbitConfig { uri_file: self.uri_file_at(proxies[0].port()), ca_file: None })
+        Broker::Rabbitmq(RabbitConfig::at(self.uri_file_at(proxies[0].port())))
     }
 }
 
@@ -70,7 +70,7 @@ impl Proxied for Redis {
     }
 
     fn config_by(&self, proxies: &[Proxy]) -> Broker {
-        Broker::RedisPubSub(RedisPubSub { url_file: self.url_file_at("secret", proxies[0].port()) })
+        Broker::RedisPubSub(RedisConfig::at(self.url_file_at("secret", proxies[0].port())))
     }
 }
 

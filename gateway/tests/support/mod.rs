@@ -25,10 +25,12 @@ pub mod rabbitmq;
 pub mod redis;
 pub mod redis_cluster;
 pub mod redis_sentinel;
+pub mod redis_tls;
 pub mod scene;
 pub mod server;
 pub mod stage;
 pub mod told;
+pub mod wallet;
 
 use std::{
     path::Path,

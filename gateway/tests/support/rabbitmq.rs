@@ -9,7 +9,7 @@ use images::{
 use tempfile::TempDir;
 
 use super::{
-    authority::write_certificates,
+    authority::{Authority, write_certificates},
     free_port,
     process::Process,
     server::{Server, Service},
@@ -18,6 +18,8 @@ use super::{
 
 /// Its tools must be who the server is, or Erlang's cookie keeps them out.
 const ACCOUNT: Account = Account::Root;
+/// File with the authorities of clients, where these have to show certificates.
+const CLIENTS: &str = "clients.pem";
 
 pub struct RabbitMq {
     server: Server,
@@ -77,8 +79,23 @@ impl RabbitMq {
     fn write_config(&self) {
         let Self { port, tls, dir, .. } = self;
         let dir = dir.path().display();
+        // Whom clients have to be of, once a test asks for it.
+        let clients = self.path(CLIENTS);
+        let demands = if clients.exists() {
+            format!(
+                "ssl_options.cacertfile = {}\n\
+                 ssl_options.verify = verify_peer\n\
+                 ssl_options.fail_if_no_peer_cert = true\n\
+                 auth_mechanisms.1 = PLAIN\n\
+                 auth_mechanisms.2 = EXTERNAL\n\
+                 ssl_cert_login_from = common_name\n",
+                clients.display()
+            )
+        } else {
+            String::new()
+        };
         let config = format!(
-            "listeners.tcp.1 = 127.0.0.1:{port}\n\
+            "{demands}listeners.tcp.1 = 127.0.0.1:{port}\n\
              listeners.ssl.1 = 127.0.0.1:{tls}\n\
              ssl_options.certfile = {dir}/server.pem\n\
              ssl_options.keyfile = {dir}/server.pem\n\
@@ -87,7 +104,27 @@ impl RabbitMq {
              log.console = true\n"
         );
         std::fs::write(self.path("rabbitmq.conf"), config).unwrap();
-        std::fs::write(self.path("plugins"), "[].\n").unwrap();
+        let plugins = if clients.exists() { "[rabbitmq_auth_mechanism_ssl].\n" } else { "[].\n" };
+        std::fs::write(self.path("plugins"), plugins).unwrap();
+    }
+
+    /// Takes nobody by TLS without a certificate of one of these authorities, from its next start on. A certificate may say who
+    /// somebody is.
+    pub fn demand_certificates(&self, clients: &[&Authority]) {
+        let clients: String = clients.iter().map(|authority| authority.certificate()).collect();
+        std::fs::write(self.path(CLIENTS), clients).unwrap();
+    }
+
+    /// The certificate of the authority that vouches for the server, PEM.
+    pub fn authority(&self) -> String {
+        std::fs::read_to_string(self.path("ca.pem")).unwrap()
+    }
+
+    /// A file with a URI by way of TLS with these credentials, `user:password@` or nothing, and this query.
+    pub fn tls_uri_file(&self, credentials: &str, query: &str) -> PathBuf {
+        let uri = self.path(&format!("uri-tls-{}", query.len()));
+        write_once(&uri, &format!("amqps://{credentials}localhost:{}/%2f{query}", self.tls));
+        uri
     }
 
     /// A URI with this password; the right one is `guest`.
@@ -126,6 +163,11 @@ impl RabbitMq {
 
     /// Runs `rabbitmqctl`, and wants success. It takes some seconds.
     pub fn ctl(&self, arguments: &[&str]) {
+        self.asked(arguments);
+    }
+
+    /// The same, with what it answers.
+    pub fn asked(&self, arguments: &[&str]) -> String {
         let told = self
             .root
             .command(ACCOUNT, "rabbitmqctl")
@@ -135,6 +177,7 @@ impl RabbitMq {
             .output()
             .unwrap();
         assert!(told.status.success(), "rabbitmqctl {arguments:?}: {}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8_lossy(&told.stdout).into_owned()
     }
 
     fn node_name(&self) -> String {

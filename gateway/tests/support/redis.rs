@@ -12,7 +12,9 @@ use redis::AsyncConnectionConfig;
 use tempfile::TempDir;
 
 use super::{
+    authority::Authority,
     eventually, free_port,
+    redis_tls::demands,
     server::{Server, Service},
     server_root, write_once,
 };
@@ -75,6 +77,33 @@ impl Redis {
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Speaks TLS on this port from now on, by a certificate of this authority, and takes nobody there without a certificate of one of those; they
+    /// may be others than before.
+    pub async fn demand_certificates(&self, port: u16, authority: &Authority, clients: &[&Authority]) {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("SET").arg("tls-port").arg(port);
+        for (name, value) in demands(self.dir.path(), authority, clients) {
+            command.arg(name).arg(value);
+        }
+        command.query_async::<()>(&mut admin(self.port, "secret").await).await.unwrap();
+    }
+
+    /// Cuts everybody off but who asks for it.
+    pub async fn cut_off(&self) {
+        for kind in ["normal", "pubsub"] {
+            let mut command = redis::cmd("CLIENT");
+            command.arg("KILL").arg("TYPE").arg(kind).arg("SKIPME").arg("yes");
+            command.query_async::<u64>(&mut admin(self.port, "secret").await).await.unwrap();
+        }
+    }
+
+    /// A file with the right URL by way of TLS on this port.
+    pub fn tls_url_file(&self, port: u16) -> PathBuf {
+        let path = self.dir.path().join(format!("url-tls-{port}"));
+        write_once(&path, &format!("rediss://:secret@127.0.0.1:{port}\n"));
+        path
     }
 
     /// Writes a URL with this password to a file; the right one is `secret`.

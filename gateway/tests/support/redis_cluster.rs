@@ -6,8 +6,10 @@ use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 
 use super::{
+    authority::Authority,
     eventually, free_port,
     redis::{admin, redis_options, redis_program},
+    redis_tls::demands,
     server::{Server, Service},
     write_once,
 };
@@ -22,6 +24,8 @@ pub struct RedisCluster {
     ports: Vec<u16>,
     /// Where clients are told to go, if that is not the port itself.
     announced: Vec<u16>,
+    /// Settings of nodes whose announced ports speak TLS.
+    encrypted: Option<Vec<(&'static str, String)>>,
     dir: TempDir,
 }
 
@@ -56,9 +60,25 @@ impl RedisCluster {
 
     /// Starts nodes on these ports, which send clients to those others.
     pub async fn start_on(ports: Vec<u16>, announced: Vec<u16>) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), ports, announced, None).await
+    }
+
+    /// Starts nodes that this authority vouches for, and that take no client without a certificate of it.
+    pub async fn start_encrypted(authority: &Authority) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let settings = demands(dir.path(), authority, &[authority]);
+        let ports = || (0..PRIMARIES).map(|_| free_port()).collect();
+        Self::start_in(dir, ports(), ports(), Some(settings)).await
+    }
+
+    async fn start_in(
+        dir: TempDir,
+        ports: Vec<u16>,
+        announced: Vec<u16>,
+        encrypted: Option<Vec<(&'static str, String)>>,
+    ) -> Self {
         let server = |port: &u16| Server::new("a node of Redis", dir.path().join(format!("log-{port}")), vec![*port]);
-        let cluster = Self { servers: ports.iter().map(server).collect(), ports, announced, dir };
+        let cluster = Self { servers: ports.iter().map(server).collect(), ports, announced, encrypted, dir };
         for index in 0..cluster.ports.len() {
             cluster.launch(index);
         }
@@ -77,7 +97,15 @@ impl RedisCluster {
         command.args(["--cluster-config-file", &format!("nodes-{port}.conf"), "--cluster-node-timeout", "1500"]);
         // The usual bus port, 10,000 above, may be another's.
         command.args(["--cluster-port", &self.bus(index).to_string()]);
-        command.args(["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", &announced.to_string()]);
+        let (announced, announce) = (announced.to_string(), ["--cluster-announce-ip", "127.0.0.1"]);
+        command.args(announce);
+        match &self.encrypted {
+            None => command.args(["--cluster-announce-port", &announced]),
+            Some(settings) => {
+                command.args(["--tls-port", &announced, "--cluster-announce-tls-port", &announced]);
+                command.args(settings.iter().flat_map(|(name, value)| [format!("--{name}"), value.clone()]))
+            }
+        };
         self.servers[index].launch(&mut command);
     }
 
@@ -206,7 +234,8 @@ impl RedisCluster {
     /// A URL with this password; the right one is `secret`.
     pub fn url(&self, password: &str) -> String {
         let hosts: Vec<String> = self.announced.iter().take(2).map(|port| format!("127.0.0.1:{port}")).collect();
-        format!("redis-cluster://:{password}@{}\n", hosts.join(","))
+        let scheme = if self.encrypted.is_some() { "rediss-cluster" } else { "redis-cluster" };
+        format!("{scheme}://:{password}@{}\n", hosts.join(","))
     }
 
     /// A file with the right URL.

@@ -6,8 +6,10 @@ use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 
 use super::{
+    authority::Authority,
     eventually, free_port,
     redis::{admin, redis_options, redis_program},
+    redis_tls::{demands, lines},
     server::{Server, Service},
     write_once,
 };
@@ -26,6 +28,8 @@ pub struct RedisSentinel {
     ports: [u16; 2],
     /// Where sentinels, replicas and clients are told to go, if that is not the port itself.
     announced: [u16; 2],
+    /// Ports of the sentinels, and settings of everybody, where all of them speak TLS.
+    encrypted: Option<([u16; SENTINELS], String)>,
     dir: TempDir,
 }
 
@@ -55,7 +59,23 @@ impl Service for RedisSentinel {
 impl RedisSentinel {
     /// Starts two servers on these ports, which send everybody to those others.
     pub async fn start_on(ports: [u16; 2], announced: [u16; 2]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), ports, announced, None).await
+    }
+
+    /// Starts servers and sentinels that this authority vouches for, and that take nobody without a certificate of it.
+    pub async fn start_encrypted(authority: &Authority) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let settings = format!("tls-replication yes\n{}", lines(&demands(dir.path(), authority, &[authority])));
+        let encrypted = ([0; SENTINELS].map(|_| free_port()), settings);
+        Self::start_in(dir, [0; 2].map(|_| free_port()), [0; 2].map(|_| free_port()), Some(encrypted)).await
+    }
+
+    async fn start_in(
+        dir: TempDir,
+        ports: [u16; 2],
+        announced: [u16; 2],
+        encrypted: Option<([u16; SENTINELS], String)>,
+    ) -> Self {
         let sentinel_ports = [0; SENTINELS].map(|_| free_port());
         let server = |name, port: u16| Server::new(name, dir.path().join(format!("log-{port}")), vec![port]);
         let this = Self {
@@ -64,12 +84,17 @@ impl RedisSentinel {
             sentinel_ports,
             ports,
             announced,
+            encrypted,
             dir,
         };
         // The first is the primary to begin with.
         for (index, port) in this.ports.iter().enumerate() {
             let config = if index == 0 { String::new() } else { format!("replicaof 127.0.0.1 {}\n", announced[0]) };
             // Redis writes down here whose replica it is, so that it knows when it is started again.
+            let config = match &this.encrypted {
+                Some((_, settings)) => format!("{config}tls-port {}\n{settings}", announced[index]),
+                None => config,
+            };
             let config = format!(
                 "{config}masterauth secret\nrepl-diskless-sync-delay 0\nreplica-announce-ip 127.0.0.1\nreplica-announce-port {}\n",
                 announced[index]
@@ -77,9 +102,13 @@ impl RedisSentinel {
             std::fs::write(this.path(&format!("server-{port}.conf")), config).unwrap();
         }
         this.up().await;
-        for (server, port) in this.sentinels.iter().zip(this.sentinel_ports) {
+        for (index, (server, port)) in this.sentinels.iter().zip(this.sentinel_ports).enumerate() {
+            let tls = match &this.encrypted {
+                Some((ports, settings)) => format!("tls-port {}\n{settings}", ports[index]),
+                None => String::new(),
+            };
             let config = format!(
-                "port {port}\nbind 127.0.0.1\ndir {}\nrequirepass {SENTINEL_PASSWORD}\n\
+                "{tls}port {port}\nbind 127.0.0.1\ndir {}\nrequirepass {SENTINEL_PASSWORD}\n\
                  sentinel monitor {SERVICE} 127.0.0.1 {} 2\nsentinel auth-pass {SERVICE} secret\n\
                  sentinel down-after-milliseconds {SERVICE} 1000\nsentinel failover-timeout {SERVICE} 4000\n",
                 this.dir.path().display(),
@@ -151,8 +180,12 @@ impl RedisSentinel {
 
     /// A URL with these passwords of servers and sentinels, of this service.
     pub fn url(&self, password: &str, sentinel_password: &str, service: &str) -> String {
-        let hosts = self.sentinel_ports.map(|port| format!("127.0.0.1:{port}")).join(",");
-        format!("redis-sentinel://:{password}@{hosts}/{service}?sentinelPassword={sentinel_password}\n")
+        let (scheme, ports) = match &self.encrypted {
+            Some((ports, _)) => ("rediss-sentinel", *ports),
+            None => ("redis-sentinel", self.sentinel_ports),
+        };
+        let hosts = ports.map(|port| format!("127.0.0.1:{port}")).join(",");
+        format!("{scheme}://:{password}@{hosts}/{service}?sentinelPassword={sentinel_password}\n")
     }
 
     /// A file with the right URL.

@@ -8,7 +8,7 @@ use std::{
 
 use chat_gateway_config::{
     Auth, Broker, Database, GatewayConfig, Http, Limits, Passwords, Presence, RabbitMq as RabbitConfig,
-    Redis as RedisConfig, RedisPubSub, SessionLimits, Shard, stats::GatewayStats,
+    Redis as RedisConfig, SessionLimits, Shard, stats::GatewayStats,
 };
 use chat_test_client::accounts;
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ pub trait BrokerService: Service {
 
 impl BrokerService for RabbitMq {
     fn config(&self) -> Broker {
-        Broker::Rabbitmq(RabbitConfig { uri_file: self.uri_file(), ca_file: None })
+        Broker::Rabbitmq(RabbitConfig::at(self.uri_file()))
     }
 }
 
@@ -46,7 +46,7 @@ impl BrokerService for Kafka {
 }
 
 fn over_redis(url_file: PathBuf) -> Broker {
-    Broker::RedisPubSub(RedisPubSub { url_file })
+    Broker::RedisPubSub(RedisConfig::at(url_file))
 }
 
 impl BrokerService for Redis {
@@ -147,7 +147,7 @@ impl<B: BrokerService> Stage<B> {
             },
             http: Http::default(),
             broker: self.broker.config(),
-            redis: Some(RedisConfig { url_file: self.redis.url_file("secret") }),
+            redis: Some(RedisConfig::at(self.redis.url_file("secret"))),
             presence: Presence::default(),
             database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")], embedded: None },
         }

@@ -8,12 +8,15 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use super::{
     BuildError, gateway,
     meta::{self, Role},
-    secret_mounts::{BROKER, KAFKA_CA, KAFKA_CLIENT, KAFKA_PASSWORD, KAFKA_SERVERS, PUBSUB, issuer_ca},
+    secret_mounts::{
+        BROKER, KAFKA_CA, KAFKA_CLIENT, KAFKA_PASSWORD, KAFKA_SERVERS, PUBSUB, PUBSUB_TLS, RABBITMQ_TLS, REDIS_TLS,
+        issuer_ca,
+    },
 };
 use crate::{
     hash::Hasher,
     names::{Component, key, path, port},
-    reconcile::{Broker, Database, Issuer, Kafka, KafkaServers, Redis, ValidatedCluster},
+    reconcile::{Broker, Database, Issuer, Kafka, KafkaServers, Redis, ValidatedCluster, Way},
 };
 
 /// Slots of an embedded database, always.
@@ -112,8 +115,8 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
             rates: config::Rates::default(),
             timeouts: config::Timeouts::default(),
         },
-        broker: broker_config(&cluster.broker),
-        redis: cluster.redis.as_ref().map(|_| config::Redis { url_file: secret_file("redis", key::URL) }),
+        broker: broker_config(cluster),
+        redis: cluster.redis.as_ref().map(redis_config),
         presence: config::Presence::default(),
         database: database_config(cluster, reader),
     }
@@ -155,18 +158,54 @@ fn database_config(cluster: &ValidatedCluster, reader: Reader) -> config::Databa
     }
 }
 
-fn broker_config(broker: &Broker) -> config::Broker {
-    let pubsub = |folder| config::Broker::RedisPubSub(config::RedisPubSub { url_file: secret_file(folder, key::URL) });
-    match broker {
-        Broker::Managed { .. } | Broker::External(_) => {
-            config::Broker::Rabbitmq(config::RabbitMq { uri_file: secret_file("rabbitmq", key::URI), ca_file: None })
+/// The Redis of limits and presence, which may bring messages, too.
+fn redis_config(redis: &Redis) -> config::Redis {
+    let way = match redis {
+        Redis::Managed { .. } => None,
+        Redis::External(way) => Some(&**way),
+    };
+    redis_on("redis", REDIS_TLS, way)
+}
+
+fn redis_on(folder: &str, tls: [&str; 2], way: Option<&Way>) -> config::Redis {
+    let (ca_file, client_certificate) = certificate_files(tls, way);
+    config::Redis { url_file: secret_file(folder, key::URL), ca_file, client_certificate }
+}
+
+/// Files with what is believed and with what is shown, as far as the user gives it.
+fn certificate_files(
+    [believed, shown]: [&str; 2],
+    way: Option<&Way>,
+) -> (Option<PathBuf>, Option<config::ClientCertificate>) {
+    let ca = way.and_then(|way| way.ca.as_ref()).map(|_| secret_file(believed, key::CA));
+    (ca, way.and_then(|way| way.client_certificate.as_ref()).map(|_| client_certificate(shown)))
+}
+
+fn client_certificate(folder: &str) -> config::ClientCertificate {
+    config::ClientCertificate {
+        certificate_file: secret_file(folder, key::TLS_CERTIFICATE),
+        key_file: secret_file(folder, key::TLS_KEY),
+    }
+}
+
+fn broker_config(cluster: &ValidatedCluster) -> config::Broker {
+    match &cluster.broker {
+        Broker::Managed { .. } => config::Broker::Rabbitmq(config::RabbitMq::at(secret_file("rabbitmq", key::URI))),
+        Broker::External(way) => {
+            let (ca_file, client_certificate) = certificate_files(RABBITMQ_TLS, Some(way));
+            let uri_file = secret_file("rabbitmq", key::URI);
+            config::Broker::Rabbitmq(config::RabbitMq { uri_file, ca_file, client_certificate })
         }
         Broker::Engine(engine) => config::Broker::Rabbitmq(config::RabbitMq {
             uri_file: secret_file(BROKER, key::URI),
             ca_file: engine.ca.as_ref().map(|_| secret_file(BROKER, key::CA)),
+            client_certificate: None,
         }),
-        Broker::SharedRedis => pubsub("redis"),
-        Broker::Redis(_) => pubsub(PUBSUB),
+        Broker::SharedRedis => config::Broker::RedisPubSub(match &cluster.redis {
+            Some(redis) => redis_config(redis),
+            None => redis_on("redis", REDIS_TLS, None),
+        }),
+        Broker::Redis(way) => config::Broker::RedisPubSub(redis_on(PUBSUB, PUBSUB_TLS, Some(way))),
         Broker::Kafka(kafka) => config::Broker::Kafka(kafka_config(kafka)),
         Broker::InProcess => config::Broker::InProcess(config::InProcess {}),
     }
@@ -176,14 +215,23 @@ fn broker_config(broker: &Broker) -> config::Broker {
 /// gateways follow that.
 pub(super) fn broker_hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
     let secret = match &cluster.broker {
-        Broker::External(from) | Broker::Redis(from) => Some(from),
+        Broker::External(way) | Broker::Redis(way) => Some(&way.uri),
         Broker::SharedRedis => match &cluster.redis {
-            Some(Redis::External(from)) => Some(from),
+            Some(Redis::External(way)) => Some(&way.uri),
             Some(Redis::Managed { .. }) | None => None,
         },
         Broker::Managed { .. } | Broker::Engine(_) | Broker::Kafka(_) | Broker::InProcess => None,
     };
-    let hash = Hasher::new().text(&serde_json::to_string(&broker_config(&cluster.broker))?);
+    let mut broker = broker_config(cluster);
+    // Those who show a certificate and those who do not yet reach each other all the same.
+    match &mut broker {
+        config::Broker::Rabbitmq(rabbitmq) if matches!(cluster.broker, Broker::External(_)) => {
+            *rabbitmq = config::RabbitMq::at(rabbitmq.uri_file.clone());
+        }
+        config::Broker::RedisPubSub(redis) => *redis = config::Redis::at(redis.url_file.clone()),
+        _ => {}
+    }
+    let hash = Hasher::new().text(&serde_json::to_string(&broker)?);
     let hash = match secret {
         Some(from) => hash.text(&from.secret).text(&from.key),
         None => hash,
@@ -224,10 +272,7 @@ fn kafka_config(kafka: &Kafka) -> config::Kafka {
             username: sasl.username.clone(),
             password_file: secret_file(KAFKA_PASSWORD, key::PASSWORD),
         }),
-        client_certificate: kafka.client_certificate.as_ref().map(|_| config::ClientCertificate {
-            certificate_file: secret_file(KAFKA_CLIENT, key::TLS_CERTIFICATE),
-            key_file: secret_file(KAFKA_CLIENT, key::TLS_KEY),
-        }),
+        client_certificate: kafka.client_certificate.as_ref().map(|_| client_certificate(KAFKA_CLIENT)),
     }
 }
 

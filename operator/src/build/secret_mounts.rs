@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     names::{key, path},
-    reconcile::{Broker, KafkaServers, Redis, SecretKey, Shard, ShardBackend, SigningKey, ValidatedCluster},
+    reconcile::{
+        Broker, GivenCertificate, KafkaServers, Redis, SecretKey, Shard, ShardBackend, SigningKey, ValidatedCluster,
+        Way,
+    },
 };
 
 /// Folder of the URL of a Redis that only brings messages.
@@ -18,6 +21,12 @@ pub(super) const PUBSUB: &str = "redis-pubsub";
 /// Folder of the way to a RabbitMQ that another operator runs: another one than that of a managed RabbitMQ, so that a change between the two is
 /// another revision.
 pub(super) const BROKER: &str = "broker";
+
+/// Folders of certificates on the way to a RabbitMQ, to the Redis of limits and presence, and to one that only brings messages: what is believed,
+/// and what is shown.
+pub(super) const RABBITMQ_TLS: [&str; 2] = ["rabbitmq-ca", "rabbitmq-client"];
+pub(super) const REDIS_TLS: [&str; 2] = ["redis-ca", "redis-client"];
+pub(super) const PUBSUB_TLS: [&str; 2] = ["redis-pubsub-ca", "redis-pubsub-client"];
 
 /// Folders of what gateways need for Kafka: one for each, since the Secrets may be others.
 pub(super) const KAFKA_CA: &str = "kafka-ca";
@@ -75,13 +84,13 @@ impl Mounts {
         }
         match &cluster.broker {
             Broker::Managed { .. } => self.add("rabbitmq", &names.rabbitmq(), &[(key::URI, key::URI)]),
-            Broker::External(from) => self.add_key("rabbitmq", from, key::URI),
+            Broker::External(way) => self.add_way("rabbitmq", RABBITMQ_TLS, way, key::URI),
             Broker::Engine(engine) => {
                 let ca = engine.ca.iter().map(|_| (key::CA, key::CA));
                 let items: Vec<(&str, &str)> = std::iter::once((key::URI, key::URI)).chain(ca).collect();
                 self.add(BROKER, &names.broker(), &items);
             }
-            Broker::Redis(from) => self.add_key(PUBSUB, from, key::URL),
+            Broker::Redis(way) => self.add_way(PUBSUB, PUBSUB_TLS, way, key::URL),
             Broker::Kafka(kafka) => {
                 if let Some(from) = &kafka.ca {
                     self.add_key(KAFKA_CA, from, key::CA);
@@ -90,8 +99,7 @@ impl Mounts {
                     self.add_key(KAFKA_PASSWORD, &sasl.password, key::PASSWORD);
                 }
                 if let Some(shown) = &kafka.client_certificate {
-                    let both = [key::TLS_CERTIFICATE, key::TLS_KEY].map(|key| (key, key));
-                    self.add(KAFKA_CLIENT, &shown.secret, &both);
+                    self.add_shown(KAFKA_CLIENT, shown);
                 }
                 if let KafkaServers::Engine(_) = &kafka.servers {
                     let servers = (key::BOOTSTRAP_SERVERS, key::BOOTSTRAP_SERVERS);
@@ -103,7 +111,7 @@ impl Mounts {
         }
         match &cluster.redis {
             Some(Redis::Managed { .. }) => self.add("redis", &names.redis(), &[(key::URL, key::URL)]),
-            Some(Redis::External(from)) => self.add_key("redis", from, key::URL),
+            Some(Redis::External(way)) => self.add_way("redis", REDIS_TLS, way, key::URL),
             None => {}
         }
         if cluster.embedded().is_none() {
@@ -134,6 +142,21 @@ impl Mounts {
 
     fn add_key(&mut self, folder: &str, from: &SecretKey, file: &str) {
         self.add(folder, &from.secret, &[(&from.key, file)]);
+    }
+
+    /// A URI, and certificates for it where there are any.
+    fn add_way(&mut self, folder: &str, [believed, shown]: [&str; 2], way: &Way, file: &str) {
+        self.add_key(folder, &way.uri, file);
+        if let Some(ca) = &way.ca {
+            self.add_key(believed, &ca.from, key::CA);
+        }
+        if let Some(certificate) = &way.client_certificate {
+            self.add_shown(shown, certificate);
+        }
+    }
+
+    fn add_shown(&mut self, folder: &str, shown: &GivenCertificate) {
+        self.add(folder, &shown.secret, &[key::TLS_CERTIFICATE, key::TLS_KEY].map(|key| (key, key)));
     }
 
     fn add(&mut self, folder: &str, secret: &str, items: &[(&str, &str)]) {

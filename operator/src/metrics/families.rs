@@ -43,7 +43,7 @@ pub const BACKUP_SUCCESS: Family = gauge(
 pub const CERTIFICATE_EXPIRY: Family = gauge(
     "chat_operator_certificate_expiry_timestamp_seconds",
     &["namespace", "name", "secret"],
-    "When the first certificate ends of a Secret that the spec names, in seconds since 1970: HAProxy's, those for shards by URI, that of gateways at Kafka, and authorities of issuers",
+    "When the first certificate ends of a Secret that the spec names, in seconds since 1970: HAProxy's, those for shards, RabbitMQ, Redis and Kafka by Secrets, and authorities of issuers",
 );
 /// How many ChatClusters there are.
 pub const CLUSTERS: Family = gauge("chat_operator_clusters", &["ready"], "ChatClusters by the status of Ready");

@@ -5,9 +5,12 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use super::{
     dereference::Dereferenced,
-    validated::{Broker, GivenCertificate, ShardBackend, ValidatedCluster},
+    validated::{Broker, GivenCertificate, Redis, ShardBackend, ValidatedCluster},
 };
 use crate::sensitive::Sensitive;
+
+/// What certificates for a Redis are: those that are believed, and the one that is shown.
+const AT_REDIS: [&str; 2] = ["the authority of Redis", "the certificate of gateways at Redis"];
 
 /// A certificate that ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,8 @@ pub struct Deadline {
 }
 
 /// The certificates in Secrets that the spec names. What cannot be read is left out; who uses it says so.
-pub(super) fn deadlines(cluster: &ValidatedCluster, fetched: &Dereferenced) -> Vec<Deadline> {
+#[must_use]
+pub fn deadlines(cluster: &ValidatedCluster, fetched: &Dereferenced) -> Vec<Deadline> {
     let tier = cluster.gateways.expose.tier().and_then(|tier| tier.certificate.as_ref());
     let shown = tier.map(|certificate| ("the certificate of HAProxy", &certificate.secret, &certificate.contents[0]));
     let believed = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
@@ -40,6 +44,19 @@ pub(super) fn deadlines(cluster: &ValidatedCluster, fetched: &Dereferenced) -> V
     });
     let given = at_kafka.map(|given| ("the certificate of gateways at Kafka", given)).into_iter();
     let given = given.chain(of_shards.map(|given| ("a certificate for a shard", given)));
+    let at_broker = match &cluster.broker {
+        Broker::External(way) => Some((["the authority of RabbitMQ", "the certificate of gateways at RabbitMQ"], way)),
+        Broker::Redis(way) => Some((AT_REDIS, way)),
+        _ => None,
+    };
+    let at_redis = match &cluster.redis {
+        Some(Redis::External(way)) => Some((AT_REDIS, way)),
+        Some(Redis::Managed { .. }) | None => None,
+    };
+    let ways: Vec<_> = at_broker.into_iter().chain(at_redis).collect();
+    let of_ways = ways.iter().filter_map(|([what, _], way)| Some((*what, way.ca.as_ref()?)));
+    let believed = believed.chain(of_ways.map(|(what, ca)| (what, &ca.from.secret, &ca.content)));
+    let given = given.chain(ways.iter().filter_map(|([_, what], way)| Some((*what, way.client_certificate.as_ref()?))));
     let given = given.map(|(what, GivenCertificate { secret, content, .. })| (what, secret, content));
     let all = shown.into_iter().chain(believed).chain(kafka).chain(given);
     let deadline = |(what, secret, content): (_, &String, &Sensitive)| {

@@ -154,6 +154,14 @@ pub fn referenced_secrets(cluster: &ChatCluster) -> Vec<String> {
     let client = kafka.and_then(|kafka| kafka.client_certificate_secret_ref.as_ref());
     names.extend(client.map(|from| from.name.clone()));
     names.extend(spec.redis.as_ref().and_then(|redis| redis.url_secret_ref.as_ref()).map(|from| from.name.clone()));
+    let rabbitmq = spec.broker.rabbitmq.as_ref().and_then(|rabbitmq| rabbitmq.tls.as_ref());
+    names.extend(rabbitmq.and_then(|tls| tls.ca_secret_ref.as_ref()).map(|from| from.name.clone()));
+    names.extend(rabbitmq.and_then(|tls| tls.client_certificate_secret_ref.as_ref()).map(|from| from.name.clone()));
+    let pubsub = spec.broker.redis_pub_sub.as_ref().and_then(|redis| redis.tls.as_ref());
+    for tls in pubsub.into_iter().chain(spec.redis.as_ref().and_then(|redis| redis.tls.as_ref())) {
+        names.extend(tls.ca_secret_ref.as_ref().map(|from| from.name.clone()));
+        names.extend(tls.client_certificate_secret_ref.as_ref().map(|from| from.name.clone()));
+    }
     names.extend(spec.haproxy().and_then(|tier| tier.tls_secret_ref).map(|from| from.name));
     let prometheus = spec.analysis_prometheus();
     names.extend(prometheus.and_then(|asked| asked.token_secret_ref.as_ref()).map(|from| from.name.clone()));

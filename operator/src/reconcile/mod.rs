@@ -42,7 +42,7 @@ use self::{
 pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{BrokerKind, DatabaseKind, Inputs, Remarks, Shape, Verdict, conditions},
-    deadlines::Deadline,
+    deadlines::{Deadline, deadlines},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets, secrets_of_engines},
     engine_remarks::engine_remarks,
     expected::expected_children,
@@ -62,7 +62,7 @@ pub use self::{
         Authorities, Backup, Broker, BrokerCredentials, BrokerEngine, Database, DeletionPolicy, Drain, EngineShard,
         Fleet, Gateways, GivenCertificate, Issuer, Kafka, KafkaEngine, KafkaServers, ManagedShard, PodOverlay, Redis,
         RedisCredentials, Restore, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey,
-        ValidatedCluster, Volume,
+        ValidatedCluster, Volume, Way,
     },
 };
 use crate::{

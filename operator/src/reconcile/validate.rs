@@ -8,6 +8,7 @@ mod kafka;
 mod rollout;
 mod shard_tls;
 mod strimzi;
+mod ways;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -266,10 +267,7 @@ fn broker(
     let crd::Broker { rabbitmq, redis_pub_sub, kafka, in_process } = &spec.broker;
     match (rabbitmq, redis_pub_sub, kafka, in_process) {
         (Some(rabbitmq), None, None, None) => on_rabbitmq(rabbitmq, secrets, keeper),
-        (None, Some(redis), None, None) => match &redis.url_secret_ref {
-            None => Ok(Broker::SharedRedis),
-            Some(from) => Ok(Broker::Redis(secrets.redis("spec.broker.redisPubSub.urlSecretRef", from, |_| Ok(()))?)),
-        },
+        (None, Some(redis), None, None) => over_redis(redis, secrets),
         (None, None, Some(kafka), None) => Ok(Broker::Kafka(Box::new(kafka::kafka(kafka, secrets)?))),
         (None, None, None, Some(crd::InProcess {})) if spec.effective_replicas() > 1 => {
             Err(invalid("spec.gateways.replicas: spec.broker.inProcess reaches one gateway only; set replicas to 1"))
@@ -279,13 +277,29 @@ fn broker(
     }
 }
 
+fn over_redis(redis: &crd::RedisPubSub, secrets: &References<'_>) -> Result<Broker, ValidateError> {
+    // No rest pattern: a new field must not be accepted and then ignored.
+    let crd::RedisPubSub { url_secret_ref, tls } = redis;
+    match (url_secret_ref, tls) {
+        (None, None) => Ok(Broker::SharedRedis),
+        (None, Some(_)) => Err(invalid("spec.broker.redisPubSub: tls goes with urlSecretRef; remove it")),
+        (Some(from), tls) => {
+            let way = secrets.redis("spec.broker.redisPubSub", from, tls.as_ref(), |_| Ok(()))?;
+            Ok(Broker::Redis(Box::new(way)))
+        }
+    }
+}
+
 fn on_rabbitmq(
     rabbitmq: &crd::RabbitMq,
     secrets: &References<'_>,
     keeper: &mut Keeper<'_>,
 ) -> Result<Broker, ValidateError> {
     // No rest pattern: a new field must not be accepted and then ignored.
-    let crd::RabbitMq { managed, cluster_ref, virtual_host, uri_secret_ref } = rabbitmq;
+    let crd::RabbitMq { managed, cluster_ref, virtual_host, uri_secret_ref, tls } = rabbitmq;
+    if tls.is_some() && uri_secret_ref.is_none() {
+        return Err(invalid("spec.broker.rabbitmq: tls goes with uriSecretRef; remove it"));
+    }
     match (managed, cluster_ref, uri_secret_ref) {
         (Some(managed), None, None) => {
             Ok(Broker::Managed { credentials: keeper.broker()?, resources: managed.resources.clone() })
@@ -293,11 +307,7 @@ fn on_rabbitmq(
         (None, Some(from), None) => {
             Ok(Broker::Engine(Box::new(secrets.rabbitmq_cluster(&from.name, virtual_host.as_deref())?)))
         }
-        (None, None, Some(from)) => {
-            let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
-            secrets.uri("spec.broker.rabbitmq.uriSecretRef", &at, &["amqp://", "amqps://"])?;
-            Ok(Broker::External(at))
-        }
+        (None, None, Some(from)) => Ok(Broker::External(Box::new(secrets.rabbitmq(from, tls.as_ref())?))),
         _ => Err(invalid("spec.broker.rabbitmq: set exactly one of managed, clusterRef and uriSecretRef")),
     }
 }
@@ -328,12 +338,17 @@ fn redis(
             return Err(invalid("spec.redis: is of no use with spec.broker.inProcess; remove redis"));
         }
     };
-    match (&redis.managed, &redis.url_secret_ref) {
+    // No rest pattern: a new field must not be accepted and then ignored.
+    let crd::Redis { managed, url_secret_ref, tls } = redis;
+    if tls.is_some() && url_secret_ref.is_none() {
+        return Err(invalid("spec.redis: tls goes with urlSecretRef; remove it"));
+    }
+    match (managed, url_secret_ref) {
         (Some(managed), None) => {
             Ok(Some(Redis::Managed { credentials: keeper.redis()?, resources: managed.resources.clone() }))
         }
         (None, Some(from)) => {
-            Ok(Some(Redis::External(secrets.redis("spec.redis.urlSecretRef", from, keeps_limits)?)))
+            Ok(Some(Redis::External(Box::new(secrets.redis("spec.redis", from, tls.as_ref(), keeps_limits)?))))
         }
         _ => Err(invalid("spec.redis: set exactly one of managed and urlSecretRef")),
     }
@@ -493,26 +508,6 @@ impl References<'_> {
             at.secret,
             schemes.join(" or ")
         );
-        Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
-    }
-
-    /// Where the URL of a Redis is, which `takes` must find fit.
-    fn redis(
-        &self,
-        field: &str,
-        from: &crd::RedisSecretRef,
-        takes: fn(&RedisUrl) -> Result<(), &'static str>,
-    ) -> Result<SecretKey, ValidateError> {
-        let at = SecretKey { secret: from.name.clone(), key: from.key_or_default().to_owned() };
-        let url = RedisUrl::parse(self.get(field, &at)?.expose()).map_err(|error| error.to_string());
-        let problem = match url.map(|url| takes(&url)) {
-            Ok(Ok(())) => return Ok(at),
-            Ok(Err(unfit)) => unfit.to_owned(),
-            Err(malformed) => malformed,
-        };
-        // The value itself is never shown: it holds a password.
-        let message =
-            format!("{field}: the key {} of Secret {} is no use: {problem}; correct the value", at.key, at.secret);
         Err(ValidateError::Unmet(Problem::new("SecretInvalid", message)))
     }
 

@@ -218,12 +218,12 @@ pub struct Issuer {
     pub ca: Option<Authorities>,
 }
 
-/// Certificates of authorities that the user gives and that gateways read at their start.
+/// Certificates of authorities that the user gives.
 #[derive(Clone, Debug)]
 pub struct Authorities {
     /// Where they are.
     pub from: SecretKey,
-    /// Their content, for the hash that restarts gateways.
+    /// Their content: for when they end, and for the hash that restarts gateways where these read them at their start.
     pub content: Sensitive,
 }
 
@@ -246,14 +246,14 @@ pub enum Broker {
         /// Requests and limits; `None` for the defaults.
         resources: Option<ResourceRequirements>,
     },
-    /// A URI of the user.
-    External(SecretKey),
+    /// A RabbitMQ of the user.
+    External(Box<Way>),
     /// A RabbitMQ that another operator runs.
     Engine(Box<BrokerEngine>),
     /// Pub/Sub of the same Redis that keeps limits and presence.
     SharedRedis,
     /// Pub/Sub of another Redis of the user.
-    Redis(SecretKey),
+    Redis(Box<Way>),
     /// Apache Kafka of the user.
     Kafka(Box<Kafka>),
     /// None: the only gateway brings messages to itself.
@@ -351,8 +351,19 @@ pub enum Redis {
         /// Requests and limits; `None` for the defaults.
         resources: Option<ResourceRequirements>,
     },
-    /// A URL of the user.
-    External(SecretKey),
+    /// One of the user.
+    External(Box<Way>),
+}
+
+/// The way to a RabbitMQ or a Redis of the user, in Secrets that gateways read anew for each connection.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// Where the URI or URL is.
+    pub uri: SecretKey,
+    /// Authorities for TLS; `None` for the public ones.
+    pub ca: Option<Authorities>,
+    /// The certificate that gateways show; its Secret has it and the key under the keys of a Secret of type `kubernetes.io/tls`.
+    pub client_certificate: Option<GivenCertificate>,
 }
 
 /// Credentials of managed Redis.

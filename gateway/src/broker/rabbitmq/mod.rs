@@ -4,6 +4,7 @@
 //! this design, so they are counted by reference and linger ([`super::bindings`]). Two connections: RabbitMQ stops reading from a connection that
 //! publishes while it is short of memory, and consuming must go on then.
 
+mod certificates;
 mod consumer;
 mod reason;
 mod session;
@@ -12,6 +13,7 @@ mod wire;
 
 use std::{path::PathBuf, time::Duration};
 
+use chat_gateway_config::ClientCertificate;
 use lapin::{BasicProperties, Channel, Confirmation, options::BasicPublishOptions};
 
 use self::session::Session;
@@ -29,6 +31,8 @@ pub struct RabbitSettings {
     pub uri_file: PathBuf,
     /// PEM file of the authorities that `amqps://` trusts besides the public ones; read again for every connection.
     pub ca_file: Option<PathBuf>,
+    /// What is shown to a server that asks for a certificate; read again for every connection.
+    pub client_certificate: Option<ClientCertificate>,
     /// Name of the gateway, for the names of queue and connections.
     pub gateway: String,
     /// How long a binding outlives its last reference.
@@ -44,6 +48,7 @@ impl RabbitSettings {
         Self {
             uri_file,
             ca_file: None,
+            client_certificate: None,
             gateway: gateway.to_owned(),
             linger: LINGER,
             // About 100,000 messages of the usual size: minutes of a busy gateway, and little for a broker with several gateways.

@@ -3,7 +3,13 @@
 use chat_gateway_config::stats::Component;
 use lapin::ErrorKind;
 
-use crate::broker::{io_reason::io_reason, link::Failure};
+use crate::{
+    broker::{io_reason::io_reason, link::Failure},
+    tls_failure,
+};
+
+/// The field with certificates.
+const TLS: &str = "spec.broker.rabbitmq.tls";
 
 /// Why a session could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -27,11 +33,23 @@ pub(in crate::broker) enum SessionError {
 
 impl Failure for SessionError {
     fn component(&self) -> Component {
-        Component { available: false, reason: self.reason().into(), message: self.to_string() }
+        let message = match self.tls_failure() {
+            Some(failure) => tls_failure::explain(failure, TLS),
+            None => self.to_string(),
+        };
+        Component { available: false, reason: self.reason().into(), message }
     }
 }
 
 impl SessionError {
+    fn tls_failure(&self) -> Option<&rustls::Error> {
+        let Self::Amqp(error) = self else { return None };
+        match error.kind() {
+            ErrorKind::IOError(cause) => tls_failure::behind(&**cause),
+            _ => None,
+        }
+    }
+
     fn reason(&self) -> &'static str {
         match self {
             Self::Uri(_) => "InvalidUri",

@@ -14,7 +14,9 @@ use tokio::{
 };
 
 use super::{
-    RabbitSettings, consumer,
+    RabbitSettings,
+    certificates::Certificates,
+    consumer,
     reason::SessionError,
     topology::{self, Queues},
     wire::Wire,
@@ -83,17 +85,14 @@ impl Session {
     /// Connects and declares everything.
     async fn open_now(settings: &RabbitSettings) -> Result<Self, SessionError> {
         let text = read(&settings.uri_file).await?;
-        let authorities = match &settings.ca_file {
-            Some(file) => Some(read(file).await?),
-            None => None,
-        };
+        let certificates = Certificates::read(settings).await?;
         let mut uri: AMQPUri = text.trim().parse().map_err(|_| {
             // The parser's words may repeat the text, password included.
             SessionError::Uri(format!("{} holds no amqp:// or amqps:// URI", settings.uri_file.display()))
         })?;
         uri.query.heartbeat = Some(HEARTBEAT);
         let connect =
-            |purpose: &str| Wire::open(uri.clone(), format!("{} {purpose}", settings.gateway), authorities.clone());
+            |purpose: &str| Wire::open(uri.clone(), format!("{} {purpose}", settings.gateway), certificates.clone());
         let subscribing = Box::pin(connect("consume")).await?;
         let publishing = Box::pin(connect("publish")).await?;
         let publisher = publishing.amqp().create_channel().await?;
@@ -167,6 +166,6 @@ impl Session {
     }
 }
 
-async fn read(file: &Path) -> Result<String, SessionError> {
+pub(super) async fn read(file: &Path) -> Result<String, SessionError> {
     tokio::fs::read_to_string(file).await.map_err(|error| SessionError::Uri(format!("{}: {error}", file.display())))
 }

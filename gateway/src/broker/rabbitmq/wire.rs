@@ -12,10 +12,12 @@ use std::{
 use lapin::{
     Connection, ConnectionProperties, Result,
     runtime::default_runtime,
-    tcp::{AMQPUriTcpExt as _, AsyncTcpStream, TLSConfig},
+    tcp::{AMQPUriTcpExt as _, AsyncTcpStream},
     types::FrameSize,
     uri::{AMQPScheme, AMQPUri},
 };
+
+use super::certificates::Certificates;
 
 /// Largest frame, bytes, where the URI says nothing. The library keeps room for 32 of them each way, for every connection; the server would agree to 128 KiB.
 const FRAME: FrameSize = 32 * 1024;
@@ -28,8 +30,8 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects; `name` is what the server shows, `authorities` (PEM) whom TLS trusts besides the public ones.
-    pub(super) async fn open(mut uri: AMQPUri, name: String, authorities: Option<String>) -> Result<Self> {
+    /// Connects; `name` is what the server shows, `certificates` what TLS believes and shows.
+    pub(super) async fn open(mut uri: AMQPUri, name: String, certificates: Certificates) -> Result<Self> {
         uri.query.frame_max.get_or_insert(FRAME);
         let socket = Arc::<Mutex<Option<TcpStream>>>::default();
         let handle = Arc::clone(&socket);
@@ -44,10 +46,7 @@ impl Wire {
             }
             match uri.scheme {
                 AMQPScheme::AMQP => Ok(stream),
-                AMQPScheme::AMQPS => {
-                    let tls = TLSConfig { cert_chain: authorities.as_deref(), identity: None };
-                    Ok(stream.into_tls(&uri.authority.host, tls).await?)
-                }
+                AMQPScheme::AMQPS => Ok(stream.into_tls(&uri.authority.host, certificates.tls()).await?),
             }
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());

@@ -9,9 +9,9 @@ mod inbox;
 mod reason;
 mod single;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use chat_gateway_config::RedisUrl;
+use chat_gateway_config::{Redis, RedisUrl};
 use tokio::{sync::mpsc, time::timeout};
 
 use self::reason::SessionError;
@@ -21,7 +21,7 @@ use super::{
     link::{self, Link, Publisher, Server},
     linked::away,
 };
-use crate::redis_server;
+use crate::redis_server::Way;
 
 /// Bytes of messages that were read and that the hub has not taken: several seconds of a busy gateway.
 const HELD_BYTES: usize = 32 * 1024 * 1024;
@@ -39,8 +39,8 @@ const BATCH: usize = 512;
 /// What the broker needs to know.
 #[derive(Clone, Debug)]
 pub struct RedisPubSubSettings {
-    /// File with the URL; read again for every connection.
-    pub url_file: PathBuf,
+    /// Files with the URL and with certificates; read again for every connection.
+    pub redis: Redis,
     /// `namespace/name` of the ChatCluster, which stands in the channels' names, since all databases of a Redis share them.
     pub cluster: String,
     /// How long a subscription outlives its last reference.
@@ -52,8 +52,8 @@ pub struct RedisPubSubSettings {
 impl RedisPubSubSettings {
     /// The usual settings.
     #[must_use]
-    pub fn new(url_file: PathBuf, cluster: &str) -> Self {
-        Self { url_file, cluster: cluster.to_owned(), linger: LINGER, held_bytes: HELD_BYTES }
+    pub fn new(redis: Redis, cluster: &str) -> Self {
+        Self { redis, cluster: cluster.to_owned(), linger: LINGER, held_bytes: HELD_BYTES }
     }
 }
 
@@ -101,9 +101,10 @@ impl link::Session for Session {
 
     async fn open(settings: &RedisPubSubSettings) -> Result<Self, SessionError> {
         let opened = async {
-            Ok(match redis_server::read(&settings.url_file)? {
+            let way = Way::read(&settings.redis)?;
+            Ok(match way.url {
                 RedisUrl::Cluster(_) => Self::Cluster(Box::new(cluster::Session::open(settings).await?)),
-                url => Self::Single(Box::new(single::Session::open(settings, url).await?)),
+                _ => Self::Single(Box::new(single::Session::open(settings, way).await?)),
             })
         };
         timeout(OPEN_TIME, opened).await.unwrap_or(Err(SessionError::Timeout("connecting")))

@@ -3,7 +3,6 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use chat_gateway_config::RedisUrl;
 use redis::{AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, aio::MultiplexedConnection};
 use tokio::{
     sync::mpsc,
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::{
     broker::{Delivery, Key, bindings::Change, link::Link},
-    redis_server::{Place, down, greet},
+    redis_server::{Place, Way, down, greet},
 };
 
 /// How often the sentinels are asked whether they mean another server by now. A failover that this connection survives is one that the server
@@ -81,9 +80,9 @@ impl Channel {
 
 impl Session {
     /// Finds the server and connects twice.
-    pub(super) async fn open(settings: &RedisPubSubSettings, url: RedisUrl) -> Result<Self, SessionError> {
+    pub(super) async fn open(settings: &RedisPubSubSettings, way: Way) -> Result<Self, SessionError> {
         let no_cluster = || down("InvalidUrl", "the URL of a Redis Cluster leads to no single server");
-        let place = Place::find(url).await?.ok_or_else(no_cluster)?;
+        let place = Place::find(way, &settings.redis).await?.ok_or_else(no_cluster)?;
         let client = Client::open(place.speaking(ProtocolVersion::RESP3))?;
         let (inbox, outlet) = inbox(settings.held_bytes);
         let names = Names(settings.cluster.clone());

@@ -7,12 +7,10 @@ use crate::store::{
     changes::{REACTIONS, SENDER_ONLY},
     membership::{DIRECT, GIVES_ROLES, OWNERLESS, REMOVES},
 };
+pub(crate) use crate::tls_failure::TLS_FAILED;
 
 /// The shard knows the user or the password not: nothing that waiting would mend.
 pub(crate) const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
-
-/// One of the two does not trust the other's certificate, or one speaks no TLS.
-pub(crate) const TLS_FAILED: &str = "TlsFailed";
 
 /// A pooler before the server lacks something that statements rely on: nothing that waiting would mend.
 pub(crate) const INVALID_SETTINGS: &str = "InvalidSettings";

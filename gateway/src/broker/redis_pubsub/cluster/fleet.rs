@@ -1,14 +1,14 @@
 //! The nodes that own a partition, with a connection to each, and the partitions as they are subscribed.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
-use chat_gateway_config::{HostPort, RedisUrl, Seeds, stats::Component};
+use chat_gateway_config::{HostPort, Redis, RedisUrl, stats::Component};
 use futures::{FutureExt as _, StreamExt as _, future::join_all, stream::FuturesUnordered};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     NODE_OPEN,
-    node::{Node, client, connect},
+    node::{Entry, Node, client, connect},
     partitions::{PARTITIONS, Partitions},
     routes::Table,
     subscriber::{Event, Sinks},
@@ -21,12 +21,12 @@ use crate::{
         link::Failure as _,
         redis_pubsub::reason::SessionError,
     },
-    redis_server::{self, down},
+    redis_server::{Way, down},
 };
 
 /// See the module's documentation.
 pub(super) struct Fleet {
-    url_file: PathBuf,
+    redis: Redis,
     sinks: Sinks,
     nodes: Vec<Node>,
     /// Number of the subscribing connection by which each partition is, or is to be, subscribed.
@@ -39,9 +39,9 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// Without nodes.
-    pub(super) fn new(url_file: PathBuf, sinks: Sinks) -> Self {
+    pub(super) fn new(redis: Redis, sinks: Sinks) -> Self {
         Self {
-            url_file,
+            redis,
             sinks,
             nodes: Vec::new(),
             owners: vec![None; PARTITIONS],
@@ -69,10 +69,11 @@ impl Fleet {
     /// # Errors
     /// When nobody can be asked, or no node is left.
     pub(super) async fn look(&mut self, bindings: &Bindings) -> Result<(Option<Component>, bool), SessionError> {
-        let RedisUrl::Cluster(seeds) = redis_server::read(&self.url_file)? else {
+        let Way { url: RedisUrl::Cluster(seeds), certificates } = Way::read(&self.redis)? else {
             return Err(down("InvalidUrl", "the URL is no longer a Redis Cluster's").into());
         };
-        let topology = self.ask(&seeds).await?;
+        let entry = Entry { seeds, certificates };
+        let topology = self.ask(&entry).await?;
         let owners: Vec<Option<&HostPort>> =
             (0..PARTITIONS).map(|partition| topology.owner(self.sinks.partitions.slot(partition))).collect();
         let mut missing = owners.iter().any(Option::is_none).then(|| {
@@ -83,7 +84,7 @@ impl Fleet {
         });
         let wanted: BTreeSet<&HostPort> = owners.iter().copied().flatten().collect();
         self.nodes.retain(|node| node.subscriber.is_some() && wanted.contains(&node.at));
-        for outcome in self.open(&wanted, &seeds).await {
+        for outcome in self.open(&wanted, &entry).await {
             match outcome {
                 Ok(node) => self.nodes.push(node),
                 Err(why) => missing = Some(why),
@@ -106,7 +107,7 @@ impl Fleet {
     }
 
     /// Asks one node, then all others and the seeds at once, so that those that are away cost the time of one.
-    async fn ask(&mut self, seeds: &Seeds) -> Result<Topology, SessionError> {
+    async fn ask(&mut self, entry: &Entry) -> Result<Topology, SessionError> {
         self.next_asked = self.next_asked.wrapping_add(1);
         if let Some(turn) = self.next_asked.checked_rem(self.nodes.len()) {
             let node = &mut self.nodes[turn];
@@ -115,8 +116,8 @@ impl Fleet {
             }
         }
         let nodes = self.nodes.iter_mut().map(|node| Topology::ask(&mut node.publisher, &node.at.0).boxed());
-        let strangers = seeds.hosts.iter().map(|seed| {
-            let asked = async { Topology::ask(&mut connect(&client(seed, seeds)?).await?, &seed.0).await };
+        let strangers = entry.seeds.hosts.iter().map(|seed| {
+            let asked = async { Topology::ask(&mut connect(&client(seed, entry)?).await?, &seed.0).await };
             async {
                 timeout(NODE_OPEN, asked).await.unwrap_or(Err(SessionError::Timeout("naming the owners of slots")))
             }
@@ -134,7 +135,7 @@ impl Fleet {
     }
 
     /// Connects to those that are wanted and not there.
-    async fn open(&mut self, wanted: &BTreeSet<&HostPort>, seeds: &Seeds) -> Vec<Result<Node, Component>> {
+    async fn open(&mut self, wanted: &BTreeSet<&HostPort>, entry: &Entry) -> Vec<Result<Node, Component>> {
         let absent: Vec<&HostPort> =
             wanted.iter().copied().filter(|at| self.nodes.iter().all(|node| node.at != **at)).collect();
         let first = self.next_number;
@@ -142,7 +143,7 @@ impl Fleet {
         join_all(absent.into_iter().zip(first..).map(|(at, number)| {
             let sinks = self.sinks.clone();
             async move {
-                let opened = timeout(NODE_OPEN, Node::open(at, seeds, number, sinks)).await;
+                let opened = timeout(NODE_OPEN, Node::open(at, entry, number, sinks)).await;
                 opened.unwrap_or(Err(SessionError::Timeout("connecting"))).map_err(|error| {
                     let Component { reason, message, .. } = error.component();
                     let (host, port) = at;

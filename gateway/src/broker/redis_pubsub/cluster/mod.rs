@@ -61,7 +61,7 @@ impl Session {
         let (inbox, outlet) = inbox(settings.held_bytes);
         let (sender, events) = mpsc::unbounded_channel();
         let partitions = Arc::new(Partitions::new(&settings.cluster));
-        let mut fleet = Fleet::new(settings.url_file.clone(), Sinks { partitions, inbox, events: sender });
+        let mut fleet = Fleet::new(settings.redis.clone(), Sinks { partitions, inbox, events: sender });
         // No binding was made yet, so none has to be made again.
         let (missing, _) = fleet.look(&Bindings::new(Duration::ZERO)).await?;
         Ok(Self { fleet, outlet, events, doubt: Arc::default(), missing })

@@ -14,7 +14,7 @@ use crate::{
         link::Failure as _,
         redis_pubsub::{BATCH, reason::SessionError},
     },
-    redis_server::{connection_info, down, greet},
+    redis_server::{Certificates, connection_info, down, greet},
 };
 
 /// See the module's documentation.
@@ -25,9 +25,15 @@ pub(super) struct Node {
     pub(super) subscriber: Option<Subscriber>,
 }
 
+/// What the nodes have in common, as it was read for these connections.
+pub(super) struct Entry {
+    pub(super) seeds: Seeds,
+    pub(super) certificates: Certificates,
+}
+
 /// A client of one node, for RESP3.
-pub(super) fn client(at: &HostPort, seeds: &Seeds) -> Result<Client, SessionError> {
-    let info = connection_info(at, seeds.tls, &seeds.credentials)?;
+pub(super) fn client(at: &HostPort, Entry { seeds, certificates }: &Entry) -> Result<Client, SessionError> {
+    let info = connection_info(at, seeds.tls, &seeds.credentials, certificates)?;
     let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     Ok(Client::open(info.set_redis_settings(redis))?)
 }
@@ -40,8 +46,8 @@ pub(super) async fn connect(client: &Client) -> Result<MultiplexedConnection, Se
 
 impl Node {
     /// Connects twice, and checks that the node can do what is needed.
-    pub(super) async fn open(at: &HostPort, seeds: &Seeds, number: u64, sinks: Sinks) -> Result<Self, SessionError> {
-        let client = client(at, seeds)?;
+    pub(super) async fn open(at: &HostPort, entry: &Entry, number: u64, sinks: Sinks) -> Result<Self, SessionError> {
+        let client = client(at, entry)?;
         let mut publisher = connect(&client).await?;
         let greeting = greet(&mut publisher).await?;
         if !greeting.has_sharded_pubsub() {
