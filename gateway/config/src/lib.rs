@@ -5,6 +5,7 @@
 //! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
 
 mod access;
+mod admin_tokens;
 pub mod agent;
 mod config;
 pub mod delivery;
@@ -25,6 +26,7 @@ pub mod stats;
 mod timeouts;
 
 pub use access::{MAX_ISSUERS, Oidc, SessionLimits};
+pub use admin_tokens::{AdminTokens, AdminTokensError};
 pub use config::{
     Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis,
     RedisPubSub, Shard,
