@@ -41,7 +41,7 @@ impl Decision {
 pub fn decide(before: Option<&Record>, now: Rendering) -> Decision {
     let Rendering { operator, inputs, template } = now;
     let hash = hash_of(&template);
-    let fresh = Record { operator: operator.clone(), inputs: inputs.clone(), template, pending: None };
+    let fresh = Record { operator: operator.clone(), inputs: inputs.clone(), template, lasting: None, pending: None };
     let Some(before) = before else { return Decision::Apply(fresh) };
     if hash_of(&before.template) == hash {
         return Decision::Apply(fresh);
