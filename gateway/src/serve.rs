@@ -4,12 +4,12 @@
 use std::{
     net::SocketAddr,
     num::NonZero,
-    path::{Path, PathBuf},
     pin::pin,
     sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::{
     extract::{ConnectInfo, Request, State},
     response::IntoResponse as _,
@@ -39,7 +39,7 @@ use crate::{
     presence::{MemoryPresence, Presence, RedisPresence},
     redis_link::RedisLink,
     services::{Counters, Services},
-    settings::{self, SettingsError},
+    settings::SettingsError,
     shutdown,
     store::{
         Store,
@@ -66,9 +66,6 @@ pub enum ServeError {
     /// The roots of an issuer cannot be used.
     #[error(transparent)]
     Roots(#[from] RootsError),
-    /// The administrator's token is empty: anyone could guess it.
-    #[error("adminTokenFile {0} is empty; write a random token into it")]
-    AdminToken(PathBuf),
     /// A port cannot be opened.
     #[error("failed to listen on {field} {address}: {source}; is another process there?")]
     Listen {
@@ -91,10 +88,7 @@ impl ServeError {
     /// Whether only another configuration helps: trying again with this one is no use.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::Settings(_) | Self::Roots(_) | Self::AdminToken(_) | Self::Embedded(OpenError::Newer { .. })
-        )
+        matches!(self, Self::Settings(_) | Self::Roots(_) | Self::Embedded(OpenError::Newer { .. }))
     }
 }
 
@@ -191,7 +185,7 @@ impl Gateway {
         let life = config.auth.sessions.access_seconds;
         let own = Ed25519Tokens::over(Arc::clone(&keys), &config.cluster, life);
         let refresh = RefreshTokens::over(Arc::clone(&keys));
-        let token = load_admin_token(&config.admin_token_file)?;
+        let tokens_of_admins = Arc::new(ArcSwap::from_pointee(files.admin_tokens()));
         let passwords = Arc::new(PasswordPool::new(std::thread::available_parallelism().map_or(1, NonZero::get))?);
         let clients = listen("listen", config.listen)?;
         let admins = listen("adminListen", config.admin_listen)?;
@@ -205,7 +199,7 @@ impl Gateway {
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
         let turnstile = Turnstile::to_shards(config.database.shards.len());
         let slots = if config.database.embedded.is_some() { sqlite::SLOTS } else { config.database.slots };
-        let swaps = Swaps { config: Arc::new(Current::new(config)), keys };
+        let swaps = Swaps { config: Arc::new(Current::new(config)), keys, admin_tokens: Arc::clone(&tokens_of_admins) };
         files.tell(&swaps);
         let services = Arc::new(Services {
             limiter: shared.limiter,
@@ -241,7 +235,7 @@ impl Gateway {
         warn_of_few_places(&places, config.max_connections);
         tokio::spawn(http::serve(clients, router, config.http.timeouts, places, stop.clone()));
         let (redis, ready_since) = (shared.state, OnceLock::new());
-        let admin = Arc::new(Admin { services, hub: admins_hub, redis, shards, token, ready_since });
+        let admin = Arc::new(Admin { services, hub: admins_hub, redis, shards, tokens: tokens_of_admins, ready_since });
         if let Some(agent) = agent {
             tokio::spawn(admin::agent::serve(agent, Arc::clone(&admin), stop.clone()));
         }
@@ -329,14 +323,6 @@ fn warn_of_few_places(places: &Places, most: u32) {
             "the limit on open files leaves fewer connections than maxConnections; raise it (ulimit -n, LimitNOFILE)"
         );
     }
-}
-
-fn load_admin_token(path: &Path) -> Result<String, ServeError> {
-    let token = settings::read(path)?;
-    if token.is_empty() {
-        return Err(ServeError::AdminToken(path.to_owned()));
-    }
-    Ok(token)
 }
 
 fn listen(field: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {

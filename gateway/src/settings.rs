@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chat_gateway_config::{ConfigError, GatewayConfig, KeyError};
+use chat_gateway_config::{AdminTokensError, ConfigError, GatewayConfig, KeyError};
 use serde::de::DeserializeOwned;
 
 use crate::live::ShardsFolder;
@@ -33,6 +33,14 @@ pub enum SettingsError {
         path: PathBuf,
         /// Why.
         source: KeyError,
+    },
+    /// The tokens of the admin port cannot be used.
+    #[error("adminTokenFile {path} {source}")]
+    AdminTokens {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: AdminTokensError,
     },
     /// The folder of shards names none.
     #[error(

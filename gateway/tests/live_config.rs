@@ -1,4 +1,4 @@
-//! A gateway takes limits, log level and keys while it runs, from files that change as Kubernetes changes them; what it cannot use it leaves alone.
+//! A gateway takes limits, log level, keys and tokens of the admin port while it runs, from files that change as Kubernetes changes them; what it cannot use it leaves alone.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
 
@@ -15,7 +15,7 @@ use std::{
 
 use chat_gateway::embedded;
 use chat_gateway_config::{
-    GatewayConfig, LiveConfig, SigningKeys,
+    AdminTokens, GatewayConfig, LiveConfig, SigningKeys,
     stats::{GatewayStats, Taken},
 };
 use chat_test_client::{Account, Addresses, Client, ClientConfig, Ledger, RequestError, accounts, socket::Socket};
@@ -71,6 +71,7 @@ struct Place {
     config: GatewayConfig,
     live: Volume,
     keys: Volume,
+    admin_token: Volume,
     /// The key that it started with.
     first: String,
     log: PathBuf,
@@ -95,13 +96,15 @@ impl Place {
         let live = Volume::mount(folder.path().join("live"), "live.json", &live);
         let keys = Volume::mount(folder.path().join("keys"), "key.pem", &first);
         config.auth.signing_key_file = keys.path();
+        let admin_token = Volume::mount(folder.path().join("admin"), "token", "first");
+        config.admin_token_file = admin_token.path();
         let (file, log) = (folder.path().join("config.json"), folder.path().join("log"));
         fs::write(&file, serde_json::to_string(&config).unwrap()).unwrap();
         let mut command = Command::new(PROGRAM);
         command.args(["serve", "--config"]).arg(&file).env("CHAT_GATEWAY_LIVE_CONFIG", live.path());
         let process = Process::start(&mut command, &log);
         wait_ready(config.admin_listen, &log).await;
-        Self { config, live, keys, first, log, _process: process, folder }
+        Self { config, live, keys, admin_token, first, log, _process: process, folder }
     }
 
     fn at(&self) -> String {
@@ -109,10 +112,14 @@ impl Place {
     }
 
     async fn taken(&self) -> Taken {
-        let token = fs::read_to_string(&self.config.admin_token_file).unwrap();
+        self.taken_by("first").await.unwrap()
+    }
+
+    /// What who shows this token is told; nothing where it opens nothing.
+    async fn taken_by(&self, token: &str) -> Option<Taken> {
         let admin = self.config.admin_listen.to_string();
-        let (_, body) = accounts::get(&admin, "/stats", Some(token.trim())).await.unwrap();
-        serde_json::from_slice::<GatewayStats>(&body).unwrap().live.unwrap()
+        let (status, body) = accounts::get(&admin, "/stats", Some(token)).await.unwrap();
+        (status == 200).then(|| serde_json::from_slice::<GatewayStats>(&body).unwrap().live.unwrap())
     }
 
     /// Changes the live configuration and waits until the gateway says that it has it.
@@ -235,6 +242,30 @@ async fn keys_change_one_after_the_other_and_no_connection_ends() {
     device.send(room, "still here").await.unwrap();
     assert_eq!(device.standing().connections, 1, "nobody was disconnected");
     assert!(!place.log().contains("PRIVATE"), "no key is logged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_the_admin_port_overlap_and_what_is_taken_out_is_refused() {
+    let place = Place::open().await;
+    let both = ["first", "second"].map(AdminTokens::id);
+    assert_eq!(place.taken().await.admin_tokens, both[..1]);
+    assert!(place.taken_by("second").await.is_none());
+
+    place.admin_token.swap("first\nsecond\n");
+    place.reach("both tokens", |taken| taken.admin_tokens == both).await;
+    assert!(place.taken_by("second").await.is_some());
+
+    for (useless, told) in [("\n", "is empty"), ("1\n2\n3\n4\n5", "remove the oldest")] {
+        place.admin_token.swap(useless);
+        place.reach(told, |taken| taken.error.as_ref().is_some_and(|error| error.contains(told))).await;
+        assert_eq!(place.taken_by("second").await.map(|taken| taken.admin_tokens), Some(both.to_vec()));
+    }
+
+    place.admin_token.swap("second");
+    let alone = async || place.taken_by("second").await.is_some_and(|taken| taken.admin_tokens == both[1..]);
+    eventually("the second alone", TAKEN_WITHIN, alone).await;
+    assert!(place.taken_by("first").await.is_none());
+    assert!(!place.log().contains("second"), "no token is logged");
 }
 
 #[test]

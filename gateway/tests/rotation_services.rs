@@ -1,4 +1,5 @@
-//! Every credential of two gateways is replaced again and again while people chat: users of PostgreSQL, RabbitMQ and Redis, and the keys that sign tokens.
+//! Every credential of two gateways is replaced again and again while people chat: users of PostgreSQL, RabbitMQ and Redis, the keys that sign tokens, and
+//! the token of the admin port.
 //! The new one is there before the old one goes, the old one is revoked for good, no gateway restarts, and everything that is sent is acknowledged.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so")]
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_gateway_config::{Broker, SigningKeys};
+use chat_gateway_config::{AdminTokens, Broker, SigningKeys};
 use support::{
     eventually,
     rabbitmq::RabbitMq,
@@ -73,6 +74,7 @@ struct Files {
     broker: PathBuf,
     redis: PathBuf,
     keys: PathBuf,
+    admin_token: PathBuf,
 }
 
 impl Files {
@@ -84,6 +86,7 @@ impl Files {
             broker: broker.uri_file,
             redis: config.redis.expect("a Redis").url_file,
             keys: config.auth.signing_key_file,
+            admin_token: config.admin_token_file,
         }
     }
 
@@ -92,6 +95,7 @@ impl Files {
         self.broker(stage, nth, gateways).await;
         self.redis(stage, nth, gateways).await;
         self.signing_keys(gateways).await;
+        self.admin_token(nth, gateways).await;
     }
 
     /// Connections are made anew by the new user before the old one goes.
@@ -148,6 +152,24 @@ impl Files {
                 let taken = async || gateway.stats().await.live.is_some_and(|taken| taken.keys == ids);
                 eventually("the keys are taken", MINUTE, taken).await;
             }
+        }
+    }
+
+    /// In the operator's steps: the new one is known before it is shown, and shown before the old one goes. Whoever shows the first one of the file is let in
+    /// at every moment.
+    async fn admin_token(&self, nth: u32, gateways: [&Gateway; 2]) {
+        let old = fs::read_to_string(&self.admin_token).unwrap().trim().to_owned();
+        let new = password(nth);
+        for content in [format!("{old}\n{new}"), format!("{new}\n{old}"), new.clone()] {
+            let ids = AdminTokens::parse(&content).unwrap().ids();
+            replace(&self.admin_token, &content);
+            for gateway in gateways {
+                let taken = async || gateway.stats().await.live.is_some_and(|taken| taken.admin_tokens == ids);
+                eventually("the tokens of the admin port are taken", MINUTE, taken).await;
+            }
+        }
+        for gateway in gateways {
+            assert_eq!(gateway.admin("/stats", Some(&old)).await.0, 401, "the old token is good for nothing");
         }
     }
 }

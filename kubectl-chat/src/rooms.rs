@@ -78,8 +78,9 @@ async fn token(gateways: &Gateways, cluster: &str) -> Result<String> {
         ),
     };
     let token = found.data.and_then(|mut data| data.remove(TOKEN)).and_then(|token| String::from_utf8(token.0).ok());
-    let token = token.with_context(|| format!("Secret {name} has no key {TOKEN} with text"))?;
-    Ok(token.trim().to_owned())
+    // While it is replaced there are several, and the operator shows the first.
+    let first = token.as_deref().and_then(|tokens| tokens.lines().map(str::trim).find(|line| !line.is_empty()));
+    first.map(str::to_owned).with_context(|| format!("Secret {name} has no key {TOKEN} with text"))
 }
 
 impl Survey {

@@ -137,7 +137,7 @@ fn wanted() -> Wanted {
 /// What a gateway has taken that has everything.
 fn taken() -> Taken {
     let keys = vec!["k2".to_owned(), "k1".to_owned()];
-    Taken { config: Some("new".to_owned()), keys, signs: "k1".to_owned(), error: None }
+    Taken { config: Some("new".to_owned()), keys, signs: "k1".to_owned(), ..Taken::default() }
 }
 
 fn view() -> ClusterView {

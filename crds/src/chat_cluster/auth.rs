@@ -27,7 +27,7 @@ pub struct Oidc {
     #[schemars(length(min = 1, max = 512))]
     pub client_id: Option<String>,
 
-    /// Authorities that may vouch for the issuer's certificate; those that browsers trust if absent. Changing them rolls the gateways.
+    /// Authorities that may vouch for the issuer's certificate; those that browsers trust if absent. Gateways take a change while they run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecretRef>,
 }

@@ -66,7 +66,7 @@ pub struct Oidc {
     /// Client id for a sign-in on the page (authorization code with PKCE, a public client). Absent: the page offers none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// PEM file with the roots that the issuer's certificate leads to. Absent: the public ones.
+    /// PEM file with the roots that the issuer's certificate leads to, read anew for each connection. Absent: the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
 }

@@ -22,7 +22,7 @@ pub struct GatewayConfig {
     /// File with a [`crate::LiveConfig`], which is taken while the gateway runs and goes before what stands here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_file: Option<PathBuf>,
-    /// File with the bearer token of `/stats`.
+    /// File with the bearer tokens of the admin port, one a line; each opens it, and it is followed.
     pub admin_token_file: PathBuf,
     /// Seconds that a draining gateway gives its clients to move.
     pub drain_seconds: u32,

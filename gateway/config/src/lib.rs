@@ -5,6 +5,7 @@
 //! No I/O happens here. Secret values never stand in the configuration, only the paths of files that hold them.
 
 mod access;
+mod admin_tokens;
 pub mod agent;
 mod client_certificate;
 mod config;
@@ -27,6 +28,7 @@ pub mod stats;
 mod timeouts;
 
 pub use access::{MAX_ISSUERS, Oidc, SessionLimits};
+pub use admin_tokens::{AdminTokens, AdminTokensError};
 pub use client_certificate::ClientCertificate;
 pub use config::{
     Auth, Broker, ConfigError, Database, Embedded, GatewayConfig, InProcess, Limits, Passwords, RabbitMq, Redis, Shard,

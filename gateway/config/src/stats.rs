@@ -63,6 +63,10 @@ pub struct Taken {
     pub keys: Vec<String>,
     /// Id of the key that signs them.
     pub signs: String,
+    /// Ids of the tokens that open the admin port, in the order of their file; none from a gateway of a version that reads it at its start. Whoever tells
+    /// them reads the authorities of issuers anew, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admin_tokens: Vec<String>,
     /// Why what stands in the files now is not in force. What was before goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::{
     Json, Router,
     body::Bytes,
@@ -19,12 +20,12 @@ use axum::{
     routing::{get, post, put},
 };
 use chat_gateway_config::{
+    AdminTokens,
     agent::Capacity,
     hints::Peers,
     stats::{Component, GatewayStats, HealthCounters, MessageCounters, Moved, Moves, ShardStats},
 };
 use jiff::Timestamp;
-use ring::digest::{SHA256, digest};
 use tokio::{sync::watch, time::Instant};
 
 pub use health::watch_shards;
@@ -48,8 +49,8 @@ pub struct Admin {
     pub redis: watch::Receiver<Component>,
     /// The shards, asked every few seconds.
     pub shards: watch::Receiver<Vec<ShardStats>>,
-    /// Bearer token of `/stats`.
-    pub token: String,
+    /// Bearer tokens of `/stats` and of orders, as their file has them now.
+    pub tokens: Arc<ArcSwap<AdminTokens>>,
     /// When everything was reachable first: from then on a lost broker or Redis does not make the gateway unready.
     pub ready_since: OnceLock<Instant>,
 }
@@ -224,10 +225,7 @@ fn has_token(admin: &Admin, headers: &HeaderMap) -> bool {
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    // Digests are compared, so that the time tells nothing of the token.
-    given.is_some_and(|given| {
-        digest(&SHA256, given.as_bytes()).as_ref() == digest(&SHA256, admin.token.as_bytes()).as_ref()
-    })
+    given.is_some_and(|given| admin.tokens.load().accept(given))
 }
 
 fn unauthorized() -> Response {

@@ -1,11 +1,12 @@
-//! Follows the files that may change: the live configuration and the signing keys.
+//! Follows the files that may change: the live configuration, the signing keys, and the tokens of the admin port.
 //!
 //! The files are read every few seconds and compared by content. Kubernetes changes a mounted file by a link that it renames, which leaves no trace
 //! at the file itself, and a few hundred bytes from memory cost less than a watch that has to know about that.
 
 use std::{fmt::Display, path::PathBuf, sync::Arc, time::Duration};
 
-use chat_gateway_config::{GatewayConfig, LiveConfig, LogLevel, SigningKeys, stats::Taken};
+use arc_swap::ArcSwap;
+use chat_gateway_config::{AdminTokens, GatewayConfig, LiveConfig, LogLevel, SigningKeys, stats::Taken};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,8 @@ pub struct Swaps {
     pub config: Arc<Current>,
     /// Keys of tokens.
     pub keys: Arc<Keyring>,
+    /// Tokens of the admin port.
+    pub admin_tokens: Arc<ArcSwap<AdminTokens>>,
 }
 
 /// One gateway's files, and what was taken from them last.
@@ -33,6 +36,7 @@ pub struct Follower {
     base: GatewayConfig,
     live: Option<Followed<(LiveConfig, String)>>,
     keys: Followed<SigningKeys>,
+    admin_tokens: Followed<AdminTokens>,
 }
 
 /// A file, what it said last, and the last good of it.
@@ -89,7 +93,9 @@ impl Follower {
             base.live_file.clone().map(|path| Followed::open(path, |text| parse_live(&base, text))).transpose()?;
         let path = base.auth.signing_key_file.clone();
         let keys = Followed::open(path.clone(), |text| parse_keys(&path, text))?;
-        Ok(Self { base, live, keys })
+        let path = base.admin_token_file.clone();
+        let admin_tokens = Followed::open(path.clone(), |text| parse_admin_tokens(&path, text))?;
+        Ok(Self { base, live, keys, admin_tokens })
     }
 
     /// The configuration to start with.
@@ -102,6 +108,12 @@ impl Follower {
     #[must_use]
     pub fn keyring(&self) -> Keyring {
         Keyring::new(&self.keys.good, self.signer())
+    }
+
+    /// The tokens of the admin port to start with.
+    #[must_use]
+    pub fn admin_tokens(&self) -> AdminTokens {
+        self.admin_tokens.good.clone()
     }
 
     /// Puts in force what was read, and then what changes, until it is stopped.
@@ -122,32 +134,38 @@ impl Follower {
     }
 
     fn look(&mut self) -> bool {
-        let Self { base, live, keys } = self;
-        let changed = live.as_mut().is_some_and(|live| live.look(|text| parse_live(base, text)));
+        let Self { base, live, keys, admin_tokens } = self;
+        // All are looked at, whatever the others bring.
+        let has_live = live.as_mut().is_some_and(|live| live.look(|text| parse_live(base, text)));
         let path = keys.path.clone();
-        // Both are looked at, whatever the one brings.
-        keys.look(|text| parse_keys(&path, text)) || changed
+        let has_keys = keys.look(|text| parse_keys(&path, text));
+        let path = admin_tokens.path.clone();
+        let has_admin_tokens = admin_tokens.look(|text| parse_admin_tokens(&path, text));
+        has_live || has_keys || has_admin_tokens
     }
 
     fn put(&self, swaps: &Swaps) {
         swaps.config.set(self.config());
         swaps.keys.replace(&self.keys.good, self.signer());
+        swaps.admin_tokens.store(Arc::new(self.admin_tokens()));
         telemetry::set_level(self.level());
         let taken = self.taken(&swaps.keys);
         if swaps.config.taken().as_ref() != Some(&taken) {
-            let Taken { config, keys, signs, .. } = &taken;
-            tracing::info!(config, ?keys, signs, "this is in force now");
+            let Taken { config, keys, signs, admin_tokens, .. } = &taken;
+            tracing::info!(config, ?keys, signs, admin_tokens = admin_tokens.len(), "this is in force now");
         }
         swaps.config.tell(taken);
     }
 
     fn taken(&self, keys: &Keyring) -> Taken {
-        let errors = [self.live.as_ref().and_then(|live| live.error.clone()), self.keys.error.clone()];
+        let of_live = self.live.as_ref().and_then(|live| live.error.clone());
+        let errors = [of_live, self.keys.error.clone(), self.admin_tokens.error.clone()];
         let errors: Vec<String> = errors.into_iter().flatten().collect();
         Taken {
             config: self.live.as_ref().map(|live| live.good.1.clone()),
             keys: keys.ids(),
             signs: keys.signer(),
+            admin_tokens: self.admin_tokens.good.ids(),
             error: Some(errors.join("; ")).filter(|text| !text.is_empty()),
         }
     }
@@ -172,6 +190,10 @@ fn parse_live(base: &GatewayConfig, text: &str) -> Result<(LiveConfig, String), 
     let live: LiveConfig = settings::parse(&path, text)?;
     live.over(base).validate()?;
     Ok((live, LiveConfig::digest(text)))
+}
+
+fn parse_admin_tokens(path: &std::path::Path, text: &str) -> Result<AdminTokens, SettingsError> {
+    AdminTokens::parse(text).map_err(|source| SettingsError::AdminTokens { path: path.to_owned(), source })
 }
 
 fn parse_keys(path: &std::path::Path, text: &str) -> Result<SigningKeys, SettingsError> {

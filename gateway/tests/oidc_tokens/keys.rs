@@ -97,3 +97,36 @@ async fn keys_come_over_tls_that_is_verified() {
     let private = Place::open_with(&[&issuer.url], Some(file)).await;
     private.accepts("over TLS that leads to a root of the file", &token).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_change_under_a_gateway_and_what_is_no_use_changes_nothing() {
+    let (old, new) = (p256("old"), p256("new"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roots.pem");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (first, old_root) = Issuer::start_tls(listener, "127.0.0.1", &[&old]);
+    std::fs::write(&file, &old_root).unwrap();
+    let place = Place::open_with(&[&first.url], Some(file.clone())).await;
+    let before = first.token(&old, |_, _| {});
+    place.eventually("the keys are fetched", &before, 200).await;
+
+    // The issuer gets another certificate, and another key, at the same place.
+    first.stop();
+    let listener = loop {
+        match tokio::net::TcpListener::bind(first.address).await {
+            Ok(listener) => break listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let (second, new_root) = Issuer::start_tls(listener, "127.0.0.1", &[&new]);
+    let after = second.token(&new, |_, _| {});
+    place.eventually("nobody vouches for the new certificate yet", &after, 503).await;
+    assert_eq!(second.fetches(), 0, "and its keys are not believed");
+    place.accepts("known keys go on working", &before).await;
+
+    std::fs::write(&file, "no certificate").unwrap();
+    place.eventually("a file of no use", &after, 503).await;
+    std::fs::write(&file, format!("{old_root}{new_root}")).unwrap();
+    place.eventually("the changed file counts at the next fetch", &after, 200).await;
+    assert!(place.stats().await.issuers[0].component.available);
+}

@@ -24,7 +24,7 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-gateway");
 /// A key for tests only.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 
-/// Token of the admin port.
+/// First token of the admin port.
 pub const ADMIN_TOKEN: &str = "admin-token";
 
 /// A broker, which can be taken away in every way.
@@ -80,6 +80,7 @@ pub struct Gateway {
     pub address: String,
     pub admin: String,
     pub process: Process,
+    admin_token: PathBuf,
     log: PathBuf,
 }
 
@@ -179,6 +180,7 @@ impl<B: BrokerService> Stage<B> {
             address: config.listen.to_string(),
             admin: config.admin_listen.to_string(),
             process: Process::start(&mut command, &log),
+            admin_token: config.admin_token_file.clone(),
             log,
         }
     }
@@ -213,9 +215,10 @@ impl Gateway {
         }
     }
 
-    /// `/stats`.
+    /// `/stats`, by the token that the operator would show: the first of the file.
     pub async fn stats(&self) -> GatewayStats {
-        let (status, body) = self.admin("/stats", Some(ADMIN_TOKEN)).await;
+        let tokens = std::fs::read_to_string(&self.admin_token).unwrap();
+        let (status, body) = self.admin("/stats", tokens.lines().next()).await;
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
     }

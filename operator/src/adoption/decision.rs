@@ -44,7 +44,14 @@ impl Decision {
 pub fn decide(before: Option<&Record>, now: Rendering) -> Decision {
     let Rendering { operator, inputs, followed, template } = now;
     let hash = hash_of(&template);
-    let fresh = Record { operator: operator.clone(), inputs: inputs.clone(), followed: None, template, pending: None };
+    let fresh = Record {
+        operator: operator.clone(),
+        inputs: inputs.clone(),
+        followed: None,
+        template,
+        lasting: None,
+        pending: None,
+    };
     let Some(before) = before else { return Decision::Apply(fresh) };
     if hash_of(&before.template) == hash {
         return Decision::Apply(fresh);

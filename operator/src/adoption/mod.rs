@@ -13,5 +13,5 @@ pub use self::{
     changes::differences,
     decision::{Decision, Rendering, decide},
     identity::identity,
-    record::{Pending, Record, hash_of},
+    record::{Lasting, Pending, Record, hash_of},
 };

@@ -18,9 +18,21 @@ pub struct Record {
     pub followed: Option<String>,
     /// The pod template as it was made, without what the API server adds.
     pub template: Value,
+    /// Names all that the template is made of, but for the contents of files that gateways follow; absent until this workload's gateways say that they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasting: Option<Lasting>,
     /// What a newer operator would make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
+}
+
+/// What a template of gateways is made of, but for the contents of files that they follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lasting {
+    /// Hash of the configuration file.
+    pub config: String,
+    /// Hash of the part of the spec.
+    pub inputs: String,
 }
 
 /// A template that waits.

@@ -32,25 +32,46 @@ pub(super) enum Reader {
 /// The ConfigMap of the gateways and the Deployment that carries its hash.
 pub(super) fn build_gateway_config(cluster: &ValidatedCluster) -> Result<(ConfigMap, Deployment), BuildError> {
     let json = render(cluster, Reader::Gateway)?;
-    // What a gateway reads once, at its start. URIs are read at every connection, and what is in the live configuration while it runs, so they need
-    // no restart. Signing keys are followed, too.
-    let mut lasting = config::LiveConfig::without(&config(cluster, Reader::Gateway));
-    // They follow the list of shards, too: people need not connect anew since there is one more database.
-    lasting.database.shards.clear();
-    let hash = Hasher::new().text(&serde_json::to_string_pretty(&lasting)?).text(cluster.admin_token.expose());
-    let authorities = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
-    let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose()));
-    // The Secret that leads to an engine has one name whichever that is: another engine is for another revision all the same.
-    let hash = match place(&cluster.broker) {
-        Some(place) => hash.text(place),
-        None => hash,
+    let hash = match &cluster.gateways.followed {
+        Some(followed) => followed.config_hash.clone(),
+        None => config_hash(cluster)?,
     };
-    let hash = hash.finish();
     let deployment = gateway::build_deployment(cluster, &hash);
     // A gateway of an old revision that starts anew reads what it was made for. The newest values of the live configuration stand here, too, for
     // gateways of a version that knows no other file.
     let name = deployment.metadata.name.clone().unwrap_or_default();
     Ok((build_config_map(cluster, Role::of(Component::Gateway), name, json), deployment))
+}
+
+/// Names what a gateway read once, at its start, before gateways followed the token of the admin port and the authorities of issuers: revisions are named as
+/// they always were, so that nobody is restarted for a better name.
+fn config_hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    let hash = Hasher::new().text(&lasting_config(cluster)?).text(cluster.admin_token.expose());
+    let authorities = cluster.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
+    let hash = authorities.fold(hash, |hash, ca| hash.text(ca.content.expose()));
+    Ok(with_place(hash, cluster).finish())
+}
+
+/// Names the configuration without what gateways follow.
+pub(super) fn lasting_hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    Ok(with_place(Hasher::new().text(&lasting_config(cluster)?), cluster).finish())
+}
+
+/// The Secret that leads to an engine has one name whichever that is: another engine is for another revision all the same.
+fn with_place(hash: Hasher, cluster: &ValidatedCluster) -> Hasher {
+    match place(&cluster.broker) {
+        Some(place) => hash.text(place),
+        None => hash,
+    }
+}
+
+fn lasting_config(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    // What a gateway reads once, at its start. URIs are read at every connection, and what is in the live configuration while it runs, so they need
+    // no restart. Signing keys are followed, too.
+    let mut lasting = config::LiveConfig::without(&config(cluster, Reader::Gateway));
+    // They follow the list of shards, too: people need not connect anew since there is one more database.
+    lasting.database.shards.clear();
+    Ok(serde_json::to_string_pretty(&lasting)?)
 }
 
 /// What gateways of every revision take while they run.

@@ -129,6 +129,14 @@ pub fn deployment_name(cluster: &ValidatedCluster) -> Result<String, BuildError>
     Ok(deployment.metadata.name.unwrap_or_default())
 }
 
+/// Names the configuration of the gateways of `cluster` without what they follow while they run.
+///
+/// # Errors
+/// When the configuration cannot be serialised, which no valid cluster leads to.
+pub fn lasting_hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
+    gateway_config::lasting_hash(cluster)
+}
+
 /// Names the broker that gateways of `cluster` reach each other by: equal hashes are the same broker.
 ///
 /// # Errors

@@ -15,8 +15,7 @@ use crate::{
 pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
     let names = &cluster.names;
     let owned = |component, name| meta::owned(cluster, Role::of(component), name);
-    let mut secrets =
-        vec![build_secret(owned(Component::Gateway, names.admin_token()), &[(key::TOKEN, &cluster.admin_token)])];
+    let mut secrets = vec![admin_tokens(cluster)];
     if let SigningKey::Generated(pem) = &cluster.signing_key {
         secrets.push(build_secret(owned(Component::Gateway, names.signing_key()), &[(key::SIGNING_KEY, pem)]));
     }
@@ -68,6 +67,16 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
         }
     }
     secrets
+}
+
+/// The tokens of the admin port, and how far their rotation is: one write brings both.
+fn admin_tokens(cluster: &ValidatedCluster) -> Secret {
+    let kept = &cluster.admin_tokens;
+    let mut metadata = meta::owned(cluster, Role::of(Component::Gateway), cluster.names.admin_token());
+    if !kept.annotations.is_empty() {
+        metadata.annotations.get_or_insert_default().extend(kept.annotations.clone());
+    }
+    build_secret(metadata, &[(key::TOKEN, &kept.content)])
 }
 
 /// The URIs that gateways use, in one Secret: a pod follows what is in a volume, but cannot be given another one.

@@ -20,15 +20,17 @@ use serde_json::Value;
 use super::{
     apply::Hands,
     dereference::Dereferenced,
+    following,
     live::Live,
     observed, rollout,
     validated::{Pin, ValidatedCluster},
 };
 use crate::{
-    adoption::{Decision, Record, Rendering, decide, differences, hash_of},
+    adoption::{Decision, Lasting, Record, Rendering, decide, differences, hash_of},
     build::{self, BuildError, ChildId, Keepsake, Kind, Workload},
     hash::Hasher,
     names::{Component, annotation},
+    poll::ClusterView,
     recurrence::{Recurrence, RecurrenceError},
     sensitive::Sensitive,
 };
@@ -82,11 +84,16 @@ pub(super) fn windows(cluster: &ChatCluster, now: Timestamp) -> Result<Vec<Recur
 pub(super) fn adopt(
     fetched: &Dereferenced,
     validated: &mut ValidatedCluster,
+    view: &ClusterView,
     operator: &str,
     (hands, now): (Hands, Timestamp),
 ) -> Result<Adopting, BuildError> {
     let spec = serde_json::to_value(&fetched.cluster.spec)?;
     let live = &fetched.live;
+    let lasting =
+        Lasting { config: build::lasting_hash(validated)?, inputs: gateway_inputs(&spec, validated).finish() };
+    validated.gateways.followed = following::followed(live, &lasting);
+    let is_followed = validated.gateways.followed.is_some();
     let decided: Vec<Decided> = build::workloads(validated)?
         .into_iter()
         .map(|workload| {
@@ -101,10 +108,13 @@ pub(super) fn adopt(
     let mut keepsakes = BTreeMap::new();
     let mut waiting = Vec::new();
     for Decided { workload, id, decision } in decided {
+        let is_gateways = workload.component == Component::Gateway;
         let record = match decision {
             Decision::Apply(record) => {
                 is_free = is_free && is_settled(live, &id);
-                record
+                let follows = || is_made(live, &id, &record) && following::say_so(&record, &live.pods, view);
+                let lasting = (is_gateways && (is_followed || follows())).then(|| lasting.clone());
+                Record { lasting, ..record }
             }
             Decision::Keep(record) if is_free => {
                 tracing::info!(workload = %id, "what this operator makes of it is taken on");
@@ -114,6 +124,7 @@ pub(super) fn adopt(
                     inputs: record.inputs,
                     followed: None,
                     template: workload.template,
+                    lasting: (is_gateways && is_followed).then(|| lasting.clone()),
                     pending: None,
                 }
             }
@@ -165,6 +176,12 @@ fn decide_one(live: &Live, workload: Workload, rendering: Rendering) -> Decided 
     Decided { workload, id, decision }
 }
 
+/// Whether the workload has the template of this record already.
+fn is_made(live: &Live, id: &ChildId, record: &Record) -> bool {
+    let before = live.get(id).and_then(|object| Record::read(object.annotations().get(annotation::RENDERING)));
+    before.is_some_and(|before| hash_of(&before.template) == hash_of(&record.template))
+}
+
 /// The gateways stay of the revision that they are of: pods, migration and movers are of its image.
 fn pin(validated: &mut ValidatedCluster, cluster: &ChatCluster, id: &ChildId, template: PodTemplateSpec) {
     let container = template.spec.iter().flat_map(|spec| &spec.containers).next();
@@ -194,23 +211,10 @@ fn inputs(spec: &Value, validated: &ValidatedCluster, workload: &Workload) -> St
             certificate(validated).fold(hash, |hash, content| hash.text(content.expose()))
         }
         _ => {
-            let mut gateways = spec["gateways"].clone();
-            if let Some(gateways) = gateways.as_object_mut() {
-                gateways.retain(|key, _| !NOT_IN_PODS.contains(&key.as_str()));
+            if let Some(followed) = &validated.gateways.followed {
+                return followed.inputs.clone();
             }
-            let has_tier = validated.gateways.expose.tier().is_some().to_string();
-            let (auth, database) = (&spec["auth"], &spec["database"]);
-            let parts = [
-                &spec["image"],
-                &gateways,
-                &auth["signingKeySecretRef"],
-                &auth["oidc"],
-                &without_sizes(&spec["broker"]),
-                &without_sizes(&spec["redis"]),
-                &database["slots"],
-                &database["embedded"],
-            ];
-            let hash = parts.iter().fold(Hasher::new().text(&has_tier), |hash, part| hash.text(&part.to_string()));
+            let hash = gateway_inputs(spec, validated);
             let authorities = validated.oidc.iter().filter_map(|issuer| issuer.ca.as_ref());
             let hash = hash.text(validated.admin_token.expose());
             authorities.fold(hash, |hash, ca| hash.text(ca.content.expose()))
@@ -229,6 +233,27 @@ fn followed(validated: &ValidatedCluster, workload: &Workload) -> Option<String>
 fn certificate(validated: &ValidatedCluster) -> impl Iterator<Item = &Sensitive> {
     let tier = validated.gateways.expose.tier();
     tier.and_then(|tier| tier.certificate.as_ref()).into_iter().flat_map(|certificate| &certificate.contents)
+}
+
+/// The part of the spec that the template of gateways is made of, without the contents of Secrets.
+fn gateway_inputs(spec: &Value, validated: &ValidatedCluster) -> Hasher {
+    let mut gateways = spec["gateways"].clone();
+    if let Some(gateways) = gateways.as_object_mut() {
+        gateways.retain(|key, _| !NOT_IN_PODS.contains(&key.as_str()));
+    }
+    let has_tier = validated.gateways.expose.tier().is_some().to_string();
+    let (auth, database) = (&spec["auth"], &spec["database"]);
+    let parts = [
+        &spec["image"],
+        &gateways,
+        &auth["signingKeySecretRef"],
+        &auth["oidc"],
+        &without_sizes(&spec["broker"]),
+        &without_sizes(&spec["redis"]),
+        &database["slots"],
+        &database["embedded"],
+    ];
+    parts.iter().fold(Hasher::new().text(&has_tier), |hash, part| hash.text(&part.to_string()))
 }
 
 /// What gateways need to know of a backend: not how large a managed one is.

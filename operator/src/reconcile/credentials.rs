@@ -1,5 +1,8 @@
 //! Credentials that the operator keeps: those in an existing Secret as they are, else new ones. Never both.
 
+use std::collections::BTreeMap;
+
+use chat_gateway_config::AdminTokens;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use percent_encoding::percent_decode_str;
@@ -7,11 +10,11 @@ use percent_encoding::percent_decode_str;
 use super::{
     dereference::{Dereferenced, LockedVolume},
     validate::{Problem, ValidateError},
-    validated::{BrokerCredentials, RedisCredentials, ShardCredentials},
+    validated::{BrokerCredentials, RedisCredentials, ShardCredentials, TokensKept},
 };
 use crate::{
-    build::Kind,
-    names::{Names, key, label, port},
+    build::{ChildId, Kind},
+    names::{Names, annotation, key, label, port},
     sensitive::{Entropy, Sensitive, uri_part},
 };
 
@@ -33,11 +36,30 @@ pub(super) struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
-    pub(super) fn admin_token(&mut self) -> Result<Sensitive, ValidateError> {
-        match self.existing(&self.names.admin_token(), [key::TOKEN])? {
-            Some([token]) => Ok(token),
-            None => Ok(self.entropy.password()?),
-        }
+    /// The token that is shown, and all that there is of them.
+    pub(super) fn admin_tokens(&mut self) -> Result<(Sensitive, TokensKept), ValidateError> {
+        let name = self.names.admin_token();
+        let Some([content]) = self.existing(&name, [key::TOKEN])? else {
+            let token = self.entropy.password()?;
+            return Ok((token.clone(), TokensKept { content: token, annotations: BTreeMap::new() }));
+        };
+        let tokens = AdminTokens::parse(content.expose()).map_err(|error| {
+            let message = format!(
+                "the key {} of Secret {name}, which the operator made, {error}; put the value back{MADE_ANEW}",
+                key::TOKEN
+            );
+            ValidateError::Unmet(Problem::new("SecretInvalid", message))
+        })?;
+        // One that stands alone is named by all of its text: so it was before there could be more.
+        let shown = if tokens.iter().count() == 1 { content.clone() } else { Sensitive::new(tokens.first()) };
+        Ok((shown, TokensKept { content, annotations: self.progress(&name) }))
+    }
+
+    /// What the operator noted on a Secret about its rotation.
+    fn progress(&self, name: &str) -> BTreeMap<String, String> {
+        let secret = self.fetched.live.get(&ChildId::new(Kind::Secret, name));
+        let noted = |key: &&str| Some(((*key).to_owned(), secret?.annotations().get(*key)?.clone()));
+        [annotation::ROTATED, annotation::ROTATION].iter().filter_map(noted).collect()
     }
 
     pub(super) fn signing_key(&mut self) -> Result<Sensitive, ValidateError> {

@@ -1,6 +1,7 @@
 //! One pass over one ChatCluster: dereference, validate, build, apply, status. Each stage has its own type, so none can
 //! be left out. Status is written on every outcome. Nothing here sleeps or polls.
 
+mod admin_rotation;
 mod adopt;
 mod apply;
 mod availability;
@@ -15,6 +16,7 @@ mod drains;
 mod engine_remarks;
 mod expected;
 mod exposed;
+mod following;
 mod front;
 mod leaving;
 mod live;
@@ -60,9 +62,9 @@ pub use self::{
     validate::{Environment, Problem, ValidateError, validate},
     validated::{
         Authorities, Backup, Broker, BrokerCredentials, BrokerEngine, Database, DeletionPolicy, Drain, EngineShard,
-        Fleet, Gateways, GivenCertificate, Issuer, Kafka, KafkaEngine, KafkaServers, ManagedShard, PodOverlay, Redis,
-        RedisCredentials, Restore, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials, SigningKey,
-        ValidatedCluster, Volume, Way,
+        Fleet, Followed, Gateways, GivenCertificate, Issuer, Kafka, KafkaEngine, KafkaServers, ManagedShard,
+        PodOverlay, Redis, RedisCredentials, Restore, Sasl, SecretKey, Shard, ShardBackend, ShardCredentials,
+        SigningKey, TokensKept, ValidatedCluster, Volume, Way,
     },
 };
 use crate::{
@@ -164,7 +166,11 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         validated.signer = signer::signer(&validated, &fetched.live, &view);
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let operator = context.environment.identity.as_str();
-        let kept = adopt::adopt(fetched, &mut validated, operator, (hands, Timestamp::now()))?;
+        let kept = adopt::adopt(fetched, &mut validated, &view, operator, (hands, Timestamp::now()))?;
+        if hands == Hands::On {
+            admin_rotation::rotate(&mut validated, &fetched.live, &view, &mut SystemEntropy)
+                .map_err(ValidateError::from)?;
+        }
         let kept = adopting.insert(kept);
         let target = deployment_name(&validated)?;
         let scaling = validated

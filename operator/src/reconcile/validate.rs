@@ -112,6 +112,7 @@ pub fn validate(
                 (SigningKey::Generated(content.clone()), content, ids)
             }
         };
+    let (admin_token, admin_tokens) = keeper.admin_tokens()?;
     Ok(ValidatedCluster {
         key: ClusterKey::new(cluster.namespace().unwrap_or_default(), cluster.name_any()),
         uid: cluster.uid().unwrap_or_default(),
@@ -132,7 +133,8 @@ pub fn validate(
         signing_pem,
         signer: signing_keys.first().cloned().unwrap_or_default(),
         signing_keys,
-        admin_token: keeper.admin_token()?,
+        admin_token,
+        admin_tokens,
         broker: broker(spec, &secrets, &mut keeper)?,
         redis: redis(spec, &secrets, &mut keeper)?,
         database: database(spec, &secrets, &mut keeper)?,
@@ -191,6 +193,7 @@ fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gat
         rollout: rollout::rollout(spec, secrets)?,
         kept: BTreeSet::new(),
         pin: None,
+        followed: None,
         notes: BTreeMap::new(),
         overlay: overlay(spec.gateways.as_ref().and_then(|gateways| gateways.pod_template.clone()).unwrap_or_default()),
     })

@@ -57,8 +57,10 @@ pub struct ValidatedCluster {
     pub signing_keys: Vec<String>,
     /// Id of the one that signs tokens.
     pub signer: String,
-    /// The token of the gateways' admin port.
+    /// The token of the gateways' admin port that the operator shows.
     pub admin_token: Sensitive,
+    /// What the Secret with it is to hold.
+    pub admin_tokens: TokensKept,
     /// The broker.
     pub broker: Broker,
     /// Redis; `None` where the gateway keeps limits and presence in its own process.
@@ -136,6 +138,8 @@ pub struct Gateways {
     pub kept: BTreeSet<String>,
     /// The revision that stays the wanted one although this operator would make another one of the spec.
     pub pin: Option<Pin>,
+    /// How their revision was named, where they follow the files whose contents were part of its name.
+    pub followed: Option<Followed>,
     /// Annotations of the Deployment that tell how its rollout stands.
     pub notes: BTreeMap<String, String>,
     /// What the user lays over the pod template.
@@ -149,6 +153,24 @@ pub struct Pin {
     pub name: String,
     /// Its pod template as it was made.
     pub template: PodTemplateSpec,
+}
+
+/// The Secret of the admin port.
+#[derive(Clone, Debug)]
+pub struct TokensKept {
+    /// The tokens, one a line: each opens the port, the first is shown.
+    pub content: Sensitive,
+    /// Annotations by which a rotation is known.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// How the revision was named that gateways are of who follow what has changed since.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    /// Its hash of the configuration.
+    pub config_hash: String,
+    /// Its hash of what its template is made of.
+    pub inputs: String,
 }
 
 /// How gateways go that are one too many.

@@ -1,39 +1,26 @@
 //! HTTP to issuers: small answers, in bounded time, over verified TLS. Redirects are not followed: metadata and keys are where the issuer
 //! says, and nowhere else.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::timeout,
 };
-use tokio_rustls::TlsConnector;
 use url::{Host, Url};
+
+use super::authorities::{Authorities, RootsError};
 
 /// Time for a request and its answer.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Bytes of an answer. Key sets of large issuers have some ten thousand.
 const ANSWER_BYTES: usize = 512 * 1024;
-
-/// Why `auth.oidc[].caFile` cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RootsError {
-    /// No PEM file with certificates.
-    #[error("auth.oidc[].caFile {0}: is no PEM file with certificates")]
-    NoCertificates(PathBuf),
-    /// The TLS library refuses its own settings: a defect.
-    #[error("failed to set TLS up for issuers: {0}")]
-    Tls(#[from] rustls::Error),
-}
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -68,30 +55,13 @@ impl FetchError {
 
 /// Asks one issuer.
 pub(super) struct Fetcher {
-    tls: TlsConnector,
+    authorities: Authorities,
 }
 
 impl Fetcher {
     /// With these roots, or the public ones.
     pub(super) fn new(ca_file: Option<&PathBuf>) -> Result<Self, RootsError> {
-        let mut roots = RootCertStore::empty();
-        match ca_file {
-            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-            Some(file) => {
-                let none = || RootsError::NoCertificates(file.clone());
-                for certificate in CertificateDer::pem_file_iter(file).map_err(|_| none())? {
-                    roots.add(certificate.map_err(|_| none())?)?;
-                }
-                if roots.is_empty() {
-                    return Err(none());
-                }
-            }
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { authorities: Authorities::open(ca_file)? })
     }
 
     /// GET.
@@ -130,8 +100,12 @@ impl Fetcher {
             .body(Full::new(Bytes::from(form.unwrap_or_default())))
             .map_err(|error| FetchError::Http(origin.clone(), error.to_string()))?;
         let Some(server) = place.server.clone() else { return send(stream, request, &origin).await };
-        let stream =
-            self.tls.connect(server, stream).await.map_err(|error| FetchError::Connect(origin.clone(), error))?;
+        let stream = self
+            .authorities
+            .tls()
+            .connect(server, stream)
+            .await
+            .map_err(|error| FetchError::Connect(origin.clone(), error))?;
         send(stream, request, &origin).await
     }
 }

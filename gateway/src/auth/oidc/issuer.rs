@@ -18,7 +18,8 @@ use tokio::{
 
 use super::{
     LoginPage,
-    fetch::{FetchError, Fetcher, RootsError},
+    authorities::RootsError,
+    fetch::{FetchError, Fetcher},
     keys::{self, Key},
     token::{self, External},
 };

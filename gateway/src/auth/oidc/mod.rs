@@ -4,6 +4,7 @@
 //! when a token names a key that is not known. An issuer that is away takes nothing from those whose tokens its known keys signed; that
 //! it is away stands in `/stats` and `/metrics`.
 
+mod authorities;
 mod fetch;
 mod issuer;
 mod keys;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::issuer::Issuer;
 pub use self::{
-    fetch::RootsError,
+    authorities::RootsError,
     login::{Login, LoginError},
     token::External,
 };
