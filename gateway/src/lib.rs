@@ -35,5 +35,6 @@ pub mod store;
 pub mod tally;
 pub mod telemetry;
 pub mod timing;
+pub mod traces;
 pub mod transport;
 pub mod turnstile;

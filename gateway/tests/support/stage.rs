@@ -150,6 +150,7 @@ impl<B: BrokerService> Stage<B> {
             redis: Some(RedisConfig { url_file: self.redis.url_file("secret") }),
             presence: Presence::default(),
             database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")], embedded: None },
+            tracing: None,
         }
     }
 

@@ -116,6 +116,8 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         redis: cluster.redis.as_ref().map(|_| config::Redis { url_file: secret_file("redis", key::URL) }),
         presence: config::Presence::default(),
         database: database_config(cluster, reader),
+        // A migration and a mover carry no message.
+        tracing: cluster.gateways.tracing.clone().filter(|_| reader == Reader::Gateway),
     }
 }
 

@@ -32,6 +32,7 @@ use chat_gateway::{
     protocol::ClientEvent,
     services::{Counters, Services},
     store::{NewRoom, NewUser, Store, memory::MemoryStore},
+    traces::Tracer,
 };
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
@@ -199,6 +200,7 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
         books: Arc::new(Books::new(1_024)),
         entrance: Entrance::default(),
         hints: Hints::default(),
+        tracer: Tracer::default(),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, stop);
     Ok((Pipeline::new(services, Arc::clone(&hub)), hub))
