@@ -34,7 +34,7 @@ use tokio::sync::mpsc::Receiver;
 use api_server::{ApiServer, chat_cluster};
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
-pub(crate) const FIXTURES: [&str; 16] = [
+pub(crate) const FIXTURES: [&str; 17] = [
     "minimal",
     "two-shards",
     "backups",
@@ -51,6 +51,7 @@ pub(crate) const FIXTURES: [&str; 16] = [
     "embedded",
     "in-process",
     "haproxy",
+    "traced",
 ];
 
 /// Bytes that are the same in every run, and different at every call.
