@@ -410,4 +410,26 @@ mod tests {
         queue.push_presence(frame(1).into(), 7);
         assert!(matches!(queue.take(), Some(Next::Frames(batch)) if batch.frames.len() == 1));
     }
+
+    #[test]
+    fn the_write_of_a_traced_frame_ends_when_its_own_bytes_are_through() {
+        let (write, mut inbox, _) = crate::traces::recorded(8);
+        let queue = Queue::default();
+        queue.push(frame(10), Class::Kept);
+        assert_eq!(queue.push_traced(frame(5), Some(Box::new(write))), Pushed::Queued);
+        queue.push(frame(7), Class::Kept);
+        queue.written(10);
+        assert!(inbox.try_recv().is_err(), "only what is before it is written");
+        queue.written(5);
+        assert!(inbox.try_recv().unwrap().error.is_none());
+        queue.written(7);
+
+        let (write, mut inbox, _) = crate::traces::recorded(8);
+        queue.push_traced(frame(5), Some(Box::new(write)));
+        queue.push(frame(limits::QUEUE_BYTES), Class::Kept);
+        assert!(inbox.try_recv().unwrap().error.is_some(), "a client that was too slow never got it");
+        let (write, mut inbox, _) = crate::traces::recorded(8);
+        assert_eq!(queue.push_traced(frame(5), Some(Box::new(write))), Pushed::Closed);
+        assert!(inbox.try_recv().unwrap().error.is_some());
+    }
 }

@@ -19,7 +19,7 @@ use super::{
     span::Span,
 };
 use crate::{
-    auth::oidc::{FetchError, Fetcher, RootsError},
+    auth::oidc::{Fetcher, RootsError},
     services::Counters,
 };
 
@@ -64,7 +64,7 @@ impl Exporter {
             }
             Err(error) => {
                 self.counters.spans_dropped.fetch_add(all, Relaxed);
-                self.tell(&describe(&error));
+                self.tell(&error.to_string());
             }
         }
     }
@@ -77,10 +77,6 @@ impl Exporter {
         let dropped = self.counters.spans_dropped.load(Relaxed);
         tracing::warn!(endpoint = self.url, error, dropped, "spans could not be exported; messages are not concerned");
     }
-}
-
-fn describe(error: &FetchError) -> String {
-    error.to_string()
 }
 
 /// Exports until all who could bring spans are gone, or `finish`, after which only what waits is exported.

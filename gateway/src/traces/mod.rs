@@ -20,6 +20,8 @@ use chat_gateway_config::{Broker, GatewayConfig};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+#[cfg(test)]
+pub(crate) use self::span::recorded;
 pub use self::{context::Context, fan_out::FanOut, sending::Sending, span::Open};
 pub(crate) use self::{
     context::lenient,

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::span::{self, Kind, Span, Value, nanoseconds};
+use super::span::{Kind, Span, Value, nanoseconds};
 
 /// What a collector is sent.
 #[derive(Clone, PartialEq, Message)]
@@ -123,7 +123,7 @@ const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
 /// `STATUS_CODE_ERROR`.
 const ERROR: i32 = 2;
 
-/// Set in a span's flags when it says whether its parent is of another process, and that it is recorded: the low byte is that of `traceparent`.
+/// The flags of `traceparent`: it is recorded.
 const RECORDED: u32 = 0x01;
 
 /// A gateway of a cluster, as the resource of its spans.
@@ -154,7 +154,7 @@ pub(super) fn rejected(answer: &[u8]) -> u64 {
 }
 
 fn record(span: &Span) -> SpanRecord {
-    let span::Span { context, parent, name, kind, start, end, attributes, error } = span;
+    let Span { context, parent, name, kind, start, end, attributes, error } = span;
     let mut attributes: Vec<KeyValue> = attributes.iter().map(|(key, value)| pair(key, any(value))).collect();
     attributes.extend(error.map(|error| pair("error.type", any_value::Value::Text(error.to_owned()))));
     SpanRecord {

@@ -132,3 +132,42 @@ impl Drop for Open {
 pub(super) fn nanoseconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
+
+/// A span of a trace of its own, and what comes of it and its steps: for tests of those who hold spans.
+#[cfg(test)]
+pub(crate) fn recorded(waiting: usize) -> (Open, mpsc::Receiver<Span>, Arc<Counters>) {
+    let (spans, inbox) = mpsc::channel(waiting);
+    let counters = Arc::<Counters>::default();
+    let sink = Sink { spans, counters: Arc::clone(&counters) };
+    (Open::begin(&sink, (Context::root(), None), "root", Kind::Internal), inbox, counters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_know_whose_they_are_and_say_how_they_ended() {
+        let (root, mut inbox, _) = recorded(8);
+        let [good, bad, dropped] = ["good", "bad", "dropped"].map(|name| root.child(name, Kind::Internal).unwrap());
+        good.with("n", Value::Number(1)).end();
+        bad.fail("limit");
+        drop(dropped);
+        let of = root.context().unwrap();
+        for (name, error) in [("good", None), ("bad", Some("limit")), ("dropped", Some(GIVEN_UP))] {
+            let span = inbox.try_recv().unwrap();
+            assert_eq!((span.name, span.error, span.parent), (name, error, Some(of)));
+            assert!(span.end >= span.start && span.context.trace == of.trace && span.context.span != of.span);
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_dropped_and_counted() {
+        let (root, mut inbox, counters) = recorded(2);
+        for _ in 0..5 {
+            root.child("step", Kind::Internal).unwrap().end();
+        }
+        assert_eq!(counters.spans_dropped.load(Ordering::Relaxed), 3);
+        assert!(inbox.try_recv().is_ok() && inbox.try_recv().is_ok() && inbox.try_recv().is_err());
+    }
+}
