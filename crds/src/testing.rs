@@ -9,6 +9,7 @@ mod expose;
 mod kafka;
 mod prometheus;
 mod rebalance;
+mod tracing;
 
 use serde_json::{Value, json};
 
@@ -122,6 +123,7 @@ pub fn refusals() -> Vec<Refusal> {
     all.extend(expose::refusals());
     all.extend(prometheus::refusals());
     all.extend(rebalance::refusals());
+    all.extend(tracing::refusals());
     all
 }
 

@@ -86,6 +86,7 @@ pub fn prepare(data: &Path, listen: SocketAddr, admin_listen: SocketAddr) -> Res
             shards: Vec::new(),
             embedded: Some(Embedded { file: data.join("chat.sqlite3"), wait_seconds: 0 }),
         },
+        tracing: None,
     })
 }
 

@@ -36,5 +36,6 @@ pub mod tally;
 pub mod telemetry;
 pub mod timing;
 mod tls_failure;
+pub mod traces;
 pub mod transport;
 pub mod turnstile;

@@ -58,6 +58,8 @@ fn samples(counters: &Counters, stats: &GatewayStats) -> Vec<(Family, Vec<Metric
         counted(gateway::EVENTS_SHED, &counters.shed),
         counted(gateway::CONNECTIONS_SLOW_CLOSED, &counters.slow_closed),
         counted(gateway::REFRESH_TOKENS_REUSED, &counters.reused),
+        counted(gateway::SPANS_DROPPED, &counters.spans_dropped),
+        counted(gateway::SPANS_EXPORTED, &counters.spans_exported),
     ];
     if let Some(DeliveryStats { totals, violations, .. }) = &stats.delivery {
         samples.extend([

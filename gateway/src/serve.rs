@@ -46,6 +46,7 @@ use crate::{
         postgres::PostgresStore,
         sqlite::{self, OpenError, SqliteStore},
     },
+    traces::Tracer,
     transport::{self, Door},
     turnstile::Turnstile,
 };
@@ -63,7 +64,7 @@ pub enum ServeError {
     /// A file of the configuration cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The roots of an issuer cannot be used.
+    /// The roots of an issuer, or of the public authorities, cannot be used.
     #[error(transparent)]
     Roots(#[from] RootsError),
     /// A port cannot be opened.
@@ -199,6 +200,8 @@ impl Gateway {
         let shards = admin::watch_shards(Arc::clone(&store), &config, stop.clone());
         let turnstile = Turnstile::to_shards(config.database.shards.len());
         let slots = if config.database.embedded.is_some() { sqlite::SLOTS } else { config.database.slots };
+        let counters = Arc::new(Counters::default());
+        let tracer = Tracer::start(&config, &name, Arc::clone(&counters), &stop)?;
         let swaps = Swaps { config: Arc::new(Current::new(config)), keys, admin_tokens: Arc::clone(&tokens_of_admins) };
         files.tell(&swaps);
         let services = Arc::new(Services {
@@ -210,10 +213,11 @@ impl Gateway {
             broker,
             tokens: Arc::new(tokens),
             issuers,
-            counters: Arc::new(Counters::default()),
+            counters,
             books: Arc::new(Books::new(slots)),
             entrance: Entrance::new(turnstile),
             hints: Hints::default(),
+            tracer,
         });
         tokio::spawn(files.run(swaps, stop.clone()));
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
@@ -255,6 +259,7 @@ impl Gateway {
         self.hub.drain(time).await;
         let left = self.services.counters.connections.load(Relaxed);
         tracing::info!(left, "drained");
+        self.services.tracer.finish().await;
         self.stop.cancel();
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     store::Store,
     tally::Tally,
     timing::Timing,
+    traces::Tracer,
 };
 
 /// Everything a connection needs, behind traits so that tests put fakes in.
@@ -45,6 +46,8 @@ pub struct Services {
     pub entrance: Entrance,
     /// Which gateways have room.
     pub hints: Hints,
+    /// Spans of messages.
+    pub tracer: Tracer,
 }
 
 /// Counters since the start of the process; see `chat_gateway_config::stats::MessageCounters` for each one's meaning.
@@ -92,6 +95,10 @@ pub struct Counters {
     pub acks: Timing,
     /// How long messages of other gateways took from their commit.
     pub deliveries: Timing,
+    /// Spans that a collector took.
+    pub spans_exported: AtomicU64,
+    /// Spans that were lost: no room for them, or no collector that took them.
+    pub spans_dropped: AtomicU64,
     /// Sessions ended because a used refresh token came back.
     pub reused: AtomicU64,
     /// Clients that asked where to connect: whether gateways were `named`, or only the `front` where they had asked.

@@ -179,6 +179,33 @@ fn an_embedded_database_is_one_deployment_and_one_volume() {
     assert_eq!(owners(&cluster), 1, "taken by the garbage collector");
 }
 
+/// A migration and a mover carry no message, and a gateway that has nothing else to open may open a connection to its collector.
+#[test]
+fn traces_concern_gateways_only() {
+    let tracing: chat_crds::chat_cluster::Tracing =
+        serde_json::from_value(serde_json::json!({ "endpoint": "http://otel:4318" })).unwrap();
+    for name in support::FIXTURES {
+        let mut cluster = support::cluster(name);
+        let before = support::migrated_from(support::fetched(cluster.clone()));
+        cluster.spec.gateways.get_or_insert_default().tracing = Some(tracing.clone());
+        let after = support::migrated_from(support::fetched(cluster));
+        let changed: Vec<Value> =
+            objects(&after).into_iter().filter(|object| !objects(&before).contains(object)).collect();
+        for object in &changed {
+            assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/component"], "gateway", "{name}: {object}");
+        }
+        let policy = changed.iter().find(|object| object["kind"] == "NetworkPolicy");
+        assert_eq!(policy.is_some(), name == "embedded", "{name}: where egress is forbidden otherwise");
+        if let Some(policy) = policy {
+            assert_eq!(policy["spec"]["policyTypes"], serde_json::json!(["Ingress"]));
+        }
+        let config = changed.iter().find(|object| object["kind"] == "ConfigMap").unwrap();
+        let config: chat_gateway_config::GatewayConfig =
+            serde_json::from_str(config["data"]["config.json"].as_str().unwrap()).unwrap();
+        assert_eq!(config.tracing.unwrap().sampling_rate_per_million, 10_000, "{name}");
+    }
+}
+
 #[test]
 fn a_gateway_that_is_alone_ends_before_its_successor_starts() {
     for name in support::FIXTURES {

@@ -147,6 +147,20 @@ fn an_origin_that_is_none_is_refused_with_an_example() {
 }
 
 #[test]
+fn an_endpoint_that_is_none_is_refused_with_an_example() {
+    let mut cluster = support::cluster("traced");
+    // It passes the schema's rule.
+    let tracing = cluster.spec.gateways.as_mut().unwrap().tracing.as_mut().unwrap();
+    tracing.endpoint = "http://collector:99999".to_owned();
+    let (terminal, reason, message) = problem(&support::fetched(cluster));
+    assert!(terminal && reason == "InvalidSpec");
+    assert!(
+        message.contains("spec.gateways.tracing.endpoint") && message.contains("http://collector.observability:4318"),
+        "{message}"
+    );
+}
+
+#[test]
 fn what_kafka_needs_is_named_when_it_is_missing() {
     let without = |secret: &str| {
         let mut fetched = support::fetched(support::cluster("kafka"));

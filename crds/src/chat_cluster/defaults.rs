@@ -26,6 +26,8 @@ pub const DEFAULT_SCALE_DOWN_WINDOW_SECONDS: i32 = 1_800;
 pub const DEFAULT_DRAIN_DEADLINE_SECONDS: i32 = 600;
 /// `spec.gateways.rebalance.tolerancePercent`.
 pub const DEFAULT_TOLERANCE_PERCENT: i32 = 15;
+/// `spec.gateways.tracing.samplingRatePerMillion`: one message in a hundred.
+pub const DEFAULT_SAMPLING_RATE_PER_MILLION: i32 = 10_000;
 /// `spec.gateways.rebalance.minExcess`: a gateway does not notice so few.
 pub const DEFAULT_MIN_EXCESS: i32 = 200;
 /// `spec.gateways.rollout.waves`, percent.

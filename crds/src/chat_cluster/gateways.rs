@@ -39,6 +39,10 @@ pub struct Gateways {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_level: Option<LogLevel>,
 
+    /// Traces of messages for an OpenTelemetry Collector: each step of some messages on their way through the gateways. Nothing is traced if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
+
     /// Networks of the proxies in front of the gateways, such as `10.0.0.0/8`. From them, and from nobody else, a client's address is taken out of X-Forwarded-For or Forwarded, for limits on sign-ins and handshakes. With `expose.type` HAProxy they are those in front of HAProxy, and the last address of X-Forwarded-For counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 2, max = 49), regex(pattern = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$")))]
@@ -90,6 +94,25 @@ pub enum LogLevel {
     Info,
     /// Each step, too.
     Debug,
+}
+
+/// Traces of messages for an OpenTelemetry Collector: each step of some messages on their way through the gateways. Neither texts nor tokens are in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tracing {
+    /// Base of an OTLP receiver over HTTP, such as `http://collector.observability:4318`; gateways post to `/v1/traces` behind it. They export in batches, drop what the collector does not take, and let no message wait for it.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new(
+        "self.matches('^https?://([a-zA-Z0-9._-]+|[[][0-9a-fA-F:.]+[]])(:[0-9]{1,5})?(/[a-zA-Z0-9._~/-]*)?$')"
+    ).message(
+        "spec.gateways.tracing.endpoint: is no base of an OTLP receiver over HTTP; use http:// or https:// with a host, and maybe a port and a path, and no user, password or query, such as http://collector.observability:4318"
+    ))]
+    pub endpoint: String,
+
+    /// Messages in a million that are traced, drawn where they are sent; 10000, which is one in a hundred, if absent. 0: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub sampling_rate_per_million: Option<i32>,
 }
 
 /// How gateways are emptied.

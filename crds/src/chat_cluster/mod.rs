@@ -29,15 +29,15 @@ pub use database::{
 pub use defaults::{
     DEFAULT_CONNECTIONS_PER_GATEWAY, DEFAULT_DRAIN_DEADLINE_SECONDS, DEFAULT_DRAIN_SECONDS,
     DEFAULT_DRAIN_SECONDS_ALONE, DEFAULT_LIMITS, DEFAULT_MIN_EXCESS, DEFAULT_REPLICAS,
-    DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SHARD_WEIGHT, DEFAULT_SLOTS, DEFAULT_TARGET_UTILIZATION,
-    DEFAULT_TIER_DRAIN_SECONDS, DEFAULT_TIER_REPLICAS, DEFAULT_TOLERANCE_PERCENT, EffectiveAnalysis, EffectiveLimits,
-    EffectiveShardRebalancing,
+    DEFAULT_SAMPLING_RATE_PER_MILLION, DEFAULT_SCALE_DOWN_WINDOW_SECONDS, DEFAULT_SHARD_WEIGHT, DEFAULT_SLOTS,
+    DEFAULT_TARGET_UTILIZATION, DEFAULT_TIER_DRAIN_SECONDS, DEFAULT_TIER_REPLICAS, DEFAULT_TOLERANCE_PERCENT,
+    EffectiveAnalysis, EffectiveLimits, EffectiveShardRebalancing,
 };
 pub use engines::{CloudNativePg, EngineRef};
 pub use expose::{
     Expose, ExposeType, HaProxy, Hints, HttpRoute, Ingress, LoadBalancer, ParentRef, TierService, TierServiceType,
 };
-pub use gateways::{Drain, Gateways, Limits, LogLevel, PodTemplate, Rebalance, RebalanceMode};
+pub use gateways::{Drain, Gateways, Limits, LogLevel, PodTemplate, Rebalance, RebalanceMode, Tracing};
 pub use kafka::{Kafka, KafkaObjectRef, Sasl, SaslMechanism, SecurityProtocol};
 pub use prometheus::{Prometheus, Query};
 pub use references::{

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientCertificate, Http, Oidc, Presence, SessionLimits, kafka::Kafka};
+use crate::{ClientCertificate, Http, Oidc, Presence, SessionLimits, Tracing, kafka::Kafka};
 
 /// The whole configuration file (JSON, camelCase).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct GatewayConfig {
     pub presence: Presence,
     /// The store.
     pub database: Database,
+    /// Where spans of messages go; nowhere if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
 }
 
 /// Limits on each user and connection.
@@ -241,6 +244,7 @@ impl GatewayConfig {
         self.presence.validate()?;
         Oidc::check(&self.auth.oidc)?;
         self.http.validate()?;
+        self.tracing.as_ref().map_or(Ok(()), Tracing::validate)?;
         if !(1..=65_536).contains(&self.database.slots) {
             return fail("database.slots", "must be 1 to 65536");
         }

@@ -26,6 +26,7 @@ mod slot_list;
 pub mod slots;
 pub mod stats;
 mod timeouts;
+mod tracing;
 
 pub use access::{MAX_ISSUERS, Oidc, SessionLimits};
 pub use admin_tokens::{AdminTokens, AdminTokensError};
@@ -43,3 +44,4 @@ pub use redis_url::{Credentials, HostPort, RedisUrl, RedisUrlError, Seeds, Senti
 pub use signing_keys::{KeyError, SigningKey, SigningKeys};
 pub use slot_list::{SlotList, SlotListError};
 pub use timeouts::Timeouts;
+pub use tracing::{DEFAULT_SAMPLING_RATE_PER_MILLION, OtlpEndpoint, OtlpEndpointError, Tracing};

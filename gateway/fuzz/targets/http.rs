@@ -26,6 +26,7 @@ use chat_gateway::{
     presence::MemoryPresence,
     services::{Counters, Services},
     store::memory::MemoryStore,
+    traces::Tracer,
 };
 use chat_gateway_config::{Bucket, Passwords};
 use http_body_util::BodyExt as _;
@@ -88,6 +89,7 @@ fn gateway() -> Router {
         books: Arc::new(Books::new(1_024)),
         entrance: Entrance::default(),
         hints: Hints::default(),
+        tracer: Tracer::default(),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, &CancellationToken::new());
     let passwords = Arc::new(PasswordPool::new(1).expect("argon2 runs"));

@@ -1,7 +1,7 @@
 //! The task that owns a signed-in connection's socket. It reads only as many requests as it can carry out, writes what others queue,
 //! and never waits for a store: requests run in tasks of their own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     Permit,
-    lanes::Lanes,
+    lanes::{Asked, Lanes},
     queue::{Batch, Class, Next},
     session::Session,
     socket::{Inbound, Socket},
@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         let session = Arc::clone(&self.session);
         let mut reader = Reader::new(session.codec);
         for read in std::mem::take(&mut self.early) {
-            self.accept(read, lanes);
+            self.accept(read, None, lanes);
         }
         let mut leaving = None;
         loop {
@@ -124,16 +124,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
             Inbound::Gone => return Some(End::Gone),
         };
         self.session.see(self.pipeline.hub.second());
+        let heard = self.pipeline.services.tracer.clock();
         let Some(reads) = reader.read(&frame) else { return Some(End::Close(CloseCode::NotJson)) };
         for read in reads {
-            self.accept(read, lanes);
+            self.accept(read, heard, lanes);
         }
         None
     }
 
-    fn accept(&self, read: Read, lanes: &mut Lanes) {
+    /// Carries out what was read; `heard` is when its frame came, where traces want that known.
+    fn accept(&self, read: Read, heard: Option<SystemTime>, lanes: &mut Lanes) {
         match read {
-            Read::Request { tag, request } => lanes.admit(tag, request, &self.session, &self.pipeline),
+            Read::Request { tag, request } => {
+                let sending = self.pipeline.services.tracer.sample(heard, &self.session, &request);
+                lanes.admit(Asked { tag, request, sending }, &self.session, &self.pipeline);
+            }
             Read::Refused { tag, error } => {
                 self.pipeline.services.counters.refused.add(error.code.name());
                 self.session.push(self.session.codec.answer(tag, &Answer::Error(error)), Class::Kept);

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 use tokio::task::{Id, JoinSet};
 
 use super::session::Session;
-use crate::{codec::Tag, model::RoomId, pipeline::Pipeline, protocol::Request};
+use crate::{codec::Tag, model::RoomId, pipeline::Pipeline, protocol::Request, traces::Sending};
 
 /// Requests that wait or run; with more the connection is not read, which slows the client down.
 const REQUESTS: usize = 32;
@@ -18,6 +18,16 @@ const RUNNING: usize = 8;
 /// Tags that one merged mark answers.
 const MERGED: usize = 64;
 
+/// A request that came.
+pub(super) struct Asked {
+    /// What to answer under, if an answer is wanted.
+    pub(super) tag: Option<Tag>,
+    /// What is asked.
+    pub(super) request: Request,
+    /// Its trace, of the few that have one.
+    pub(super) sending: Option<Box<Sending>>,
+}
+
 /// The requests of one connection. A connection that asks for nothing has room for none.
 #[derive(Default)]
 pub(super) struct Lanes(Option<Box<Requests>>);
@@ -25,7 +35,7 @@ pub(super) struct Lanes(Option<Box<Requests>>);
 #[derive(Default)]
 struct Requests {
     /// Requests of a frame that held more than may wait; bounded by what fits in one frame.
-    held: VecDeque<(Option<Tag>, Request)>,
+    held: VecDeque<Asked>,
     waiting: VecDeque<Job>,
     running: JoinSet<()>,
     busy: Vec<(Id, Lane)>,
@@ -44,6 +54,7 @@ struct Job {
     lane: Lane,
     request: Request,
     tags: Vec<Tag>,
+    sending: Option<Box<Sending>>,
 }
 
 impl Lanes {
@@ -58,15 +69,9 @@ impl Lanes {
     }
 
     /// Takes a request in, and starts it if its turn is now.
-    pub(super) fn admit(
-        &mut self,
-        tag: Option<Tag>,
-        request: Request,
-        session: &Arc<Session>,
-        pipeline: &Arc<Pipeline>,
-    ) {
+    pub(super) fn admit(&mut self, asked: Asked, session: &Arc<Session>, pipeline: &Arc<Pipeline>) {
         let requests = self.0.get_or_insert_default();
-        requests.held.push_back((tag, request));
+        requests.held.push_back(asked);
         requests.start(session, pipeline);
     }
 
@@ -126,19 +131,19 @@ impl Requests {
 
     fn start(&mut self, session: &Arc<Session>, pipeline: &Arc<Pipeline>) {
         while self.takes_more()
-            && let Some((tag, request)) = self.held.pop_front()
+            && let Some(Asked { tag, request, sending }) = self.held.pop_front()
         {
             if !self.merge(tag, &request) {
                 let lane = lane_of(&request);
-                self.waiting.push_back(Job { lane, request, tags: tag.into_iter().collect() });
+                self.waiting.push_back(Job { lane, request, tags: tag.into_iter().collect(), sending });
             }
         }
         while self.busy.len() < RUNNING {
             let Some(job) = self.next_free().and_then(|at| self.waiting.remove(at)) else { return };
             let (session, pipeline) = (Arc::clone(session), Arc::clone(pipeline));
-            let Job { lane, request, tags } = job;
+            let Job { lane, request, tags, sending } = job;
             // A task of its own, so that a client that takes no answers never holds a connection of the store's pool.
-            let task = self.running.spawn(async move { pipeline.process(&session, &tags, request).await });
+            let task = self.running.spawn(async move { pipeline.process(&session, &tags, request, sending).await });
             self.busy.push((task.id(), lane));
         }
     }

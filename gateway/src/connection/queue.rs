@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::{
     codec::Frame,
     protocol::{CloseCode, limits},
+    traces::Open,
 };
 
 /// Whether a frame must arrive.
@@ -73,8 +74,19 @@ struct State {
     closing: Option<CloseCode>,
     /// Presence changes, for which the writer is not woken while they are few. Pointers, since a crowd's arrival fills all queues at once.
     quiet: Vec<Arc<Frame>>,
+    /// Frames whose writes are traced; of nearly all connections there are none.
+    traced: Option<Box<Vec<Traced>>>,
     /// Numbers of presence changes that went through, newest last: a user in five shared rooms is announced once.
     presence: [u64; RECENT_PRESENCE],
+}
+
+/// A frame whose write is traced.
+#[derive(Debug)]
+struct Traced {
+    /// Bytes that go to the socket before it is through, its own included. Presence that waits quietly is counted among them, and goes in the same
+    /// batch behind it.
+    left: usize,
+    write: Box<Open>,
 }
 
 /// Presence changes remembered per connection; repeats of one change come within milliseconds of each other.
@@ -92,9 +104,22 @@ const BATCH_BYTES: usize = 64 * 1024;
 impl Queue {
     /// Puts a frame at the end, unless it does not fit.
     pub fn push(&self, frame: Frame, class: Class) -> Pushed {
+        self.put(frame, class, None)
+    }
+
+    /// The same for a frame that is kept; `write` ends when it is in the socket.
+    pub(crate) fn push_traced(&self, frame: Frame, write: Option<Box<Open>>) -> Pushed {
+        self.put(frame, Class::Kept, write)
+    }
+
+    fn put(&self, frame: Frame, class: Class, write: Option<Box<Open>>) -> Pushed {
         let mut state = self.lock();
         let pushed = state.admit(frame.len(), class);
         if pushed == Pushed::Queued {
+            if let Some(write) = write {
+                let left = state.bytes;
+                state.traced.get_or_insert_default().push(Traced { left, write });
+            }
             let wake = state.frames.is_empty();
             state.frames.push_back(frame);
             drop(state);
@@ -204,6 +229,9 @@ impl Queue {
     pub fn written(&self, bytes: usize) {
         let mut state = self.lock();
         state.bytes = state.bytes.saturating_sub(bytes);
+        if state.traced.is_some() {
+            state.note_written(bytes);
+        }
     }
 
     fn take(&self) -> Option<Next> {
@@ -225,6 +253,20 @@ impl Queue {
 }
 
 impl State {
+    /// Ends the writes of traced frames that are through.
+    fn note_written(&mut self, bytes: usize) {
+        let Some(traced) = &mut self.traced else { return };
+        for frame in traced.iter_mut() {
+            frame.left = frame.left.saturating_sub(bytes);
+        }
+        // In order, so those that are through are the first.
+        let through = traced.iter().take_while(|frame| frame.left == 0).count();
+        traced.drain(..through).for_each(|frame| frame.write.end());
+        if traced.is_empty() {
+            self.traced = None;
+        }
+    }
+
     /// Counts a frame in, sheds it, or closes the queue.
     fn admit(&mut self, bytes: usize, class: Class) -> Pushed {
         if self.closing.is_some() {
@@ -262,6 +304,7 @@ fn close(state: &mut State, code: CloseCode) {
     state.ping = false;
     if gives_up(code) {
         (state.frames, state.quiet) = Default::default();
+        state.traced = None;
         state.bytes = 0;
     }
 }
@@ -274,6 +317,7 @@ fn gives_up(code: CloseCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::traces::Recorder;
 
     fn frame(bytes: usize) -> Frame {
         "x".repeat(bytes).into()
@@ -366,5 +410,27 @@ mod tests {
         queue.push_presence(frame(1).into(), 7);
         queue.push_presence(frame(1).into(), 7);
         assert!(matches!(queue.take(), Some(Next::Frames(batch)) if batch.frames.len() == 1));
+    }
+
+    #[test]
+    fn the_write_of_a_traced_frame_ends_when_its_own_bytes_are_through() {
+        let (write, mut recorder) = Recorder::of_a_span(1);
+        let queue = Queue::default();
+        queue.push(frame(10), Class::Kept);
+        assert_eq!(queue.push_traced(frame(5), Some(Box::new(write))), Pushed::Queued);
+        queue.push(frame(7), Class::Kept);
+        queue.written(10);
+        assert_eq!(recorder.ended(), None, "only what is before it is written");
+        queue.written(5);
+        assert_eq!(recorder.ended(), Some(Ok(())));
+        queue.written(7);
+
+        let (write, mut recorder) = Recorder::of_a_span(1);
+        queue.push_traced(frame(5), Some(Box::new(write)));
+        queue.push(frame(limits::QUEUE_BYTES), Class::Kept);
+        assert_eq!(recorder.ended(), Some(Err("given_up")), "a client that was too slow never got it");
+        let (write, mut recorder) = Recorder::of_a_span(1);
+        assert_eq!(queue.push_traced(frame(5), Some(Box::new(write))), Pushed::Closed);
+        assert_eq!(recorder.ended(), Some(Err("given_up")));
     }
 }

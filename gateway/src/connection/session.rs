@@ -22,6 +22,7 @@ use crate::{
     model::{RoomId, Seq, SessionId, User},
     protocol::{ClientEvent, CloseCode},
     services::Counters,
+    traces::FanOut,
 };
 
 /// Something that the connection has to find out about its user's rooms. Each is checked against the store before it counts, so a
@@ -172,6 +173,16 @@ impl Session {
         let pushed = self.push(frame, Class::Kept);
         if pushed == Pushed::Queued {
             self.counters.delivered.fetch_add(1, Ordering::Relaxed);
+        }
+        pushed
+    }
+
+    /// Queues a message event that is traced.
+    pub(crate) fn push_traced(&self, frame: Frame, fan_out: &mut FanOut) -> Pushed {
+        let pushed = self.count(self.queue.push_traced(frame, fan_out.write(self.id)));
+        if pushed == Pushed::Queued {
+            self.counters.delivered.fetch_add(1, Ordering::Relaxed);
+            fan_out.queued();
         }
         pushed
     }

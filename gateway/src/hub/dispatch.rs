@@ -1,6 +1,6 @@
 //! Leads events to those on this gateway whom they concern: room events to room workers, user events to that user's sessions.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use tokio::sync::Notify;
 
@@ -16,6 +16,7 @@ use crate::{
     connection::{queue::Class, session::Control},
     model::{RoomId, UserId},
     protocol::ClientEvent,
+    traces::Tracer,
 };
 
 /// Shared by the hub, the broker's pump and the relay.
@@ -28,6 +29,7 @@ pub(crate) struct Dispatch {
     pub(super) workers: Vec<WorkerHandle>,
     /// Number of this process among all gateways, drawn at start: a restarted gateway keeps its name but not its number.
     pub(super) origin: u64,
+    pub(super) tracer: Tracer,
 }
 
 impl Dispatch {
@@ -46,6 +48,7 @@ impl Dispatch {
 
     /// Takes what the broker brought. A body that cannot be read is dropped: the store has what matters.
     pub(super) async fn delivery(&self, Delivery { key, body }: Delivery) {
+        let received = self.tracer.clock();
         match Envelope::decode(&body) {
             Ok(Envelope { origin, mut events }) => {
                 let own = origin == self.origin;
@@ -54,9 +57,16 @@ impl Dispatch {
                         self.tell_again(user, &events);
                     }
                     // They took effect here when they were published; messages are kept in case that copy was dropped.
-                    events.retain(|event| matches!(event, Event::Message { .. }));
+                    events.retain_mut(|event| match event {
+                        // Its trace has what became of it here.
+                        Event::Message { traceparent, .. } => {
+                            *traceparent = None;
+                            true
+                        }
+                        _ => false,
+                    });
                 }
-                self.deliver(key, own, events).await;
+                self.give(key, own, events, received).await;
             }
             Err(error) => tracing::warn!(%key, %error, "the broker brought something that is no envelope"),
         }
@@ -64,11 +74,16 @@ impl Dispatch {
 
     /// Gives events of a key to those whom they concern.
     pub(crate) async fn deliver(&self, key: Key, own: bool, events: Vec<Event>) {
+        self.give(key, own, events, None).await;
+    }
+
+    /// The same for what came out of the broker at `received`, where traces want that known.
+    async fn give(&self, key: Key, own: bool, events: Vec<Event>, received: Option<SystemTime>) {
         if events.is_empty() {
             return;
         }
         match key {
-            Key::Room(room) => self.worker(room).tell(Command::Events { room, own, events }).await,
+            Key::Room(room) => self.worker(room).tell(Command::Events { room, own, events, received }).await,
             Key::User(user) => self.tell_user(user, &events),
         }
     }

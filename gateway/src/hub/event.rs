@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{Message, Role, RoomId, Seq, UserId},
     protocol::{answer::PresenceState, event::TypingState},
+    traces::{Context, lenient},
 };
 
 /// The body of one publish: events under one key, in order.
@@ -33,6 +34,9 @@ pub enum Event {
         /// the version before did not say.
         #[serde(default)]
         removal: i64,
+        /// The span that the message is on its way in, of the few that are traced. Gateways of versions that know nothing of it pass it over.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+        traceparent: Option<Context>,
     },
     /// A member's marks moved.
     Receipt {
@@ -110,6 +114,17 @@ pub enum Event {
     Unknown,
 }
 
+impl Event {
+    /// The span that it is on its way in, if it is traced.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<Context> {
+        match self {
+            Self::Message { traceparent, .. } => *traceparent,
+            _ => None,
+        }
+    }
+}
+
 impl Envelope {
     /// The bytes to publish.
     #[must_use]
@@ -137,5 +152,24 @@ mod tests {
         assert_eq!(envelope.events[0], Event::Unknown);
         assert!(matches!(envelope.events[1], Event::RoomRemoved { .. }));
         Ok(())
+    }
+
+    #[test]
+    fn a_message_that_is_not_traced_carries_nothing_more_and_one_that_is_can_be_read_whatever_it_carries() {
+        let message = |traceparent: &str| {
+            let text = format!(
+                r#"{{"origin":1,"events":[{{"kind":"message","message":{{"room":"0197a000-0000-7000-8000-000000000001","message_id":"0197a000-0000-7000-8000-000000000002","seq":1,"sender":"0197a000-0000-7000-8000-000000000003","sender_name":"Ann","body":"hello","at":"2025-01-01T00:00:00Z"}},"removal":0{traceparent}}}]}}"#
+            );
+            Envelope::decode(text.as_bytes()).unwrap()
+        };
+        let plain = message("");
+        assert!(!String::from_utf8_lossy(&plain.encode()).contains("trace"));
+        let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let traced = message(&format!(r#","traceparent":"{context}""#));
+        assert_eq!(traced.events[0].traceparent().unwrap().to_string(), context);
+        assert_eq!(Envelope::decode(&traced.encode()).unwrap(), traced);
+        for bad in ["null", "7", r#""""#, r#""00-0-0-0""#, r#"{"a":[1]}"#] {
+            assert_eq!(message(&format!(r#","traceparent":{bad}"#)), plain, "{bad}");
+        }
     }
 }

@@ -41,6 +41,7 @@ use crate::{
     relay::Relay,
     services::Services,
     store::OutboxEvent,
+    traces::Sending,
 };
 
 /// Room workers. They only copy pointers into queues, so a few keep up with any broker connection.
@@ -72,6 +73,7 @@ impl Hub {
                 .map(|_| worker::start(Arc::clone(&services), Arc::clone(&fills), stop.clone()))
                 .collect(),
             origin: rand::random(),
+            tracer: services.tracer.clone(),
         });
         let relay = Relay::start(Arc::clone(&services), Arc::clone(&dispatch), stop);
         let hub = Arc::new(Self { services, dispatch, relay, recent: RecentSends::new(), started: Instant::now() });
@@ -112,8 +114,9 @@ impl Hub {
     }
 
     /// Tells everyone what was committed: those here at once, the others through the relay.
-    pub async fn announce(&self, events: Vec<OutboxEvent>) {
-        self.relay.announce(events).await;
+    /// `sending` is the trace of the message that brought them.
+    pub async fn announce(&self, events: Vec<OutboxEvent>, sending: Option<&Sending>) {
+        self.relay.announce(events, sending).await;
     }
 
     /// Tells everyone under a key something that is worth nothing later. Dropped when there is too much of it or the broker is away.

@@ -21,6 +21,7 @@ use crate::{
     model::{Message, RoomId, Seq, UserId},
     protocol::ClientEvent,
     store::{Place, Replay, Standing, removals::Removal},
+    traces::FanOut,
 };
 
 /// How long a gap may stay open before the store is asked: two gateways that commit at once publish in either order, and the
@@ -240,7 +241,14 @@ impl Room {
     }
 
     /// Takes a message that came live, and the newest removal before it; `own` when this gateway's own publish comes back.
-    pub(super) fn message(&mut self, message: Message, removal: i64, own: bool, tally: &mut Tally) {
+    pub(super) fn message(
+        &mut self,
+        message: Message,
+        removal: i64,
+        own: bool,
+        tally: &mut Tally,
+        mut fan_out: Option<&mut FanOut>,
+    ) {
         let seq = message.seq;
         self.membership.note(removal);
         self.target = self.target.max(seq);
@@ -254,7 +262,11 @@ impl Room {
         for follower in self.followers.iter_mut().filter(|f| !f.suspended) {
             if follower.cursor == seq - 1 && follower.is_served(&self.membership) {
                 // Live frames are never held back: a client that cannot take them is closed and resumes.
-                let pushed = follower.session.push_message(event.frame(follower.session.codec).clone());
+                let (session, frame) = (&follower.session, event.frame(follower.session.codec).clone());
+                let pushed = match &mut fan_out {
+                    None => session.push_message(frame),
+                    Some(fan_out) => session.push_traced(frame, fan_out),
+                };
                 self.delivered += u32::from(pushed == Pushed::Queued);
                 follower.cursor = seq;
                 self.head = self.head.max(seq);

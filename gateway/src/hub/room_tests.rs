@@ -116,7 +116,7 @@ impl Bench {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Live(seq) => self.room.message(message(seq), self.version, false, &mut self.tally),
+            Step::Live(seq) => self.room.message(message(seq), self.version, false, &mut self.tally, None),
             Step::Join(cursor, stored) => {
                 let session = session(self.joined.len());
                 self.joined.push((Arc::clone(&session), cursor));
@@ -197,7 +197,7 @@ async fn nothing_from_after_a_removal_reaches_the_removed() {
     type Way = (&'static str, fn(&mut Room, Removal));
     let removal = Removal { room: ROOM, user: session(0).user.id, version: 5 };
     let ways: [Way; 5] = [
-        ("an entry tells", |room, _| room.message(message(3), 5, false, &mut Tally::default())),
+        ("an entry tells", |room, _| room.message(message(3), 5, false, &mut Tally::default(), None)),
         ("a page tells", |room, _| {
             let page = Replay { messages: vec![message(3)], removal: 5 };
             room.filled(Fill { after: 1 }, Ok(page), Instant::now(), &mut Tally::default());
@@ -214,10 +214,10 @@ async fn nothing_from_after_a_removal_reaches_the_removed() {
         for session in [&removed, &other] {
             room.join(Arc::clone(session), from(1, 4), Place { room: ROOM, last_seq: 1, removal: 0 });
         }
-        room.message(message(2), 0, false, &mut Tally::default());
+        room.message(message(2), 0, false, &mut Tally::default(), None);
         tell(&mut room, removal);
         assert!(room.sessions().all(|session| session.id != removed.id), "{way}: nor anything else");
-        room.message(message(3), 5, false, &mut Tally::default());
+        room.message(message(3), 5, false, &mut Tally::default(), None);
         // What nobody brought the store is asked for.
         let _ = room.doubtful(Instant::now());
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -225,7 +225,7 @@ async fn nothing_from_after_a_removal_reaches_the_removed() {
             let standing = Standing { version: 5, members: vec![other.user.id] };
             room.told(ROOM, &asked, Ok(standing), Instant::now());
         }
-        room.message(message(4), 5, false, &mut Tally::default());
+        room.message(message(4), 5, false, &mut Tally::default(), None);
         assert_eq!(received(&removed).await, [2], "{way}");
         assert_eq!(received(&other).await, [2, 3, 4], "{way}");
     }
@@ -244,7 +244,7 @@ async fn who_follows_by_old_news_is_asked_about() {
     assert_eq!(room.doubtful(Instant::now()), None, "the broker has a moment");
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(room.doubtful(Instant::now()), Some(vec![late.user.id]));
-    room.message(message(2), 5, false, &mut Tally::default());
+    room.message(message(2), 5, false, &mut Tally::default(), None);
     assert!(received(&late).await.is_empty());
 }
 
@@ -267,9 +267,9 @@ async fn what_came_ahead_of_a_gap_was_not_missed() {
         room.join(session(nth), from(1, 1), Place { room: ROOM, last_seq: 1, removal: 0 });
     }
     for seq in [2, 4, 5, 5] {
-        room.message(message(seq), 0, false, &mut tally);
+        room.message(message(seq), 0, false, &mut tally, None);
     }
-    room.message(message(6), 0, true, &mut tally);
+    room.message(message(6), 0, true, &mut tally, None);
     assert_eq!(
         tally,
         Tally { duplicates: 1, backfilled: 0, taken: 3, lost: None },
@@ -284,7 +284,7 @@ async fn what_came_ahead_of_a_gap_was_not_missed() {
 async fn with_a_gap() -> Room {
     let mut room = Room::new(AHEAD);
     room.join(session(0), from(1, 1), Place { room: ROOM, last_seq: 1, removal: 0 });
-    room.message(message(3), 0, false, &mut Tally::default());
+    room.message(message(3), 0, false, &mut Tally::default(), None);
     room.advance(Instant::now());
     tokio::time::advance(GAP_GRACE).await;
     assert_eq!(room.advance(Instant::now()), Some(Fill { after: 1 }));

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use jiff::Timestamp;
@@ -30,6 +30,7 @@ use crate::{
     protocol::{ClientEvent, event::TypingState},
     services::Services,
     store::{Place, Replay, Standing, removals::Removal},
+    traces::FanOut,
 };
 
 /// Commands that wait for one worker; senders wait when it is full, which in turn stops reading from the broker.
@@ -47,8 +48,8 @@ pub(super) enum Command {
     Leave { room: RoomId, session: Uuid },
     /// A suspended session turned out to be a member's, at this version of the room.
     Resume { room: RoomId, session: Uuid, member_version: i64 },
-    /// Events of a room came; `own` when this gateway published them.
-    Events { room: RoomId, own: bool, events: Vec<Event> },
+    /// Events of a room came; `own` when this gateway published them, `received` when they came out of the broker and traces want that known.
+    Events { room: RoomId, own: bool, events: Vec<Event>, received: Option<SystemTime> },
     /// The store says that somebody was removed.
     Removed(Removal),
     /// Where the store has a room; `distrust` when the broker is known to have lost something.
@@ -142,11 +143,16 @@ impl Worker {
                 self.with(removal.room, |state, _| state.suspend(removal));
                 removal.room
             }
-            Command::Events { room, own, events } => {
+            Command::Events { room, own, events, received } => {
                 self.time(&events);
+                let tracer = self.services.tracer.clone();
                 self.with(room, |state, tally| {
                     for event in events {
-                        happen(state, room, event, own, now, tally);
+                        let mut fan_out = tracer.fan_out(&event, received);
+                        happen(state, room, event, (own, now, tally), fan_out.as_mut());
+                        if let Some(fan_out) = fan_out {
+                            fan_out.end();
+                        }
                     }
                 });
                 room
@@ -287,9 +293,15 @@ impl Worker {
     }
 }
 
-fn happen(state: &mut Room, room: RoomId, event: Event, own: bool, now: Instant, tally: &mut Tally) {
+fn happen(
+    state: &mut Room,
+    room: RoomId,
+    event: Event,
+    (own, now, tally): (bool, Instant, &mut Tally),
+    fan_out: Option<&mut FanOut>,
+) {
     match event {
-        Event::Message { message, removal } => state.message(message, removal, own, tally),
+        Event::Message { message, removal, .. } => state.message(message, removal, own, tally, fan_out),
         Event::Receipt { user, delivered_seq, read_seq } => {
             state.ephemera.receipt(Receipt { user, delivered_seq, read_seq });
         }

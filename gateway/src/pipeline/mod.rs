@@ -35,6 +35,7 @@ use crate::{
     protocol::{Answer, Request, WireError},
     services::Services,
     store::OutboxEvent,
+    traces::{self, Sending},
 };
 
 pub(crate) use self::idempotency::RecentSends;
@@ -69,14 +70,32 @@ impl Pipeline {
 
     /// Carries out one request. `tags` are what to answer under: more than one when requests were merged, none when no answer
     /// is wanted.
-    pub async fn process(&self, session: &Arc<Session>, tags: &[Tag], request: Request) {
+    /// `sending` is the trace of a message, of the few that have one.
+    pub async fn process(
+        &self,
+        session: &Arc<Session>,
+        tags: &[Tag],
+        request: Request,
+        mut sending: Option<Box<Sending>>,
+    ) {
         let taken_up = matches!(request, Request::Send { .. }).then(Instant::now);
-        match self.carry_out(session, request).await {
+        if let Some(sending) = &mut sending {
+            sending.take_up();
+        }
+        match self.carry_out(session, request, sending.as_deref()).await {
             Ok(Outcome { answer, events, entry }) => {
                 self.services.counters.carried_out.fetch_add(1, Ordering::Relaxed);
+                if let Some(sending) = &mut sending {
+                    sending.answered(&answer);
+                }
+                let stage = traces::stage(sending.as_deref(), "ack");
                 ack::answer(session, tags, &answer);
+                let _ = traces::ended(stage, Ok(()));
                 ack::count(&self.services, session, (tags, taken_up), &answer);
-                publish::announce(&self.hub, events).await;
+                publish::announce(&self.hub, events, sending.as_deref()).await;
+                if let Some(sending) = sending {
+                    sending.end();
+                }
                 probe::trim(&*self.services.store, session, &answer).await;
                 if let Some(entry) = entry {
                     entry.enter(self, session).await;
@@ -87,26 +106,39 @@ impl Pipeline {
                 if error.code.is_the_gateways() {
                     self.services.counters.failed.fetch_add(1, Ordering::Relaxed);
                 }
+                if let Some(sending) = sending {
+                    sending.refused(&error);
+                }
                 ack::answer(session, tags, &Answer::Error(error));
             }
         }
     }
 
-    async fn carry_out(&self, session: &Arc<Session>, request: Request) -> Result<Outcome, WireError> {
+    async fn carry_out(
+        &self,
+        session: &Arc<Session>,
+        request: Request,
+        sending: Option<&Sending>,
+    ) -> Result<Outcome, WireError> {
+        use traces::{ended, stage};
         frame::check(&self.services.config.get().limits, &request)?;
-        let verdict = rate_limit::check(&self.services, session, &request).await?;
-        authenticate::check(session)?;
+        let traced = stage(sending, "rate_limit");
+        let verdict = ended(traced, rate_limit::check(&self.services, session, &request).await)?;
+        ended(stage(sending, "authenticate"), authenticate::check(session))?;
         if verdict == rate_limit::Verdict::Drop {
             return Ok(Answer::Ok.into());
         }
-        authorize::check(&*self.services.store, session, &request).await?;
+        let traced = stage(sending, "authorize");
+        ended(traced, authorize::check(&*self.services.store, session, &request).await)?;
         match request {
             Request::Send { room, message_id, content } => {
                 let new = commit::new_message(session, room, message_id, content);
-                if let Some(answer) = idempotency::repeated(&self.hub.recent, &new).await? {
+                let traced = stage(sending, "idempotency");
+                if let Some(answer) = ended(traced, idempotency::repeated(&self.hub.recent, &new).await)? {
                     return Ok(answer.into());
                 }
-                commit::commit(&self.services, &self.hub.recent, new).await
+                let traced = traces::commit(sending);
+                ended(traced, commit::commit(&self.services, &self.hub.recent, new).await)
             }
             Request::CreateRoom { kind, title, members, room_key, request_id } => {
                 rooms::create(self, session, rooms::Wanted { kind, title, members, room_key, request_id }).await

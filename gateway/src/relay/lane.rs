@@ -13,6 +13,7 @@ use crate::{
     model::RoomId,
     services::Services,
     store::{OutboxEvent, OutboxKey, StoredEvent},
+    traces::Open,
 };
 
 /// Events taken at once.
@@ -23,6 +24,9 @@ const ROOMS: usize = 32;
 
 /// Bytes of message bodies in one publish, so that a batch of long messages does not become a frame of megabytes.
 const PUBLISH_BYTES: usize = 128 * 1024;
+
+/// What the span of a publish says that the broker did not take: the outbox has the message, and brings it later without a trace.
+const LATER: &str = "published_later";
 
 /// Serves one lane.
 pub(super) async fn run(
@@ -52,14 +56,16 @@ impl Carrier {
     /// Carries the events of one room; after a failure the rest stays in the outbox, so that order is kept.
     async fn carry(&self, room: RoomId, events: Vec<Waiting>) {
         let mut messages = Messages::default();
-        for Waiting { event: OutboxEvent { key, event }, place } in events {
+        for Waiting { event: OutboxEvent { key, event }, place, publish } in events {
             match event {
                 StoredEvent::Message { message, removal } => {
                     let bytes = message.body.len();
                     messages.bytes += bytes;
                     messages.keys.push(key);
                     messages.places.push(place);
-                    messages.events.push(Event::Message { message, removal });
+                    let traceparent = publish.as_ref().and_then(|publish| publish.context());
+                    messages.publishes.extend(publish);
+                    messages.events.push(Event::Message { message, removal, traceparent });
                     if messages.bytes >= PUBLISH_BYTES && !self.publish_messages(room, &mut messages).await {
                         return;
                     }
@@ -77,14 +83,16 @@ impl Carrier {
     }
 
     async fn publish_messages(&self, room: RoomId, messages: &mut Messages) -> bool {
-        let Messages { keys, events, places: _places, .. } = std::mem::take(messages);
+        let Messages { keys, events, places: _places, publishes, .. } = std::mem::take(messages);
         if events.is_empty() {
             return true;
         }
         let published = u32::try_from(events.len()).unwrap_or(u32::MAX);
         if !self.publish(Key::Room(room), events).await {
+            publishes.into_iter().for_each(|publish| publish.fail(LATER));
             return false;
         }
+        publishes.into_iter().for_each(|publish| publish.end());
         self.services.books.count(room, Counted { published, ..Counted::default() });
         keys.into_iter().for_each(|key| self.finisher.finish(key));
         true
@@ -96,7 +104,7 @@ impl Carrier {
         if let Err(error) = &applied {
             tracing::debug!(%error, "a room list is brought up to date later");
         }
-        for (routing_key, heard) in heard_by(event) {
+        for (routing_key, heard) in heard_by(event, None) {
             if !self.publish(routing_key, vec![heard]).await {
                 return false;
             }
@@ -129,5 +137,7 @@ struct Messages {
     events: Vec<Event>,
     /// Held until they were published, or failed to be.
     places: Vec<OwnedSemaphorePermit>,
+    /// Spans of those that are traced.
+    publishes: Vec<Box<Open>>,
     bytes: usize,
 }

@@ -20,6 +20,7 @@ use crate::{
     model::{Role, RoomId},
     services::Services,
     store::{OutboxEvent, StoredEvent},
+    traces::{Context, Sending, Stage},
 };
 
 /// Lanes, each with one task. A room always takes the same lane, so its events are published in order.
@@ -54,12 +55,14 @@ impl Relay {
     }
 
     /// Tells those on this gateway at once, and hands the events to the lanes.
-    pub(crate) async fn announce(&self, events: Vec<OutboxEvent>) {
+    /// `sending` is the trace of the message that brought them.
+    pub(crate) async fn announce(&self, events: Vec<OutboxEvent>, sending: Option<&Sending>) {
+        let traceparent = sending.and_then(Sending::context);
         for OutboxEvent { key, event } in events {
-            for (routing_key, heard) in heard_by(&event) {
+            for (routing_key, heard) in heard_by(&event, traceparent) {
                 self.dispatch.deliver(routing_key, true, vec![heard]).await;
             }
-            self.lanes.offer(OutboxEvent { key, event });
+            self.lanes.offer(OutboxEvent { key, event }, sending.and_then(Sending::publish));
         }
     }
 
@@ -70,11 +73,11 @@ impl Relay {
 }
 
 impl Lanes {
-    /// Puts an event into its room's lane; false when the lane is full and the event stays in the outbox only.
-    fn offer(&self, event: OutboxEvent) -> bool {
+    /// Puts an event into its room's lane; false when the lane is full and the event stays in the outbox only. `publish` ends when the broker has it.
+    fn offer(&self, event: OutboxEvent, publish: Stage) -> bool {
         let lane = room_of(&event.event).0.as_u64_pair().1 % LANES;
         // The remainder is below the number of lanes, so it fits.
-        self.0[usize::try_from(lane).unwrap_or(0)].offer(event)
+        self.0[usize::try_from(lane).unwrap_or(0)].offer(event, publish)
     }
 }
 
@@ -87,10 +90,12 @@ fn room_of(event: &StoredEvent) -> RoomId {
 }
 
 /// Who hears of a stored event, and what. The user comes before the room: a removed user's connections know before the others.
-fn heard_by(event: &StoredEvent) -> Vec<(Key, Event)> {
+/// `traceparent` is the span of a message that is traced.
+fn heard_by(event: &StoredEvent, traceparent: Option<Context>) -> Vec<(Key, Event)> {
     match event {
         StoredEvent::Message { message, removal } => {
-            vec![(Key::Room(message.room), Event::Message { message: message.clone(), removal: *removal })]
+            let heard = Event::Message { message: message.clone(), removal: *removal, traceparent };
+            vec![(Key::Room(message.room), heard)]
         }
         StoredEvent::Joined { room, user, name, version } => vec![
             (Key::User(*user), Event::RoomAdded { room: *room }),

@@ -39,10 +39,10 @@ pub(super) async fn run(services: Arc<Services>, dispatch: Arc<Dispatch>, lanes:
         }
         let full = claimed.len() >= batch as usize;
         for event in claimed {
-            for (key, heard) in heard_by(&event.event) {
+            for (key, heard) in heard_by(&event.event, None) {
                 dispatch.deliver(key, true, vec![heard]).await;
             }
-            lanes.offer(event);
+            lanes.offer(event, None);
         }
         if full {
             tick.reset_after(EVERY / 10);

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::store::{OutboxEvent, StoredEvent};
+use crate::{
+    store::{OutboxEvent, StoredEvent},
+    traces::Stage,
+};
 
 /// Events that wait in one lane; more stay in the outbox only.
 const EVENTS: usize = 1_024;
@@ -18,6 +21,8 @@ pub(super) struct Waiting {
     pub(super) event: OutboxEvent,
     /// What it takes of the lane's bytes.
     pub(super) place: OwnedSemaphorePermit,
+    /// Ends when the broker has it, of the few that are traced.
+    pub(super) publish: Stage,
 }
 
 /// Leads into a lane.
@@ -34,7 +39,7 @@ pub(super) fn lane() -> (Entrance, mpsc::Receiver<Waiting>) {
 
 impl Entrance {
     /// Puts an event in; false when the lane is full and the event stays in the outbox only.
-    pub(super) fn offer(&self, event: OutboxEvent) -> bool {
+    pub(super) fn offer(&self, event: OutboxEvent, publish: Stage) -> bool {
         let bytes = match &event.event {
             StoredEvent::Message { message, .. } => message.body.len(),
             _ => 0,
@@ -42,7 +47,7 @@ impl Entrance {
         // A body is far shorter than 4 GiB.
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         match Arc::clone(&self.bytes).try_acquire_many_owned(bytes) {
-            Ok(place) => self.lane.try_send(Waiting { event, place }).is_ok(),
+            Ok(place) => self.lane.try_send(Waiting { event, place, publish }).is_ok(),
             Err(_) => false,
         }
     }
@@ -75,19 +80,19 @@ mod tests {
         let (entrance, mut inbox) = lane();
         let long = || saying(&"x".repeat(BYTES / 4));
         for _ in 0..4 {
-            assert!(entrance.offer(long()));
+            assert!(entrance.offer(long(), None));
         }
-        assert!(!entrance.offer(long()), "the bytes are spent");
+        assert!(!entrance.offer(long(), None), "the bytes are spent");
         let taken = inbox.try_recv();
-        assert!(!entrance.offer(long()), "what is being published counts as well");
+        assert!(!entrance.offer(long(), None), "what is being published counts as well");
         drop(taken);
-        assert!(entrance.offer(long()));
+        assert!(entrance.offer(long(), None));
     }
 
     #[test]
     fn short_bodies_fill_a_lane_by_their_number() {
         let (entrance, _inbox) = lane();
-        let offered = (0..2 * EVENTS).filter(|_| entrance.offer(saying("x"))).count();
+        let offered = (0..2 * EVENTS).filter(|_| entrance.offer(saying("x"), None)).count();
         assert_eq!(offered, EVENTS);
         assert_eq!(entrance.bytes.available_permits(), BYTES - EVENTS, "those that were turned away take no room");
     }

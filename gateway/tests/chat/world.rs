@@ -20,6 +20,7 @@ use chat_gateway::{
     presence::{MemoryPresence, Presence},
     services::{Counters, Services},
     store::{NewUser, Store, memory::MemoryStore},
+    traces::Tracer,
 };
 use chat_gateway_config::{
     Auth, Broker as BrokerConfig, Database, GatewayConfig, Http, Limits, Passwords, Presence as PresenceConfig,
@@ -153,6 +154,7 @@ impl Gateway {
             books: Arc::new(Books::new(1_024)),
             entrance: Entrance::default(),
             hints: Hints::default(),
+            tracer: Tracer::default(),
         });
         let stop = CancellationToken::new();
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
@@ -213,6 +215,7 @@ pub(crate) fn config(limits: Limits) -> GatewayConfig {
         redis: Some(Redis::at(nowhere())),
         presence: PresenceConfig::default(),
         database: Database { slots: 1_024, shards: Vec::new(), embedded: None },
+        tracing: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     process::Output,
 };
 
+use chat_gateway_config::Tracing;
 use chat_shards::SCHEMA_VERSION;
 use chat_test_client::{Client, HistoryRange, accounts, socket, wire::Body};
 use serde_json::json;
@@ -14,6 +15,7 @@ use crate::{
     exchange::exchange,
     support::{
         baseline::{baseline, program},
+        collector::{Collector, Manner},
         eventually,
         scene::{MINUTE, Scene},
         stage::{BrokerService, Gateway, PROGRAM, Stage, text},
@@ -29,6 +31,8 @@ const SHARDS: [&str; 2] = ["shard_a", "shard_b"];
 pub(crate) struct Course<B> {
     scene: Scene<B>,
     before: PathBuf,
+    /// Takes the traces of today's gateways, which trace every message: the version before has to read what they tell each other then.
+    collector: Collector,
 }
 
 impl<B: BrokerService> Course<B> {
@@ -41,12 +45,22 @@ impl<B: BrokerService> Course<B> {
         }
         let [a, b] = ["old-1", "old-2"].map(|name| stage.gateway_of(&before, name, &stage.config()));
         tokio::join!(a.wait_ready(), b.wait_ready());
-        Self { scene: Scene::on(stage, a, b).await, before }
+        let collector = Collector::start(Manner::Takes).await;
+        Self { scene: Scene::on(stage, a, b).await, before, collector }
     }
 
     /// A gateway of today that is ready.
     pub(crate) async fn start_new(&self, name: &str) -> Gateway {
-        self.scene.stage.ready_gateway(name).await
+        let gateway = self.start_traced(name);
+        gateway.wait_ready().await;
+        gateway
+    }
+
+    fn start_traced(&self, name: &str) -> Gateway {
+        let mut config = self.scene.stage.config();
+        let endpoint = self.collector.endpoint.parse().unwrap();
+        config.tracing = Some(Tracing { endpoint, sampling_rate_per_million: 1_000_000 });
+        self.scene.stage.gateway_with(name, &config)
     }
 
     /// A gateway of the version before that is ready.
@@ -59,7 +73,7 @@ impl<B: BrokerService> Course<B> {
 
     /// A gateway of today that starts before the schema is its own serves nobody and says why; the others go on. It is returned as it is.
     pub(crate) async fn a_new_gateway_comes_too_early(&mut self) -> Gateway {
-        let early = self.scene.stage.gateway("new-1");
+        let early = self.start_traced("new-1");
         let alice = self.scene.alice.account().clone();
         let outdated = format!("schema version {}, this gateway needs {SCHEMA_VERSION}", baseline().schema);
         self.scene
@@ -214,6 +228,8 @@ impl<B: BrokerService> Course<B> {
         let verdict = ledger.verify();
         verdict.assert_clean(2_000);
         println!("{verdict}");
+        let traced = self.collector.spans().into_iter().filter(|recorded| recorded.span.name == "publish");
+        assert!(traced.count() > 100, "the version before was told of traced messages");
         self.scene.nothing_secret_was_logged();
     }
 }

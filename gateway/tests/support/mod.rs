@@ -11,6 +11,7 @@
 pub mod authority;
 pub mod baseline;
 pub mod behind;
+pub mod collector;
 pub mod kafka;
 pub mod kafka_cluster;
 mod kafka_program;

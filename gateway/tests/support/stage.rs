@@ -151,6 +151,7 @@ impl<B: BrokerService> Stage<B> {
             redis: Some(RedisConfig::at(self.redis.url_file("secret"))),
             presence: Presence::default(),
             database: Database { slots: 64, shards: vec![shard("shard_a"), shard("shard_b")], embedded: None },
+            tracing: None,
         }
     }
 

@@ -140,6 +140,8 @@ fn config(cluster: &ValidatedCluster, reader: Reader) -> config::GatewayConfig {
         redis: cluster.redis.as_ref().map(redis_config),
         presence: config::Presence::default(),
         database: database_config(cluster, reader),
+        // A migration and a mover carry no message.
+        tracing: cluster.gateways.tracing.clone().filter(|_| reader == Reader::Gateway),
     }
 }
 

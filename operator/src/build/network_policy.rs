@@ -1,5 +1,5 @@
 //! NetworkPolicies: who may open a connection to which pod. What pods open themselves is not restricted, because
-//! external backends can be anywhere; only a gateway with everything in its own process has nothing to open.
+//! external backends can be anywhere; only a gateway with everything in its own process has nothing to open, unless it brings spans to a collector.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,11 @@ pub(super) fn build_network_policies(cluster: &ValidatedCluster) -> Vec<NetworkP
         policies.push(build_policy(cluster, Role::of(Component::Balancer), cluster.names.haproxy(), rules));
     }
     if cluster.embedded().is_some() {
-        policies.iter_mut().for_each(forbid_egress);
+        // A collector can be anywhere, too, and behind a Service on another port than the spec names.
+        let opens = |policy: &NetworkPolicy| {
+            cluster.gateways.tracing.is_some() && policy.metadata.name == Some(cluster.names.gateway())
+        };
+        policies.iter_mut().filter(|policy| !opens(policy)).for_each(forbid_egress);
     } else {
         policies.push(build_policy(
             cluster,

@@ -16,7 +16,7 @@ use std::{
 };
 
 use chat_crds::chat_cluster as crd;
-use chat_gateway_config::{LogLevel, RedisUrl, SigningKeys};
+use chat_gateway_config::{LogLevel, RedisUrl, SigningKeys, Tracing};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
@@ -184,6 +184,7 @@ fn gateways(spec: &crd::ChatClusterSpec, secrets: &References<'_>) -> Result<Gat
             crd::LogLevel::Info => LogLevel::Info,
             crd::LogLevel::Debug => LogLevel::Debug,
         },
+        tracing: tracing(spec)?,
         trusted_proxies: expose::proxies(spec)?,
         allowed_origins: origins(spec)?,
         drain_seconds: unsigned("spec.gateways.drainSeconds", spec.effective_drain_seconds())?,
@@ -235,6 +236,17 @@ fn origins(spec: &crd::ChatClusterSpec) -> Result<Vec<chat_gateway_config::Allow
     origins
         .map(|text| text.parse().map_err(|error| invalid(&format!("spec.gateways.allowedOrigins: {error}"))))
         .collect()
+}
+
+fn tracing(spec: &crd::ChatClusterSpec) -> Result<Option<Tracing>, ValidateError> {
+    let Some(tracing) = spec.gateways.as_ref().and_then(|gateways| gateways.tracing.as_ref()) else { return Ok(None) };
+    // No rest pattern: a new field must not be accepted and then ignored.
+    let crd::Tracing { endpoint, sampling_rate_per_million } = tracing;
+    let rate = sampling_rate_per_million.unwrap_or(crd::DEFAULT_SAMPLING_RATE_PER_MILLION);
+    Ok(Some(Tracing {
+        endpoint: endpoint.parse().map_err(|error| invalid(&format!("spec.gateways.tracing.endpoint: {error}")))?,
+        sampling_rate_per_million: unsigned("spec.gateways.tracing.samplingRatePerMillion", rate)?,
+    }))
 }
 
 fn overlay(template: crd::PodTemplate) -> PodOverlay {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use chat_crds::chat_cluster::ScaleDownPolicy;
-use chat_gateway_config::{AllowedOrigin, Cidr, LogLevel, Oidc, Passwords, SaslMechanism, SecurityProtocol};
+use chat_gateway_config::{AllowedOrigin, Cidr, LogLevel, Oidc, Passwords, SaslMechanism, SecurityProtocol, Tracing};
 use k8s_openapi::api::core::v1::{
     Affinity, PodTemplateSpec, ResourceRequirements, Toleration, TopologySpreadConstraint,
 };
@@ -120,6 +120,8 @@ pub struct Gateways {
     pub limits: chat_gateway_config::Limits,
     /// How much they log.
     pub log_level: LogLevel,
+    /// Where spans of messages go, and of how many; `None` where nothing is traced.
+    pub tracing: Option<Tracing>,
     /// Proxies whose word about addresses counts.
     pub trusted_proxies: Vec<Cidr>,
     /// Pages on other hosts that may connect from a browser.

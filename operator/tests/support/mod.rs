@@ -34,7 +34,7 @@ use tokio::sync::mpsc::Receiver;
 use api_server::{ApiServer, chat_cluster};
 
 /// Names of the fixture clusters whose objects are kept. What is written of the one called `paused` is in `paused.rs`.
-pub(crate) const FIXTURES: [&str; 17] = [
+pub(crate) const FIXTURES: [&str; 18] = [
     "minimal",
     "two-shards",
     "backups",
@@ -52,6 +52,7 @@ pub(crate) const FIXTURES: [&str; 17] = [
     "embedded",
     "in-process",
     "haproxy",
+    "traced",
 ];
 
 /// Bytes that are the same in every run, and different at every call.

@@ -108,6 +108,16 @@ pub const REQUESTS_REFUSED: Family = counter(
 /// Rooms.
 pub const ROOMS: Family = gauge("chat_gateway_rooms", &[], "Rooms with a session on this gateway");
 
+/// Lost spans.
+pub const SPANS_DROPPED: Family = counter(
+    "chat_gateway_spans_dropped_total",
+    &[],
+    "Spans of traced messages that were lost: no room for them, or no collector that took them",
+);
+/// Exported spans.
+pub const SPANS_EXPORTED: Family =
+    counter("chat_gateway_spans_exported_total", &[], "Spans of traced messages that the collector took");
+
 /// All of them, without [those of the process](super::process::FAMILIES).
 pub const FAMILIES: &[Family] = &[
     ACK_SECONDS,
@@ -131,4 +141,6 @@ pub const FAMILIES: &[Family] = &[
     REFRESH_TOKENS_REUSED,
     REQUESTS_REFUSED,
     ROOMS,
+    SPANS_DROPPED,
+    SPANS_EXPORTED,
 ];

@@ -1,4 +1,4 @@
-//! HTTP to issuers: small answers, in bounded time, over verified TLS. Redirects are not followed: metadata and keys are where the issuer
+//! HTTP to issuers, and to collectors of traces: small answers, in bounded time, over verified TLS. Redirects are not followed: metadata and keys are where the issuer
 //! says, and nowhere else.
 
 use std::{path::PathBuf, time::Duration};
@@ -19,12 +19,14 @@ use super::authorities::{Authorities, RootsError};
 
 /// Time for a request and its answer.
 const LIMIT: Duration = Duration::from_secs(5);
+/// What issuers answer.
+const JSON: &str = "application/json";
 /// Bytes of an answer. Key sets of large issuers have some ten thousand.
 const ANSWER_BYTES: usize = 512 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
+pub(crate) enum FetchError {
     /// Not a URL that is asked: `https`, or `http` to this machine.
     #[error("{0} is neither https nor on this machine")]
     Url(String),
@@ -54,36 +56,46 @@ impl FetchError {
 }
 
 /// Asks one issuer.
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     authorities: Authorities,
 }
 
 impl Fetcher {
     /// With these roots, or the public ones.
-    pub(super) fn new(ca_file: Option<&PathBuf>) -> Result<Self, RootsError> {
+    pub(crate) fn new(ca_file: Option<&PathBuf>) -> Result<Self, RootsError> {
         Ok(Self { authorities: Authorities::open(ca_file)? })
     }
 
     /// GET.
     pub(super) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
-        self.request(Method::GET, url, None).await
+        self.request(Method::GET, place(url, Plain::ThisMachine)?, None).await
     }
 
     /// POST of a form.
     pub(super) async fn post_form(&self, url: &str, form: String) -> Result<Bytes, FetchError> {
-        self.request(Method::POST, url, Some(form)).await
+        let body = Body { media_type: "application/x-www-form-urlencoded", accepts: JSON, bytes: form.into() };
+        self.request(Method::POST, place(url, Plain::ThisMachine)?, Some(body)).await
     }
 
-    async fn request(&self, method: Method, url: &str, form: Option<String>) -> Result<Bytes, FetchError> {
-        let place = place(url)?;
+    /// POST of anything, to a place that the configuration names: without TLS if it says so.
+    pub(crate) async fn post(&self, url: &str, media_type: &'static str, bytes: Bytes) -> Result<Bytes, FetchError> {
+        self.request(
+            Method::POST,
+            place(url, Plain::Everywhere)?,
+            Some(Body { media_type, accepts: media_type, bytes }),
+        )
+        .await
+    }
+
+    async fn request(&self, method: Method, place: Place, body: Option<Body>) -> Result<Bytes, FetchError> {
         let name = place.url.origin().ascii_serialization();
-        match timeout(LIMIT, self.exchange(method, &place, form)).await {
+        match timeout(LIMIT, self.exchange(method, &place, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchError::Timeout(name)),
         }
     }
 
-    async fn exchange(&self, method: Method, place: &Place, form: Option<String>) -> Result<Bytes, FetchError> {
+    async fn exchange(&self, method: Method, place: &Place, body: Option<Body>) -> Result<Bytes, FetchError> {
         let origin = place.url.origin().ascii_serialization();
         let stream = TcpStream::connect((place.host.as_str(), place.port))
             .await
@@ -92,12 +104,12 @@ impl Fetcher {
             .method(method)
             .uri(&place.url[url::Position::BeforePath..url::Position::AfterQuery])
             .header(header::HOST, &place.url[url::Position::BeforeHost..url::Position::AfterPort])
-            .header(header::ACCEPT, "application/json");
-        if form.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            .header(header::ACCEPT, body.as_ref().map_or(JSON, |body| body.accepts));
+        if let Some(body) = &body {
+            request = request.header(header::CONTENT_TYPE, body.media_type);
         }
         let request = request
-            .body(Full::new(Bytes::from(form.unwrap_or_default())))
+            .body(Full::new(body.map(|body| body.bytes).unwrap_or_default()))
             .map_err(|error| FetchError::Http(origin.clone(), error.to_string()))?;
         let Some(server) = place.server.clone() else { return send(stream, request, &origin).await };
         let stream = self
@@ -110,6 +122,22 @@ impl Fetcher {
     }
 }
 
+/// What is posted.
+struct Body {
+    media_type: &'static str,
+    accepts: &'static str,
+    bytes: Bytes,
+}
+
+/// Where plain HTTP will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plain {
+    /// On this machine.
+    ThisMachine,
+    /// Wherever a configuration says.
+    Everywhere,
+}
+
 struct Place {
     url: Url,
     host: String,
@@ -118,7 +146,7 @@ struct Place {
     server: Option<ServerName<'static>>,
 }
 
-fn place(text: &str) -> Result<Place, FetchError> {
+fn place(text: &str, plain: Plain) -> Result<Place, FetchError> {
     let refused = || FetchError::Url(text.to_owned());
     let url = Url::parse(text).map_err(|_| refused())?;
     let host = url.host().ok_or_else(refused)?;
@@ -129,7 +157,7 @@ fn place(text: &str) -> Result<Place, FetchError> {
     };
     let plain = match url.scheme() {
         "https" => false,
-        "http" if is_local => true,
+        "http" if is_local || plain == Plain::Everywhere => true,
         _ => return Err(refused()),
     };
     let host = match host {
@@ -167,10 +195,10 @@ mod tests {
         for good in
             ["https://id.example.org/a?b=c", "http://127.0.0.1:9/x", "http://localhost/x", "https://[2001:db8::1]/"]
         {
-            place(good).unwrap();
+            place(good, Plain::ThisMachine).unwrap();
         }
         for bad in ["http://id.example.org/", "http://169.254.169.254/", "file:///etc/passwd", "ftp://a/", "x"] {
-            assert!(place(bad).is_err(), "{bad}");
+            assert!(place(bad, Plain::ThisMachine).is_err(), "{bad}");
         }
     }
 }

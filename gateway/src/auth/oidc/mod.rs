@@ -16,6 +16,7 @@ use std::sync::Arc;
 use chat_gateway_config::{Oidc, stats::IssuerStats};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::fetch::Fetcher;
 use self::issuer::Issuer;
 pub use self::{
     authorities::RootsError,

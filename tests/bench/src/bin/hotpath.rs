@@ -32,6 +32,7 @@ use chat_gateway::{
     protocol::ClientEvent,
     services::{Counters, Services},
     store::{NewRoom, NewUser, Store, memory::MemoryStore},
+    traces::Tracer,
 };
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
@@ -164,7 +165,7 @@ async fn accept() -> Result<()> {
         let read = stage_decode(&frame(room, number)).and_then(|mut reads| reads.pop());
         let Some(Read::Request { tag: Some(tag), request }) = read else { bail!("not a request") };
         let tags = [tag];
-        let mut request = Box::pin(pipeline.process(&session, &tags, request));
+        let mut request = Box::pin(pipeline.process(&session, &tags, request, None));
         poll_fn(|context| stage_accept(request.as_mut(), context)).await;
         // The worker delivers, and this task's share of the scheduler is renewed.
         let mut turns = 0;
@@ -199,6 +200,7 @@ fn pipeline(store: Arc<MemoryStore>, stop: &CancellationToken) -> Result<(Pipeli
         books: Arc::new(Books::new(1_024)),
         entrance: Entrance::default(),
         hints: Hints::default(),
+        tracer: Tracer::default(),
     });
     let hub = Hub::start(Arc::clone(&services), deliveries, stop);
     Ok((Pipeline::new(services, Arc::clone(&hub)), hub))
