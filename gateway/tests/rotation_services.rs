@@ -9,6 +9,7 @@ mod support;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -18,7 +19,7 @@ use support::{
     rabbitmq::RabbitMq,
     redis,
     scene::MINUTE,
-    stage::{Gateway, Stage},
+    stage::{Gateway, PROGRAM, Stage},
 };
 
 type Scene = support::scene::Scene<RabbitMq>;
@@ -40,6 +41,24 @@ async fn credentials_rotate_while_people_chat() {
 #[ignore = "an hour, for `--long`"]
 async fn long_credentials_rotate_every_minute_for_an_hour() {
     rotate(LONG, LONG_ROUND).await;
+}
+
+/// As the operator does it with a shard that it runs: the Job gives the one role another password, and the Secret with it arrives at the gateways before or after.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_gateways_gets_another_password_by_the_migration_while_people_chat() {
+    let mut scene = Scene::open().await;
+    let files = Files::of(&scene.stage);
+    let processes = started(&scene).await;
+    scene.stage.postgres.demand_password("chat_gateway");
+    for (nth, secret_first) in [(1, true), (2, false)] {
+        let what = format!("the Secret first: {secret_first}");
+        scene.chat(&what, TEXTS, async |stage, a, b| files.password(stage, nth, secret_first, [a, b]).await).await;
+    }
+    assert_eq!(started(&scene).await, processes, "a gateway was restarted");
+    scene.nothing_secret_was_logged();
+    for log in [scene.a.log(), scene.b.log()] {
+        assert!(!log.contains("rotated-"), "a password was logged: {log}");
+    }
 }
 
 async fn rotate(lasts: Duration, round: Duration) {
@@ -112,6 +131,36 @@ impl Files {
         ask(&if nth == 1 { format!("alter role {old} nologin") } else { format!("drop role {old}") });
     }
 
+    /// Another password for the role that gateways have. Those who come with the one before are refused from then on; connections that stand go on.
+    async fn password(&self, stage: &Stage, nth: u32, secret_first: bool, gateways: [&Gateway; 2]) {
+        let secret = || {
+            for (shard, file) in &self.shards {
+                replace(file, &stage.postgres.uri("chat_gateway", &password(nth), shard));
+            }
+        };
+        let ask = |sql: &str| stage.postgres.query("postgres", sql).trim().to_owned();
+        let begun = ask("select clock_timestamp()");
+        if secret_first {
+            secret();
+            let told = |gateway: &&Gateway| gateway.log().contains("a changed URI is no use yet");
+            eventually("the new URI is tried, and does not work", MINUTE, async || gateways.iter().all(told)).await;
+        }
+        migrate(stage, nth);
+        if !secret_first {
+            // Kubelets are late; people go on by the connections that there are.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            secret();
+        }
+        let of_old = format!(
+            "select count(*) from pg_stat_activity where usename = 'chat_gateway' and backend_start < '{begun}'"
+        );
+        eventually("every connection is by the new password", MINUTE, async || ask(&of_old) == "0").await;
+        for gateway in gateways {
+            let available = async || gateway.stats().await.shards.iter().all(|shard| shard.component.available);
+            eventually("the shards are there", MINUTE, available).await;
+        }
+    }
+
     /// The server closes the connections of a user who is deleted: gateways come back as the new one.
     async fn broker(&self, stage: &Stage, nth: u32, gateways: [&Gateway; 2]) {
         let (old, new) = (user(nth - 1, "guest"), user(nth, ""));
@@ -172,6 +221,20 @@ impl Files {
             assert_eq!(gateway.admin("/stats", Some(&old)).await.0, 401, "the old token is good for nothing");
         }
     }
+}
+
+/// The Job of the operator: its own mount of the URIs has the new password.
+fn migrate(stage: &Stage, nth: u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = stage.config();
+    for shard in &mut config.database.shards {
+        shard.uri_file = folder.path().join(&shard.name);
+        fs::write(&shard.uri_file, stage.postgres.uri("chat_gateway", &password(nth), &shard.name)).unwrap();
+    }
+    let file = folder.path().join("config.json");
+    fs::write(&file, serde_json::to_string(&config).unwrap()).unwrap();
+    let ended = Command::new(PROGRAM).args(["migrate", "--config"]).arg(&file).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
 }
 
 /// The user of a round; the one of before the first.

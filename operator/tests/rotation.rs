@@ -1,5 +1,5 @@
-//! The token of the admin port and the authorities of issuers change while gateways run: nobody is restarted, operator and gateways agree at every moment,
-//! wherever the operator dies and however long kubelets take. Where gateways do not say that they follow the files, everything is as it was before they could.
+//! The token of the admin port, the authorities of issuers and the password of a managed shard change while gateways run: nobody is restarted, operator and
+//! gateways agree at every moment, wherever the operator dies and however long kubelets take. Where gateways do not say that they follow the files, everything is as it was before they could.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
@@ -36,6 +36,8 @@ const ENOUGH: usize = 80;
 /// Gateways that there can be in one test.
 const ADDRESSES: u8 = 6;
 const SECRET: &str = "/api/v1/namespaces/chat/secrets/demo-admin-token";
+const SHARD: &str = "/api/v1/namespaces/chat/secrets/demo-shard-a";
+const SHARDS: &str = "/api/v1/namespaces/chat/secrets/demo-gateway-shards";
 const CA: &str = "/api/v1/namespaces/chat/secrets/my-issuer-ca";
 
 /// One gateway and its node.
@@ -74,9 +76,9 @@ fn text(secret: &Value) -> String {
     String::from_utf8(STANDARD.decode(data).unwrap()).unwrap()
 }
 
-/// What a person asks for stays on the Secret whatever the operator applies.
+/// What a person asks for stays on the Secrets whatever the operator applies.
 fn asks(path: &str, object: &mut Value, request: &str) {
-    if path == SECRET {
+    if [SECRET, SHARD].contains(&path) {
         object["metadata"]["annotations"]["chatcluster.dev/rotate"] = json!(request);
     }
 }
@@ -84,6 +86,11 @@ fn asks(path: &str, object: &mut Value, request: &str) {
 impl World {
     /// A ChatCluster with two gateways, settled; its issuer has authorities of its own.
     async fn new(follows: bool) -> Self {
+        Self::with(follows, |_| ()).await
+    }
+
+    /// The same with a change of its spec.
+    async fn with(follows: bool, change: impl FnOnce(&mut Value)) -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let (server, client) = ApiServer::empty().await;
         let process = std::process::id().to_be_bytes();
@@ -101,6 +108,7 @@ impl World {
         cluster["spec"]["auth"]["oidc"] = json!([{
             "issuer": "https://id.example.com", "audience": "chat", "caSecretRef": { "name": "my-issuer-ca", "key": "roots.pem" }
         }]);
+        change(&mut cluster["spec"]);
         world.server.put(&chat_cluster("demo"), cluster);
         for address in &world.addresses {
             let state = (world.clone(), address.clone());
@@ -164,6 +172,16 @@ impl World {
                 self.server.put(&path, job);
             }
         }
+        for (path, mut set) in self.server.list("/statefulsets/") {
+            if set["status"].is_null() {
+                works = true;
+                set["status"] = json!({
+                    "observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "availableReplicas": 1,
+                    "currentRevision": "r", "updateRevision": "r"
+                });
+                self.server.put(&path, set);
+            }
+        }
         let secret = self.server.get(SECRET).map(|secret| text(&secret)).unwrap_or_default();
         let mut gateways = self.gateways.lock().unwrap();
         for gateway in gateways.values_mut().filter(|gateway| gateway.file != secret && !gateway.is_ending) {
@@ -216,9 +234,12 @@ impl World {
     /// Somebody asks for another token.
     fn ask(&self, policy: fn(&str, &mut Value)) {
         self.server.admit(policy);
-        let mut secret = self.server.get(SECRET).unwrap();
-        policy(SECRET, &mut secret);
-        self.server.put(SECRET, secret);
+        for path in [SECRET, SHARD] {
+            if let Some(mut secret) = self.server.get(path) {
+                policy(path, &mut secret);
+                self.server.put(path, secret);
+            }
+        }
     }
 
     fn lags(&self, lags: [usize; 2]) {
@@ -231,9 +252,9 @@ impl World {
         self.gateways.lock().unwrap().values_mut().for_each(change);
     }
 
-    /// Names and templates of the gateways' Deployments.
+    /// Names and templates of what runs.
     fn templates(&self) -> BTreeMap<String, Value> {
-        let all = self.server.list("/deployments/").into_iter();
+        let all = ["/deployments/", "/statefulsets/"].into_iter().flat_map(|part| self.server.list(part));
         all.map(|(path, deployment)| (path, deployment["spec"]["template"].clone())).collect()
     }
 
@@ -252,6 +273,35 @@ impl World {
         assert_eq!((self.noted("rotated"), self.noted("rotation")), (json!(request), Value::Null), "{place}");
         assert!(self.gateways.lock().unwrap().values().all(|gateway| gateway.file == token), "{place}");
         assert_eq!(*self.refused.lock().unwrap(), [""; 0], "{place}");
+    }
+
+    /// Values of the managed shard's Secret by key.
+    fn shard(&self) -> BTreeMap<String, String> {
+        let secret = self.server.get(SHARD).unwrap();
+        let decoded = |value: &Value| String::from_utf8(STANDARD.decode(value.as_str().unwrap()).unwrap()).unwrap();
+        secret["data"].as_object().unwrap().iter().map(|(key, value)| (key.clone(), decoded(value))).collect()
+    }
+
+    /// The shard has another password than before, and everything that has to know of it knows the same.
+    fn has_another_password(&self, before: &BTreeMap<String, String>, request: &str, place: &str) {
+        let now = self.shard();
+        assert_ne!(now["gatewayPassword"], before["gatewayPassword"], "{place}");
+        assert!(now["uri"].contains(&format!(":{}@", now["gatewayPassword"])), "{place}");
+        for kept in ["password", "migrationUri"] {
+            assert_eq!(now[kept], before[kept], "{place}");
+        }
+        let named: Vec<&String> = now.keys().filter(|key| key.starts_with("uri-")).collect();
+        let [named] = named.as_slice() else { panic!("{place}: {named:?}") };
+        assert_eq!(now[*named], now["uri"], "{place}");
+        let annotations = &self.server.get(SHARD).unwrap()["metadata"]["annotations"];
+        assert_eq!(annotations["chatcluster.dev/rotated"], request, "{place}");
+        let served = self.server.get(SHARDS).unwrap();
+        assert_eq!(served["data"]["a"], json!(STANDARD.encode(&now["uri"])), "{place}");
+        // What tells PostgreSQL of it starts with this URI or not at all, and has come to its end.
+        let jobs = self.server.list("/jobs/");
+        let [(_, job)] = jobs.as_slice() else { panic!("{place}: {} migrations", jobs.len()) };
+        assert!(job["spec"].to_string().contains(&format!("\"{named}\"")), "{place}: {job}");
+        assert_eq!(job["status"]["conditions"][0]["type"], "Complete", "{place}");
     }
 
     fn change_authorities(&self, name: &str) {
@@ -464,5 +514,43 @@ async fn a_secret_that_is_deleted_is_made_anew_and_nobody_is_restarted() {
     world.server.remove(SECRET);
     world.course(true).await;
     assert!(world.token() != old && !world.token().contains('\n'));
+    assert_eq!(world.templates(), templates);
+}
+
+#[tokio::test]
+async fn a_managed_shard_gets_another_password_while_the_operator_dies_at_each_of_its_writes() {
+    let managed = |spec: &mut Value| {
+        spec["database"] = json!({ "shards": [{ "name": "a", "managed": { "storage": { "size": "1Gi" } } }] });
+    };
+    let world = World::with(true, managed).await;
+    let (before, templates) = (world.shard(), world.templates());
+    assert_eq!(before.len(), 4, "{:?}", before.keys());
+    let (objects, gateways) = (world.server.objects(), world.gateways.lock().unwrap().clone());
+    let begin = |death: Option<Death>| {
+        world.server.restore(objects.clone());
+        world.gateways.lock().unwrap().clone_from(&gateways);
+        world.ask(|path, object| asks(path, object, "1"));
+        world.server.kill(death);
+    };
+    begin(None);
+    world.course(true).await;
+    world.has_another_password(&before, "1", "undisturbed");
+    let writes = world.server.writes();
+    assert!(writes.iter().any(|write| write.path.contains("/jobs/")), "{writes:#?}");
+    for (at, write) in writes.iter().enumerate() {
+        for is_written in [false, true] {
+            let death = Death { at, is_written };
+            begin(Some(death));
+            world.course(true).await;
+            let place = format!("{death:?} of {} {}", write.method, write.path);
+            world.has_another_password(&before, "1", &place);
+            assert_eq!(world.templates(), templates, "{place}");
+        }
+    }
+    let first = world.shard();
+    world.server.kill(None);
+    world.ask(|path, object| asks(path, object, "2"));
+    world.course(true).await;
+    world.has_another_password(&first, "2", "once more");
     assert_eq!(world.templates(), templates);
 }

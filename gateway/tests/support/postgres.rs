@@ -81,6 +81,13 @@ impl Postgres {
         self.query("postgres", "select pg_reload_conf()");
     }
 
+    /// Takes this user by its password alone from now on. Others come as before.
+    pub fn demand_password(&self, user: &str) {
+        let rules = format!("host all {user} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
+        std::fs::write(self.dir.path().join("data/pg_hba.conf"), rules).unwrap();
+        self.query("postgres", "select pg_reload_conf()");
+    }
+
     /// Its port.
     pub const fn port(&self) -> u16 {
         self.port

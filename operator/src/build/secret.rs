@@ -7,7 +7,7 @@ use kube::api::ObjectMeta;
 
 use super::meta::{self, Role};
 use crate::{
-    names::{Component, key},
+    names::{Component, annotation, key},
     reconcile::{Broker, DeletionPolicy, KafkaServers, Redis, ShardBackend, SigningKey, ValidatedCluster},
     sensitive::Sensitive,
 };
@@ -49,13 +49,20 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
         match &shard.backend {
             ShardBackend::Managed(managed) => {
                 let credentials = &managed.credentials;
-                let values = [
+                let uri_key = credentials.uri_key();
+                let mut values = vec![
                     (key::PASSWORD, &credentials.password),
                     (key::GATEWAY_PASSWORD, &credentials.gateway_password),
                     (key::URI, &credentials.uri),
                     (key::MIGRATION_URI, &credentials.migration_uri),
                 ];
-                secrets.push(build_secret(shard_metadata(cluster, &shard.name), &values));
+                let mut metadata = shard_metadata(cluster, &shard.name);
+                if let Some(request) = &credentials.rotated {
+                    values.push((&uri_key, &credentials.uri));
+                    let noted = (annotation::ROTATED.to_owned(), request.clone());
+                    metadata.annotations.get_or_insert_default().extend([noted]);
+                }
+                secrets.push(build_secret(metadata, &values));
             }
             // It opens nothing that its engine's own Secrets would not open, so nothing is lost with it.
             ShardBackend::Engine(engine) => {

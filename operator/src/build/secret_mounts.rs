@@ -166,13 +166,13 @@ impl Mounts {
 }
 
 fn shard_items(cluster: &ValidatedCluster, shard: &Shard) -> (String, Vec<(String, &'static str)>) {
+    let own = || cluster.names.shard(&shard.name);
     let (secret, uri, migration_uri) = match &shard.backend {
-        ShardBackend::Managed(_) | ShardBackend::Engine(_) => {
-            (cluster.names.shard(&shard.name), key::URI, key::MIGRATION_URI)
-        }
+        ShardBackend::Managed(managed) => (own(), managed.credentials.uri_key(), key::MIGRATION_URI),
+        ShardBackend::Engine(_) => (own(), key::URI.to_owned(), key::MIGRATION_URI),
         ShardBackend::External { uri, migration_uri, .. } => {
-            (uri.secret.clone(), uri.key.as_str(), migration_uri.key.as_str())
+            (uri.secret.clone(), uri.key.clone(), migration_uri.key.as_str())
         }
     };
-    (secret, vec![(uri.to_owned(), key::URI), (migration_uri.to_owned(), key::MIGRATION_URI)])
+    (secret, vec![(uri, key::URI), (migration_uri.to_owned(), key::MIGRATION_URI)])
 }

@@ -9,13 +9,16 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     dereference::{Dereferenced, LockedVolume},
+    live::Live,
     validate::{Problem, ValidateError},
-    validated::{BrokerCredentials, RedisCredentials, ShardCredentials, TokensKept},
+    validated::{
+        BrokerCredentials, Database, RedisCredentials, ShardBackend, ShardCredentials, TokensKept, ValidatedCluster,
+    },
 };
 use crate::{
     build::{ChildId, Kind},
     names::{Names, annotation, key, label, port},
-    sensitive::{Entropy, Sensitive, uri_part},
+    sensitive::{Entropy, EntropyError, Sensitive, uri_part},
 };
 
 /// User that managed RabbitMQ is given.
@@ -98,16 +101,14 @@ impl Keeper<'_> {
         if let Some([password, gateway_password, uri, migration_uri]) = self.existing(&name, keys)? {
             fits(&name, (key::URI, &uri), (key::GATEWAY_PASSWORD, &gateway_password), IN_THE_VOLUME)?;
             fits(&name, (key::MIGRATION_URI, &migration_uri), (key::PASSWORD, &password), IN_THE_VOLUME)?;
-            return Ok(ShardCredentials { password, gateway_password, uri, migration_uri });
+            let rotated = self.progress(&name).remove(annotation::ROTATED);
+            return Ok(ShardCredentials { password, gateway_password, uri, migration_uri, rotated });
         }
         self.refuse_locked_volume(shard, &name)?;
         let (password, gateway_password) = (self.entropy.password()?, self.entropy.password()?);
-        let uri = |role: &str, password: &Sensitive| {
-            let secret = uri_part(password.expose());
-            Sensitive::new(format!("postgresql://{role}:{secret}@{name}:{}/postgres?sslmode=disable", port::POSTGRESQL))
-        };
-        let (uri, migration_uri) = (uri(GATEWAY_ROLE, &gateway_password), uri("postgres", &password));
-        Ok(ShardCredentials { password, gateway_password, uri, migration_uri })
+        let (uri, migration_uri) =
+            (shard_uri(&name, GATEWAY_ROLE, &gateway_password), shard_uri(&name, "postgres", &password));
+        Ok(ShardCredentials { password, gateway_password, uri, migration_uri, rotated: None })
     }
 
     /// Those of a shard that is being left: new ones would open nothing.
@@ -165,6 +166,41 @@ impl Keeper<'_> {
         }
         Ok(<[Sensitive; N]>::try_from(found).ok())
     }
+}
+
+fn shard_uri(host: &str, role: &str, password: &Sensitive) -> Sensitive {
+    let secret = uri_part(password.expose());
+    Sensitive::new(format!("postgresql://{role}:{secret}@{host}:{}/postgres?sslmode=disable", port::POSTGRESQL))
+}
+
+/// Replaces the password of the gateways' role in the managed shards whose Secrets ask for it. One write of the Secret brings all of it: the migration that
+/// belongs to the new URI gives the role its password, and gateways go on with the connections that they have until the URI works.
+///
+/// # Errors
+/// When the system gives no random bytes for a password.
+pub(super) fn rotate_shards(
+    validated: &mut ValidatedCluster,
+    live: &Live,
+    entropy: &mut dyn Entropy,
+) -> Result<(), EntropyError> {
+    let names = validated.names.clone();
+    let Database::Shards { shards, .. } = &mut validated.database else { return Ok(()) };
+    for shard in shards.iter_mut().filter(|shard| !shard.is_leaving) {
+        let name = names.shard(&shard.name);
+        let ShardBackend::Managed(managed) = &mut shard.backend else { continue };
+        let Some(secret) = live.get(&ChildId::new(Kind::Secret, &name)) else { continue };
+        let asked = secret.annotations().get(annotation::ROTATE).filter(|text| !text.is_empty());
+        let credentials = &mut managed.credentials;
+        if asked.is_none() || asked == credentials.rotated.as_ref() {
+            continue;
+        }
+        tracing::info!(secret = name, "the password of the gateways' role is replaced");
+        let password = entropy.password()?;
+        credentials.uri = shard_uri(&name, GATEWAY_ROLE, &password);
+        credentials.gateway_password = password;
+        credentials.rotated = asked.cloned();
+    }
+    Ok(())
 }
 
 fn lost(name: &str, key: &str, way_out: &str) -> ValidateError {

@@ -170,6 +170,11 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         if hands == Hands::On {
             admin_rotation::rotate(&mut validated, &fetched.live, &view, &mut SystemEntropy)
                 .map_err(ValidateError::from)?;
+            // One migration after the other: what the last one was to set up is there.
+            if is_migrated(&validated)? {
+                credentials::rotate_shards(&mut validated, &fetched.live, &mut SystemEntropy)
+                    .map_err(ValidateError::from)?;
+            }
         }
         let kept = adopting.insert(kept);
         let target = deployment_name(&validated)?;

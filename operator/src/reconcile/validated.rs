@@ -18,13 +18,17 @@ use crate::{
     args::{Images, Labels},
     autoscale::Settings,
     drain::Tolerance,
-    names::{ClusterKey, Names},
+    hash::Hasher,
+    names::{ClusterKey, Names, key},
     poll::{AddressTemplate, Consultation},
     rebalance::Wanted,
     recurrence::Recurrence,
     rollout::Limits,
     sensitive::Sensitive,
 };
+
+/// Hexadecimal digits by which a key of a Secret names a URI.
+const URI_DIGITS: usize = 10;
 
 /// A checked ChatCluster.
 #[derive(Clone, Debug)]
@@ -524,6 +528,24 @@ pub struct ShardCredentials {
     pub uri: Sensitive,
     /// URI for the migration.
     pub migration_uri: Sensitive,
+    /// The request for another password of the gateways' role that was served last.
+    pub rotated: Option<String>,
+}
+
+impl ShardCredentials {
+    /// Key of the Secret under which the migration finds the URI for gateways. Once the password was replaced it names the URI, so that a kubelet that has an
+    /// older Secret yet has nothing to start the migration with, and waits.
+    #[must_use]
+    pub fn uri_key(&self) -> String {
+        match &self.rotated {
+            None => key::URI.to_owned(),
+            Some(_) => {
+                let mut digest = Hasher::new().text(self.uri.expose()).finish();
+                digest.truncate(URI_DIGITS);
+                format!("{}-{digest}", key::URI)
+            }
+        }
+    }
 }
 
 impl ValidatedCluster {
