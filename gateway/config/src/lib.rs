@@ -6,6 +6,7 @@
 
 mod access;
 pub mod agent;
+pub mod audit;
 mod config;
 pub mod delivery;
 mod farewell;

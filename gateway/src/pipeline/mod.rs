@@ -14,6 +14,7 @@ pub mod frame;
 mod idempotency;
 mod marks;
 mod members;
+mod moderation;
 mod people;
 mod probe;
 mod publish;
@@ -106,7 +107,13 @@ impl Pipeline {
                 if let Some(answer) = idempotency::repeated(&self.hub.recent, &new).await? {
                     return Ok(answer.into());
                 }
-                commit::commit(&self.services, &self.hub.recent, new).await
+                let deletion = moderation::Deletion::of(&new);
+                let result = commit::commit(&self.services, &self.hub.recent, new).await;
+                if let Some(deletion) = deletion {
+                    // On the heap: the future of a request is that of a send, and few of them delete.
+                    Box::pin(deletion.note(self, session, &result)).await;
+                }
+                result
             }
             Request::CreateRoom { kind, title, members, room_key, request_id } => {
                 rooms::create(self, session, rooms::Wanted { kind, title, members, room_key, request_id }).await
