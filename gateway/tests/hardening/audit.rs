@@ -98,6 +98,12 @@ async fn each_sign_in_that_is_denied_and_each_session_that_is_ended_is_told_once
     one(&place, &mut seen, &denied("sign-in", json!(ann.id), "unauthenticated"));
     assert_eq!(sign_in(&GUESS[..8], GUESS).await.status, 401);
     one(&place, &mut seen, &denied("sign-in", Value::Null, "unauthenticated"));
+    let login = json!({
+        "issuer": "https://evil.example.org", "code": "forged-code", "nonce": "n", "redirect_uri": "https://chat.example.org",
+        "code_verifier": "forged-verifier",
+    });
+    assert_eq!(place.post("/v1/sign-in/oidc", &[], &login).await.status, 401);
+    one(&place, &mut seen, &denied("sign-in", Value::Null, "unauthenticated"));
     let mut stranger = place.socket().await;
     stranger.text(&json!({ "type": "hello", "id": 1, "token": "forged-token" }).to_string()).await;
     assert_eq!(stranger.closed().await, 4401);
@@ -136,6 +142,14 @@ async fn each_sign_in_that_is_denied_and_each_session_that_is_ended_is_told_once
         let record = one(&place, &mut seen, &by_ann("end-session", outcome, Value::Null));
         assert_eq!(record["session"], other["session"]);
     }
+    let one_more = sign_in("ann", NEW_PASSWORD).await.json();
+    let of_it = bearer(one_more["token"].as_str().unwrap());
+    let signed_out = place.post("/v1/sign-out", &[("authorization", &of_it)], &json!({})).await;
+    assert_eq!(signed_out.status, 400, "{}", signed_out.text());
+    let signed_out = call(&place.at, "POST", "/v1/sign-out", &[("authorization", &of_it)], b"").await;
+    assert_eq!(signed_out.status, 204, "{}", signed_out.text());
+    let record = one(&place, &mut seen, &by_ann("end-session", "done", Value::Null));
+    assert_eq!(record["session"], one_more["session"]);
     let everywhere = place.post("/v1/sign-out-everywhere", &[("authorization", &auth)], &Value::Null).await;
     assert_eq!(everywhere.status, 204, "{}", everywhere.text());
     one(&place, &mut seen, &by_ann("end-sessions", "done", Value::Null));
@@ -181,6 +195,11 @@ async fn what_moderators_do_to_others_is_told_once_and_what_people_do_to_themsel
     assert_eq!((&refused["code"], &record["reason"]), (&json!("forbidden"), &json!("forbidden")));
     let (_, record) = told(&mut owner, &mut seen, request, expected("set-role", "done", &ann.id)).await;
     assert_eq!((&record["user"], &record["role"]), (&json!(eve.id), &json!("admin")));
+    let again = json!({
+        "type": "set_role", "room": room, "member": eve.id, "role": "admin", "request_id": record["request"],
+    });
+    assert_eq!(owner.ask(again).await["type"], "ok");
+    one(&place, &mut seen, &expected("set-role", "unchanged", &ann.id));
 
     let delete = |target: i64| json!({ "type": "delete", "target": target });
     let (_, record) = told(&mut member, &mut seen, delete(anns), expected("delete-message", "denied", &bob.id)).await;
