@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use chat_gateway::{
     args::{Args, Command},
-    embedded,
+    audit, embedded,
     live::ShardsFolder,
     migrate,
     moves::{self, Job, Task},
@@ -25,7 +25,9 @@ async fn main() -> ExitCode {
     // Both TLS users in the tree (AMQP and Redis) take the process-wide provider.
     drop(rustls::crypto::ring::default_provider().install_default());
     telemetry::start();
-    match run(Args::parse()).await {
+    let ended = run(Args::parse()).await;
+    audit::catch_up(true);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_configuration(&error) => {
             tracing::error!("{error:#}");

@@ -1,10 +1,12 @@
 //! Logs on standard output: JSON lines for programs, plain lines for a person at a terminal. The level is that of the live configuration, else that of
-//! `RUST_LOG`, else `info`. Message bodies, tokens and credentials are never logged.
+//! `RUST_LOG`, else `info`; the audit log comes at any. Message bodies, tokens and credentials are never logged.
 
 use std::{io::IsTerminal as _, sync::OnceLock};
 
 use chat_gateway_config::LogLevel;
 use tracing_subscriber::{EnvFilter, Registry, fmt, prelude::*, reload};
+
+use crate::audit;
 
 /// What logs are filtered by. There is one of a process, as there is one standard output.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
@@ -33,9 +35,17 @@ pub fn set_level(level: Option<LogLevel>) {
 }
 
 fn filter(level: Option<LogLevel>) -> EnvFilter {
-    match level {
+    with_audit(match level {
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives(LogLevel::Info))),
         Some(level) => EnvFilter::new(directives(level)),
+    })
+}
+
+/// Lets the audit log through, whatever else is left out.
+pub(crate) fn with_audit(filter: EnvFilter) -> EnvFilter {
+    match format!("{}=info", audit::TARGET).parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
     }
 }
 

@@ -6,6 +6,8 @@ mod support;
 
 #[path = "hardening/admin_port.rs"]
 mod admin_port;
+#[path = "hardening/audit.rs"]
+mod audit;
 #[path = "hardening/bodies.rs"]
 mod bodies;
 #[path = "hardening/crowd.rs"]

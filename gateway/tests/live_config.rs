@@ -148,6 +148,13 @@ impl Place {
         accounts::get(&self.at(), "/v1/sessions", Some(token)).await.unwrap().0.as_u16()
     }
 
+    /// Lines of the audit log about this act.
+    fn audited(&self, act: &str) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains(r#""target":"audit""#));
+        lines.map(|line| serde_json::from_str(line).unwrap()).filter(|line: &Value| line["act"] == act).collect()
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
@@ -158,6 +165,10 @@ fn refusal(sent: Result<chat_test_client::Ack, RequestError>) -> String {
         Err(RequestError::Refused(refusal)) => refusal.code,
         other => panic!("{other:?}"),
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 fn key_of(token: &str) -> String {
@@ -183,6 +194,7 @@ async fn limits_and_log_level_change_under_a_connection_and_what_is_no_use_is_ke
     assert_eq!(place.public().await["passwords"], "Disabled");
     assert!(Socket::connect(&place.at()).await.is_err(), "one connection is all there may be");
     assert!(!place.log().contains(SAID), "a change is told at the level that it brings");
+    assert_eq!(place.audited("configuration").len(), 1, "the audit log has no level");
 
     // Each is refused as a whole, and told once, where people and the operator look.
     let before = place.taken().await;
@@ -242,6 +254,10 @@ async fn keys_change_one_after_the_other_and_no_connection_ends() {
     device.send(room, "still here").await.unwrap();
     assert_eq!(device.standing().connections, 1, "nobody was disconnected");
     assert!(!place.log().contains("PRIVATE"), "no key is logged");
+    let told: Vec<(String, String)> =
+        place.audited("signing-keys").iter().map(|line| (text(&line["keys"]), text(&line["signs"]))).collect();
+    let both = format!("{},{}", id(&new), id(&old));
+    assert_eq!(told, [(both.clone(), id(&old)), (both, id(&new)), (id(&new), id(&new))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

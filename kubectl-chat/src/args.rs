@@ -135,6 +135,9 @@ pub(crate) struct Logs {
     /// Lines of this level and graver ones only. Broker, Redis, PostgreSQL and HAProxy have lines without a level.
     #[arg(long, value_enum)]
     pub(crate) level: Option<Level>,
+    /// The audit log only, which gateways write: who did what, and what came of it. `--tail` counts its lines.
+    #[arg(long, conflicts_with = "level")]
+    pub(crate) audit: bool,
     /// How it is written: json is an object a line.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,

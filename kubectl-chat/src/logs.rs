@@ -1,6 +1,6 @@
 //! What all pods of a ChatCluster logged, in the order of time.
 
-use std::fmt::Write as _;
+use std::{collections::HashMap, fmt::Write as _};
 
 use anyhow::{Context as _, Result, bail};
 use chat_crds::keys::label;
@@ -20,6 +20,10 @@ use crate::{
 
 /// Fields of a line that have a place of their own, or say nothing to who reads many pods' lines.
 const LEFT_OUT: [&str; 6] = ["timestamp", "level", "message", "target", "span", "spans"];
+/// Target of the lines of the audit log.
+const AUDIT: &str = "audit";
+/// Fields of such a line that are in its sentence.
+const IN_DEED: [&str; 6] = ["act", "outcome", "reason", "by", "actor", "from"];
 
 pub(crate) async fn show(gateways: &Gateways, asked: &Logs) -> Result<()> {
     // A name that is none is told as such, and not as silence.
@@ -32,6 +36,9 @@ pub(crate) async fn show(gateways: &Gateways, asked: &Logs) -> Result<()> {
     }
     let mut lines: Vec<Line> =
         read(&pods, &all, asked).await.into_iter().filter(|line| line.is_of(asked.level)).collect();
+    if asked.audit {
+        lines = audited(lines, asked.tail);
+    }
     lines.sort_by_key(|line| line.at);
     let text = match asked.output {
         Output::Table => plain(&lines),
@@ -57,7 +64,8 @@ async fn read(pods: &Api<Pod>, all: &[Pod], asked: &Logs) -> Vec<Line> {
         let params = LogParams {
             timestamps: true,
             since_seconds: Some(asked.since.as_secs().max(1)),
-            tail_lines: Some(asked.tail),
+            // Lines of the audit log are few among the others: all are read for them.
+            tail_lines: (!asked.audit).then_some(asked.tail),
             ..LogParams::default()
         };
         reading.spawn(async move { (pods.logs(&name, &params).await, name) });
@@ -71,6 +79,21 @@ async fn read(pods: &Api<Pod>, all: &[Pod], asked: &Logs) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// The newest lines of the audit log of each pod; they came in the order of each.
+fn audited(mut lines: Vec<Line>, tail: i64) -> Vec<Line> {
+    lines.retain(Line::is_audit);
+    let tail = usize::try_from(tail).unwrap_or_default();
+    let mut left: HashMap<String, usize> = HashMap::new();
+    let mut newest: Vec<Line> = lines.into_iter().rev().collect();
+    newest.retain(|line| {
+        let count = left.entry(line.pod.clone()).or_default();
+        *count += 1;
+        *count <= tail
+    });
+    newest.reverse();
+    newest
 }
 
 /// One line of one pod.
@@ -99,6 +122,11 @@ impl Line {
         self.field("level").and_then(Level::read)
     }
 
+    /// Whether it is one of the audit log.
+    fn is_audit(&self) -> bool {
+        self.field("target") == Some(AUDIT)
+    }
+
     /// Whether it is as grave as that, or graver. What has no level is shown where none is asked for.
     fn is_of(&self, least: Option<Level>) -> bool {
         least.is_none_or(|least| self.level().is_some_and(|level| level <= least))
@@ -107,13 +135,28 @@ impl Line {
     /// What it says, without names of fields where that is a sentence.
     fn words(&self) -> String {
         let Some(fields) = &self.fields else { return self.text.clone() };
-        let mut words = self.field("message").unwrap_or_default().to_owned();
-        for (name, value) in fields.iter().filter(|(name, _)| !LEFT_OUT.contains(&name.as_str())) {
+        let is_audit = self.is_audit();
+        let mut words = if is_audit { self.deed() } else { self.field("message").unwrap_or_default().to_owned() };
+        let is_said = |name: &str| LEFT_OUT.contains(&name) || is_audit && IN_DEED.contains(&name);
+        for (name, value) in fields.iter().filter(|(name, _)| !is_said(name)) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             // Writing into a String cannot fail.
             let _ = write!(words, " {name}={value}");
         }
         words.trim_start().to_owned()
+    }
+
+    /// What was done, what came of it, and who did it.
+    fn deed(&self) -> String {
+        let [act, outcome, reason, by, actor, from] =
+            IN_DEED.map(|name| self.field(name).filter(|text| !text.is_empty()));
+        let mut deed = format!("{} {}", act.unwrap_or("-"), outcome.unwrap_or("-"));
+        for (before, what, after) in [(" (", reason, ")"), (" by ", by, ""), (" ", actor, ""), (" from ", from, "")] {
+            if let Some(what) = what {
+                deed += &[before, what, after].concat();
+            }
+        }
+        deed
     }
 
     fn object(&self) -> Value {
@@ -174,6 +217,26 @@ mod tests {
         assert_eq!(lines[0].object()["log"]["port"], 8080);
         assert_eq!(lines[2].object()["log"], "1:M 01 Jan ready to accept connections");
         assert_eq!(lines[2].object()["pod"], "demo-redis-0");
+    }
+
+    #[test]
+    fn the_audit_log_is_told_in_sentences_and_each_pod_has_its_newest_lines() {
+        let told = [
+            r#"2026-01-01T00:00:01Z {"level":"INFO","target":"audit","act":"cordon","outcome":"done","by":"admin-token","from":"10.0.0.7"}"#,
+            r#"2026-01-01T00:00:02Z {"level":"INFO","target":"chat_gateway::admin","message":"cordoned"}"#,
+            r#"2026-01-01T00:00:03Z {"level":"INFO","target":"audit","act":"set-role","outcome":"denied","reason":"forbidden","by":"user","actor":"u1","room":"r1"}"#,
+            r#"2026-01-01T00:00:04Z {"level":"INFO","target":"audit","act":"token","outcome":"left-out","left_out":7}"#,
+        ];
+        let lines = || told.iter().filter_map(|line| Line::read("demo-gateway-a", line)).collect::<Vec<_>>();
+        assert_eq!(
+            plain(&audited(lines(), 9)),
+            "00:00:01.000 demo-gateway-a INFO  cordon done by admin-token from 10.0.0.7\n\
+             00:00:03.000 demo-gateway-a INFO  set-role denied (forbidden) by user u1 room=r1\n\
+             00:00:04.000 demo-gateway-a INFO  token left-out left_out=7\n"
+        );
+        let newest = audited(lines(), 1);
+        assert!(newest.len() == 1 && newest[0].words().starts_with("token "), "{newest:?}");
+        assert_eq!(plain(&lines()).lines().count(), 4, "without the option they stand among the others");
     }
 
     #[test]

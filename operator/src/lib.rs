@@ -8,6 +8,7 @@ pub mod adoption;
 pub mod api;
 pub mod api_error;
 pub mod args;
+pub mod audit;
 pub mod autoscale;
 pub mod backoff;
 pub mod build;

@@ -25,7 +25,10 @@ use k8s_openapi::ByteString;
 use kube::Client;
 use serde_json::{Value, json};
 
-use support::api_server::{ApiServer, Death, chat_cluster};
+use support::{
+    api_server::{ApiServer, Death, chat_cluster},
+    audit_log::AuditLog,
+};
 
 const SLOTS: u32 = 12;
 /// Passes after which a course has to have come to its end.
@@ -535,4 +538,49 @@ async fn a_leader_whose_lease_is_deleted_makes_it_anew_and_leads_on() {
     };
     leader.lead(held, renewed).await.unwrap();
     assert_eq!(server.get(LEASE).unwrap()["spec"]["holderIdentity"], "one");
+}
+
+/// Who moved whose data, and which gateway had to go, can be read afterwards.
+#[tokio::test]
+async fn moves_and_drains_are_in_the_audit_log() {
+    let mut world = World::new(&["a", "b"]).await;
+    let log = AuditLog::start();
+    world.server.put(&chat_cluster("demo"), cluster(&["a", "b", "c"], 2));
+    world.course(|_, _| ()).await;
+    let records = log.take();
+    let of = |act: &'static str| records.iter().filter(move |record| record["act"] == act);
+    assert!(records.iter().all(|record| record["generation"] == 2 && record["outcome"] == "done"), "{records:#?}");
+    let states: Vec<&Value> = of("rebalance").map(|record| &record["state"]).collect();
+    assert_eq!(states, ["Running", "Completed"]);
+    let is_mover = |record: &&Value| record["object"].as_str().unwrap().starts_with("Job demo-move-");
+    assert_eq!(of("create").filter(is_mover).count(), 2, "one for each pair of shards");
+    let moved: BTreeMap<u32, (Value, Value)> = of("move-slot")
+        .map(|record| {
+            let slot = record["slot"].as_u64().unwrap();
+            (u32::try_from(slot).unwrap(), (record["from_shard"].clone(), record["to_shard"].clone()))
+        })
+        .collect();
+    assert_eq!(moved.len(), of("move-slot").count(), "each once");
+    let expected: BTreeMap<u32, (Value, Value)> = {
+        let table = world.table.lock().unwrap();
+        table.moved.iter().map(|(to, moved)| (moved.slot, (json!(moved.from), json!(to)))).collect()
+    };
+    assert_eq!(moved, expected);
+
+    let context = world.operator();
+    for (generation, replicas, act) in [(3, 1, "drain-gateway"), (4, 2, "keep-gateway")] {
+        let mut cluster = cluster(&["a", "b", "c"], generation);
+        cluster["spec"]["gateways"]["replicas"] = json!(replicas);
+        world.server.put(&chat_cluster("demo"), cluster);
+        for _ in 0..4 {
+            context.poller.forget(&key());
+            reconcile(&context, &key()).await.unwrap();
+            world.work();
+        }
+        let records = log.take();
+        let drains: Vec<&Value> =
+            records.iter().filter(|record| record["object"].as_str().unwrap().starts_with("Pod ")).collect();
+        assert_eq!(drains.iter().map(|record| &record["act"]).collect::<Vec<_>>(), [act], "{records:#?}");
+        assert_eq!(drains[0]["generation"], generation);
+    }
 }

@@ -11,7 +11,10 @@ use chat_operator::{context::Context, names::ClusterKey, reconcile::reconcile};
 use kube::Client;
 use serde_json::{Value, json};
 
-use support::api_server::{ApiServer, chat_cluster};
+use support::{
+    api_server::{ApiServer, chat_cluster},
+    audit_log::AuditLog,
+};
 
 /// The workloads of the ChatCluster of these tests, in the order in which they are changed; the gateways' have another name in each revision.
 const WORKLOADS: [&str; 5] = ["demo-rabbitmq", "demo-redis", "demo-shard-a", "demo-haproxy", "demo-gateway"];
@@ -244,6 +247,7 @@ async fn what_is_approved_of_is_changed_one_part_after_the_other() {
     world.passes("n+1").await;
     assert_eq!(changed(&world.images()), [""; 0], "that was another hash");
     world.change(|spec| spec["adoption"] = json!({ "approvedChanges": hash }));
+    let log = AuditLog::start();
     let mut order = Vec::new();
     for workload in WORKLOADS {
         order.push(workload);
@@ -267,6 +271,12 @@ async fn what_is_approved_of_is_changed_one_part_after_the_other() {
     }
     assert_eq!(world.images()["demo-gateway"].len(), 2, "gateways are rolled out in waves, as ever");
     assert_eq!(world.pending(), None);
+    let told = log.told();
+    let mut adopted: Vec<&str> = told.iter().filter_map(|line| line.strip_prefix("adopt-change ")).collect();
+    // Gateways wait for their migration, and a process that starts meanwhile does not know what was told.
+    adopted.dedup();
+    assert_eq!(adopted.len(), WORKLOADS.len(), "{told:#?}");
+    assert!(adopted.iter().zip(WORKLOADS).all(|(line, workload)| line.contains(workload)), "{told:#?}");
 }
 
 #[tokio::test]

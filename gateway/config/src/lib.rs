@@ -7,6 +7,7 @@
 mod access;
 mod admin_tokens;
 pub mod agent;
+pub mod audit;
 mod client_certificate;
 mod config;
 pub mod delivery;

@@ -1,6 +1,7 @@
 //! The admin port: probes, the operator's statistics, metrics. Nothing here is for chat clients; a NetworkPolicy keeps them away.
 
 pub mod agent;
+mod asker;
 mod health;
 mod rooms;
 mod slots;
@@ -15,7 +16,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -28,9 +29,11 @@ use chat_gateway_config::{
 use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 
+use self::asker::Operator;
 pub use health::watch_shards;
 
 use crate::{
+    audit::{Act, Outcome, Record},
     hub::{Hub, Whom},
     metrics,
     services::Services,
@@ -141,95 +144,70 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     }
 }
 
-async fn stats(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
-    for_the_operator(&admin, &headers, || {
-        admin.services.hints.asked();
-        Json(admin.stats()).into_response()
-    })
+async fn stats(State(admin): State<Arc<Admin>>, _: Operator) -> Response {
+    admin.services.hints.asked();
+    Json(admin.stats()).into_response()
 }
 
-async fn delivery(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
-    for_the_operator(&admin, &headers, || Json(admin.services.books.delivery(&admin.services.gateway)).into_response())
+async fn delivery(State(admin): State<Arc<Admin>>, _: Operator) -> Response {
+    Json(admin.services.books.delivery(&admin.services.gateway)).into_response()
 }
 
 /// Takes nobody new, and says so on `/readyz`, until it is told otherwise or the operator is away. Who is connected stays.
-async fn cordon(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
-    for_the_operator(&admin, &headers, || {
-        if admin.services.entrance.cordon(true) {
-            tracing::info!("cordoned");
-        }
-        StatusCode::NO_CONTENT.into_response()
-    })
+async fn cordon(State(admin): State<Arc<Admin>>, operator: Operator) -> Response {
+    // The operator says it again and again, which is no news.
+    if admin.services.entrance.cordon(true) {
+        operator.ordered(Act::Cordon).write(Outcome::Done);
+        tracing::info!("cordoned");
+    }
+    StatusCode::NO_CONTENT.into_response()
 }
 
-async fn uncordon(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
-    for_the_operator(&admin, &headers, || {
-        if admin.services.entrance.cordon(false) {
-            tracing::info!("uncordoned");
-        }
-        StatusCode::NO_CONTENT.into_response()
-    })
+async fn uncordon(State(admin): State<Arc<Admin>>, operator: Operator) -> Response {
+    if admin.services.entrance.cordon(false) {
+        operator.ordered(Act::Uncordon).write(Outcome::Done);
+        tracing::info!("uncordoned");
+    }
+    StatusCode::NO_CONTENT.into_response()
 }
 
 /// Asks some clients to connect elsewhere.
-async fn moves(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> Response {
-    for_the_operator(&admin, &headers, || {
-        let Moves { count, within_ms, settled, through } = match serde_json::from_slice(&body) {
-            Ok(moves) => moves,
-            Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
-        };
-        admin.services.entrance.order();
-        let within = Duration::from_millis(within_ms.into()).min(LONGEST_SPREAD);
-        let whom = match (settled, through.as_slice()) {
-            (false, []) => Whom::Anybody,
-            (true, []) => Whom::Settled,
-            (false, peers) => Whom::Through(peers),
-            (true, _) => {
-                let refusal = "settled and through exclude each other; leave one out\n";
-                return (StatusCode::BAD_REQUEST, refusal).into_response();
-            }
-        };
-        let asked = admin.hub.move_clients(usize::try_from(count).unwrap_or(usize::MAX), within, whom);
-        Json(Moved { asked: u32::try_from(asked).unwrap_or(u32::MAX) }).into_response()
-    })
+async fn moves(State(admin): State<Arc<Admin>>, operator: Operator, body: Bytes) -> Response {
+    let Moves { count, within_ms, settled, through } = match serde_json::from_slice(&body) {
+        Ok(moves) => moves,
+        Err(error) => {
+            operator.ordered(Act::MoveClients).write(Outcome::Failed("bad_request"));
+            return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response();
+        }
+    };
+    admin.services.entrance.order();
+    let within = Duration::from_millis(within_ms.into()).min(LONGEST_SPREAD);
+    let whom = match (settled, through.as_slice()) {
+        (false, []) => Whom::Anybody,
+        (true, []) => Whom::Settled,
+        (false, peers) => Whom::Through(peers),
+        (true, _) => {
+            operator.ordered(Act::MoveClients).write(Outcome::Failed("bad_request"));
+            let refusal = "settled and through exclude each other; leave one out\n";
+            return (StatusCode::BAD_REQUEST, refusal).into_response();
+        }
+    };
+    let asked = admin.hub.move_clients(usize::try_from(count).unwrap_or(usize::MAX), within, whom);
+    let asked = u32::try_from(asked).unwrap_or(u32::MAX);
+    let outcome = if asked > 0 { Outcome::Done } else { Outcome::Unchanged };
+    Record { asked: Some(asked), ..operator.ordered(Act::MoveClients) }.write(outcome);
+    Json(Moved { asked }).into_response()
 }
 
 /// Learns which gateways take clients.
-async fn peers(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> Response {
-    for_the_operator(&admin, &headers, || match serde_json::from_slice::<Peers>(&body) {
+async fn peers(State(admin): State<Arc<Admin>>, _: Operator, body: Bytes) -> Response {
+    match serde_json::from_slice::<Peers>(&body) {
         Ok(peers) => {
             admin.services.hints.learn(peers);
             StatusCode::NO_CONTENT.into_response()
         }
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
-    })
-}
-
-/// What only who has the token may have.
-fn for_the_operator(admin: &Admin, headers: &HeaderMap, answer: impl FnOnce() -> Response) -> Response {
-    if is_operator(admin, headers) { answer() } else { unauthorized() }
-}
-
-/// Whether a request has the token; then the operator has been heard of.
-fn is_operator(admin: &Admin, headers: &HeaderMap) -> bool {
-    let fits = has_token(admin, headers);
-    if fits {
-        admin.services.entrance.hear();
     }
-    fits
-}
-
-/// Whether a request has the token.
-fn has_token(admin: &Admin, headers: &HeaderMap) -> bool {
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    given.is_some_and(|given| admin.tokens.load().accept(given))
-}
-
-fn unauthorized() -> Response {
-    (StatusCode::UNAUTHORIZED, "a bearer token is needed\n").into_response()
 }
 
 async fn exposition(State(admin): State<Arc<Admin>>) -> Response {

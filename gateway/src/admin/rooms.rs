@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use chat_gateway_config::rooms::{RoomLoad, RoomsAnswer};
 use serde::Deserialize;
 
-use super::{Admin, has_token, unauthorized};
+use super::{Admin, asker::Holder};
 
 /// Rooms that are told of if nothing else is asked for.
 const ROOMS: usize = 20;
@@ -31,12 +31,9 @@ pub(super) struct Wanted {
 /// Whoever asks is a person, and no sign that the operator lives.
 pub(super) async fn answer(
     State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
+    _: Holder,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
-    if !has_token(&admin, &headers) {
-        return unauthorized();
-    }
     let limit = match wanted {
         Ok(Query(Wanted { limit })) => limit.unwrap_or(ROOMS),
         Err(refused) => return refused.into_response(),

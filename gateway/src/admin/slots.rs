@@ -5,13 +5,12 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Admin, is_operator, unauthorized};
+use super::{Admin, Operator};
 use crate::store::SlotsQuestion;
 
 /// The query.
@@ -26,12 +25,9 @@ pub(super) struct Wanted {
 
 pub(super) async fn answer(
     State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
+    _: Operator,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
-    if !is_operator(&admin, &headers) {
-        return unauthorized();
-    }
     match wanted {
         Ok(Query(Wanted { sizes, since })) => {
             // Nothing ended before the epoch, nor will anything after the end of all time.

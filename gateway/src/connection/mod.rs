@@ -33,12 +33,13 @@ use self::{
     socket::{Inbound, Socket},
 };
 use crate::{
+    audit::{self, Act, By, Record},
     auth::names,
     codec::{Codec, Read},
     http::ClientAddress,
     model::UserId,
     pipeline::{Pipeline, frame::Reader},
-    protocol::{Answer, CloseCode},
+    protocol::{Answer, CloseCode, ErrorCode},
     services::Counters,
 };
 
@@ -109,6 +110,7 @@ where
     match greeted {
         Ok((session, _)) if !permit.is_for(session.user.id) => {
             let code = CloseCode::Unauthenticated;
+            note_refusal(source, code);
             pipeline.hub.forget(&session).await;
             pipeline.services.counters.closed.add(codec.goodbye(code).name);
             socket.close(code).await;
@@ -162,6 +164,7 @@ where
                     }
                     Err(refused) => {
                         pipeline.services.counters.sign_ins_refused.fetch_add(1, Ordering::Relaxed);
+                        note_refusal(source, refused.code);
                         (refused.frame, Some(refused.code))
                     }
                 }
@@ -176,6 +179,14 @@ where
         if code.is_some() {
             return Err(code);
         }
+    }
+}
+
+/// Tells the audit log of a token that was refused. That there is no room or no backend says nothing of who came.
+fn note_refusal(source: Source, code: CloseCode) {
+    if code != CloseCode::Stopping {
+        let why = if code == CloseCode::Expired { ErrorCode::TokenExpired } else { ErrorCode::Unauthenticated };
+        Record::new(Act::Token, By::Unknown, Some(source.client.0)).write(audit::refusal(why));
     }
 }
 

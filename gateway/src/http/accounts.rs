@@ -15,8 +15,12 @@ use super::{
     sessions::{self, Tokens},
 };
 use crate::{
-    auth::names::{PASSWORD_BYTES, check_password, display_name, fold_name, user_id},
-    model::User,
+    audit::{self, Act, By, Outcome, Record},
+    auth::{
+        Claims,
+        names::{PASSWORD_BYTES, check_password, display_name, fold_name, user_id},
+    },
+    model::{User, UserId},
     protocol::ErrorCode,
     store::{NewUser, sessions::NewPassword},
 };
@@ -81,7 +85,26 @@ pub(super) async fn sign_in(
     body: Body<SignIn>,
 ) -> Result<Json<Tokens>, ApiError> {
     let Json(request) = body?;
-    passwords_enabled(&http)?;
+    let mut account = None;
+    match prove(&http, address, request, &mut account).await {
+        Ok(user) => Ok(Json(sessions::begin(&http, user, &headers).await?)),
+        Err(error) => {
+            // Whose account it is goes into the audit log only where there is one: people type passwords into fields for names.
+            let record = Record { user: account, ..Record::new(Act::SignIn, By::Unknown, Some(address.0)) };
+            record.write(audit::refusal(error.code()));
+            Err(error)
+        }
+    }
+}
+
+/// Whose name and password these are. `account` is whose it would have been, as soon as that is known.
+async fn prove(
+    http: &Http,
+    address: ClientAddress,
+    request: SignIn,
+    account: &mut Option<UserId>,
+) -> Result<User, ApiError> {
+    passwords_enabled(http)?;
     let refused =
         || ApiError::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, "the name or the password is wrong");
     // A name or password that could never have been set is refused like a wrong one: the answer tells nothing about accounts.
@@ -89,13 +112,11 @@ pub(super) async fn sign_in(
     if request.password.len() > PASSWORD_BYTES {
         return Err(refused());
     }
-    Limits(&http).sign_in("sign-in", address, &name).await?;
+    Limits(http).sign_in("sign-in", address, &name).await?;
     let (user, stored) = http.services.store.credentials(user_id(&name)).await?.unzip();
+    *account = user.as_ref().map(|user: &User| user.id);
     let fits = http.passwords.verify(request.password, stored).await?;
-    match user {
-        Some(user) if fits => Ok(Json(sessions::begin(&http, user, &headers).await?)),
-        _ => Err(refused()),
-    }
+    user.filter(|_| fits).ok_or_else(refused)
 }
 
 /// Changes the password and ends all other sessions. Guesses at the old one count as guesses at a sign-in.
@@ -109,7 +130,16 @@ pub(super) async fn change_password(
     let Json(request) = body?;
     passwords_enabled(&http)?;
     check_password(&request.new_password).map_err(|invalid| ApiError::from(invalid).field("new_password"))?;
-    Limits(&http).sign_in("sign-in", address, &claims.user.name).await?;
+    let changed = change(&http, address, &claims, request).await;
+    let outcome = changed.as_ref().map_or_else(|error| audit::refusal(error.code()), |()| Outcome::Done);
+    Record::new(Act::ChangePassword, By::User(claims.user.id), Some(address.0)).write(outcome);
+    changed?;
+    http.hub.sessions_ended(claims.user.id).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn change(http: &Http, address: ClientAddress, claims: &Claims, request: ChangePassword) -> Result<(), ApiError> {
+    Limits(http).sign_in("sign-in", address, &claims.user.name).await?;
     let user = claims.user.id;
     let (_, old_hash) =
         http.services.store.credentials(user).await?.filter(|(_, hash)| !hash.is_empty()).ok_or_else(|| {
@@ -134,8 +164,7 @@ pub(super) async fn change_password(
             "the password was changed elsewhere at this moment",
         ));
     }
-    http.hub.sessions_ended(user).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 fn passwords_enabled(http: &Http) -> Result<(), ApiError> {

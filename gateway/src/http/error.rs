@@ -51,6 +51,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, "the body is over 16 KiB")
     }
 
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.error.code
+    }
+
     /// Adds the field that the refusal is about.
     #[must_use]
     pub fn field(mut self, field: &'static str) -> Self {

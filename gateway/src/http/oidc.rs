@@ -14,7 +14,8 @@ use super::{
     sessions::{self, Tokens},
 };
 use crate::{
-    auth::oidc::{Login, LoginError},
+    audit::{self, Act, By, Record},
+    auth::oidc::{External, Login, LoginError},
     protocol::ErrorCode,
 };
 
@@ -26,9 +27,13 @@ pub(super) async fn sign_in(
     body: Result<Json<Login>, JsonRejection>,
 ) -> Result<Json<Tokens>, ApiError> {
     let Json(login) = body?;
-    // By address alone: who it is will be known when the issuer has said so.
-    Limits(&http).sign_in_from(address).await?;
-    let external = http.services.issuers.login(&login).await?;
+    let external = match login_from(&http, address, &login).await {
+        Ok(external) => external,
+        Err(error) => {
+            Record::new(Act::SignIn, By::Unknown, Some(address.0)).write(audit::refusal(error.code()));
+            return Err(error);
+        }
+    };
     let user = http.accounts.ensure(external.user).await.map_err(|error| {
         tracing::debug!(%error, "the account of an external user could not be made");
         ApiError::new(
@@ -39,6 +44,12 @@ pub(super) async fn sign_in(
         .retry_after(Duration::from_secs(1))
     })?;
     Ok(Json(sessions::begin(&http, user, &headers).await?))
+}
+
+async fn login_from(http: &Http, address: ClientAddress, login: &Login) -> Result<External, ApiError> {
+    // By address alone: who it is will be known when the issuer has said so.
+    Limits(http).sign_in_from(address).await?;
+    Ok(http.services.issuers.login(login).await?)
 }
 
 impl From<LoginError> for ApiError {

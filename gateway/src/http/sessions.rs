@@ -18,8 +18,9 @@ use uuid::Uuid;
 
 use super::{ApiError, ClientAddress, Http, limits::Limits};
 use crate::{
+    audit::{self, Act, By, Outcome, Record},
     auth::{Claims, TokenError},
-    model::{SessionId, User},
+    model::{SessionId, User, UserId},
     protocol::{ErrorCode, schema, time::milliseconds},
     store::sessions::{NewSession, Refresh, Refreshed, SessionView, USER_AGENT_CHARS},
 };
@@ -124,7 +125,10 @@ pub(super) async fn refresh(
 ) -> Result<Json<Tokens>, ApiError> {
     let Json(RefreshBody { refresh_token }) = body?;
     Limits(&http).token_from(address).await?;
-    let presented = http.refresh.read(&refresh_token).ok_or_else(refresh_refused)?;
+    let presented = http.refresh.read(&refresh_token).ok_or_else(|| {
+        note_token(address, None, &refresh_refused());
+        refresh_refused()
+    })?;
     Limits(&http).token_of(presented.user).await?;
     let salt: [u8; 32] = rand::random();
     let next = presented.successor(&salt);
@@ -144,6 +148,11 @@ pub(super) async fn refresh(
             if ended == Refreshed::Reused {
                 tracing::warn!(user = %presented.user, session = %presented.session, %address, "a used refresh token came back; its session was ended");
                 http.services.counters.reused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let (user, session) = (Some(presented.user), Some(presented.session));
+                let record = Record::new(Act::TokenReuse, By::Unknown, Some(address.0));
+                Record { user, session, ..record }.write(Outcome::Done);
+            } else {
+                note_token(address, Some(presented.user), &refresh_refused());
             }
             // Said in both cases: the first answer of a shard may have been lost after it ended the session.
             http.hub.sessions_ended(presented.user).await;
@@ -180,11 +189,14 @@ pub(super) async fn sign_out(
         Limits(&http).token_from(address).await?;
         let body: RefreshBody = serde_json::from_slice(&body)
             .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::BadJson, error.to_string()))?;
-        let presented = http.refresh.read(&body.refresh_token).ok_or_else(refresh_refused)?;
+        let presented = http.refresh.read(&body.refresh_token).ok_or_else(|| {
+            note_token(address, None, &refresh_refused());
+            refresh_refused()
+        })?;
         Limits(&http).token_of(presented.user).await?;
         (presented.user, presented.session)
     };
-    http.services.store.end_session(user, session).await?;
+    end_one(&http, address, user, session).await?;
     http.hub.sessions_ended(user).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -196,7 +208,10 @@ pub(super) async fn sign_out_everywhere(
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let claims = authenticate(&http, address, &headers).await?;
-    http.services.store.end_sessions(claims.user.id, None).await?;
+    let ended = http.services.store.end_sessions(claims.user.id, None).await.map_err(ApiError::from);
+    let outcome = audit::outcome(&ended, ApiError::code, |count| *count > 0);
+    Record::new(Act::EndSessions, By::User(claims.user.id), Some(address.0)).write(outcome);
+    ended?;
     http.hub.sessions_ended(claims.user.id).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -222,7 +237,7 @@ pub(super) async fn end(
 ) -> Result<StatusCode, ApiError> {
     let claims = authenticate(&http, address, &headers).await?;
     let Path(session) = session?;
-    if !http.services.store.end_session(claims.user.id, SessionId(session)).await? {
+    if !end_one(&http, address, claims.user.id, SessionId(session)).await? {
         return Err(ApiError::new(
             StatusCode::NOT_FOUND,
             ErrorCode::NotFound,
@@ -233,23 +248,48 @@ pub(super) async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ends one session of a user who has proved who they are, and tells the audit log; false when it had ended.
+async fn end_one(http: &Http, address: ClientAddress, user: UserId, session: SessionId) -> Result<bool, ApiError> {
+    let ended = http.services.store.end_session(user, session).await.map_err(ApiError::from);
+    let outcome = audit::outcome(&ended, ApiError::code, |ended| *ended);
+    let record = Record::new(Act::EndSession, By::User(user), Some(address.0));
+    Record { session: Some(session), ..record }.write(outcome);
+    ended
+}
+
+/// Tells the audit log of a token that does not count.
+fn note_token(address: ClientAddress, user: Option<UserId>, error: &ApiError) {
+    let record = Record::new(Act::Token, By::Unknown, Some(address.0));
+    Record { user, ..record }.write(audit::refusal(error.code()));
+}
+
 /// Who sent a request, by the access token in its header. The token of a session that was ended is refused, on every gateway at once:
 /// the store is asked.
 pub(super) async fn authenticate(http: &Http, address: ClientAddress, headers: &HeaderMap) -> Result<Claims, ApiError> {
     Limits(http).token_from(address).await?;
+    let verified = verify(http, headers).await;
+    if let Err(error) = &verified {
+        note_token(address, None, error);
+    }
+    let claims = verified?;
+    Limits(http).token_of(claims.user.id).await?;
+    if let Some(session) = claims.session
+        && !http.services.store.session_lives(claims.user.id, session).await?
+    {
+        let ended = TokenError::Ended.into();
+        note_token(address, Some(claims.user.id), &ended);
+        return Err(ended);
+    }
+    Ok(claims)
+}
+
+async fn verify(http: &Http, headers: &HeaderMap) -> Result<Claims, ApiError> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .ok_or(TokenError::Invalid)?;
-    let claims = http.services.tokens.verify(token).await?;
-    Limits(http).token_of(claims.user.id).await?;
-    if let Some(session) = claims.session
-        && !http.services.store.session_lives(claims.user.id, session).await?
-    {
-        return Err(TokenError::Ended.into());
-    }
-    Ok(claims)
+    Ok(http.services.tokens.verify(token).await?)
 }
 
 fn no_session() -> ApiError {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Current;
 use crate::{
+    audit::{self, Act, By, Outcome, Record},
     auth::Keyring,
     settings::{self, SettingsError},
     telemetry,
@@ -125,6 +126,7 @@ impl Follower {
             if self.look() {
                 self.put(&swaps);
             }
+            audit::catch_up(false);
         }
     }
 
@@ -153,6 +155,15 @@ impl Follower {
         if swaps.config.taken().as_ref() != Some(&taken) {
             let Taken { config, keys, signs, admin_tokens, .. } = &taken;
             tracing::info!(config, ?keys, signs, admin_tokens = admin_tokens.len(), "this is in force now");
+            let before = swaps.config.taken();
+            if before.as_ref().is_none_or(|before| (&before.keys, &before.signs) != (keys, signs)) {
+                let keys = Some((keys.as_slice(), signs.as_str()));
+                Record { keys, ..Record::new(Act::SigningKeys, By::Files, None) }.write(Outcome::Done);
+            }
+            if before.as_ref().is_none_or(|before| &before.config != config) {
+                let config = config.as_deref();
+                Record { config, ..Record::new(Act::Configuration, By::Files, None) }.write(Outcome::Done);
+            }
         }
         swaps.config.tell(taken);
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{Outcome, Pipeline, people, rooms::apply_for};
 use crate::{
+    audit::{self, Act, Record},
     broker::Key,
     connection::session::Session,
     hub::event::Event,
@@ -38,7 +39,13 @@ pub(super) async fn remove(
     request: Option<RequestId>,
 ) -> Result<Outcome, WireError> {
     let (store, member) = (&pipeline.services.store, people::id_of(member));
-    let Changed { events, .. } = store.remove_member(room, session.user.id, member, request).await?;
+    let removed = store.remove_member(room, session.user.id, member, request).await.map_err(WireError::from);
+    // Who leaves needs no privilege for it.
+    if member != session.user.id {
+        let (request, room, user) = (request.map(|request| request.0), Some(room), Some(member));
+        Record { request, room, user, ..Record::of(Act::RemoveMember, session) }.write(came_of(&removed));
+    }
+    let Changed { events, .. } = removed?;
     apply_for(pipeline, session.user.id, &events).await;
     Ok(Outcome { answer: Answer::Ok, events, entry: None })
 }
@@ -52,8 +59,16 @@ pub(super) async fn set_role(
     request: Option<RequestId>,
 ) -> Result<Outcome, WireError> {
     let (store, member) = (&pipeline.services.store, people::id_of(member));
-    let Changed { events, .. } = store.set_role(room, session.user.id, member, role, request).await?;
+    let changed = store.set_role(room, session.user.id, member, role, request).await.map_err(WireError::from);
+    let (request, room, user, role) = (request.map(|request| request.0), Some(room), Some(member), Some(role));
+    Record { request, room, user, role, ..Record::of(Act::SetRole, session) }.write(came_of(&changed));
+    let Changed { events, .. } = changed?;
     Ok(Outcome { answer: Answer::Ok, events, entry: None })
+}
+
+/// What came of a change of members. One that nobody must hear of was none.
+fn came_of<T>(changed: &Result<Changed<T>, WireError>) -> audit::Outcome<'static> {
+    audit::outcome(changed, |error| error.code, |changed| !changed.events.is_empty())
 }
 
 /// Notes until when the user wants no notifications of a room, and tells the user's connections.

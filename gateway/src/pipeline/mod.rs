@@ -14,6 +14,7 @@ pub mod frame;
 mod idempotency;
 mod marks;
 mod members;
+mod moderation;
 mod people;
 mod probe;
 mod publish;
@@ -137,8 +138,14 @@ impl Pipeline {
                 if let Some(answer) = ended(traced, idempotency::repeated(&self.hub.recent, &new).await)? {
                     return Ok(answer.into());
                 }
+                let deletion = moderation::Deletion::of(&new);
                 let traced = traces::commit(sending);
-                ended(traced, commit::commit(&self.services, &self.hub.recent, new).await)
+                let result = ended(traced, commit::commit(&self.services, &self.hub.recent, new).await);
+                if let Some(deletion) = deletion {
+                    // On the heap: the future of a request is that of a send, and few of them delete.
+                    Box::pin(deletion.note(self, session, &result)).await;
+                }
+                result
             }
             Request::CreateRoom { kind, title, members, room_key, request_id } => {
                 rooms::create(self, session, rooms::Wanted { kind, title, members, room_key, request_id }).await

@@ -44,6 +44,7 @@ pub use self::{
 };
 pub(crate) use self::{gauges::Gauges, pods::is_ready, view::camel_case};
 use crate::{
+    audit::Cause,
     autoscale::{Reason, Report},
     cache::Cache,
     metrics::Metrics,
@@ -179,7 +180,7 @@ impl Poller {
         let closing = closing.map(|(key, order)| format!("{}/{}", key.namespace, order.pod())).collect();
         let given = stream::iter(orders).map(|(key, order)| async move {
             let asked = match places.get(&format!("{}/{}", key.namespace, order.pod())) {
-                Some(place) => order.give(place).await,
+                Some(place) => Cause::named(&key).has(order.give(place)).await,
                 None => 0,
             };
             (key, asked)

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{ClusterView, PERIOD, client::Place};
 use crate::{
+    audit::{self, Act, Outcome},
     drain::{Budget, Pulse, Rebalance, Shedding, Tolerance},
     rollout::{Course, Steering},
 };
@@ -215,6 +216,10 @@ impl Order {
                 place.moves(Moves { count: *count, within_ms, through, ..Moves::default() }).await
             }
         };
+        if let Ok(asked @ 1..) = given {
+            let record = audit::Record { asked: Some(asked), ..audit::Record::default() };
+            record.write(Act::MoveClients, format_args!("Pod {}", self.pod()), Outcome::Done);
+        }
         given.unwrap_or_else(|error| {
             tracing::debug!(order = ?self, %error, "a gateway could not be told");
             0

@@ -46,6 +46,8 @@ struct Remembered {
     orphans: HashMap<u32, Instant>,
     /// The newest move that was told of, in milliseconds of the shards' clocks.
     told: Option<i64>,
+    /// The workload whose waiting change was made last, and the hash of the changes.
+    adopted: Option<(String, String)>,
 }
 
 impl Memory {
@@ -126,6 +128,12 @@ impl Memory {
     /// Up to which move was told of. `None` the first time: what happened before the operator started is no news.
     pub fn told(&self, key: &ClusterKey, up_to: i64) -> Option<i64> {
         self.lock().clusters.entry(key.clone()).or_default().told.replace(up_to)
+    }
+
+    /// A workload's waiting change is made; whether that is news.
+    pub fn adopts(&self, key: &ClusterKey, change: &(String, String)) -> bool {
+        let before = self.lock().clusters.entry(key.clone()).or_default().adopted.replace(change.clone());
+        before.as_ref() != Some(change)
     }
 
     /// The ChatCluster is gone.

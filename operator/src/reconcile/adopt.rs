@@ -61,6 +61,8 @@ pub(super) struct Adopting {
     pub(super) keepsakes: BTreeMap<ChildId, Keepsake>,
     /// What the status tells.
     pub(super) pending: Option<PendingChanges>,
+    /// The one workload whose change is made now, and the hash of all changes. Of gateways it is so until their migration is done.
+    pub(super) adopted: Option<(String, String)>,
     /// Image of the gateways that is in force.
     pub(super) image: String,
 }
@@ -106,7 +108,7 @@ pub(super) fn adopt(
     let hash = hash(&decided);
     let mut is_free = hands == Hands::On && may_adopt(&fetched.cluster, &validated.adoption_windows, &hash, now);
     let mut keepsakes = BTreeMap::new();
-    let mut waiting = Vec::new();
+    let (mut waiting, mut adopted) = (Vec::new(), None);
     for Decided { workload, id, decision } in decided {
         let is_gateways = workload.component == Component::Gateway;
         let record = match decision {
@@ -118,6 +120,7 @@ pub(super) fn adopt(
             }
             Decision::Keep(record) if is_free => {
                 tracing::info!(workload = %id, "what this operator makes of it is taken on");
+                adopted = Some((id.to_string(), hash.clone()));
                 is_free = false;
                 Record {
                     operator: operator.to_owned(),
@@ -146,7 +149,7 @@ pub(super) fn adopt(
         keepsakes.insert(workload.id, Keepsake { record: record.write(), template: None });
     }
     let pending = (!waiting.is_empty()).then(|| told(&fetched.cluster, hash, waiting, now));
-    Ok(Adopting { keepsakes, pending, image: validated.images.gateway.clone() })
+    Ok(Adopting { keepsakes, pending, adopted, image: validated.images.gateway.clone() })
 }
 
 fn decide_one(live: &Live, workload: Workload, rendering: Rendering) -> Decided {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     api_error::ApiError,
+    audit::{self, Act, Outcome},
     build::{Child, ChildId, Prepared, Resources},
     context::Context,
     names::{ClusterKey, FIELD_MANAGER},
@@ -93,7 +94,8 @@ pub(super) async fn apply(
     let Plan { apply, prune, leaving } = plan;
     let writer = Writer { context, namespace: &key.namespace };
     for child in apply {
-        let written = writer.apply(&child).await?;
+        let act = if live.get(&child.id).is_some() { Act::Change } else { Act::Create };
+        let written = writer.apply(&child, act).await?;
         context.admitted.note(key, &child.id, diff::answer(&child.object, &written));
         live.insert(child.id, written);
     }
@@ -110,11 +112,12 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn apply(&self, child: &Child) -> Result<DynamicObject, ApplyError> {
+    async fn apply(&self, child: &Child, act: Act) -> Result<DynamicObject, ApplyError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = self.api(&child.id).patch(&child.id.name, &params, &Patch::Apply(&child.object)).await;
         self.context.metrics.writes.with_label_values(&[self.namespace, child.id.kind.name(), "apply"]).inc();
         tracing::debug!(child = %child.id, "applied");
+        audit::write(act, &child.id, written.as_ref().map_or_else(audit::refusal, |_| Outcome::Done));
         let written =
             written.map_err(|source| ApplyError::Api { verb: "apply", id: child.id.clone(), source: source.into() })?;
         self.context.cache.note_child(child.id.kind, written.clone());
@@ -130,14 +133,21 @@ impl Writer<'_> {
         tracing::info!(child = %id, "pruned");
         match deleted {
             Ok(answer) => {
+                audit::write(Act::Delete, id, Outcome::Done);
                 match answer.left() {
                     Some(leaving) => self.context.cache.note_child(id.kind, leaving),
                     None => self.context.cache.forget_child(id.kind, self.namespace, &id.name),
                 }
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-            Err(source) => Err(ApplyError::Api { verb: "delete", id: id.clone(), source: source.into() }),
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
+                audit::write(Act::Delete, id, Outcome::Unchanged);
+                Ok(())
+            }
+            Err(source) => {
+                audit::write(Act::Delete, id, audit::refusal(&source));
+                Err(ApplyError::Api { verb: "delete", id: id.clone(), source: source.into() })
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
     validated::Gateways,
 };
 use crate::{
+    audit::{self, Act, Outcome},
     context::Context,
     drain::Gateway,
     names::{DRAIN_MANAGER, annotation},
@@ -90,16 +91,16 @@ impl Marker<'_> {
         for pod in &mut live.pods {
             let name = pod.name_any();
             let has_cost = pod.annotations().contains_key(annotation::DELETION_COST);
-            let annotations = if plan.mark.contains(&name) {
-                json!({ annotation::DRAINING: now.to_string() })
+            let (act, annotations) = if plan.mark.contains(&name) {
+                (Act::DrainGateway, json!({ annotation::DRAINING: now.to_string() }))
             } else if plan.unmark.contains(&name) {
-                json!({ annotation::DRAINING: null, annotation::DELETION_COST: null })
+                (Act::KeepGateway, json!({ annotation::DRAINING: null, annotation::DELETION_COST: null }))
             } else if plan.done.contains(&name) && !has_cost {
-                json!({ annotation::DELETION_COST: CHEAPEST })
+                (Act::RetireGateway, json!({ annotation::DELETION_COST: CHEAPEST }))
             } else {
                 continue;
             };
-            if let Some(written) = self.annotate(&name, &annotations).await? {
+            if let Some(written) = self.annotate(&name, act, &annotations).await? {
                 *pod = written;
             }
         }
@@ -107,13 +108,15 @@ impl Marker<'_> {
     }
 
     /// Sets annotations, and removes those that are null; `None` when the pod is gone.
-    async fn annotate(&self, name: &str, annotations: &Value) -> Result<Option<Pod>, ApplyError> {
+    async fn annotate(&self, name: &str, act: Act, annotations: &Value) -> Result<Option<Pod>, ApplyError> {
         let pods: Api<Pod> = Api::namespaced(self.context.client.clone(), self.namespace);
         // No apply: of a pod that is gone it would ask for the right to make one.
         let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
         let params = PatchParams { field_manager: Some(DRAIN_MANAGER.to_owned()), ..PatchParams::default() };
         self.context.metrics.writes.with_label_values(&[self.namespace, "Pod", "patch"]).inc();
-        match pods.patch(name, &params, &patch).await {
+        let answer = pods.patch(name, &params, &patch).await;
+        audit::write(act, format_args!("Pod {name}"), answer.as_ref().map_or_else(audit::refusal, |_| Outcome::Done));
+        match answer {
             Ok(pod) => {
                 tracing::info!(pod = name, %annotations, "marked a gateway");
                 self.context.cache.note_pod(pod.clone());

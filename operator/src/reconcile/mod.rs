@@ -68,6 +68,7 @@ pub use self::{
     },
 };
 use crate::{
+    audit::{self, Act, Cause},
     autoscale::{Hold, Settings},
     build::{Resources, broker_hash, build, deployment_name, is_migrated, keep, live_config, migration_name},
     context::Context,
@@ -107,6 +108,11 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
             return Ok(Pass::deleting());
         }
     };
+    Cause::of(key, &cluster).has(work(context, key, cluster)).await
+}
+
+/// A pass over a ChatCluster that is there to stay.
+async fn work(context: &Context, key: &ClusterKey, cluster: ChatCluster) -> Result<Pass, PassError> {
     let cluster = begin(context, key, cluster).await?;
     let fetched = match dereference::dereference(context, key, cluster.clone()).await {
         Ok(fetched) => fetched,
@@ -177,6 +183,11 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
             }
         }
         let kept = adopting.insert(kept);
+        if let Some(change) = &kept.adopted
+            && context.memory.adopts(key, change)
+        {
+            audit::write(Act::AdoptChange, &change.0, audit::Outcome::Done);
+        }
         let target = deployment_name(&validated)?;
         let scaling = validated
             .gateways

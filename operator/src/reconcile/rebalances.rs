@@ -13,6 +13,7 @@ use super::{dereference, outcome::PassError};
 use crate::{
     api,
     api_error::ApiError,
+    audit::{self, Act, Cause, Outcome, Record},
     context::Context,
     events::News,
     names::{ClusterKey, FIELD_MANAGER, label},
@@ -49,7 +50,7 @@ pub async fn tell_of_no_cluster(context: &Context, key: &ClusterKey) -> Result<(
     // One that the operator made goes with its ChatCluster.
     let is_own = |object: &ShardRebalance| !object.owner_references().is_empty();
     let standing = |object: &ShardRebalance| (!is_own(object)).then(|| Standing::without_cluster(object));
-    if Desk::new(context, key).say(standing).await? > 0 {
+    if Cause::named(key).has(Desk::new(context, key).say(standing)).await? > 0 {
         // The pass in which an earlier ChatCluster of this name went has forgotten it.
         context.memory.name(key);
     }
@@ -93,7 +94,9 @@ impl<'a> Desk<'a> {
             let Some(object) = objects.iter().find(|object| object.name_any() == *name) else { continue };
             let preconditions = Preconditions { uid: object.uid(), resource_version: None };
             let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            match self.api.delete(name, &params).await {
+            let deleted = self.api.delete(name, &params).await;
+            audit::write(Act::Delete, named(name), deleted.as_ref().map_or_else(audit::refusal, |_| Outcome::Done));
+            match deleted {
                 Ok(_) => {}
                 Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
                 Err(error) => return Err(failed("delete", name)(error)),
@@ -113,6 +116,8 @@ impl<'a> Desk<'a> {
         // The API server gives one that is new a status without conditions.
         let is_new = object.status.as_ref().is_none_or(|status| status.conditions.is_empty());
         if before != standing.state || is_new {
+            let record = Record { state: Some(standing.state.as_str()), ..Record::default() };
+            record.write(Act::Rebalance, named(&object.name_any()), Outcome::Done);
             self.tell_state(object, standing.state, &standing.message).await;
         }
         Ok(())
@@ -169,7 +174,9 @@ impl<'a> Desk<'a> {
         }]);
         let name = object.name_any();
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match self.api.create(&params, &object).await {
+        let made = self.api.create(&params, &object).await;
+        audit::write(Act::Create, named(&name), made.as_ref().map_or_else(audit::refusal, |_| Outcome::Done));
+        match made {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
             Err(error) => Err(failed("create", &name)(error)),
@@ -190,13 +197,20 @@ impl<'a> Desk<'a> {
             return;
         };
         let newest = census.moved.values().flatten().map(|moved| moved.at_ms).max().unwrap_or_default();
-        let Some(told) = self.context.memory.told(self.key, newest) else { return };
+        let told = self.context.memory.told(self.key, newest);
         let mut lines = Vec::new();
         for (to, moved) in &census.moved {
-            for moved in moved.iter().filter(|moved| moved.at_ms > told) {
+            // An operator that has just started cannot know what was told: the audit log rather has a move twice than not at all.
+            for moved in moved.iter().filter(|moved| told.is_none_or(|told| moved.at_ms > told)) {
+                let slot = Some((moved.slot, moved.from.as_str(), to.as_str()));
+                let record = Record { slot, pause_ms: moved.pause_ms, ..Record::default() };
+                record.write(Act::MoveSlot, named(&object.name_any()), Outcome::Done);
                 let pause = moved.pause_ms.map_or_else(String::new, |ms| format!(" ({ms} ms)"));
                 lines.push((moved.slot, format!("{} {} > {to}{pause}", moved.slot, moved.from)));
             }
+        }
+        if told.is_none() {
+            return;
         }
         for some in lines.chunks(NAMED) {
             let (slots, told): (Vec<String>, Vec<&str>) =
@@ -209,6 +223,11 @@ impl<'a> Desk<'a> {
             self.context.announcer.tell(about, news).await;
         }
     }
+}
+
+/// A ShardRebalance in the audit log.
+fn named(name: &str) -> String {
+    format!("{} {name}", ShardRebalance::kind(&()))
 }
 
 fn failed(verb: &'static str, name: &str) -> impl FnOnce(kube::Error) -> DeskError + use<> {

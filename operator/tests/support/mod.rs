@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod api_server;
+pub(crate) mod audit_log;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
