@@ -317,6 +317,7 @@ fn gives_up(code: CloseCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::traces::Recorder;
 
     fn frame(bytes: usize) -> Frame {
         "x".repeat(bytes).into()
@@ -413,23 +414,23 @@ mod tests {
 
     #[test]
     fn the_write_of_a_traced_frame_ends_when_its_own_bytes_are_through() {
-        let (write, mut inbox, _) = crate::traces::recorded(8);
+        let (write, mut recorder) = Recorder::of_a_span(1);
         let queue = Queue::default();
         queue.push(frame(10), Class::Kept);
         assert_eq!(queue.push_traced(frame(5), Some(Box::new(write))), Pushed::Queued);
         queue.push(frame(7), Class::Kept);
         queue.written(10);
-        assert!(inbox.try_recv().is_err(), "only what is before it is written");
+        assert_eq!(recorder.ended(), None, "only what is before it is written");
         queue.written(5);
-        assert!(inbox.try_recv().unwrap().error.is_none());
+        assert_eq!(recorder.ended(), Some(Ok(())));
         queue.written(7);
 
-        let (write, mut inbox, _) = crate::traces::recorded(8);
+        let (write, mut recorder) = Recorder::of_a_span(1);
         queue.push_traced(frame(5), Some(Box::new(write)));
         queue.push(frame(limits::QUEUE_BYTES), Class::Kept);
-        assert!(inbox.try_recv().unwrap().error.is_some(), "a client that was too slow never got it");
-        let (write, mut inbox, _) = crate::traces::recorded(8);
+        assert_eq!(recorder.ended(), Some(Err("given_up")), "a client that was too slow never got it");
+        let (write, mut recorder) = Recorder::of_a_span(1);
         assert_eq!(queue.push_traced(frame(5), Some(Box::new(write))), Pushed::Closed);
-        assert!(inbox.try_recv().unwrap().error.is_some());
+        assert_eq!(recorder.ended(), Some(Err("given_up")));
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 #[cfg(test)]
-pub(crate) use self::span::recorded;
+pub(crate) use self::span::Recorder;
 pub use self::{context::Context, fan_out::FanOut, sending::Sending, span::Open};
 pub(crate) use self::{
     context::lenient,

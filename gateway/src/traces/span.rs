@@ -133,13 +133,27 @@ pub(super) fn nanoseconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// A span of a trace of its own, and what comes of it and its steps: for tests of those who hold spans.
+/// What comes of spans, for tests of those who hold them.
 #[cfg(test)]
-pub(crate) fn recorded(waiting: usize) -> (Open, mpsc::Receiver<Span>, Arc<Counters>) {
-    let (spans, inbox) = mpsc::channel(waiting);
-    let counters = Arc::<Counters>::default();
-    let sink = Sink { spans, counters: Arc::clone(&counters) };
-    (Open::begin(&sink, (Context::root(), None), "root", Kind::Internal), inbox, counters)
+pub(crate) struct Recorder {
+    spans: mpsc::Receiver<Span>,
+    counters: Arc<Counters>,
+}
+
+#[cfg(test)]
+impl Recorder {
+    /// A span of a trace of its own, and what comes of it and its steps, of which so many wait.
+    pub(crate) fn of_a_span(waiting: usize) -> (Open, Self) {
+        let (spans, inbox) = mpsc::channel(waiting);
+        let counters = Arc::<Counters>::default();
+        let sink = Sink { spans, counters: Arc::clone(&counters) };
+        (Open::begin(&sink, (Context::root(), None), "root", Kind::Internal), Self { spans: inbox, counters })
+    }
+
+    /// How the next span ended: well, or why not; none where no further one is over.
+    pub(crate) fn ended(&mut self) -> Option<Result<(), &'static str>> {
+        Some(self.spans.try_recv().ok()?.error.map_or(Ok(()), Err))
+    }
 }
 
 #[cfg(test)]
@@ -148,14 +162,14 @@ mod tests {
 
     #[test]
     fn steps_know_whose_they_are_and_say_how_they_ended() {
-        let (root, mut inbox, _) = recorded(8);
+        let (root, mut recorder) = Recorder::of_a_span(8);
         let [good, bad, dropped] = ["good", "bad", "dropped"].map(|name| root.child(name, Kind::Internal).unwrap());
         good.with("n", Value::Number(1)).end();
         bad.fail("limit");
         drop(dropped);
         let of = root.context().unwrap();
         for (name, error) in [("good", None), ("bad", Some("limit")), ("dropped", Some(GIVEN_UP))] {
-            let span = inbox.try_recv().unwrap();
+            let span = recorder.spans.try_recv().unwrap();
             assert_eq!((span.name, span.error, span.parent), (name, error, Some(of)));
             assert!(span.end >= span.start && span.context.trace == of.trace && span.context.span != of.span);
         }
@@ -163,11 +177,11 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_dropped_and_counted() {
-        let (root, mut inbox, counters) = recorded(2);
+        let (root, mut recorder) = Recorder::of_a_span(2);
         for _ in 0..5 {
             root.child("step", Kind::Internal).unwrap().end();
         }
-        assert_eq!(counters.spans_dropped.load(Ordering::Relaxed), 3);
-        assert!(inbox.try_recv().is_ok() && inbox.try_recv().is_ok() && inbox.try_recv().is_err());
+        assert_eq!(recorder.counters.spans_dropped.load(Ordering::Relaxed), 3);
+        assert_eq!([recorder.ended(), recorder.ended(), recorder.ended()], [Some(Ok(())), Some(Ok(())), None]);
     }
 }
