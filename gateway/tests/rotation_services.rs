@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_gateway_config::{AdminTokens, Broker, SigningKeys};
+use chat_gateway_config::{AdminTokens, Broker, GatewayConfig, SigningKeys};
 use support::{
     eventually,
     rabbitmq::RabbitMq,
@@ -94,18 +94,21 @@ struct Files {
     redis: PathBuf,
     keys: PathBuf,
     admin_token: PathBuf,
+    /// As it was at first: a stage writes all files anew with each.
+    config: GatewayConfig,
 }
 
 impl Files {
     fn of(stage: &Stage) -> Self {
         let config = stage.config();
-        let Broker::Rabbitmq(broker) = config.broker else { panic!("another broker") };
+        let Broker::Rabbitmq(broker) = config.broker.clone() else { panic!("another broker") };
         Self {
-            shards: config.database.shards.into_iter().map(|shard| (shard.name, shard.uri_file)).collect(),
+            shards: config.database.shards.iter().map(|shard| (shard.name.clone(), shard.uri_file.clone())).collect(),
             broker: broker.uri_file,
-            redis: config.redis.expect("a Redis").url_file,
-            keys: config.auth.signing_key_file,
-            admin_token: config.admin_token_file,
+            redis: config.redis.clone().expect("a Redis").url_file,
+            keys: config.auth.signing_key_file.clone(),
+            admin_token: config.admin_token_file.clone(),
+            config,
         }
     }
 
@@ -145,7 +148,7 @@ impl Files {
             let told = |gateway: &&Gateway| gateway.log().contains("a changed URI is no use yet");
             eventually("the new URI is tried, and does not work", MINUTE, async || gateways.iter().all(told)).await;
         }
-        migrate(stage, nth);
+        migrate(stage, self.config.clone(), nth);
         if !secret_first {
             // Kubelets are late; people go on by the connections that there are.
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -224,9 +227,8 @@ impl Files {
 }
 
 /// The Job of the operator: its own mount of the URIs has the new password.
-fn migrate(stage: &Stage, nth: u32) {
+fn migrate(stage: &Stage, mut config: GatewayConfig, nth: u32) {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = stage.config();
     for shard in &mut config.database.shards {
         shard.uri_file = folder.path().join(&shard.name);
         fs::write(&shard.uri_file, stage.postgres.uri("chat_gateway", &password(nth), &shard.name)).unwrap();
