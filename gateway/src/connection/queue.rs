@@ -75,7 +75,7 @@ struct State {
     /// Presence changes, for which the writer is not woken while they are few. Pointers, since a crowd's arrival fills all queues at once.
     quiet: Vec<Arc<Frame>>,
     /// Frames whose writes are traced; of nearly all connections there are none.
-    traced: Option<Box<Vec<Traced>>>,
+    traced: Vec<Traced>,
     /// Numbers of presence changes that went through, newest last: a user in five shared rooms is announced once.
     presence: [u64; RECENT_PRESENCE],
 }
@@ -118,7 +118,7 @@ impl Queue {
         if pushed == Pushed::Queued {
             if let Some(write) = write {
                 let left = state.bytes;
-                state.traced.get_or_insert_default().push(Traced { left, write });
+                state.traced.push(Traced { left, write });
             }
             let wake = state.frames.is_empty();
             state.frames.push_back(frame);
@@ -229,7 +229,7 @@ impl Queue {
     pub fn written(&self, bytes: usize) {
         let mut state = self.lock();
         state.bytes = state.bytes.saturating_sub(bytes);
-        if state.traced.is_some() {
+        if !state.traced.is_empty() {
             state.note_written(bytes);
         }
     }
@@ -255,16 +255,12 @@ impl Queue {
 impl State {
     /// Ends the writes of traced frames that are through.
     fn note_written(&mut self, bytes: usize) {
-        let Some(traced) = &mut self.traced else { return };
-        for frame in traced.iter_mut() {
+        for frame in &mut self.traced {
             frame.left = frame.left.saturating_sub(bytes);
         }
         // In order, so those that are through are the first.
-        let through = traced.iter().take_while(|frame| frame.left == 0).count();
-        traced.drain(..through).for_each(|frame| frame.write.end());
-        if traced.is_empty() {
-            self.traced = None;
-        }
+        let through = self.traced.iter().take_while(|frame| frame.left == 0).count();
+        self.traced.drain(..through).for_each(|frame| frame.write.end());
     }
 
     /// Counts a frame in, sheds it, or closes the queue.
@@ -304,7 +300,7 @@ fn close(state: &mut State, code: CloseCode) {
     state.ping = false;
     if gives_up(code) {
         (state.frames, state.quiet) = Default::default();
-        state.traced = None;
+        state.traced = Vec::new();
         state.bytes = 0;
     }
 }

@@ -48,11 +48,11 @@ impl Hub {
         let (start, before) = (Instant::now(), self.census().await);
         tokio::time::sleep(apart).await;
         let after = self.census().await;
-        busiest(before.concat(), after.concat(), start.elapsed(), limit)
+        busiest(before.concat(), &after.concat(), start.elapsed(), limit)
     }
 }
 
-fn busiest(mut before: Vec<Followed>, after: Vec<Followed>, apart: Duration, limit: usize) -> (usize, Vec<Busy>) {
+fn busiest(mut before: Vec<Followed>, after: &[Followed], apart: Duration, limit: usize) -> (usize, Vec<Busy>) {
     before.sort_unstable_by_key(|followed| followed.room);
     let rate = |now: &Followed| {
         // A room that somebody has just begun to follow: what was said before that is not known.
@@ -84,7 +84,7 @@ mod tests {
             |number: u128, connections, head| Followed { room: RoomId(Uuid::from_u128(number)), connections, head };
         let before = vec![room(4, 1, 10), room(1, 9, 5), room(2, 1, 7), room(3, 2, 7)];
         let after = vec![room(1, 9, 5), room(2, 1, 9), room(3, 2, 7), room(4, 1, 30), room(5, 3, 1_000)];
-        let (followed, rooms) = busiest(before, after, Duration::from_secs(2), 4);
+        let (followed, rooms) = busiest(before, &after, Duration::from_secs(2), 4);
         let told: Vec<_> =
             rooms.iter().map(|busy| (busy.room.0.as_u128(), busy.connections, busy.last_seq, busy.rate)).collect();
         assert_eq!(followed, 5);

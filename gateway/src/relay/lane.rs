@@ -64,7 +64,7 @@ impl Carrier {
                     messages.keys.push(key);
                     messages.places.push(place);
                     let traceparent = publish.as_ref().and_then(|publish| publish.context());
-                    messages.publishes.extend(publish);
+                    messages.publishes.extend(publish.map(|publish| *publish));
                     messages.events.push(Event::Message { message, removal, traceparent });
                     if messages.bytes >= PUBLISH_BYTES && !self.publish_messages(room, &mut messages).await {
                         return;
@@ -138,6 +138,6 @@ struct Messages {
     /// Held until they were published, or failed to be.
     places: Vec<OwnedSemaphorePermit>,
     /// Spans of those that are traced.
-    publishes: Vec<Box<Open>>,
+    publishes: Vec<Open>,
     bytes: usize,
 }

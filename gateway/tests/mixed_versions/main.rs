@@ -34,15 +34,15 @@ async fn upgraded_taken_back_and_upgraded_again<B: BrokerService>() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_mix_over_rabbitmq() {
-    upgraded_taken_back_and_upgraded_again::<RabbitMq>().await;
+    Box::pin(upgraded_taken_back_and_upgraded_again::<RabbitMq>()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_mix_over_kafka() {
-    upgraded_taken_back_and_upgraded_again::<Kafka>().await;
+    Box::pin(upgraded_taken_back_and_upgraded_again::<Kafka>()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_mix_over_redis() {
-    upgraded_taken_back_and_upgraded_again::<Redis>().await;
+    Box::pin(upgraded_taken_back_and_upgraded_again::<Redis>()).await;
 }

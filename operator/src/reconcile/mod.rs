@@ -108,7 +108,8 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
             return Ok(Pass::deleting());
         }
     };
-    Cause::of(key, &cluster).has(work(context, key, cluster)).await
+    // On the heap: it is large, and one of many at the same time.
+    Cause::of(key, &cluster).has(Box::pin(work(context, key, cluster))).await
 }
 
 /// A pass over a ChatCluster that is there to stay.
