@@ -106,7 +106,7 @@ async fn attempt(context: &Context, key: &ClusterKey) -> Result<Pass, PassError>
             return Ok(Pass::deleting());
         }
     };
-    Cause::of(key, &cluster).has(work(context, key, cluster)).await
+    Cause::of(key, &cluster).has(Box::pin(work(context, key, cluster))).await
 }
 
 /// A pass over a ChatCluster that is there to stay.
