@@ -6,9 +6,10 @@ mod support;
 
 use chat_operator::{
     build,
-    reconcile::{Broker, Dereferenced, EngineShard, ShardBackend, ValidateError, ValidatedCluster, referenced_secrets},
-    sensitive::Sensitive,
+    reconcile::{Broker, Dereferenced, EngineShard, ShardBackend, ValidatedCluster, referenced_secrets},
 };
+
+use support::{problem, set};
 
 fn fetched() -> Dereferenced {
     support::fetched(support::cluster("client-certificates"))
@@ -17,19 +18,6 @@ fn fetched() -> Dereferenced {
 fn shard(cluster: &ValidatedCluster) -> &EngineShard {
     match &cluster.shards()[0].backend {
         ShardBackend::Engine(engine) => engine,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn set(fetched: &mut Dereferenced, secret: &str, key: &str, value: &str) {
-    let values = fetched.secrets.get_mut(secret).unwrap().as_mut().unwrap();
-    values.insert(key.to_owned(), Sensitive::new(value));
-}
-
-fn problem(fetched: &Dereferenced) -> (bool, &'static str, String) {
-    match support::validated(fetched) {
-        Err(ValidateError::Unmet(problem)) => (false, problem.reason, problem.message),
-        Err(ValidateError::Invalid(problem)) => (true, problem.reason, problem.message),
         other => panic!("{other:?}"),
     }
 }

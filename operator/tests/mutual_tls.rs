@@ -7,10 +7,11 @@ mod support;
 use chat_crds::chat_cluster::{CaSecretRef, RedisPubSub, RedisTls, TlsSecretRef};
 use chat_operator::{
     build,
-    reconcile::{Dereferenced, ValidateError, deadlines, referenced_secrets},
-    sensitive::Sensitive,
+    reconcile::{Dereferenced, deadlines, referenced_secrets},
 };
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use support::{problem, set};
 
 /// The Secrets with certificates, what each has under which key, and the field that names it.
 const SECRETS: [(&str, &str, &str); 4] = [
@@ -30,19 +31,6 @@ fn over_redis(redis: RedisPubSub) -> Dereferenced {
     fetched.cluster.spec.broker.rabbitmq = None;
     fetched.cluster.spec.broker.redis_pub_sub = Some(redis);
     fetched
-}
-
-fn set(fetched: &mut Dereferenced, secret: &str, key: &str, value: &str) {
-    let values = fetched.secrets.get_mut(secret).unwrap().as_mut().unwrap();
-    values.insert(key.to_owned(), Sensitive::new(value));
-}
-
-fn problem(fetched: &Dereferenced) -> (bool, &'static str, String) {
-    match support::validated(fetched) {
-        Err(ValidateError::Unmet(problem)) => (false, problem.reason, problem.message),
-        Err(ValidateError::Invalid(problem)) => (true, problem.reason, problem.message),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// The configuration file of gateways.

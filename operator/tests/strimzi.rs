@@ -12,8 +12,7 @@ use chat_operator::{
     engines::{EngineId, EngineKind, Found},
     names::ClusterKey,
     reconcile::{
-        Broker, Dereferenced, Kafka, KafkaEngine, KafkaServers, Outcome, ValidateError, engine_remarks, reconcile,
-        secrets_of_engines,
+        Broker, Dereferenced, Kafka, KafkaEngine, KafkaServers, Outcome, engine_remarks, reconcile, secrets_of_engines,
     },
     sensitive::Sensitive,
 };
@@ -22,6 +21,7 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use support::api_server::ApiServer;
+use support::problem;
 
 fn fetched() -> Dereferenced {
     support::fetched(support::cluster("strimzi"))
@@ -50,15 +50,6 @@ fn engine_of(kafka: &Kafka) -> &KafkaEngine {
 
 fn value<'a>(kafka: &'a Kafka, key: &str) -> &'a str {
     engine_of(kafka).values.get(key).unwrap_or_else(|| panic!("{key}")).expose()
-}
-
-/// Whether only a change of the spec helps, the reason, the message.
-fn problem(fetched: &Dereferenced) -> (bool, &'static str, String) {
-    match support::validated(fetched) {
-        Err(ValidateError::Unmet(problem)) => (false, problem.reason, problem.message),
-        Err(ValidateError::Invalid(problem)) => (true, problem.reason, problem.message),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// The engine with its object changed.

@@ -6,18 +6,12 @@ mod support;
 
 use chat_operator::{
     build::{self, ChildId, Kind},
-    reconcile::{Dereferenced, LockedVolume, ValidateError, expected_children, referenced_secrets},
+    reconcile::{Dereferenced, LockedVolume, expected_children, referenced_secrets},
     sensitive::Sensitive,
 };
 use serde_json::json;
 
-fn problem(fetched: &Dereferenced) -> (bool, &'static str, String) {
-    match support::validated(fetched) {
-        Err(ValidateError::Invalid(problem)) => (true, problem.reason, problem.message),
-        Err(ValidateError::Unmet(problem)) => (false, problem.reason, problem.message),
-        other => panic!("{other:?}"),
-    }
-}
+use support::problem;
 
 /// The cluster with everything that it needs existing, as the API server would have it after a first pass.
 fn settled(name: &str) -> Dereferenced {

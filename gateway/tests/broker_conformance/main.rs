@@ -383,7 +383,7 @@ async fn refused_credentials_show_and_new_ones_are_read<S: Addressed>(server: &S
 
 async fn reason(end: &End, expected: &str) {
     let mut state = end.broker.state();
-    let shown = timeout(Duration::from_secs(15), state.wait_for(|state| state.component.reason == expected)).await;
+    let shown = timeout(Duration::from_secs(60), state.wait_for(|state| state.component.reason == expected)).await;
     let component = end.broker.state().borrow().component.clone();
     assert!(shown.is_ok(), "expected {expected}, got {component:?}");
     println!("{component:?}");

@@ -205,7 +205,7 @@ impl Gateway {
 
     /// Waits until `/readyz` says so.
     pub async fn wait_ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(90);
         loop {
             let (status, why) = self.admin("/readyz", None).await;
             if status == 200 {

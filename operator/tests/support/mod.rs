@@ -177,6 +177,21 @@ pub(crate) fn fetched(cluster: ChatCluster) -> Dereferenced {
     }
 }
 
+/// What is wrong: whether only a change of the spec helps, the reason, the message.
+pub(crate) fn problem(fetched: &Dereferenced) -> (bool, &'static str, String) {
+    match validated(fetched) {
+        Err(ValidateError::Unmet(problem)) => (false, problem.reason, problem.message),
+        Err(ValidateError::Invalid(problem)) => (true, problem.reason, problem.message),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Puts a value into a Secret that is there.
+pub(crate) fn set(fetched: &mut Dereferenced, secret: &str, key: &str, value: &str) {
+    let values = fetched.secrets.get_mut(secret).unwrap().as_mut().unwrap();
+    values.insert(key.to_owned(), Sensitive::new(value));
+}
+
 pub(crate) fn validated(fetched: &Dereferenced) -> Result<ValidatedCluster, ValidateError> {
     validate(fetched, &environment(), &mut FixedEntropy::default())
 }

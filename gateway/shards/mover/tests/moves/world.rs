@@ -19,6 +19,10 @@ use crate::{
 /// One of shard a's in the beginning.
 pub(crate) const SLOT: i32 = 5;
 pub(crate) const NAMES: [&str; 2] = ["a", "b"];
+/// In which a slot has moved, whatever befell a mover.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// Two tries wait for half a minute each for a lock that a silent mover holds; nearly always its server has let it go by then.
+const UNTIL_SOMEBODY_LOOKS: Duration = Duration::from_secs(90);
 /// Every table whose rows belong to slots.
 pub(crate) const TABLES: [&str; 10] =
     ["rooms", "members", "messages", "reactions", "answers", "requests", "outbox", "users", "user_rooms", "sessions"];
@@ -83,8 +87,7 @@ impl World {
 
     /// Movers, one after the other, until one succeeds; the slot has moved then.
     pub(crate) async fn finish(&mut self, plan: Plan) -> Report {
-        // A lock that a silent mover holds is waited for by two tries of half a minute each before its server lets it go.
-        let deadline = Instant::now() + Duration::from_secs(180);
+        let started = Instant::now();
         loop {
             match self.run(plan, Self::options(), &Hook::none()).await {
                 Ok(report) => {
@@ -93,11 +96,30 @@ impl World {
                 }
                 // The mover that suffered may live, and claim the move anew when its fence has ended: then this one is the older one, as Jobs that
                 // are tried again may be.
-                Err(error) if (error.is_transient() || is_beaten(&error)) && Instant::now() < deadline => {
+                Err(error) if (error.is_transient() || is_beaten(&error)) && started.elapsed() < PATIENCE => {
+                    if matches!(error, MoveError::Busy { .. }) && started.elapsed() > UNTIL_SOMEBODY_LOOKS {
+                        self.end_holders().await;
+                    }
                     sleep(Duration::from_millis(50)).await;
                 }
                 Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
             }
+        }
+    }
+
+    /// Does what the error asks a person to do. A mover whose answers are swallowed, while what it sends is acknowledged, keeps its lock in the midst
+    /// of a COPY for as long as its connection lives: no timeout of PostgreSQL's ends a COPY that waits for its client.
+    async fn end_holders(&self) {
+        for (index, name) in NAMES.iter().enumerate() {
+            let mut admin = self.cluster.admin(index).await;
+            let ended: Vec<String> = sqlx::query_scalar(
+                "select concat_ws(' ', state, wait_event_type, wait_event, clock_timestamp() - query_start, left(query, 100), pg_terminate_backend(pid)) \
+                 from pg_stat_activity where application_name = 'chat-gateway move' and state <> 'idle' and pid <> pg_backend_pid()",
+            )
+            .fetch_all(&mut admin)
+            .await
+            .unwrap();
+            println!("ended by hand at {name}: {ended:?}");
         }
     }
 

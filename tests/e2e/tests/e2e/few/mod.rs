@@ -23,6 +23,7 @@ pub(crate) mod people;
 mod plot;
 mod rebalancing;
 pub(crate) mod rollouts;
+mod rotation;
 mod scaled;
 mod shards;
 mod upgrades;
