@@ -103,7 +103,7 @@ async fn expect(
 async fn d_the_status_tells_how_many_people_are_connected() -> Result<()> {
     let cluster = shared().await?;
     let crowd = Crowd::gather(&cluster, 1).await?;
-    let limit = Duration::from_secs(30);
+    let limit = SETTLE_LIMIT;
     let connections = |wanted: u64| {
         let cluster = cluster.clone();
         e2e::wait::until(format!("{wanted} connections in the status"), limit, move || {
