@@ -1,6 +1,6 @@
 //! The admin port of gateways, through the API server: it needs no way through their NetworkPolicy.
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use chat_crds::keys::label;
@@ -34,7 +34,7 @@ pub(crate) async fn ask_all<T, F>(
     ask: impl Fn(Api<Pod>, String) -> F,
 ) -> BTreeMap<String, T>
 where
-    T: Send + Debug + 'static,
+    T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
     let mut asked = JoinSet::new();

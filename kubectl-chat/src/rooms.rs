@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use chat_gateway_config::rooms::{RoomLoad, RoomsAnswer};
+use chat_gateway_config::{
+    AdminTokens,
+    rooms::{RoomLoad, RoomsAnswer},
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
@@ -77,10 +80,12 @@ async fn token(gateways: &Gateways, cluster: &str) -> Result<String> {
             said(&error)
         ),
     };
-    let token = found.data.and_then(|mut data| data.remove(TOKEN)).and_then(|token| String::from_utf8(token.0).ok());
+    let text = found.data.and_then(|mut data| data.remove(TOKEN)).and_then(|text| String::from_utf8(text.0).ok());
+    let tokens = text.and_then(|text| AdminTokens::parse(&text).ok());
     // While it is replaced there are several, and the operator shows the first.
-    let first = token.as_deref().and_then(|tokens| tokens.lines().map(str::trim).find(|line| !line.is_empty()));
-    first.map(str::to_owned).with_context(|| format!("Secret {name} has no key {TOKEN} with text"))
+    tokens
+        .map(|tokens| tokens.first().to_owned())
+        .with_context(|| format!("Secret {name} has no key {TOKEN} with text"))
 }
 
 impl Survey {

@@ -7,12 +7,15 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{StatusCode, header, request::Parts},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 
 use super::Admin;
-use crate::audit::{Act, By, Outcome, Record};
+use crate::{
+    audit::{Act, By, Outcome, Record},
+    auth::bearer,
+};
 
 /// A request that has the token. One without is refused before anything else of it is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +29,7 @@ impl FromRequestParts<Arc<Admin>> for Holder {
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Response> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let from = peer.map(|ConnectInfo(peer)| peer.ip().to_canonical());
-        let given = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        if given.is_some_and(|given| admin.tokens.load().accept(given)) {
+        if bearer(&parts.headers).is_some_and(|given| admin.tokens.load().accept(given)) {
             return Ok(Self { from });
         }
         // A path of the table of routes, and a method that it has: nothing that the client made up. The query is left out.

@@ -1,6 +1,7 @@
 //! Who a client is: access tokens, refresh tokens, and passwords.
 
 use async_trait::async_trait;
+use axum::http::{HeaderMap, header};
 
 use crate::model::{SessionId, User};
 
@@ -17,6 +18,11 @@ pub use keyring::Keyring;
 pub use passwords::{PasswordError, PasswordPool};
 pub use refresh::{Presented, RefreshTokens};
 pub use tokens::Ed25519Tokens;
+
+/// The token that a request brings, `Authorization: Bearer`; `None` where there is none, or no text.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
 
 /// What a valid token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{ApiError, ClientAddress, Http, limits::Limits};
 use crate::{
     audit::{self, Act, By, Outcome, Record},
-    auth::{Claims, TokenError},
+    auth::{Claims, Presented, TokenError, bearer},
     model::{SessionId, User, UserId},
     protocol::{ErrorCode, schema, time::milliseconds},
     store::sessions::{NewSession, Refresh, Refreshed, SessionView, USER_AGENT_CHARS},
@@ -125,10 +125,7 @@ pub(super) async fn refresh(
 ) -> Result<Json<Tokens>, ApiError> {
     let Json(RefreshBody { refresh_token }) = body?;
     Limits(&http).token_from(address).await?;
-    let presented = http.refresh.read(&refresh_token).ok_or_else(|| {
-        note_token(address, None, &refresh_refused());
-        refresh_refused()
-    })?;
+    let presented = presented(&http, address, &refresh_token)?;
     Limits(&http).token_of(presented.user).await?;
     let salt: [u8; 32] = rand::random();
     let next = presented.successor(&salt);
@@ -173,6 +170,15 @@ fn refresh_refused() -> ApiError {
     .field("refresh_token")
 }
 
+/// What a refresh token says. One that was never issued here is told in the audit log.
+fn presented(http: &Http, address: ClientAddress, refresh_token: &str) -> Result<Presented, ApiError> {
+    http.refresh.read(refresh_token).ok_or_else(|| {
+        let refused = refresh_refused();
+        note_token(address, None, &refused);
+        refused
+    })
+}
+
 /// Ends the session of a refresh token in the body, or of the access token. The former works when the latter has expired, and with any
 /// token the session ever had: whoever held one may end it.
 pub(super) async fn sign_out(
@@ -189,10 +195,7 @@ pub(super) async fn sign_out(
         Limits(&http).token_from(address).await?;
         let body: RefreshBody = serde_json::from_slice(&body)
             .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::BadJson, error.to_string()))?;
-        let presented = http.refresh.read(&body.refresh_token).ok_or_else(|| {
-            note_token(address, None, &refresh_refused());
-            refresh_refused()
-        })?;
+        let presented = presented(&http, address, &body.refresh_token)?;
         Limits(&http).token_of(presented.user).await?;
         (presented.user, presented.session)
     };
@@ -284,11 +287,7 @@ pub(super) async fn authenticate(http: &Http, address: ClientAddress, headers: &
 }
 
 async fn verify(http: &Http, headers: &HeaderMap) -> Result<Claims, ApiError> {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or(TokenError::Invalid)?;
+    let token = bearer(headers).ok_or(TokenError::Invalid)?;
     Ok(http.services.tokens.verify(token).await?)
 }
 

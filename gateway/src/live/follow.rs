@@ -152,10 +152,10 @@ impl Follower {
         swaps.admin_tokens.store(Arc::new(self.admin_tokens()));
         telemetry::set_level(self.level());
         let taken = self.taken(&swaps.keys);
-        if swaps.config.taken().as_ref() != Some(&taken) {
+        let before = swaps.config.taken();
+        if before.as_ref() != Some(&taken) {
             let Taken { config, keys, signs, admin_tokens, .. } = &taken;
             tracing::info!(config, ?keys, signs, admin_tokens = admin_tokens.len(), "this is in force now");
-            let before = swaps.config.taken();
             if before.as_ref().is_none_or(|before| (&before.keys, &before.signs) != (keys, signs)) {
                 let keys = Some((keys.as_slice(), signs.as_str()));
                 Record { keys, ..Record::new(Act::SigningKeys, By::Files, None) }.write(Outcome::Done);
