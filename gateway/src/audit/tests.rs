@@ -1,15 +1,20 @@
 use std::{
     io::Write,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use serde_json::{Value, json};
+use tracing::{Dispatch, subscriber::NoSubscriber};
 use uuid::Uuid;
 
 use super::*;
 use crate::telemetry;
 
 const PAGE: &str = include_str!("../../../docs/reference/audit.md");
+
+/// `tracing` asks the subscriber of the thread that writes a line first whether anybody wants it, as long as one subscriber is all there is. Most tests have
+/// none, and would switch the line off for this one. With a second all are asked.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -27,6 +32,7 @@ impl Write for Lines {
 
 /// What is written by `write` where all other lines are off.
 fn written(write: impl FnOnce()) -> Vec<Value> {
+    LazyLock::force(&ANOTHER);
     let lines = Lines::default();
     let to = lines.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -2,13 +2,20 @@
 
 use std::{
     io::Write,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use chat_operator::telemetry;
 use serde_json::Value;
-use tracing::subscriber::DefaultGuard;
+use tracing::{
+    Dispatch,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
 use tracing_subscriber::EnvFilter;
+
+/// `tracing` asks the subscriber of the thread that writes a line first whether anybody wants it, as long as one subscriber is all there is. Most tests have
+/// none, and would switch the line off for this one. With a second all are asked.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -31,6 +38,7 @@ pub(crate) struct AuditLog {
 
 impl AuditLog {
     pub(crate) fn start() -> Self {
+        LazyLock::force(&ANOTHER);
         let lines = Lines::default();
         let to = lines.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -9,7 +9,10 @@ use e2e::{
     pods::Part,
     wait::{Seen, until},
 };
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Node, Pod},
+};
 use kube::{
     Api, ResourceExt as _,
     api::{ListParams, PostParams},
@@ -128,23 +131,37 @@ async fn remove(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// A policy takes a moment until it is in force.
+/// Each policy takes a moment of its own until it is in force.
 async fn wait_in_force(world: &World) -> Result<()> {
-    let api: Api<Pod> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let pods: Api<Pod> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), NAMESPACE);
     let restricted = json!({
         "allowPrivilegeEscalation": false, "runAsNonRoot": true, "runAsUser": 1, "capabilities": { "drop": ["ALL"] },
         "seccompProfile": { "type": "RuntimeDefault" },
     });
-    let probe: Pod = serde_json::from_value(json!({
+    let spec = json!({ "containers": [{ "name": "probe", "image": "none", "securityContext": restricted }] });
+    let pod: Pod = serde_json::from_value(json!({ "metadata": { "name": "probe" }, "spec": spec }))?;
+    let labels = json!({ "probe": "true" });
+    let deployment: Deployment = serde_json::from_value(json!({
         "metadata": { "name": "probe" },
-        "spec": { "containers": [{ "name": "probe", "image": "none", "securityContext": restricted }] },
+        "spec": { "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels }, "spec": spec } },
     }))?;
     let params = PostParams { dry_run: true, ..PostParams::default() };
-    until("the policy for pods to be in force", SETTLE_LIMIT, || async {
-        let made = api.create(&params, &probe).await?;
-        Ok(if is_injected(&made) { Seen::Yes(()) } else { Seen::NotYet("not injected".to_owned()) })
+    until("the policies to be in force", SETTLE_LIMIT, || async {
+        let pod = is_injected(&pods.create(&params, &pod).await?);
+        let workload = grace(&deployments.create(&params, &deployment).await?);
+        Ok(if pod && workload == Some(GRACE) {
+            Seen::Yes(())
+        } else {
+            Seen::NotYet(format!("pod injected: {pod}, seconds that a workload has to end: {workload:?}"))
+        })
     })
     .await
+}
+
+/// Seconds that the pods of a workload have to end.
+fn grace(workload: &Deployment) -> Option<i64> {
+    workload.spec.as_ref()?.template.spec.as_ref()?.termination_grace_period_seconds
 }
 
 fn is_injected(pod: &Pod) -> bool {
@@ -190,11 +207,11 @@ async fn b10_admission_that_changes_pods_and_workloads_restarts_nothing() -> Res
     cluster.kubectl_wait("Ready", SETTLE_LIMIT).await?;
     drop(turn);
     let deployment = cluster.gateway_deployment().await?;
+    let grace = grace(&deployment);
+    ensure!(grace == Some(GRACE), "the policy for workloads is not in force: {grace:?} seconds to end");
     let template = deployment.spec.context("no spec")?.template;
     let annotations = template.metadata.and_then(|meta| meta.annotations).unwrap_or_default();
     ensure!(annotations.contains_key(MARK), "the policy for workloads is not in force: {annotations:?}");
-    let grace = template.spec.and_then(|spec| spec.termination_grace_period_seconds);
-    ensure!(grace == Some(GRACE), "the policy for workloads is not in force: {grace:?} seconds to end");
     for pod in cluster.pod_api().list(&ListParams::default()).await? {
         ensure!(is_injected(&pod), "{} was made without the policy", pod.name_any());
     }
