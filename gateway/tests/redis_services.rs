@@ -12,7 +12,7 @@ use std::{
 use chat_gateway::{
     limiter::{Limiter, Rate, RedisLimiter},
     model::UserId,
-    presence::{Presence, RedisPresence},
+    presence::{Attendance, Presence, RedisPresence},
     redis_link::RedisLink,
 };
 use chat_gateway_config::Redis as RedisConfig;
@@ -112,20 +112,20 @@ async fn presence_counts_sessions_over_gateways() {
     assert!(a.arrive(eve).await, "the first anywhere");
     assert!(!a.arrive(eve).await, "a second tab");
     assert!(!b.arrive(eve).await, "a second gateway");
-    assert_eq!(b.online(&[dan, eve]).await, [false, true]);
+    assert_eq!(b.online(&[dan, eve]).await.users, [false, true]);
     assert!(!a.leave(eve).await);
     assert!(!a.leave(eve).await, "still on b");
-    assert_eq!(a.online(&[eve]).await, [true]);
+    assert_eq!(a.online(&[eve]).await.users, [true]);
     assert!(b.leave(eve).await, "the last anywhere");
-    assert_eq!(a.online(&[eve, dan]).await, [false, false]);
+    assert_eq!(a.online(&[eve, dan]).await.users, [false, false]);
 
     a.arrive(dan).await;
     redis.kill();
     available(&links[1], false).await;
-    assert!(a.online(&[dan]).await[0], "known here");
-    assert!(!b.online(&[dan]).await[0], "not known there");
+    assert_eq!(a.online(&[dan]).await, Attendance { users: vec![true], incomplete: false }, "known here");
+    assert_eq!(b.online(&[dan]).await, Attendance { users: vec![false], incomplete: true }, "not known there");
     redis.up().await;
-    eventually("a vouches again for those who stayed", 10 * SECOND, async || b.online(&[dan]).await[0]).await;
+    eventually("a vouches again for those who stayed", 10 * SECOND, async || b.online(&[dan]).await.users[0]).await;
 }
 
 #[tokio::test]
@@ -138,11 +138,11 @@ async fn arrivals_and_departures_that_overtake_each_other_end_right() {
     let user = UserId(Uuid::from_u128(1));
     for _ in 0..50 {
         tokio::join!(a.arrive(user), a.leave(user), a.arrive(user), a.leave(user), a.arrive(user));
-        assert!(b.online(&[user]).await[0]);
+        assert!(b.online(&[user]).await.users[0]);
         tokio::join!(a.leave(user), a.arrive(user), a.leave(user));
         while a.leave(user).await {}
         tokio::join!(a.arrive(user), a.leave(user));
-        assert!(!b.online(&[user]).await[0]);
+        assert!(!b.online(&[user]).await.users[0]);
     }
 }
 
@@ -153,6 +153,7 @@ const LIFE: Duration = Duration::from_secs(2);
 struct Alive {
     presence: Arc<RedisPresence>,
     returned: Arc<Mutex<Vec<UserId>>>,
+    gone: Arc<Mutex<Vec<UserId>>>,
     beating: tokio::task::JoinHandle<()>,
 }
 
@@ -161,17 +162,20 @@ impl Alive {
         let link = link(redis);
         available(&link, true).await;
         let presence = Arc::new(RedisPresence::start(link, "ns/demo", name, LIFE, CancellationToken::new()));
-        let mut alive = Self { presence, returned: Arc::default(), beating: tokio::spawn(async {}) };
+        let mut alive =
+            Self { presence, returned: Arc::default(), gone: Arc::default(), beating: tokio::spawn(async {}) };
         alive.beat();
         alive
     }
 
     fn beat(&mut self) {
-        let (presence, returned) = (Arc::clone(&self.presence), Arc::clone(&self.returned));
+        let presence = Arc::clone(&self.presence);
+        let (returned, gone) = (Arc::clone(&self.returned), Arc::clone(&self.gone));
         self.beating = tokio::spawn(async move {
             loop {
-                let back = presence.beat().await;
-                returned.lock().unwrap().extend(back);
+                let news = presence.beat().await;
+                returned.lock().unwrap().extend(news.online);
+                gone.lock().unwrap().extend(news.offline);
                 tokio::time::sleep(presence.pulse().unwrap()).await;
             }
         });
@@ -229,14 +233,14 @@ async fn one_of_the_others_inherits_the_users_of_a_gateway_that_died() {
     expected.push(shared);
     assert_eq!(offline, expected, "everyone, and nobody who had left");
     assert!(again <= 1, "who was with one gateway is told of once");
-    assert_eq!(c.presence.online(&[lonely[0], lonely[119], shared]).await, [false, false, false]);
+    assert_eq!(c.presence.online(&[lonely[0], lonely[119], shared]).await.users, [false, false, false]);
 
     // a was not dead at all, and says so.
     assert!(a.returned.lock().unwrap().is_empty());
     a.beat();
     let returned = async || a.returned.lock().unwrap().len() >= lonely.len();
     eventually("a's users are back", 30 * SECOND, returned).await;
-    assert_eq!(c.presence.online(&[lonely[0], lonely[119], left]).await, [true, true, false]);
+    assert_eq!(c.presence.online(&[lonely[0], lonely[119], left]).await.users, [true, true, false]);
 }
 
 #[tokio::test]
@@ -263,9 +267,35 @@ async fn a_redis_that_was_away_makes_nobody_dead() {
             assert_eq!(b.presence.inherit().await, None, "{outage}: {:?} after it is back", back.elapsed());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert!(b.presence.online(&[eve]).await[0], "{outage}");
+        assert!(b.presence.online(&[eve]).await.users[0], "{outage}");
     }
     assert!(a.returned.lock().unwrap().is_empty());
+}
+
+/// A pause of Redis that is too short for the connection to be given up: nobody notices but those who came and went in it.
+#[tokio::test]
+async fn who_came_or_went_while_redis_did_not_answer_in_time_is_told_of() {
+    let redis = Redis::start().await;
+    let (a, b) = (Alive::start(&redis, "a").await, Alive::start(&redis, "b").await);
+    let [ann, bob, eve] = [1, 2, 3].map(|n| UserId(Uuid::from_u128(n)));
+    a.presence.arrive(bob).await;
+    a.presence.arrive(eve).await;
+    b.presence.arrive(eve).await;
+    redis.freeze();
+    assert!(a.presence.arrive(ann).await, "nobody knows better");
+    assert!(a.presence.leave(bob).await, "nobody knows better");
+    a.presence.leave(eve).await;
+    redis.thaw();
+    eventually("others hear of both", 10 * SECOND, async || {
+        *a.returned.lock().unwrap() == [ann] && *a.gone.lock().unwrap() == [bob]
+    })
+    .await;
+    assert_eq!(
+        b.presence.online(&[ann, bob, eve]).await,
+        Attendance { users: vec![true, false, true], incomplete: false }
+    );
+    tokio::time::sleep(LIFE).await;
+    assert_eq!((a.returned.lock().unwrap().len(), a.gone.lock().unwrap().len()), (1, 1), "once");
 }
 
 #[tokio::test]

@@ -6,7 +6,11 @@ use futures::{StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Hub;
-use crate::{model::UserId, presence::Estate, protocol::answer::PresenceState};
+use crate::{
+    model::UserId,
+    presence::{Estate, News},
+    protocol::answer::PresenceState,
+};
 
 /// Users told of at once; each costs a read of the user's rooms.
 const TELLERS: usize = 4;
@@ -14,18 +18,21 @@ const TELLERS: usize = 4;
 /// Wait between estates, of 50 users each: 500 users a second, so that the store and the broker have room for others.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Gives signs of life, and tells of users whom others took for gone when one came too late.
+/// Gives signs of life, and tells of users of whom others may think otherwise: the sign came too late, or Redis had not taken it that they came or went.
 pub(super) async fn beat(hub: Arc<Hub>) {
     let Some(pulse) = hub.services.presence.pulse() else { return };
     let mut ticks = interval(pulse);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let back = hub.services.presence.beat().await;
-        if !back.is_empty() {
+        let news = hub.services.presence.beat().await;
+        if news != News::default() {
             let hub = Arc::clone(&hub);
             // Not here: the next sign must not wait for it.
-            tokio::spawn(async move { tell(&hub, &back, PresenceState::Online).await });
+            tokio::spawn(async move {
+                tell(&hub, &news.offline, PresenceState::Offline).await;
+                tell(&hub, &news.online, PresenceState::Online).await;
+            });
         }
     }
 }
@@ -49,7 +56,7 @@ async fn see_to(hub: &Hub, estate: Estate) {
     tracing::info!(gateway, users, offline, "a gateway died; telling of its users");
     tell(hub, &estate.offline, PresenceState::Offline).await;
     // Who came back at this very moment may have been told of before.
-    let online = hub.services.presence.online(&estate.offline).await;
+    let online = hub.services.presence.online(&estate.offline).await.users;
     let back: Vec<UserId> = estate.offline.iter().zip(online).filter(|(_, on)| *on).map(|(user, _)| *user).collect();
     tell(hub, &back, PresenceState::Online).await;
     hub.services.presence.settle(estate).await;

@@ -6,6 +6,7 @@ use super::{Outcome, Pipeline};
 use crate::{
     connection::session::Session,
     model::{Message, Reaction, RoomId, Seq, UserId},
+    presence::Attendance,
     protocol::{
         Answer, WireError,
         answer::{MessageView, PresenceState, PresenceView},
@@ -105,9 +106,9 @@ fn cut(messages: &mut Vec<Message>, page: Page) -> bool {
 
 /// Who is there.
 pub(super) async fn presence(pipeline: &Pipeline, users: &[UserId]) -> Outcome {
-    let online = pipeline.services.presence.online(users).await;
+    let Attendance { users: online, incomplete } = pipeline.services.presence.online(users).await;
     let state = |online| if online { PresenceState::Online } else { PresenceState::Offline };
     let users =
         users.iter().zip(online).map(|(user, online)| PresenceView { user: *user, state: state(online) }).collect();
-    Answer::PresenceList { users }.into()
+    Answer::PresenceList { users, incomplete }.into()
 }

@@ -83,7 +83,7 @@ pub(super) async fn presence(pipeline: &Pipeline, session: &Session, room: RoomI
     loop {
         let (members, next) = store.members(room, session.user.id, after, PAGE).await?;
         let ids: Vec<_> = members.iter().map(|member| member.user).collect();
-        let there = pipeline.services.presence.online(&ids).await;
+        let there = pipeline.services.presence.online(&ids).await.users;
         let members = members.into_iter().zip(there).filter(|(_, there)| *there);
         online.extend(members.map(|(m, _)| User { id: m.user, name: m.name, display_name: m.display_name }));
         match next {

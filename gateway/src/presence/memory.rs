@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Presence, counts::Counts};
+use super::{Attendance, Presence, counts::Counts};
 use crate::model::UserId;
 
 /// [`Presence`] in memory; gateways in one process share it by sharing the value.
@@ -19,7 +19,7 @@ impl Presence for MemoryPresence {
         self.0.remove(user)
     }
 
-    async fn online(&self, users: &[UserId]) -> Vec<bool> {
-        users.iter().map(|user| self.0.has(*user)).collect()
+    async fn online(&self, users: &[UserId]) -> Attendance {
+        Attendance { users: users.iter().map(|user| self.0.has(*user)).collect(), incomplete: false }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 mod counts;
+mod late;
 mod memory;
 mod redis;
 mod roll;
@@ -30,6 +31,24 @@ pub struct Estate {
     pub offline: Vec<UserId>,
 }
 
+/// Who is online, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attendance {
+    /// For each user who was asked for, in that order.
+    pub users: Vec<bool>,
+    /// Some who are not online here may be so on another gateway: what gateways share did not answer.
+    pub incomplete: bool,
+}
+
+/// What others should hear of, since what they heard or were answered before may have been wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Users who are online here.
+    pub online: Vec<UserId>,
+    /// Users who are online nowhere.
+    pub offline: Vec<UserId>,
+}
+
 /// The contract.
 #[async_trait]
 pub trait Presence: Send + Sync + 'static {
@@ -39,18 +58,18 @@ pub trait Presence: Send + Sync + 'static {
     /// Counts one session less. True when it was the user's last on any gateway.
     async fn leave(&self, user: UserId) -> bool;
 
-    /// Which of these users are online, in the same order.
-    async fn online(&self, users: &[UserId]) -> Vec<bool>;
+    /// Which of these users are online.
+    async fn online(&self, users: &[UserId]) -> Attendance;
 
     /// How often [`Presence::beat`] must be called; `None` when there are no other gateways.
     fn pulse(&self) -> Option<Duration> {
         None
     }
 
-    /// Tells the other gateways that this one lives. Answers users who are online here although others were told that they are not,
-    /// because this gateway had counted as dead: others should hear of it.
-    async fn beat(&self) -> Vec<UserId> {
-        Vec::new()
+    /// Tells the other gateways that this one lives. Answers those of whom others should hear again: because this gateway had counted as dead, or
+    /// because what gateways share did not take their coming or going at once.
+    async fn beat(&self) -> News {
+        News::default()
     }
 
     /// Takes charge of some users of a gateway that died; no other gateway is charged with them meanwhile. `None` when there are none

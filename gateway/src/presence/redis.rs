@@ -11,8 +11,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Estate, Presence,
+    Attendance, Estate, News, Presence,
     counts::Counts,
+    late::Late,
     roll::{Roll, Standing},
 };
 use crate::{model::UserId, redis_link::RedisLink};
@@ -67,6 +68,7 @@ struct Shared {
     gateway: String,
     roll: Roll,
     counts: Counts,
+    late: Late,
     arrive: Script,
     leave: Script,
     online: Script,
@@ -85,6 +87,7 @@ impl RedisPresence {
             prefix,
             gateway,
             counts: Counts::default(),
+            late: Late::new(VOUCH),
             arrive: Script::new(ARRIVE),
             leave: Script::new(LEAVE),
             online: Script::new(ONLINE),
@@ -146,6 +149,31 @@ impl Shared {
         only_here
     }
 
+    /// Does again what Redis did not take at once. Answers those of whom somebody may have been answered something wrong meanwhile.
+    async fn catch_up(&self) -> News {
+        let mut news = News::default();
+        let (here, gone): (Vec<_>, Vec<_>) = self.late.take().into_iter().partition(|(user, _)| self.counts.has(*user));
+        for batch in here.chunks(BATCH) {
+            let users: Vec<UserId> = batch.iter().map(|(user, _)| *user).collect();
+            match self.vouch(&users).await {
+                Some(first) => {
+                    let first =
+                        users.into_iter().zip(first).filter(|(user, first)| *first == 1 && self.counts.has(*user));
+                    news.online.extend(first.map(|(user, _)| user));
+                }
+                None => self.late.put_back(batch),
+            }
+        }
+        for (user, since) in gone {
+            match self.withdraw(user).await {
+                Some(true) if !self.counts.has(user) => news.offline.push(user),
+                Some(_) => {}
+                None => self.late.put_back(&[(user, since)]),
+            }
+        }
+        news
+    }
+
     /// Vouches no more; whether nobody else does, if Redis answers.
     async fn withdraw(&self, user: UserId) -> Option<bool> {
         tokio::join!(self.roll.delist(user), self.withdraw_for(&self.gateway, user)).1
@@ -171,6 +199,9 @@ impl Presence for RedisPresence {
         if !shared.counts.has(user) {
             shared.withdraw(user).await;
         }
+        if vouched.is_none() {
+            shared.late.note(user);
+        }
         // With Redis away nobody knows better than this gateway.
         vouched.is_none_or(|first| first == [1])
     }
@@ -185,32 +216,38 @@ impl Presence for RedisPresence {
             shared.vouch(&[user]).await;
             return false;
         }
+        if last.is_none() {
+            shared.late.note(user);
+        }
         last.unwrap_or(true)
     }
 
-    async fn online(&self, users: &[UserId]) -> Vec<bool> {
-        let mut answers = Vec::with_capacity(users.len());
+    async fn online(&self, users: &[UserId]) -> Attendance {
+        let mut attendance = Attendance { users: Vec::with_capacity(users.len()), incomplete: false };
         for batch in users.chunks(BATCH) {
             let mut call = self.shared.online.prepare_invoke();
             for user in batch {
                 call.key(self.shared.key(*user));
             }
             let shared: Option<Vec<u8>> = self.shared.link.invoke(&call).await.ok();
-            answers.extend(batch.iter().enumerate().map(|(at, user)| {
-                let elsewhere = shared.as_ref().and_then(|all| all.get(at)).is_some_and(|online| *online == 1);
-                elsewhere || self.shared.counts.has(*user)
-            }));
+            for (at, user) in batch.iter().enumerate() {
+                let known = shared.as_ref().and_then(|all| all.get(at)).map(|online| *online == 1);
+                let online = known == Some(true) || self.shared.counts.has(*user);
+                attendance.incomplete |= known.is_none() && !online;
+                attendance.users.push(online);
+            }
         }
-        answers
+        attendance
     }
 
     fn pulse(&self) -> Option<Duration> {
         Some(self.shared.roll.pulse())
     }
 
-    async fn beat(&self) -> Vec<UserId> {
-        match self.shared.roll.sign().await {
-            None | Some(Standing::Known) => Vec::new(),
+    async fn beat(&self) -> News {
+        let back = match self.shared.roll.sign().await {
+            None => return News::default(),
+            Some(Standing::Known) => Vec::new(),
             Some(Standing::New) => {
                 self.shared.vouch_for_all().await;
                 Vec::new()
@@ -219,7 +256,11 @@ impl Presence for RedisPresence {
                 tracing::warn!("this gateway gave no sign of life for so long that others took it for dead");
                 self.shared.vouch_for_all().await
             }
-        }
+        };
+        let mut news = self.shared.catch_up().await;
+        news.online.retain(|user| !back.contains(user));
+        news.online.extend(back);
+        news
     }
 
     async fn inherit(&self) -> Option<Estate> {

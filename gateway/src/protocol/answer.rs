@@ -78,6 +78,8 @@ pub enum Answer {
     PresenceList {
         /// As asked.
         users: Vec<PresenceView>,
+        /// Some who are shown as offline may be online on another gateway: ask again some seconds later.
+        incomplete: bool,
     },
     /// Done.
     Ok,

@@ -169,7 +169,8 @@ pub(crate) fn answer() -> impl Strategy<Value = Answer> {
             .prop_map(|(room, message_id, seq, at, duplicate)| Answer::Sent { room, message_id, seq, at, duplicate }),
         (room(), prop::collection::vec(message(), 0..3), any::<bool>(), seq())
             .prop_map(|(room, messages, more, last_seq)| Answer::History { room, messages, more, last_seq }),
-        prop::collection::vec(presence, 0..3).prop_map(|users| Answer::PresenceList { users }),
+        (prop::collection::vec(presence, 0..3), any::<bool>())
+            .prop_map(|(users, incomplete)| Answer::PresenceList { users, incomplete }),
         Just(Answer::Ok),
         Just(Answer::Pong),
         error(),

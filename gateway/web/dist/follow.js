@@ -5,6 +5,9 @@ const PAGE = 50;
 /** How far back a quotation is looked for. */
 const JUMP_PAGES = 20;
 const PRESENCE_MAX = 200;
+/** First wait before the gateway is asked again who is there; each further one is twice as long, up to a minute. */
+const PRESENCE_MS = 2_000;
+const PRESENCE_PAUSE_MS = 60_000;
 /** Cumulative, so one receipt a fifth of a second says as much as one a message. */
 const RECEIPT_MS = 200;
 /** Several changes of members in a row are one question. */
@@ -15,6 +18,8 @@ export class Follow {
     hooks;
     #timers = new Map();
     #asked = new Set();
+    /** Rooms of whose members some may be online although they are not shown so. */
+    #unknown = new Set();
     /** Rooms from before the connection broke, until the list says which of them the user is still in. */
     #kept = new Set();
     #listing = false;
@@ -134,20 +139,15 @@ export class Follow {
         entry.members = new Map(members.map((member) => [member.user, member]));
         entry.memberCount = members.length;
         this.hooks.changed();
-        const ask = this.state.others(entry).map((member) => member.user).slice(0, PRESENCE_MAX);
-        if (ask.length === 0)
-            return;
-        const present = await this.client.presence(ask).catch(() => new Map());
-        for (const [user, online] of present)
-            this.state.online.set(user, online);
-        this.hooks.changed();
+        await this.#learnPresence(room);
     }
     /** Brings what a conversation needs when it is opened. */
     async open(room) {
         const entry = this.state.rooms.get(room);
         if (!entry)
             return;
-        await Promise.all([entry.members.size === 0 ? this.learnMembers(room) : undefined, entry.loaded ? undefined : this.#load(entry)]);
+        const people = entry.members.size === 0 ? this.learnMembers(room) : this.#unknown.has(room) ? this.#learnPresence(room) : undefined;
+        await Promise.all([people, entry.loaded ? undefined : this.#load(entry)]);
     }
     async older(entry) {
         const first = entry.texts.list[0];
@@ -194,6 +194,29 @@ export class Follow {
         for (const timer of this.#timers.values())
             clearTimeout(timer);
         this.#timers.clear();
+    }
+    /** Asks who is there. Where the gateway cannot tell of somebody, it is asked again, as long as the conversation is open. */
+    async #learnPresence(room, pause = PRESENCE_MS) {
+        const entry = this.state.rooms.get(room);
+        const ask = entry ? this.state.others(entry).map((member) => member.user).slice(0, PRESENCE_MAX) : [];
+        if (ask.length === 0)
+            return;
+        const present = await this.client.presence(ask).catch(() => undefined);
+        // With the connection back, all is asked for anew.
+        if (!present)
+            return;
+        for (const [user, online] of present)
+            this.state.online.set(user, online);
+        this.hooks.changed();
+        if (present.size === ask.length) {
+            this.#unknown.delete(room);
+            return;
+        }
+        this.#unknown.add(room);
+        this.#soon(`presence ${room}`, pause, async () => {
+            if (this.state.open === room)
+                await this.#learnPresence(room, Math.min(2 * pause, PRESENCE_PAUSE_MS));
+        });
     }
     async #load(entry, before) {
         const page = await this.client.history(entry.room.id, { limit: PAGE, ...(before === undefined ? {} : { before }) }).catch(() => undefined);

@@ -108,10 +108,11 @@ export class Requests {
     async read(room, seq) {
         await this.request("read", { room, seq });
     }
-    /** Which of these users (at most 200) are online. */
+    /** Which of these users (at most 200) are online. Those of whom the gateway cannot tell at the moment are left out. */
     async presence(users) {
         const answer = await this.request("presence", { users });
-        return new Map(answer.users.map(({ user, state }) => [user, state === "online"]));
+        const known = answer.users.filter(({ state }) => state === "online" || !answer.incomplete);
+        return new Map(known.map(({ user, state }) => [user, state === "online"]));
     }
     /** Puts an entry into a room's log. */
     #write(type, room, fields, messageId = uuid7()) {

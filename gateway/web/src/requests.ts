@@ -159,10 +159,11 @@ export abstract class Requests {
     await this.request("read", { room, seq });
   }
 
-  /** Which of these users (at most 200) are online. */
+  /** Which of these users (at most 200) are online. Those of whom the gateway cannot tell at the moment are left out. */
   async presence(users: string[]): Promise<Map<string, boolean>> {
-    const answer = await this.request<{ users: { user: string; state: string }[] }>("presence", { users });
-    return new Map(answer.users.map(({ user, state }) => [user, state === "online"]));
+    const answer = await this.request<{ users: { user: string; state: string }[]; incomplete?: boolean }>("presence", { users });
+    const known = answer.users.filter(({ state }) => state === "online" || !answer.incomplete);
+    return new Map(known.map(({ user, state }) => [user, state === "online"]));
   }
 
   /** Puts an entry into a room's log. */

@@ -134,6 +134,24 @@ test("lists are read page by page", async () => {
   client.stop();
 });
 
+test("of whom the gateway cannot tell is left out", async () => {
+  const { client } = start();
+  const socket = await connection(1);
+  socket.bring(welcome([]));
+  const ask = async (fields) => {
+    const answered = client.presence(["1", "2"]);
+    await until(() => socket.of("presence").length > 0, "nobody asked");
+    const users = [{ user: "1", state: "online" }, { user: "2", state: "offline" }];
+    socket.bring({ type: "presence_list", re: socket.of("presence").at(-1).id, users, ...fields });
+    return [...(await answered)];
+  };
+  const known = [["1", true], ["2", false]];
+  assert.deepEqual(await ask({ incomplete: false }), known);
+  assert.deepEqual(await ask({ incomplete: true }), [["1", true]]);
+  assert.deepEqual(await ask({}), known, "a gateway of before does not say");
+  client.stop();
+});
+
 test("a mute names its end only when it has one, and a role goes to one member", async () => {
   const { client } = start();
   const socket = await connection(1);

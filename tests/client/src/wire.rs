@@ -22,24 +22,66 @@ pub struct Inbound {
 #[allow(missing_docs, reason = "the fields are those of the protocol page")]
 pub enum Body {
     Welcome(Box<Welcome>),
-    Room { room: Room, created: bool },
-    Rooms { rooms: Vec<Room> },
-    Members { room: Uuid, members: Vec<Member> },
+    Room {
+        room: Room,
+        created: bool,
+    },
+    Rooms {
+        rooms: Vec<Room>,
+    },
+    Members {
+        room: Uuid,
+        members: Vec<Member>,
+    },
     Sent(Sent),
-    History { room: Uuid, messages: Vec<Message>, more: bool },
-    PresenceList { users: Vec<Presence> },
+    History {
+        room: Uuid,
+        messages: Vec<Message>,
+        more: bool,
+    },
+    PresenceList {
+        users: Vec<Presence>,
+        /// Absent in what gateways of before say.
+        #[serde(default)]
+        incomplete: bool,
+    },
     Ok,
     Pong,
     Error(Refusal),
-    Message { message: Message },
-    Receipt { room: Uuid, user: Uuid, delivered_seq: u64, read_seq: u64 },
-    Typing { room: Uuid, user: Uuid, name: String, state: String },
+    Message {
+        message: Message,
+    },
+    Receipt {
+        room: Uuid,
+        user: Uuid,
+        delivered_seq: u64,
+        read_seq: u64,
+    },
+    Typing {
+        room: Uuid,
+        user: Uuid,
+        name: String,
+        state: String,
+    },
     Presence(Presence),
-    RoomAdded { room: Room },
-    RoomRemoved { room: Uuid },
-    MemberAdded { room: Uuid, user: Uuid },
-    MemberRemoved { room: Uuid, user: Uuid },
-    Reconnect { after_ms: u64, reason: String },
+    RoomAdded {
+        room: Room,
+    },
+    RoomRemoved {
+        room: Uuid,
+    },
+    MemberAdded {
+        room: Uuid,
+        user: Uuid,
+    },
+    MemberRemoved {
+        room: Uuid,
+        user: Uuid,
+    },
+    Reconnect {
+        after_ms: u64,
+        reason: String,
+    },
 }
 
 /// First answer of a connection.

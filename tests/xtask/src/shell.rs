@@ -16,10 +16,12 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Co
     command
 }
 
-/// The cargo that runs this program.
+/// The cargo that runs this program. What errors say comes last in what a failed test prints: where `RUST_BACKTRACE` is set, only panics have fifty lines of
+/// frames behind it.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = command(program, args);
+    command.env("RUST_LIB_BACKTRACE", "0");
     images::programs::forget_package(&mut command);
     command
 }

@@ -70,7 +70,7 @@ async fn presence_crosses(cluster: &ChatCluster, crowd: &Crowd) -> Result<()> {
     // A Redis that does not answer in time, as on a busy machine, leaves a gateway with what it knows by itself.
     until("carol to be listed as online", EVENT_LIMIT, || async {
         let answer = crowd.bob.request(json!({ "type": "presence", "users": [carol.user.id] })).await?;
-        let listed = matches!(&answer, Body::PresenceList { users } if users[0].state == "online");
+        let listed = matches!(&answer, Body::PresenceList { users, .. } if users[0].state == "online");
         Ok(if listed { Seen::Yes(()) } else { Seen::NotYet(format!("{answer:?}")) })
     })
     .await?;

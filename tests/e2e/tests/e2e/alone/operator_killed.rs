@@ -24,8 +24,9 @@ use crate::{
     shared::{READY_LIMIT, SETTLE_LIMIT},
 };
 
-/// Devices of each ChatCluster: half of them move in the first wave.
-const DEVICES: usize = 20;
+/// Devices of each ChatCluster: half of them move in the first wave. At the pace below the moves take so long that both are in the middle of them at one
+/// time, though one began many seconds after the other.
+const DEVICES: usize = 30;
 /// Moves a second that the spec allows.
 const PER_SECOND: u32 = 1;
 /// Time over which moves are counted, and those that the budget allows in it: two seconds may have been saved up, and an order is carried out within two.
@@ -40,13 +41,12 @@ async fn a_rollout_and_a_rollback_go_on_after_the_operator_was_killed() -> Resul
     let world = World::connect().await?;
     let (forth, back) = tokio::try_join!(Story::begin(&world, "forth"), Story::begin(&world, "back"))?;
     let story = async {
-        // So that both are in the middle of their moves at the same time.
-        back.roll_out().await?;
-        back.wait_moves(5).await?;
-        forth.roll_out().await?;
-        back.wait_moves(9).await?;
+        tokio::try_join!(forth.roll_out(), back.roll_out())?;
+        // What goes back takes as long as what had come: neither may be over when the operator is killed.
+        tokio::try_join!(forth.wait_moves(2), back.wait_moves(9))?;
         back.condemn().await?;
-        tokio::try_join!(forth.wait_moves(2), back.wait_moves(11))?;
+        let condemned: u32 = back.moves().iter().sum();
+        back.wait_moves(condemned + 2).await?;
         let (there, returned) = (forth.moves(), back.moves());
         let killed = Instant::now();
         world.kill_operator().await?;
@@ -113,7 +113,7 @@ impl Story {
         let (before, seen) = (self.before.clone(), Arc::clone(&self.seen));
         tokio::spawn(async move {
             while let Some(people) = people.upgrade() {
-                let moves = people.moves_since(&before).iter().sum();
+                let moves = (Instant::now(), people.moves_since(&before).iter().sum());
                 drop(people);
                 let deployments = cluster.gateway_deployments().await.unwrap_or_default();
                 let gateways: i32 =
@@ -127,7 +127,7 @@ impl Story {
                     let mut seen = seen.lock().unwrap();
                     seen.gateways.extend((!deployments.is_empty()).then_some(gateways));
                     seen.wanted.extend(wanted);
-                    seen.moves.push((Instant::now(), moves));
+                    seen.moves.push(moves);
                 }
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
