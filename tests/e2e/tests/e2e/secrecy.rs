@@ -66,7 +66,7 @@ pub(crate) async fn credentials(cluster: &ChatCluster) -> Result<Vec<(String, St
     Ok(found)
 }
 
-/// What every container of the cluster and of the operator has logged, those before a restart included.
+/// What every container of the cluster and of the operator has logged, those before a restart included where their logs are still there.
 async fn logs(cluster: &ChatCluster) -> Result<Vec<(String, String)>> {
     let ours = format!("{CLUSTER_LABEL}={}", cluster.name);
     let places =
@@ -81,7 +81,14 @@ async fn logs(cluster: &ChatCluster) -> Result<Vec<(String, String)>> {
                     let params =
                         LogParams { container: Some(container.name.clone()), previous, ..LogParams::default() };
                     let source = format!("{} of {namespace}/{}", container.name, pod.name_any());
-                    found.push((source, api.logs(&pod.name_any(), &params).await?));
+                    match api.logs(&pod.name_any(), &params).await {
+                        Ok(log) => found.push((source, log)),
+                        // The kubelet clears ended containers away, and what they had logged with them.
+                        Err(kube::Error::Api(refused)) if previous && refused.code == 400 => {
+                            println!("{source} has ended before, and its log is gone: {}", refused.message);
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
                 }
             }
         }

@@ -24,6 +24,11 @@ use super::{engines_installed::Installed, people::People};
 use crate::shared::{SETTLE_LIMIT, turn};
 
 const NAMESPACE: &str = "e2e-engines";
+/// Seconds that an engine's pod may take to end. Kubernetes looks for what is left in a namespace again after half of the longest time that one of its pods may
+/// take, or with its resynchronisation every five minutes; by default those are half an hour for PostgreSQL, and a week for RabbitMQ.
+const GRACE: u32 = 60;
+/// Until a namespace with engines is gone.
+const EMPTY_LIMIT: Duration = Duration::from_secs(420);
 const DEVICES: usize = 10;
 /// The first instance, then a copy of it for each other one, each by a Job.
 const INSTANCES_LIMIT: Duration = Duration::from_secs(300);
@@ -51,7 +56,7 @@ async fn engines_of_other_operators_fail_over_while_people_chat() -> Result<()> 
     people.all_connected().await?;
     ensure!(identities(&cluster).await? == gateways, "a gateway was replaced or restarted");
     drop(people);
-    namespace.delete(SETTLE_LIMIT).await?;
+    namespace.delete(EMPTY_LIMIT).await?;
     installed.remove(&world).await
 }
 
@@ -210,6 +215,7 @@ fn engines() -> Result<Vec<Value>> {
                 "instances": 3,
                 "imageName": "chatcluster.dev/postgresql:17", "postgresUID": 65532, "postgresGID": 65532,
                 "storage": { "size": "1Gi" },
+                "stopDelay": GRACE, "smartShutdownTimeout": GRACE / 4,
                 "postgresql": {
                     "synchronous": { "method": "any", "number": 1 },
                     // A copy begins with a checkpoint, which takes its time by default.
@@ -229,7 +235,7 @@ fn engines() -> Result<Vec<Value>> {
         json!({
             "apiVersion": "rabbitmq.com/v1beta1", "kind": "RabbitmqCluster", "metadata": metadata("my-rabbitmq"),
             "spec": {
-                "image": "chatcluster.dev/rabbitmq-for-operator:4", "delayStartSeconds": 0,
+                "image": "chatcluster.dev/rabbitmq-for-operator:4", "delayStartSeconds": 0, "terminationGracePeriodSeconds": GRACE,
                 "persistence": { "storage": "1Gi" },
                 "tls": { "secretName": "my-rabbitmq-tls" },
                 "resources": { "requests": { "cpu": "50m", "memory": "256Mi" }, "limits": { "memory": "512Mi" } },
