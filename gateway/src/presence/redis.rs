@@ -258,8 +258,9 @@ impl Presence for RedisPresence {
             }
         };
         let mut news = self.shared.catch_up().await;
-        news.online.retain(|user| !back.contains(user));
         news.online.extend(back);
+        news.online.sort_unstable();
+        news.online.dedup();
         news
     }
 
