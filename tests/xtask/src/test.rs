@@ -72,6 +72,7 @@ impl Test {
         for row in rows {
             println!("{row}");
         }
+        run.counts.failures().for_each(|line| println!("{line}"));
         // A step that failed without a failed test (a build, a lint) must not read as green.
         println!("{} passed, {} failed", run.counts.passed, run.counts.failed.max(failures));
         if failures > 0 {

@@ -13,12 +13,14 @@ pub(crate) async fn nothing_is_lost_and_the_checker_would_notice() {
         // More of everything than fits: the time ends it.
         Goal { writes: 10_000_000, cut_overs: 10_000, kills: 5_000, shards: 4, slots: 256, limit }
     } else {
-        Goal { writes: 6_000, cut_overs: 12, kills: 12, shards: 3, slots: 32, limit: Duration::from_secs(120) }
+        // The goal ends it; the limit is for a run that hangs.
+        let limit = Duration::from_secs(600);
+        Goal { writes: 6_000, cut_overs: 12, kills: 12, shards: 3, slots: 32, limit }
     };
     let (report, shards, acknowledged) = soak::run(goal).await;
     println!("{}", serde_json::to_string_pretty(&report).unwrap());
     assert!(report.complaints.is_empty(), "{:?}", report.complaints);
-    assert!(is_long || report.is_complete, "the machine is too slow for the short run");
+    assert!(is_long || report.is_complete, "the goal of the short run was not reached in ten minutes");
     assert!(report.cut_overs > 0 && report.movers_killed > 0, "there was something to check");
     let (room, slot, owner) = checker::a_room(&shards, &acknowledged, 3).await.expect("a room with three messages");
     let mut database = shards.admin(owner).await;
