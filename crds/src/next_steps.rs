@@ -189,7 +189,18 @@ pub const GENERAL: &[NextStep] = &[
         &["CertificateExpires", "CertificateExpired"],
         "renew the certificate in the Secret that the message names, or find out why whoever renews it (cert-manager, for instance) has stopped; the operator [takes a new one by itself](../how-to/rotate-credentials.md)",
     ),
-    step(&["CertificatesUnread"], "nothing of its own: something else is in the way of a pass, and `Ready` says what"),
+    step(
+        &["CertificatesUnread", "RotationsUnread"],
+        "nothing of its own: something else is in the way of a pass, and `Ready` says what",
+    ),
+    step(
+        &["Rotating"],
+        "nothing: a token or password [is replaced](../how-to/rotate-credentials.md), old and new are good",
+    ),
+    step(
+        &["RotationStuck"],
+        "a token or password has been on its way for an hour; the message says what it waits for, and [this page](../runbooks/ChatRotationStuck.md) what to look at",
+    ),
     step(&["NotObserved"], "nothing of its own: no gateway has said yet how it is; look at `GatewaysAvailable`"),
     step(
         &["Draining"],
@@ -242,6 +253,7 @@ pub const GOOD: &[&str] = &[
     "Verified",
     "CertificatesGood",
     "NoCertificates",
+    "NothingRotates",
 ];
 
 /// What to do about the reason of a condition, in Markdown; `None` for a reason that needs nobody, or that a backend has made up.

@@ -11,10 +11,11 @@ use std::{
 use chat_crds::next_steps::{DELIVERY, GENERAL, GOOD, SHARDS, tables, with_table};
 
 /// Sources of the operator that give reasons to conditions.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "reconcile/availability.rs",
     "reconcile/conditions.rs",
     "reconcile/credentials.rs",
+    "reconcile/credentials_rotated.rs",
     "reconcile/mod.rs",
     "reconcile/outcome.rs",
     "reconcile/rollout.rs",
@@ -28,7 +29,7 @@ const SOURCES: [&str; 13] = [
 ];
 
 /// Words in them that are no reasons.
-const OTHER_WORDS: [&str; 15] = [
+const OTHER_WORDS: [&str; 18] = [
     "UTC",
     "True",
     "False",
@@ -44,6 +45,9 @@ const OTHER_WORDS: [&str; 15] = [
     "None",
     "NaN",
     "EdDSA",
+    "Waiting",
+    "Announced",
+    "Shown",
 ];
 
 fn root() -> PathBuf {

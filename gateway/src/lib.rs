@@ -39,4 +39,5 @@ pub mod timing;
 mod tls_failure;
 pub mod traces;
 pub mod transport;
+mod trials;
 pub mod turnstile;

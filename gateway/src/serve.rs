@@ -48,6 +48,7 @@ use crate::{
     },
     traces::Tracer,
     transport::{self, Door},
+    trials,
     turnstile::Turnstile,
 };
 
@@ -219,6 +220,8 @@ impl Gateway {
             hints: Hints::default(),
             tracer,
         });
+        let ways = GatewayConfig::clone(&swaps.config.get());
+        tokio::spawn(trials::run(ways, Arc::clone(&swaps.config), stop.clone()));
         tokio::spawn(files.run(swaps, stop.clone()));
         let hub = Hub::start(Arc::clone(&services), deliveries, &stop);
         let config = services.config.get();

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_gateway_config::{AdminTokens, Broker, GatewayConfig, SigningKeys};
+use chat_gateway_config::{AdminTokens, Broker, GatewayConfig, SecretLines, SigningKeys};
 use support::{
     eventually,
     rabbitmq::RabbitMq,
@@ -59,6 +59,33 @@ async fn the_role_of_gateways_gets_another_password_by_the_migration_while_peopl
     for log in [scene.a.log(), scene.b.log()] {
         assert!(!log.contains("rotated-"), "a password was logged: {log}");
     }
+}
+
+/// In the operator's steps for servers that it runs: gateways try the new way, and say so when the server takes it. Nobody's connection is closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ways_to_managed_servers_change_and_no_connection_is_closed() {
+    let mut scene = Scene::open().await;
+    let files = Files::of(&scene.stage);
+    let connections =
+        |scene: &Scene| [&scene.a, &scene.b].map(|gateway| gateway.log().matches("connected to RabbitMQ").count());
+    let before = connections(&scene);
+    scene.chat("the ways to managed servers", TEXTS, async |stage, a, b| files.ways(stage, [a, b]).await).await;
+    assert_eq!(connections(&scene), before, "a connection was closed");
+    // The old ones are good for nothing, so they come back by the new ones.
+    scene.stage.broker.ctl(&["close_all_connections", "by a test"]);
+    let mut admin = redis::admin(scene.stage.redis.port(), &password(1)).await;
+    let _: ::redis::Value =
+        ::redis::cmd("CLIENT").arg(&["KILL", "SKIPME", "yes"]).query_async(&mut admin).await.unwrap();
+    for gateway in [&scene.a, &scene.b] {
+        let again = async || gateway.log().matches("connected to RabbitMQ").count() > before[0].max(before[1]);
+        eventually("the connection to RabbitMQ is made anew", MINUTE, again).await;
+        let available = async || {
+            let stats = gateway.stats().await;
+            stats.broker.available && stats.redis.available
+        };
+        eventually("both servers are there", MINUTE, available).await;
+    }
+    scene.nothing_secret_was_logged();
 }
 
 async fn rotate(lasts: Duration, round: Duration) {
@@ -191,6 +218,49 @@ impl Files {
         for gateway in gateways {
             eventually("Redis is there", MINUTE, async || gateway.stats().await.redis.available).await;
         }
+    }
+
+    /// One way in the place of another, each step when gateways have said that they are ready for it.
+    async fn ways(&self, stage: &Stage, gateways: [&Gateway; 2]) {
+        let (user, new) = (user(1, ""), password(1));
+        let mut admin = redis::admin(stage.redis.port(), "secret").await;
+        let mut acl = async |rule: &str| -> ::redis::Value {
+            ::redis::cmd("ACL").arg(&["SETUSER", "default", rule]).query_async(&mut admin).await.unwrap()
+        };
+        let uri = format!("amqp://{user}:{new}@127.0.0.1:{}/%2f", stage.broker.port());
+        let url = format!("redis://:{new}@127.0.0.1:{}", stage.redis.port());
+        let [old_uri, old_url] =
+            [&self.broker, &self.redis].map(|file| fs::read_to_string(file).unwrap().trim().to_owned());
+        let write = |uris: &[&str], urls: &[&str]| {
+            replace(&self.broker, &uris.join("\n"));
+            replace(&self.redis, &urls.join("\n"));
+        };
+        let told = async |uris: &[&str], urls: &[&str]| {
+            let ids = |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| SecretLines::id(line)).collect() };
+            let expected = (ids(uris), ids(urls));
+            for gateway in gateways {
+                let say = async || {
+                    let taken = gateway.stats().await.live.unwrap_or_default();
+                    (taken.rabbitmq_uris, taken.redis_urls) == expected
+                };
+                eventually("the ways are told", MINUTE, say).await;
+            }
+        };
+        told(&[&old_uri], &[&old_url]).await;
+        write(&[&old_uri, &uri], &[&old_url, &url]);
+        // Three looks and more.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        told(&[&old_uri], &[&old_url]).await;
+        stage.broker.ctl(&["add_user", &user, &new]);
+        stage.broker.ctl(&["set_permissions", "-p", "/", &user, ".*", ".*", ".*"]);
+        acl(&format!(">{new}")).await;
+        told(&[&old_uri, &uri], &[&old_url, &url]).await;
+        write(&[&uri, &old_uri], &[&url, &old_url]);
+        told(&[&uri, &old_uri], &[&url, &old_url]).await;
+        write(&[&uri], &[&url]);
+        told(&[&uri], &[&url]).await;
+        stage.broker.ctl(&["clear_password", "guest"]);
+        acl("<secret").await;
     }
 
     /// The new key signs from when it is there; the old one verifies until it goes.

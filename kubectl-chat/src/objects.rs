@@ -45,6 +45,7 @@ fn manifest() -> Value {
                 good("RolloutHealthy", "True", "Complete", "all gateways are of the newest revision"),
                 good("DeliveryVerified", "True", "Verified", "every message came once and in order"),
                 good("CertificatesValid", "True", "NoCertificates", "the spec names no certificate"),
+                good("CredentialsRotated", "True", "NothingRotates", "no token or password is being replaced"),
             ],
         },
     })

@@ -115,6 +115,10 @@ fn warnings(seen: &Seen) -> Vec<String> {
     if let Some(due) = seen.condition(ConditionType::CertificatesValid).filter(|due| due.status == "False") {
         warnings.push(format!("certificates: {}", due.message));
     }
+    let rotated = seen.condition(ConditionType::CredentialsRotated);
+    if let Some(stuck) = rotated.filter(|rotated| rotated.reason == "RotationStuck") {
+        warnings.push(format!("a rotation has taken more than an hour: {}", stuck.message));
+    }
     let Some(status) = &seen.cluster.status else { return warnings };
     if let (Some(open), Some(places)) = (status.connections, places(status).filter(|places| *places > 0))
         && open.saturating_mul(100) >= places.saturating_mul(NEARLY_FULL_PERCENT)

@@ -39,12 +39,14 @@ pub mod annotation {
     pub const APPLIED_HASH: &str = "chatcluster.dev/applied-hash";
     /// On a Deployment or StatefulSet: how its pod template was made, and what of it waits.
     pub const RENDERING: &str = "chatcluster.dev/rendering";
-    /// On the Secret with the token of the admin port, by a person: another text than before asks for another token.
+    /// On a Secret that the operator made, by a person: another text than before asks for another token or password.
     pub const ROTATE: &str = "chatcluster.dev/rotate";
     /// On that Secret: the request that was begun last.
     pub const ROTATED: &str = "chatcluster.dev/rotated";
-    /// On that Secret, while both tokens are in it: how far the rotation is.
+    /// On that Secret, while both are in it: how far the rotation is.
     pub const ROTATION: &str = "chatcluster.dev/rotation";
+    /// On the Secret of a managed RabbitMQ or Redis: hash of the password that its pods were made with, once it was replaced. They are not made anew for it.
+    pub const MADE_WITH: &str = "chatcluster.dev/made-with";
     /// Kubernetes': of pods that are equal otherwise, a ReplicaSet deletes the one with the lowest first.
     pub const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
     /// On the gateway's pod template: hash of what a running gateway does not re-read.

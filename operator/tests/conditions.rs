@@ -9,6 +9,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use chat_crds::chat_cluster::ConditionType;
 use chat_gateway_config::{
     delivery::DeliveryStats,
     stats::{Component as Seen, GatewayStats, HealthCounters, MessageCounters, ShardStats, Taken},
@@ -19,7 +20,8 @@ use chat_operator::{
     poll::ClusterView,
     reconcile::{
         BackendObserved, BrokerKind, DatabaseKind, Deadline, GatewaysObserved, Going, Inputs, MigrationObserved,
-        Observed, Problem, Report, RolloutObserved, Shape, TierObserved, Trouble, Verdict, Wanted, conditions, status,
+        Observed, Problem, Report, RolloutObserved, Rotation, RotationStep, Shape, TierObserved, Trouble, Verdict,
+        Wanted, conditions, status,
     },
     rollout::{Failure, Watched},
 };
@@ -75,6 +77,7 @@ fn shape() -> Shape {
         cleared: None,
         migration: Some(JOB.to_owned()),
         deadlines: Some(Vec::new()),
+        rotations: Some(Vec::new()),
     }
 }
 
@@ -965,8 +968,7 @@ fn certificates() -> Vec<Row> {
 #[test]
 fn certificates_that_end_are_named_with_their_end_and_the_way_out() {
     let world = with_certificates(&[10 * DAY, 100, 40 * DAY]);
-    let told = judge(&world, &[], 200).pop().unwrap();
-    assert_eq!(told.type_, "CertificatesValid");
+    let told = said(&world, &[], 200, ConditionType::CertificatesValid);
     for part in ["tls-1, which ended at 1970-01-01T00:01:40Z", "tls-0, which ends at 1970-01-11T00:00:00Z", "new one"] {
         assert!(told.message.contains(part), "{told:?}");
     }
@@ -976,12 +978,51 @@ fn certificates_that_end_are_named_with_their_end_and_the_way_out() {
     assert_eq!(judge(&world, &before, 260), before);
     // What was said stands where a pass does not come to the Secrets.
     let unread = change(|world| world.shape.deadlines = None);
-    assert_eq!(judge(&unread, &before, 320).pop().unwrap().message, told.message);
+    assert_eq!(said(&unread, &before, 320, ConditionType::CertificatesValid).message, told.message);
+}
+
+fn said(world: &World, previous: &[Condition], now: i64, type_: ConditionType) -> Condition {
+    judge(world, previous, now).into_iter().find(|condition| condition.type_ == type_.as_str()).unwrap()
+}
+
+fn with_rotations(rotations: &[(&str, RotationStep)]) -> World {
+    let rotations = rotations.iter().map(|&(secret, step)| Rotation { secret: secret.to_owned(), step }).collect();
+    change(|world| world.shape.rotations = Some(rotations))
+}
+
+/// People chat meanwhile.
+fn rotations() -> Vec<Row> {
+    let row = |state, world, also| ready_row(state, world, Judgement::Current, ("True", "Ready"), also);
+    let under_way = with_rotations(&[("demo-redis", RotationStep::Shown)]);
+    let unread = change(|world| world.shape.rotations = None);
+    vec![
+        row("nothing is replaced", with_rotations(&[]), &[("CredentialsRotated", "True", "NothingRotates")]),
+        row("a password is replaced", under_way, &[("CredentialsRotated", "False", "Rotating")]),
+        row("no Secret was read", unread, &[("CredentialsRotated", "Unknown", "RotationsUnread")]),
+    ]
+}
+
+#[test]
+fn a_rotation_that_takes_an_hour_is_told_of_as_stuck_with_what_it_waits_for() {
+    let says =
+        |world: &World, previous: &[Condition], now| said(world, previous, now, ConditionType::CredentialsRotated);
+    let world = with_rotations(&[("demo-redis", RotationStep::Waiting), ("demo-rabbitmq", RotationStep::Announced)]);
+    let begun = judge(&world, &judge(&with_rotations(&[]), &[], 100), 200);
+    let first = says(&world, &begun, 3_799);
+    assert_eq!((first.status.as_str(), first.reason.as_str()), ("False", "Rotating"));
+    for part in ["demo-redis is Waiting", "status.pendingChanges", "demo-rabbitmq is Announced", "is taken"] {
+        assert!(first.message.contains(part), "{first:?}");
+    }
+    assert_eq!(says(&world, &begun, 3_800).reason, "RotationStuck");
+    // The next step alone does not begin the hour anew.
+    let later = with_rotations(&[("demo-rabbitmq", RotationStep::Shown)]);
+    assert_eq!(says(&later, &judge(&world, &begun, 3_000), 3_800).reason, "RotationStuck");
+    assert_eq!(says(&with_rotations(&[]), &begun, 3_800).status, "True");
 }
 
 fn every_row() -> Vec<Row> {
     let chained = on_the_way().into_iter().chain(sharing_out()).chain(with_a_tier()).chain(broken());
-    chained.chain(embedded()).chain(live_configuration()).chain(certificates()).collect()
+    chained.chain(embedded()).chain(live_configuration()).chain(certificates()).chain(rotations()).collect()
 }
 
 #[test]
@@ -1150,7 +1191,7 @@ proptest! {
     fn every_status_is_complete_and_consistent(world in worlds()) {
         let now = judge(&world, &[], 1);
         let types: Vec<&str> = now.iter().map(|condition| condition.type_.as_str()).collect();
-        let all: Vec<&str> = chat_crds::chat_cluster::ConditionType::ALL.iter().map(|type_| type_.as_str()).collect();
+        let all: Vec<&str> = ConditionType::ALL.iter().map(|type_| type_.as_str()).collect();
         prop_assert_eq!(types, all);
         let is = |type_: &str| now.iter().any(|condition| condition.type_ == type_ && condition.status == "True");
         prop_assert!(!(is("Reconciling") && is("Stalled")));

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the failure")]
 
+#[path = "rotation/servers.rs"]
+mod servers;
 mod support;
 
 use std::{
@@ -29,6 +31,7 @@ use chat_operator::{context::Context, names::ClusterKey, reconcile::reconcile};
 use kube::Client;
 use serde_json::{Value, json};
 
+use servers::{RABBITMQ, REDIS, Server, Ways};
 use support::api_server::{ApiServer, Death, chat_cluster};
 
 /// Passes after which a course has to have come to its end.
@@ -46,6 +49,8 @@ struct Gateway {
     pod: String,
     /// The file as the kubelet brought it last; `None` once the pod's volumes stay as they are.
     file: String,
+    /// Those with the ways to RabbitMQ and Redis.
+    ways: Ways,
     /// Passes that a change of the Secret takes to get here, and those that are over.
     lag: usize,
     waited: usize,
@@ -64,6 +69,8 @@ struct World {
     gateways: Arc<Mutex<BTreeMap<String, Gateway>>>,
     /// Requests that a gateway refused.
     refused: Arc<Mutex<Vec<String>>>,
+    /// Managed servers by their Secrets.
+    servers: Arc<Mutex<BTreeMap<&'static str, Server>>>,
     addresses: Vec<String>,
 }
 
@@ -101,6 +108,7 @@ impl World {
             version: "n".to_owned(),
             gateways: Arc::default(),
             refused: Arc::default(),
+            servers: Arc::default(),
             addresses: (0..ADDRESSES).map(address).collect(),
         };
         support::put_user_secrets(&world.server);
@@ -182,13 +190,17 @@ impl World {
                 self.server.put(&path, set);
             }
         }
+        works |= self.serve();
         let secret = self.server.get(SECRET).map(|secret| text(&secret)).unwrap_or_default();
+        let ways = self.ways();
         let mut gateways = self.gateways.lock().unwrap();
-        for gateway in gateways.values_mut().filter(|gateway| gateway.file != secret && !gateway.is_ending) {
+        let is_behind =
+            |gateway: &&mut Gateway| !gateway.is_ending && (&gateway.file, &gateway.ways) != (&secret, &ways);
+        for gateway in gateways.values_mut().filter(is_behind) {
             works = true;
             gateway.waited += 1;
             if gateway.waited > gateway.lag {
-                (gateway.file, gateway.waited) = (secret.clone(), 0);
+                (gateway.file, gateway.ways, gateway.waited) = (secret.clone(), ways.clone(), 0);
             }
         }
         for (path, mut deployment) in self.server.list("/deployments/") {
@@ -203,6 +215,7 @@ impl World {
                     let gateway = Gateway {
                         pod: name.clone(),
                         file: secret.clone(),
+                        ways: ways.clone(),
                         lag: 0,
                         waited: 0,
                         follows,
@@ -234,7 +247,7 @@ impl World {
     /// Somebody asks for another token.
     fn ask(&self, policy: fn(&str, &mut Value)) {
         self.server.admit(policy);
-        for path in [SECRET, SHARD] {
+        for path in [SECRET, SHARD, RABBITMQ, REDIS] {
             if let Some(mut secret) = self.server.get(path) {
                 policy(path, &mut secret);
                 self.server.put(path, secret);
@@ -325,6 +338,14 @@ async fn stats(
         world.refused.lock().unwrap().push(format!("{} at {:?}", gateway.pod, tokens.ids()));
         return Err(StatusCode::UNAUTHORIZED);
     }
+    let mut tried = BTreeMap::new();
+    for (path, ways) in &gateway.ways {
+        let (ids, is_taken) = world.tried(path, ways);
+        if !is_taken {
+            world.refused.lock().unwrap().push(format!("{} by the server of {path}", gateway.pod));
+        }
+        tried.insert(*path, if gateway.follows { ids } else { Vec::new() });
+    }
     let component = Component { available: true, reason: "Connected".to_owned(), message: String::new() };
     let admin_tokens = if gateway.follows { tokens.ids() } else { Vec::new() };
     Ok(Json(GatewayStats {
@@ -343,7 +364,12 @@ async fn stats(
         redis: component,
         shards: Vec::new(),
         issuers: Vec::new(),
-        live: Some(Taken { admin_tokens, ..Taken::default() }),
+        live: Some(Taken {
+            admin_tokens,
+            rabbitmq_uris: tried.remove(RABBITMQ).unwrap_or_default(),
+            redis_urls: tried.remove(REDIS).unwrap_or_default(),
+            ..Taken::default()
+        }),
     }))
 }
 

@@ -217,11 +217,13 @@ pub enum ConditionType {
     DeliveryVerified,
     /// No certificate that the spec names ends soon.
     CertificatesValid,
+    /// No token or password of the operator's own is being replaced.
+    CredentialsRotated,
 }
 
 impl ConditionType {
     /// All of them, in the order they are shown in.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ready,
         Self::Reconciling,
         Self::Stalled,
@@ -233,6 +235,7 @@ impl ConditionType {
         Self::RolloutHealthy,
         Self::DeliveryVerified,
         Self::CertificatesValid,
+        Self::CredentialsRotated,
     ];
 
     /// What True says, for the reference page.
@@ -258,6 +261,9 @@ impl ConditionType {
             Self::CertificatesValid => {
                 "no certificate in a Secret that the spec names ends within 14 days; it is no part of Ready"
             }
+            Self::CredentialsRotated => {
+                "no token or password that the operator made is being replaced; while one is, the old one is good, too. It is no part of Ready"
+            }
         }
     }
 
@@ -276,6 +282,7 @@ impl ConditionType {
             Self::RolloutHealthy => "RolloutHealthy",
             Self::DeliveryVerified => "DeliveryVerified",
             Self::CertificatesValid => "CertificatesValid",
+            Self::CredentialsRotated => "CredentialsRotated",
         }
     }
 }

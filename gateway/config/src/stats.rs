@@ -67,6 +67,13 @@ pub struct Taken {
     /// them reads the authorities of issuers anew, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub admin_tokens: Vec<String>,
+    /// Ids of the URIs of RabbitMQ that it has and that the server takes, in the order of their file; the first is in use. None from a gateway of a version
+    /// that knows one line, and where the broker is another one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rabbitmq_uris: Vec<String>,
+    /// The same of the URLs of the Redis of limits and presence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redis_urls: Vec<String>,
     /// Why what stands in the files now is not in force. What was before goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

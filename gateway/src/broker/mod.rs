@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chat_gateway_config::{GatewayConfig, stats::Component};
+use chat_gateway_config::{GatewayConfig, RabbitMq, stats::Component};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -125,11 +125,7 @@ pub fn start(config: &GatewayConfig, gateway: &str) -> (Arc<dyn Broker>, mpsc::R
     let cluster = &config.cluster;
     match &config.broker {
         chat_gateway_config::Broker::Rabbitmq(rabbitmq) => {
-            let (broker, deliveries) = on_rabbitmq(RabbitSettings {
-                ca_file: rabbitmq.ca_file.clone(),
-                client_certificate: rabbitmq.client_certificate.clone(),
-                ..RabbitSettings::new(rabbitmq.uri_file.clone(), gateway)
-            });
+            let (broker, deliveries) = on_rabbitmq(RabbitSettings::of(rabbitmq, gateway));
             (Arc::new(broker), deliveries)
         }
         chat_gateway_config::Broker::RedisPubSub(redis) => {
@@ -145,6 +141,11 @@ pub fn start(config: &GatewayConfig, gateway: &str) -> (Arc<dyn Broker>, mpsc::R
             (Arc::new(broker), deliveries)
         }
     }
+}
+
+/// Whether RabbitMQ lets somebody in who comes by this URI.
+pub(crate) async fn rabbitmq_takes(rabbitmq: &RabbitMq, uri: &str) -> bool {
+    rabbitmq::takes(&RabbitSettings::of(rabbitmq, "gateway"), uri).await
 }
 
 /// A broker on RabbitMQ. It connects in the background and keeps at it; deliveries come out of the receiver.

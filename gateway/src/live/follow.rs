@@ -153,6 +153,7 @@ impl Follower {
         telemetry::set_level(self.level());
         let taken = self.taken(&swaps.keys);
         let before = swaps.config.taken();
+        let before = before.map(|before| Taken { rabbitmq_uris: Vec::new(), redis_urls: Vec::new(), ..before });
         if before.as_ref() != Some(&taken) {
             let Taken { config, keys, signs, admin_tokens, .. } = &taken;
             tracing::info!(config, ?keys, signs, admin_tokens = admin_tokens.len(), "this is in force now");
@@ -178,6 +179,9 @@ impl Follower {
             signs: keys.signer(),
             admin_tokens: self.admin_tokens.good.ids(),
             error: Some(errors.join("; ")).filter(|text| !text.is_empty()),
+            // They are tried elsewhere.
+            rabbitmq_uris: Vec::new(),
+            redis_urls: Vec::new(),
         }
     }
 

@@ -8,8 +8,11 @@ mod greeting;
 mod reason;
 mod sentinel;
 
+use std::time::Duration;
+
 use chat_gateway_config::{Redis, RedisUrl, Sentinels, stats::Component};
-use redis::{ConnectionInfo, IntoConnectionInfo as _};
+use redis::{Client, ConnectionInfo, IntoConnectionInfo as _};
+use tokio::time::timeout;
 
 pub(crate) use self::{
     address::connection_info,
@@ -31,9 +34,29 @@ impl Way {
     /// Reads it; done anew for each connection, since passwords change and certificates are renewed.
     pub(crate) fn read(redis: &Redis) -> Result<Self, Component> {
         let url = settings::read(&redis.url_file).map_err(|error| down("SecretMissing", error.to_string()))?;
+        // The others are to come, or on their way out.
+        let url = url.lines().next().unwrap_or_default();
         let malformed = |error| down("InvalidUrl", format!("the Redis URL is malformed: {error}"));
-        Ok(Self { url: RedisUrl::parse(&url).map_err(malformed)?, certificates: Certificates::read(redis)? })
+        Ok(Self { url: RedisUrl::parse(url).map_err(malformed)?, certificates: Certificates::read(redis)? })
     }
+}
+
+/// Time to be let in, with an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether the one server that a URL names lets somebody in who comes by it. Not for sentinels and clusters, whose passwords are not the operator's to change.
+pub(crate) async fn takes(redis: &Redis, url: &str) -> bool {
+    let (Ok(url @ RedisUrl::Standalone(_)), Ok(certificates)) = (RedisUrl::parse(url), Certificates::read(redis))
+    else {
+        return false;
+    };
+    let Ok(Some(place)) = Place::find(Way { url, certificates }, redis).await else { return false };
+    let Ok(client) = Client::open(place.connection_info().clone()) else { return false };
+    let ask = async {
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        redis::cmd("PING").query_async::<String>(&mut connection).await
+    };
+    timeout(PATIENCE, ask).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// One server that takes everything, as a URL names it or the sentinels do.

@@ -31,6 +31,7 @@ pub use self::{
     meta::gateway_selector,
     resources::{Child, ChildId, Kind, Prepared, Resources},
 };
+pub(crate) use self::{rabbitmq::RABBITMQ_FOLLOW, redis::REDIS_FOLLOW};
 use crate::{rebalance::Wanted, reconcile::ValidatedCluster};
 
 /// The gateway's configuration could not be written as JSON.

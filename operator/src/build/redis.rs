@@ -17,6 +17,11 @@ const SECRETS: &str = "/etc/chatcluster/secrets/redis";
 /// Memory limit of the defaults, in bytes, should a user's requests name none.
 const DEFAULT_MEMORY: u64 = 256 << 20;
 
+/// Variable by which the image is told to take changed passwords while it runs: every so many seconds it looks at their files.
+pub(crate) const REDIS_FOLLOW: &str = "REDIS_FOLLOW_SECONDS";
+/// Seconds. A kubelet takes longer to bring them.
+const LOOK: &str = "5";
+
 /// The StatefulSet, unless Redis is the user's.
 pub(super) fn build_redis(cluster: &ValidatedCluster) -> Option<StatefulSet> {
     let Some(Redis::Managed { credentials, resources }) = &cluster.redis else { return None };
@@ -30,7 +35,10 @@ pub(super) fn build_redis(cluster: &ValidatedCluster) -> Option<StatefulSet> {
         name: "redis".to_owned(),
         image: Some(cluster.images.redis.clone()),
         args: Some(arguments.map(str::to_owned).into()),
-        env: Some(vec![pod::env("REDIS_PASSWORD_FILE", format!("{SECRETS}/{}", key::PASSWORD))]),
+        env: Some(vec![
+            pod::env("REDIS_PASSWORD_FILE", format!("{SECRETS}/{}", key::PASSWORD)),
+            pod::env(REDIS_FOLLOW, LOOK),
+        ]),
         ports: Some(vec![container_port("redis", port::REDIS)]),
         resources: Some(resources),
         startup_probe: Some(pod::tcp_probe(port::REDIS, Pace { period: 1, failures: 60 })),
@@ -52,7 +60,7 @@ pub(super) fn build_redis(cluster: &ValidatedCluster) -> Option<StatefulSet> {
             container,
             init: None,
             claim: None,
-            restart_on: Some(&credentials.password),
+            restart_on: Some(credentials.made_with()),
             grace_seconds: 10,
         },
     ))

@@ -25,7 +25,8 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
             (key::PASSWORD, &credentials.password),
             (key::URI, &credentials.uri),
         ];
-        secrets.push(build_secret(owned(Component::Broker, names.rabbitmq()), &values));
+        let metadata = noted(owned(Component::Broker, names.rabbitmq()), &credentials.annotations);
+        secrets.push(build_secret(metadata, &values));
     }
     if let Broker::Engine(engine) = &cluster.broker {
         let values = std::iter::once((key::URI, &engine.uri)).chain(engine.ca.iter().map(|ca| (key::CA, ca)));
@@ -40,7 +41,8 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
     }
     if let Some(Redis::Managed { credentials, .. }) = &cluster.redis {
         let values = [(key::PASSWORD, &credentials.password), (key::URL, &credentials.url)];
-        secrets.push(build_secret(owned(Component::Cache, names.redis()), &values));
+        let metadata = noted(owned(Component::Cache, names.redis()), &credentials.annotations);
+        secrets.push(build_secret(metadata, &values));
     }
     if cluster.embedded().is_none() {
         secrets.push(gateway_shards(cluster));
@@ -79,11 +81,16 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
 /// The tokens of the admin port, and how far their rotation is: one write brings both.
 fn admin_tokens(cluster: &ValidatedCluster) -> Secret {
     let kept = &cluster.admin_tokens;
-    let mut metadata = meta::owned(cluster, Role::of(Component::Gateway), cluster.names.admin_token());
-    if !kept.annotations.is_empty() {
-        metadata.annotations.get_or_insert_default().extend(kept.annotations.clone());
+    let metadata = meta::owned(cluster, Role::of(Component::Gateway), cluster.names.admin_token());
+    build_secret(noted(metadata, &kept.annotations), &[(key::TOKEN, &kept.content)])
+}
+
+/// With what is noted of a rotation.
+fn noted(mut metadata: ObjectMeta, annotations: &BTreeMap<String, String>) -> ObjectMeta {
+    if !annotations.is_empty() {
+        metadata.annotations.get_or_insert_default().extend(annotations.clone());
     }
-    build_secret(metadata, &[(key::TOKEN, &kept.content)])
+    metadata
 }
 
 /// The URIs that gateways use, in one Secret: a pod follows what is in a volume, but cannot be given another one.

@@ -12,10 +12,8 @@ use super::{
     pod,
 };
 use crate::{
-    hash::Hasher,
     names::annotation,
     reconcile::{DeletionPolicy, ValidatedCluster},
-    sensitive::Sensitive,
 };
 
 /// The parts in which managed backends differ.
@@ -28,8 +26,8 @@ pub(super) struct Backend<'a> {
     pub(super) volumes: Vec<Volume>,
     /// Volume that outlives the pod.
     pub(super) claim: Option<PersistentVolumeClaim>,
-    /// Credentials that the program takes only at its first start: a change replaces the pod and its volumes.
-    pub(super) restart_on: Option<&'a Sensitive>,
+    /// Hash of credentials that the program takes only at its first start: a change replaces the pod and its volumes.
+    pub(super) restart_on: Option<String>,
     /// Seconds to end in good order.
     pub(super) grace_seconds: i64,
 }
@@ -37,9 +35,7 @@ pub(super) struct Backend<'a> {
 pub(super) fn build_stateful_set(cluster: &ValidatedCluster, backend: Backend<'_>) -> StatefulSet {
     let Backend { role, name, container, init, volumes, claim, restart_on, grace_seconds } = backend;
     let mut metadata = meta::template(cluster, role);
-    metadata.annotations = restart_on.map(|value| {
-        BTreeMap::from([(annotation::CONFIG_HASH.to_owned(), Hasher::new().text(value.expose()).finish())])
-    });
+    metadata.annotations = restart_on.map(|hash| BTreeMap::from([(annotation::CONFIG_HASH.to_owned(), hash)]));
     let container = Container {
         image_pull_policy: Some("IfNotPresent".to_owned()),
         security_context: Some(pod::restricted_container()),

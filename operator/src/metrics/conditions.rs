@@ -20,11 +20,39 @@ use crate::names::ClusterKey;
 pub struct Told {
     conditions: IntGaugeVec,
     pending: IntGaugeVec,
-    expiries: IntGaugeVec,
+    expiries: OfSecrets,
+    rotations: OfSecrets,
     backups_begun: IntGaugeVec,
     backups_whole: IntGaugeVec,
-    /// Secrets with certificates. A std mutex, held for map operations.
-    secrets: Mutex<BTreeMap<ClusterKey, Vec<String>>>,
+}
+
+/// A gauge for some Secrets of each ChatCluster.
+#[derive(Debug)]
+struct OfSecrets {
+    gauge: IntGaugeVec,
+    /// Those that have a value. A std mutex, held for map operations.
+    told: Mutex<BTreeMap<ClusterKey, Vec<String>>>,
+}
+
+impl OfSecrets {
+    fn new(gauge: IntGaugeVec) -> Self {
+        Self { gauge, told: Mutex::default() }
+    }
+
+    /// Takes in the values by Secret. Others of the ChatCluster are forgotten.
+    fn set(&self, key: &ClusterKey, all: Vec<(String, i64)>) {
+        let ClusterKey { namespace, name } = key;
+        for (secret, value) in &all {
+            self.gauge.with_label_values(&[namespace, name, secret]).set(*value);
+        }
+        let now: Vec<String> = all.into_iter().map(|(secret, _)| secret).collect();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if now.is_empty() { told.remove(key) } else { told.insert(key.clone(), now.clone()) };
+        for secret in before.unwrap_or_default().iter().filter(|secret| !now.contains(secret)) {
+            // An error says that there was none.
+            let _ = self.gauge.remove_label_values(&[namespace, name, secret]);
+        }
+    }
 }
 
 impl Told {
@@ -33,10 +61,10 @@ impl Told {
         Ok(Self {
             conditions: gauge(families::CONDITION)?,
             pending: gauge(families::CHANGES_PENDING)?,
-            expiries: gauge(families::CERTIFICATE_EXPIRY)?,
+            expiries: OfSecrets::new(gauge(families::CERTIFICATE_EXPIRY)?),
+            rotations: OfSecrets::new(gauge(families::ROTATION_PENDING)?),
             backups_begun: gauge(families::BACKUP_SCHEDULE)?,
             backups_whole: gauge(families::BACKUP_SUCCESS)?,
-            secrets: Mutex::default(),
         })
     }
 
@@ -71,24 +99,20 @@ impl Told {
         }
     }
 
-    /// Takes in when certificates end, by their Secrets. Others of the ChatCluster are forgotten.
+    /// Takes in when certificates end, by their Secrets.
     pub fn deadlines(&self, key: &ClusterKey, all: Vec<(String, i64)>) {
-        let ClusterKey { namespace, name } = key;
-        for (secret, ends) in &all {
-            self.expiries.with_label_values(&[namespace, name, secret]).set(*ends);
-        }
-        let now: Vec<String> = all.into_iter().map(|(secret, _)| secret).collect();
-        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = if now.is_empty() { secrets.remove(key) } else { secrets.insert(key.clone(), now.clone()) };
-        for secret in before.unwrap_or_default().iter().filter(|secret| !now.contains(secret)) {
-            // An error says that there was none.
-            let _ = self.expiries.remove_label_values(&[namespace, name, secret]);
-        }
+        self.expiries.set(key, all);
+    }
+
+    /// Takes in which Secrets are being replaced.
+    pub fn rotations(&self, key: &ClusterKey, secrets: Vec<String>) {
+        self.rotations.set(key, secrets.into_iter().map(|secret| (secret, 1)).collect());
     }
 
     /// Forgets a ChatCluster that has gone, or about which nothing was ever said.
     pub fn forget(&self, key: &ClusterKey) {
         self.deadlines(key, Vec::new());
+        self.rotations(key, Vec::new());
         self.backup(key, None);
         let ClusterKey { namespace, name } = key;
         // An error says that there was none.

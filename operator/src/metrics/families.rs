@@ -102,6 +102,12 @@ pub const RECONCILES: Family = counter(
     &["outcome"],
     "Passes over ChatClusters: settled, waiting, paused, deleting, failed",
 );
+/// Secrets that are being replaced.
+pub const ROTATION_PENDING: Family = gauge(
+    "chat_operator_rotation_pending",
+    &["namespace", "name", "secret"],
+    "1 while a token or password is to be replaced that the operator made, and the old one has not gone",
+);
 /// Writes of a status.
 pub const STATUS_WRITES: Family = counter(
     "chat_operator_status_writes_total",
@@ -141,6 +147,7 @@ pub const FAMILIES: &[Family] = &[
     RECONCILE_ERRORS,
     RECONCILE_SECONDS,
     RECONCILES,
+    ROTATION_PENDING,
     STATUS_WRITES,
     WATCH_ERRORS,
     WRITES,

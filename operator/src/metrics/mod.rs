@@ -160,6 +160,13 @@ mod tests {
             "chat_operator_certificate_expiry_timestamp_seconds{name=\"demo\",namespace=\"chat\",secret=\"b\"} 9\n"
         ));
         assert!(!text.contains("secret=\"a\""), "that one is used no more: {text}");
+        metrics.told.rotations(&key, vec!["c".to_owned(), "d".to_owned()]);
+        metrics.told.rotations(&key, vec!["d".to_owned()]);
+        let text = metrics.encode();
+        let pending = |secret: &str| {
+            format!("chat_operator_rotation_pending{{name=\"demo\",namespace=\"chat\",secret=\"{secret}\"}} 1\n")
+        };
+        assert!(text.contains(&pending("d")) && !text.contains(&pending("c")), "{text}");
         metrics.told.forget(&key);
         assert!(!metrics.encode().contains("demo"));
     }

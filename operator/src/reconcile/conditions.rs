@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{
     availability::{self, Part, State},
     certificates,
+    credentials_rotated::{self, Rotation},
     deadlines::Deadline,
     observed::{GatewaysObserved, MigrationObserved, Observed},
     validate::Problem,
@@ -111,6 +112,8 @@ pub struct Shape {
     pub migration: Option<String>,
     /// Certificates in Secrets that the spec names; `None` where the pass did not come to them.
     pub deadlines: Option<Vec<Deadline>>,
+    /// Secrets of the operator's own that are being replaced; `None` where the pass did not come to them.
+    pub rotations: Option<Vec<Rotation>>,
 }
 
 /// Everything the conditions depend on.
@@ -209,6 +212,7 @@ pub fn conditions(inputs: &Inputs<'_>) -> Vec<Condition> {
         (ConditionType::RolloutHealthy, availability::rollout(inputs)),
         (ConditionType::DeliveryVerified, availability::delivery(inputs)),
         (ConditionType::CertificatesValid, certificates::certificates(inputs)),
+        (ConditionType::CredentialsRotated, credentials_rotated::rotated(inputs)),
     ];
     let stalled = stalled(inputs);
     let ready = ready(inputs, &parts);
@@ -269,9 +273,11 @@ fn ready(inputs: &Inputs<'_>, parts: &[(ConditionType, Part)]) -> Part {
     // Slots that are spread unevenly, or not known for a moment, are no harm; slots that nobody owns are.
     // What went wrong in the last hour does not keep people from chatting now, nor a spec that puts it right from being in force.
     let harmless = |type_: ConditionType, part: &Part| {
-        // Nor does a certificate: where one has ended, who shows or checks it says so.
-        matches!(type_, ConditionType::DeliveryVerified | ConditionType::CertificatesValid)
-            || type_ == ConditionType::ShardsBalanced && part.reason != availability::SLOTS_UNASSIGNED
+        // Nor does a certificate: where one has ended, who shows or checks it says so. While a password is replaced, both are good.
+        matches!(
+            type_,
+            ConditionType::DeliveryVerified | ConditionType::CertificatesValid | ConditionType::CredentialsRotated
+        ) || type_ == ConditionType::ShardsBalanced && part.reason != availability::SLOTS_UNASSIGNED
     };
     let mut harmful = parts.iter().filter(|(type_, part)| !harmless(*type_, part));
     let first = harmful.find(|(_, part)| counts(part));

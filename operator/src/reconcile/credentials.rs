@@ -21,8 +21,8 @@ use crate::{
     sensitive::{Entropy, EntropyError, Sensitive, uri_part},
 };
 
-/// User that managed RabbitMQ is given.
-const RABBITMQ_USER: &str = "chat";
+/// Users of managed RabbitMQ. It has the first, until the password is replaced: then they take turns.
+pub(super) const RABBITMQ_USERS: [&str; 2] = ["chat", "chat2"];
 /// Role that gateways use in a managed shard.
 const GATEWAY_ROLE: &str = "chat_gateway";
 
@@ -62,7 +62,7 @@ impl Keeper<'_> {
     fn progress(&self, name: &str) -> BTreeMap<String, String> {
         let secret = self.fetched.live.get(&ChildId::new(Kind::Secret, name));
         let noted = |key: &&str| Some(((*key).to_owned(), secret?.annotations().get(*key)?.clone()));
-        [annotation::ROTATED, annotation::ROTATION].iter().filter_map(noted).collect()
+        [annotation::ROTATED, annotation::ROTATION, annotation::MADE_WITH].iter().filter_map(noted).collect()
     }
 
     pub(super) fn signing_key(&mut self) -> Result<Sensitive, ValidateError> {
@@ -76,23 +76,23 @@ impl Keeper<'_> {
         let name = self.names.rabbitmq();
         if let Some([username, password, uri]) = self.existing(&name, [key::USERNAME, key::PASSWORD, key::URI])? {
             fits(&name, (key::URI, &uri), (key::PASSWORD, &password), MADE_ANEW)?;
-            return Ok(BrokerCredentials { username, password, uri });
+            return Ok(BrokerCredentials { username, password, uri, annotations: self.progress(&name) });
         }
         let password = self.entropy.password()?;
-        let secret = uri_part(password.expose());
-        let uri = Sensitive::new(format!("amqp://{RABBITMQ_USER}:{secret}@{name}:{}/%2f", port::RABBITMQ));
-        Ok(BrokerCredentials { username: Sensitive::new(RABBITMQ_USER), password, uri })
+        let [user, _] = RABBITMQ_USERS;
+        let uri = Sensitive::new(rabbitmq_uri(&name, user, &password));
+        Ok(BrokerCredentials { username: Sensitive::new(user), password, uri, annotations: BTreeMap::new() })
     }
 
     pub(super) fn redis(&mut self) -> Result<RedisCredentials, ValidateError> {
         let name = self.names.redis();
         if let Some([password, url]) = self.existing(&name, [key::PASSWORD, key::URL])? {
             fits(&name, (key::URL, &url), (key::PASSWORD, &password), MADE_ANEW)?;
-            return Ok(RedisCredentials { password, url });
+            return Ok(RedisCredentials { password, url, annotations: self.progress(&name) });
         }
         let password = self.entropy.password()?;
-        let url = Sensitive::new(format!("redis://:{}@{name}:{}", uri_part(password.expose()), port::REDIS));
-        Ok(RedisCredentials { password, url })
+        let url = Sensitive::new(redis_url(&name, &password));
+        Ok(RedisCredentials { password, url, annotations: BTreeMap::new() })
     }
 
     pub(super) fn shard(&mut self, shard: &str) -> Result<ShardCredentials, ValidateError> {
@@ -168,6 +168,14 @@ impl Keeper<'_> {
     }
 }
 
+pub(super) fn rabbitmq_uri(host: &str, user: &str, password: &Sensitive) -> String {
+    format!("amqp://{user}:{}@{host}:{}/%2f", uri_part(password.expose()), port::RABBITMQ)
+}
+
+pub(super) fn redis_url(host: &str, password: &Sensitive) -> String {
+    format!("redis://:{}@{host}:{}", uri_part(password.expose()), port::REDIS)
+}
+
 fn shard_uri(host: &str, role: &str, password: &Sensitive) -> Sensitive {
     let secret = uri_part(password.expose());
     Sensitive::new(format!("postgresql://{role}:{secret}@{host}:{}/postgres?sslmode=disable", port::POSTGRESQL))
@@ -217,7 +225,9 @@ fn fits(
     (password_key, password): (&str, &Sensitive),
     way_out: &str,
 ) -> Result<(), ValidateError> {
-    if password_of(uri.expose()).as_deref() == Some(password.expose()) {
+    // A line for each of those that are in force while one takes the place of the other.
+    let in_uris = uri.expose().lines().map(|uri| account_of(uri).map(|(_, password)| password));
+    if in_uris.eq(password.expose().lines().map(|password| Some(password.to_owned()))) {
         return Ok(());
     }
     // The values themselves are never shown.
@@ -230,13 +240,14 @@ fn fits(
     )))
 }
 
-/// The password in a URI, decoded.
-fn password_of(uri: &str) -> Option<String> {
+/// User and password in a URI, decoded.
+pub(super) fn account_of(uri: &str) -> Option<(String, String)> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
-    let (user, _) = authority.rsplit_once('@')?;
-    let (_, password) = user.split_once(':')?;
-    percent_decode_str(password).decode_utf8().ok().map(String::from)
+    let (account, _) = authority.rsplit_once('@')?;
+    let (user, password) = account.split_once(':')?;
+    let decoded = |text| percent_decode_str(text).decode_utf8().ok().map(String::from);
+    Some((decoded(user)?, decoded(password)?))
 }
 
 #[cfg(test)]
@@ -244,12 +255,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_password_of_a_uri_is_found() {
-        let of = |uri: &str| password_of(uri).unwrap_or_default();
-        assert_eq!(of("postgresql://u:p%40ss%2F@h:5432/d?sslmode=disable"), "p@ss/");
-        assert_eq!(of("redis://:secret@h:6379"), "secret");
+    fn user_and_password_of_a_uri_are_found() {
+        let of = |uri: &str| account_of(uri).unwrap_or_default();
+        let account = |user: &str, password: &str| (user.to_owned(), password.to_owned());
+        assert_eq!(of("postgresql://u:p%40ss%2F@h:5432/d?sslmode=disable"), account("u", "p@ss/"));
+        assert_eq!(of("redis://:secret@h:6379"), account("", "secret"));
         for rubbish in ["", "rubbish", "redis://h:6379", "amqp://user@h", "://"] {
-            assert_eq!(password_of(rubbish), None, "{rubbish}");
+            assert_eq!(account_of(rubbish), None, "{rubbish}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! restarted for a change, and nobody is to be restarted for a better name: so a revision keeps the name that it was given, and its Deployment remembers what
 //! else that name is made of.
 
+use chat_gateway_config::stats::Taken;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::ResourceExt;
 
@@ -56,11 +57,10 @@ pub(super) fn say_so(record: &Record, pods: &[Pod], view: &ClusterView) -> bool 
             && pod.annotations().get(annotation::TEMPLATE_HASH).map(String::as_str) == hash
     };
     let mut of_it = pods.iter().filter(is_of_it).peekable();
-    of_it.peek().is_some() && of_it.all(|pod| !accepted(pod, view).is_empty())
+    of_it.peek().is_some() && of_it.all(|pod| said(pod, view).is_some_and(|taken| !taken.admin_tokens.is_empty()))
 }
 
-/// Ids of the tokens that the gateway in `pod` said that it accepts; none while it has not spoken, and from one that does not follow them.
-pub(super) fn accepted<'a>(pod: &Pod, view: &'a ClusterView) -> &'a [String] {
-    let taken = view.gateways.get(&pod.name_any()).and_then(|stats| stats.live.as_ref());
-    taken.map_or(&[], |taken| &taken.admin_tokens)
+/// What the gateway in `pod` said that it has taken; nothing while it has not spoken, and from one that follows nothing.
+pub(super) fn said<'a>(pod: &Pod, view: &'a ClusterView) -> Option<&'a Taken> {
+    view.gateways.get(&pod.name_any())?.live.as_ref()
 }

@@ -9,6 +9,7 @@ mod certificates;
 mod conditions;
 mod consult;
 mod credentials;
+mod credentials_rotated;
 mod deadlines;
 mod dereference;
 mod diff;
@@ -25,6 +26,8 @@ mod outcome;
 mod plan;
 mod rebalances;
 mod rollout;
+mod rotation;
+mod server_rotation;
 mod shards;
 mod signer;
 mod status;
@@ -44,6 +47,7 @@ use self::{
 pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{BrokerKind, DatabaseKind, Inputs, Remarks, Shape, Verdict, conditions},
+    credentials_rotated::{Rotation, RotationStep},
     deadlines::{Deadline, deadlines},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets, secrets_of_engines},
     engine_remarks::engine_remarks,
@@ -119,7 +123,7 @@ async fn work(context: &Context, key: &ClusterKey, cluster: ChatCluster) -> Resu
         Ok(fetched) => fetched,
         Err(error) => return unreadable(context, key, cluster, error).await,
     };
-    let Advanced { stages, migration, seen, adopting, deadlines } = advance(context, key, &fetched).await;
+    let Advanced { stages, migration, seen, adopting, deadlines, rotations } = advance(context, key, &fetched).await;
     let remarks = engine_remarks(&cluster, &fetched.engines);
     let (verdict, live, error) = match stages {
         Ok(resources) => {
@@ -130,8 +134,15 @@ async fn work(context: &Context, key: &ClusterKey, cluster: ChatCluster) -> Resu
         Err(error) if error.is_farewell() => return Err(error),
         Err(error) => (outcome::judge(&error), fetched.live, Some(error)),
     };
-    let seen_by_pass =
-        Seen { migration, live: &live, shards: seen.as_ref(), adopting: adopting.as_ref(), remarks, deadlines };
+    let seen_by_pass = Seen {
+        migration,
+        live: &live,
+        shards: seen.as_ref(),
+        adopting: adopting.as_ref(),
+        remarks,
+        deadlines,
+        rotations,
+    };
     let status = report(context, key, &cluster, &verdict, seen_by_pass);
     status::write(context, &cluster, &status).await?;
     let (outcome, error) = outcome::conclude(&verdict, seen.and_then(|seen| seen.again), error);
@@ -148,6 +159,7 @@ struct Advanced {
     adopting: Option<Adopting>,
     /// Certificates that end, if it came to that.
     deadlines: Option<Vec<Deadline>>,
+    rotations: Option<Vec<Rotation>>,
 }
 
 /// What a pass has seen.
@@ -158,14 +170,16 @@ struct Seen<'a> {
     adopting: Option<&'a Adopting>,
     remarks: Remarks,
     deadlines: Option<Vec<Deadline>>,
+    rotations: Option<Vec<Rotation>>,
 }
 
 /// Validate, build, apply.
 async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) -> Advanced {
-    let (mut migration, mut seen, mut adopting, mut ending) = (None, None, None, None);
+    let (mut migration, mut seen, mut adopting) = (None, None, None);
+    let (mut deadlines, mut rotations) = (None, None);
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
-        let ending = ending.insert(deadlines::deadlines(&validated, fetched));
+        let ending = deadlines.insert(deadlines::deadlines(&validated, fetched));
         let expiries = ending.iter().map(|deadline| (deadline.secret.clone(), deadline.ends));
         context.metrics.told.deadlines(key, expiries.collect());
         context.poller.meet(key, &validated.admin_token, &fetched.live.pods).await;
@@ -177,12 +191,16 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         if hands == Hands::On {
             admin_rotation::rotate(&mut validated, &fetched.live, &view, &mut SystemEntropy)
                 .map_err(ValidateError::from)?;
+            server_rotation::rotate(&mut validated, &fetched.live, &view, &mut SystemEntropy)
+                .map_err(ValidateError::from)?;
             // One migration after the other: what the last one was to set up is there.
             if is_migrated(&validated)? {
                 credentials::rotate_shards(&mut validated, &fetched.live, &mut SystemEntropy)
                     .map_err(ValidateError::from)?;
             }
         }
+        let pending = rotations.insert(rotation::pending(&validated));
+        context.metrics.told.rotations(key, pending.iter().map(|rotation| rotation.secret.clone()).collect());
         let kept = adopting.insert(kept);
         if let Some(change) = &kept.adopted
             && context.memory.adopts(key, change)
@@ -214,7 +232,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         Ok(apply::apply(context, whose, prepared, live, hands).await?)
     };
     let stages = Box::pin(stages).await;
-    Advanced { stages, migration, seen, adopting, deadlines: ending }
+    Advanced { stages, migration, seen, adopting, deadlines, rotations }
 }
 
 /// Decides how many gateways there are of which revision, and empties those that are to go; their Deployments have them until they are.
@@ -299,7 +317,9 @@ async fn begin(context: &Context, key: &ClusterKey, mut cluster: ChatCluster) ->
     // First, since a ChatCluster with conditions is new no more.
     rebalances::Desk::new(context, key).say(Standing::of_new_cluster).await?;
     let remarks = Remarks::default();
-    let seen = Seen { migration: None, live: &Live::default(), shards: None, adopting: None, remarks, deadlines: None };
+    let (deadlines, rotations) = (None, None);
+    let seen =
+        Seen { migration: None, live: &Live::default(), shards: None, adopting: None, remarks, deadlines, rotations };
     let problem = Problem { reason: "Starting", message: "the operator has begun to work on it".to_owned() };
     let status = report(context, key, &cluster, &Verdict::Waiting(problem), seen);
     status::write(context, &cluster, &status).await?;
@@ -312,7 +332,7 @@ fn report(
     key: &ClusterKey,
     cluster: &ChatCluster,
     verdict: &Verdict,
-    Seen { migration, live, shards: seen, adopting, remarks, deadlines }: Seen<'_>,
+    Seen { migration, live, shards: seen, adopting, remarks, deadlines, rotations }: Seen<'_>,
 ) -> ChatClusterStatus {
     let view = context.poller.view(key);
     // Where a pass did not come to it, the image is the one that was in force before.
@@ -325,7 +345,7 @@ fn report(
         verdict,
         seen,
         pending: adopting.map(|adopting| adopting.pending.as_ref()),
-        shape: &Shape { deadlines, ..shape },
+        shape: &Shape { deadlines, rotations, ..shape },
         observed: &observe(&Names::new(key.name.as_str()), live),
         view: &view,
         now: Timestamp::now(),

@@ -117,6 +117,7 @@ impl Shape {
             cleared: front::cleared(cluster),
             migration,
             deadlines: None,
+            rotations: None,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     autoscale::Settings,
     drain::Tolerance,
     hash::Hasher,
-    names::{ClusterKey, Names, key},
+    names::{ClusterKey, Names, annotation, key},
     poll::{AddressTemplate, Consultation},
     rebalance::Wanted,
     recurrence::Recurrence,
@@ -358,7 +358,7 @@ pub struct Sasl {
     pub password: SecretKey,
 }
 
-/// Credentials of managed RabbitMQ.
+/// Credentials of managed RabbitMQ. While they are replaced each has a line for the one in use and one for the other.
 #[derive(Clone, Debug)]
 pub struct BrokerCredentials {
     /// User name.
@@ -367,6 +367,21 @@ pub struct BrokerCredentials {
     pub password: Sensitive,
     /// URI with both.
     pub uri: Sensitive,
+    /// Annotations by which a rotation is known.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl BrokerCredentials {
+    /// Hash of the password that the pods are made with: the one before any rotation.
+    #[must_use]
+    pub fn made_with(&self) -> String {
+        made_with(&self.annotations, &self.password)
+    }
+}
+
+fn made_with(annotations: &BTreeMap<String, String>, password: &Sensitive) -> String {
+    let noted = annotations.get(annotation::MADE_WITH).cloned();
+    noted.unwrap_or_else(|| Hasher::new().text(password.expose()).finish())
 }
 
 /// Redis.
@@ -394,13 +409,23 @@ pub struct Way {
     pub client_certificate: Option<GivenCertificate>,
 }
 
-/// Credentials of managed Redis.
+/// Credentials of managed Redis. While they are replaced each has a line for the one in use and one for the other.
 #[derive(Clone, Debug)]
 pub struct RedisCredentials {
     /// Password.
     pub password: Sensitive,
     /// URL with it.
     pub url: Sensitive,
+    /// Annotations by which a rotation is known.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl RedisCredentials {
+    /// As [`BrokerCredentials::made_with`].
+    #[must_use]
+    pub fn made_with(&self) -> String {
+        made_with(&self.annotations, &self.password)
+    }
 }
 
 /// The store.

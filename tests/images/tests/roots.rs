@@ -98,6 +98,114 @@ fn redis_keeps_its_password_out_of_the_process_list() {
 
 #[test]
 #[ignore = "runs through cargo xtask test"]
+fn redis_takes_other_passwords_while_it_runs_and_who_is_connected_stays() {
+    let printed = run(
+        &backends::REDIS,
+        &["REDIS_PASSWORD_FILE=/tmp/password", "REDIS_FOLLOW_SECONDS=0.2"],
+        &["tmp", "data"],
+        r#"
+        echo one >/tmp/password
+        /entrypoint.sh >/tmp/log 2>&1 &
+        server=$!
+        knock() { REDISCLI_AUTH=$1 redis-cli ping 2>/dev/null | head -n 1; }
+        until_knock() {
+            until [ "$(knock "$1")" = "$2" ]; do
+                kill -0 $server || { cat /tmp/log; exit 1; }
+                sleep 0.1
+            done
+        }
+        write() { printf "$1" >/tmp/new && mv /tmp/new /tmp/password; }
+        until_knock one PONG
+        mkfifo /tmp/asked
+        REDISCLI_AUTH=one redis-cli </tmp/asked >/tmp/answered &
+        exec 3>/tmp/asked
+        echo "set kept 42" >&3
+        write 'one\ntwo\n'
+        until_knock two PONG
+        echo "both: $(knock one) $(knock two)"
+        write 'two\none'
+        sleep 1
+        echo "turned: $(knock one) $(knock two)"
+        write 'not good\n'
+        sleep 1
+        echo "refused: $(knock one) $(knock two)"
+        write 'two\n'
+        until_knock one "NOAUTH Authentication required."
+        echo "one: $(knock two)"
+        echo "get kept" >&3
+        exec 3>&-
+        sleep 1
+        cat /tmp/answered
+        cat /proc/[0-9]*/cmdline | tr '\0' ' ' >/tmp/commands
+        case $(cat /tmp/commands) in *redis-server*two*) echo shown ;; *redis-server*) echo hidden ;; esac
+        kill $server && wait $server
+        "#,
+    );
+    let lines: Vec<&str> = printed.lines().collect();
+    let expected = ["both: PONG PONG", "turned: PONG PONG", "refused: PONG PONG", "one: PONG", "OK", "42"];
+    assert_eq!(lines.get(..expected.len()), Some(&expected[..]), "{printed}");
+}
+
+#[test]
+#[ignore = "runs through cargo xtask test"]
+fn rabbitmq_takes_another_user_while_it_runs_and_keeps_the_one_before_without_a_password() {
+    let printed = run(
+        &backends::RABBITMQ,
+        &[
+            "RABBITMQ_DEFAULT_USER_FILE=/tmp/user",
+            "RABBITMQ_DEFAULT_PASS_FILE=/tmp/password",
+            "RABBITMQ_FOLLOW_SECONDS=1",
+        ],
+        &["tmp", "var/lib/rabbitmq"],
+        r#"
+        write() {
+            printf "$1" >/tmp/new-user && printf "$2" >/tmp/new-password
+            mv /tmp/new-user /tmp/user && mv /tmp/new-password /tmp/password
+        }
+        write 'chat\n' 'one\n'
+        start() {
+            /entrypoint.sh >/tmp/log 2>&1 &
+            server=$!
+            until_said "Server startup complete"
+        }
+        until_said() {
+            tries=0
+            while :; do
+                case $(cat /tmp/log) in *"$1"*) break ;; esac
+                tries=$((tries + 1))
+                kill -0 $server && [ $tries -lt 300 ] || { cat /tmp/log; exit 1; }
+                sleep 0.2
+            done
+        }
+        knock() { rabbitmqctl -q authenticate_user "$1" "$2" >/dev/null 2>&1 && echo in || echo out; }
+        start
+        write 'chat\nchat2\n' 'one\ntwo\n'
+        until_said "took the users"
+        echo "both: $(knock chat one) $(knock chat2 two)"
+        rabbitmqctl -q list_user_permissions chat2 | tail -n 1 | tr '\t' ' '
+        : >/tmp/log
+        write 'chat2' 'two'
+        until_said "took the users"
+        echo "one: $(knock chat one) $(knock chat2 two)"
+        rabbitmqctl -s list_users | cut -f 1 | sort | tr '\n' ' '
+        echo
+        kill $server && wait $server || echo "ended with $?"
+        # The node remembers; the names change while it is away.
+        write 'chat\n' 'three\n'
+        start
+        until_said "took the users"
+        echo "again: $(knock chat one) $(knock chat three) $(knock chat2 two)"
+        kill $server && wait $server || echo "ended with $?"
+        "#,
+    );
+    for line in ["both: in in", "/ .* .* .*", "one: out in", "again: out in out"] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
+    }
+    assert!(printed.contains("chat chat2 "), "{printed}");
+}
+
+#[test]
+#[ignore = "runs through cargo xtask test"]
 fn rabbitmq_makes_its_user_and_listens() {
     let printed = run(
         &backends::RABBITMQ,

@@ -13,10 +13,11 @@ mod wire;
 
 use std::{path::PathBuf, time::Duration};
 
-use chat_gateway_config::ClientCertificate;
+use chat_gateway_config::{ClientCertificate, RabbitMq};
 use lapin::{BasicProperties, Channel, Confirmation, options::BasicPublishOptions};
 
 use self::session::Session;
+pub(super) use self::session::takes;
 use super::{
     BrokerError, Key,
     bindings::LINGER,
@@ -53,6 +54,18 @@ impl RabbitSettings {
             linger: LINGER,
             // About 100,000 messages of the usual size: minutes of a busy gateway, and little for a broker with several gateways.
             queue_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl RabbitSettings {
+    /// Those of a gateway's configuration.
+    #[must_use]
+    pub fn of(rabbitmq: &RabbitMq, gateway: &str) -> Self {
+        Self {
+            ca_file: rabbitmq.ca_file.clone(),
+            client_certificate: rabbitmq.client_certificate.clone(),
+            ..Self::new(rabbitmq.uri_file.clone(), gateway)
         }
     }
 }

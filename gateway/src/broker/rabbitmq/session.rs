@@ -86,11 +86,8 @@ impl Session {
     async fn open_now(settings: &RabbitSettings) -> Result<Self, SessionError> {
         let text = read(&settings.uri_file).await?;
         let certificates = Certificates::read(settings).await?;
-        let mut uri: AMQPUri = text.trim().parse().map_err(|_| {
-            // The parser's words may repeat the text, password included.
-            SessionError::Uri(format!("{} holds no amqp:// or amqps:// URI", settings.uri_file.display()))
-        })?;
-        uri.query.heartbeat = Some(HEARTBEAT);
+        // Further lines are to come, or on their way out.
+        let uri = parse(settings, text.trim().lines().next().unwrap_or_default())?;
         let connect =
             |purpose: &str| Wire::open(uri.clone(), format!("{} {purpose}", settings.gateway), certificates.clone());
         let subscribing = Box::pin(connect("consume")).await?;
@@ -164,6 +161,27 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn parse(settings: &RabbitSettings, text: &str) -> Result<AMQPUri, SessionError> {
+    let mut uri: AMQPUri = text.trim().parse().map_err(|_| {
+        // The parser's words may repeat the text, password included.
+        SessionError::Uri(format!("{} holds no amqp:// or amqps:// URI", settings.uri_file.display()))
+    })?;
+    uri.query.heartbeat = Some(HEARTBEAT);
+    Ok(uri)
+}
+
+/// Whether the server lets somebody in who comes by this URI.
+pub(in crate::broker) async fn takes(settings: &RabbitSettings, uri: &str) -> bool {
+    let visit = async {
+        let certificates = Certificates::read(settings).await?;
+        let name = format!("{} try", settings.gateway);
+        let wire = Box::pin(Wire::open(parse(settings, uri)?, name, certificates)).await?;
+        wire.amqp().close(200, "tried".into()).await?;
+        Ok::<(), SessionError>(())
+    };
+    timeout(OPEN_TIME, visit).await.is_ok_and(|outcome| outcome.is_ok())
 }
 
 pub(super) async fn read(file: &Path) -> Result<String, SessionError> {

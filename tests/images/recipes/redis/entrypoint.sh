@@ -4,6 +4,45 @@ set -eu
 
 umask 077
 settings=/tmp/redis.conf
+
+# The passwords of the file, a line each, as rules of an access list: each of them lets somebody in.
+passwords() {
+    rules=
+    while read -r password || [ -n "$password" ]; do
+        case $password in
+        '') continue ;;
+        *[!A-Za-z0-9_.~-]*)
+            rules=
+            break
+            ;;
+        esac
+        rules="$rules >$password"
+    done <"$REDIS_PASSWORD_FILE"
+    if [ -z "$rules" ]; then
+        echo "the password in $REDIS_PASSWORD_FILE must consist of letters, digits and _ . ~ -; several stand one a line" >&2
+        return 1
+    fi
+    echo "$rules"
+}
+
+# Takes changed passwords while the server runs; who is connected stays. Ends with the server, whose process this shell's becomes.
+follow() {
+    known=$1
+    while sleep "$REDIS_FOLLOW_SECONDS" && kill -0 $$; do
+        now=$(passwords) || continue
+        [ "$now" != "$known" ] || continue
+        password=${known# >}
+        # Through the standard input, because an argument would show the passwords in the process list.
+        said=$(echo "ACL SETUSER default resetpass$now" | REDISCLI_AUTH=${password%% *} redis-cli) || continue
+        if [ "$said" = OK ]; then
+            known=$now
+            echo "took the passwords that are in $REDIS_PASSWORD_FILE now"
+        else
+            echo "failed to take the passwords that are in $REDIS_PASSWORD_FILE now: $said" >&2
+        fi
+    done
+}
+
 cat >"$settings" <<'END'
 bind * -::*
 port 6379
@@ -12,14 +51,9 @@ daemonize no
 END
 # A file, because an argument would show the password in the process list.
 if [ -n "${REDIS_PASSWORD_FILE:-}" ]; then
-    password=$(cat "$REDIS_PASSWORD_FILE")
-    case $password in
-    '' | *[!A-Za-z0-9_.~-]*)
-        echo "the password in $REDIS_PASSWORD_FILE must consist of letters, digits and _ . ~ -" >&2
-        exit 1
-        ;;
-    esac
-    echo "requirepass $password" >>"$settings"
+    given=$(passwords)
+    echo "user default on ~* &* +@all$given" >>"$settings"
+    [ -z "${REDIS_FOLLOW_SECONDS:-}" ] || follow "$given" &
 fi
 
 exec redis-server "$settings" "$@"

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 
-const LOAD: Load = Load { messages: 6_000, in_flight: 16, body_bytes: 100, per_second: 100 };
+const LOAD: Load = Load { messages: 12_000, in_flight: 16, body_bytes: 100, per_second: 100 };
 const ROTATE: &str = "chatcluster.dev/rotate";
 const ROTATED: &str = "chatcluster.dev/rotated";
 const ROTATION: &str = "chatcluster.dev/rotation";
@@ -32,21 +32,30 @@ async fn what_the_operator_keeps_is_replaced_and_nobody_notices() -> Result<()> 
     let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
     cluster.wait_ready(READY_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
-    let before = gateways(&cluster).await?;
+    let (before, servers) = (pods(&cluster, Part::Gateway).await?, servers(&cluster).await?);
 
     let crowd = Crowd::gather(&cluster, 4).await?;
     let progress = Progress::default();
     let story = async {
         progress.reach(LOAD.messages / 20).await;
-        rotate(&cluster, "keeps-admin-token", "token").await?;
+        tokio::try_join!(
+            rotate(&cluster, "keeps-admin-token", "token"),
+            rotate(&cluster, "keeps-rabbitmq", "password"),
+            rotate(&cluster, "keeps-redis", "password"),
+            cluster.wait_reason("CredentialsRotated", ("False", "Rotating"), SETTLE_LIMIT),
+        )?;
         rotate(&cluster, "keeps-shard-a", "gatewayPassword").await?;
         Ok::<_, anyhow::Error>(())
     };
     let (report, told) = tokio::join!(crowd.chat(LOAD, &progress), story);
     told?;
-    crowd.judge("the admin token and a shard's password", &report?).assert_clean(LOAD.messages);
+    crowd
+        .judge("the admin token and the passwords of RabbitMQ, Redis and a shard", &report?)
+        .assert_clean(LOAD.messages);
+    cluster.wait_condition("CredentialsRotated", "True", SETTLE_LIMIT).await?;
     let now = cluster.wait_ready(SETTLE_LIMIT).await?;
-    ensure!(gateways(&cluster).await? == before, "gateways were replaced: {}", now.data["status"]);
+    ensure!(pods(&cluster, Part::Gateway).await? == before, "gateways were replaced: {}", now.data["status"]);
+    ensure!(self::servers(&cluster).await? == servers, "a server was replaced: {}", now.data["status"]);
     // The operator is let in by the new token, and gateways sign in by the new password when they start.
     let gone = cluster.ready_pods(Part::Gateway).await?.into_iter().next().context("no gateway is ready")?;
     cluster.kill_pod(&gone).await?;
@@ -57,9 +66,14 @@ async fn what_the_operator_keeps_is_replaced_and_nobody_notices() -> Result<()> 
     namespace.discard().await
 }
 
-/// The gateways' pods, and how often they started again.
-async fn gateways(cluster: &ChatCluster) -> Result<Vec<(Option<String>, i32)>> {
-    let pods = cluster.pods(Part::Gateway).await?;
+/// Those of RabbitMQ and Redis.
+async fn servers(cluster: &ChatCluster) -> Result<[Vec<(Option<String>, i32)>; 2]> {
+    Ok([pods(cluster, Part::Broker).await?, pods(cluster, Part::Cache).await?])
+}
+
+/// The pods of a part, and how often they started again.
+async fn pods(cluster: &ChatCluster, part: Part) -> Result<Vec<(Option<String>, i32)>> {
+    let pods = cluster.pods(part).await?;
     let mut seen: Vec<_> = pods.iter().map(|pod| (pod.uid(), restarts(pod))).collect();
     seen.sort();
     Ok(seen)

@@ -1,0 +1,79 @@
+//! The condition of tokens and passwords that are being replaced. Pure.
+
+use chat_crds::chat_cluster::ConditionType;
+use jiff::SignedDuration;
+
+use super::{
+    availability::{Part, State},
+    conditions::Inputs,
+};
+
+/// From then on somebody should look; the alert of the chart rings at the same time.
+const LONG: SignedDuration = SignedDuration::from_hours(1);
+
+/// How far a rotation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationStep {
+    /// It is asked for, and who would follow it does not say that they would.
+    Waiting,
+    /// Everybody is to know the new one.
+    Announced,
+    /// The new one is in use, and the old one is still taken.
+    Shown,
+}
+
+impl RotationStep {
+    /// All of them, in their order.
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Announced, Self::Shown];
+
+    /// The word in the Secret's annotation.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "Waiting",
+            Self::Announced => "Announced",
+            Self::Shown => "Shown",
+        }
+    }
+
+    /// What it goes on with.
+    fn waits_for(self) -> &'static str {
+        match self {
+            Self::Waiting => "gateways or their server do not follow it yet; adopt what status.pendingChanges shows",
+            Self::Announced => "not every gateway has said that the new one is taken",
+            Self::Shown => "not every gateway has said that it uses the new one",
+        }
+    }
+}
+
+/// A Secret that is to hold something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Its name.
+    pub secret: String,
+    /// How far it is.
+    pub step: RotationStep,
+}
+
+/// `CredentialsRotated`: of no Secret the old value is good beside a new one. Where a pass did not come to them, what was said last stands.
+pub(super) fn rotated(inputs: &Inputs<'_>) -> Part {
+    let type_ = ConditionType::CredentialsRotated.as_str();
+    let before = inputs.previous.iter().find(|condition| condition.type_ == type_);
+    let Some(rotations) = &inputs.shape.rotations else {
+        return match before {
+            Some(before) => Part::new(State::of(&before.status), &before.reason, &before.message),
+            None => Part::new(State::Unknown, "RotationsUnread", "no Secret was looked at yet"),
+        };
+    };
+    if rotations.is_empty() {
+        return Part::new(State::True, "NothingRotates", "no token or password is being replaced");
+    }
+    let began =
+        before.filter(|before| before.status == State::False.as_str()).map(|before| &before.last_transition_time);
+    let is_long = began.is_some_and(|began| inputs.now.duration_since(began.0) >= LONG);
+    let told: Vec<String> = rotations
+        .iter()
+        .map(|Rotation { secret, step }| format!("Secret {secret} is {}: {}", step.as_str(), step.waits_for()))
+        .collect();
+    Part::new(State::False, if is_long { "RotationStuck" } else { "Rotating" }, &told.join("; "))
+}

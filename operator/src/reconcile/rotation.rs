@@ -1,0 +1,162 @@
+//! The steps by which one secret takes the place of another while people chat. Pure.
+//!
+//! The state is the Secret itself, each step one write of it, so that it does not matter where an operator ends and another one goes on. The secrets of one kind
+//! stand in it a line each. The first is in use, and who judges by them takes all of them:
+//!
+//! | the Secret has | goes on when every gateway said |
+//! | --- | --- |
+//! | `old`, and the request for another one | that it follows the file |
+//! | `old`, `new`: announced | that `new` is taken |
+//! | `new`, `old`: shown | that it has read this, so nobody comes with `old` any more |
+//! | `new` | |
+//!
+//! Which file a gateway has read is what it says, not how long ago the Secret was written: a kubelet may take as long as it likes.
+
+use std::collections::BTreeMap;
+
+use chat_gateway_config::{SecretLines, stats::Taken};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::ResourceExt;
+
+use super::{
+    credentials_rotated::{
+        Rotation,
+        RotationStep::{self, Announced, Shown, Waiting},
+    },
+    diff::is_leaving,
+    following::said,
+    live::Live,
+    observed,
+    validated::{Broker, Redis, ValidatedCluster},
+};
+use crate::{build::Kind, names::annotation, poll::ClusterView, sensitive::EntropyError};
+
+/// The Secret that is rotated.
+pub(super) struct Rotated<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// What it holds, in its order; at least one.
+    pub(super) lines: Vec<String>,
+    /// The annotations by which the rotation is known; they are changed with it.
+    pub(super) annotations: &'a mut BTreeMap<String, String>,
+    /// Whether what must follow the file does so, beside the gateways.
+    pub(super) may_follow: bool,
+}
+
+/// Takes the next step, if one is asked for and may be taken. Answers what the Secret is to hold from now on, where that is something else.
+///
+/// # Errors
+/// When the system gives no random bytes for a new secret.
+pub(super) fn step(
+    rotated: Rotated<'_>,
+    live: &Live,
+    gateways: &Gateways<'_>,
+    fresh: impl FnOnce(&str) -> Result<String, EntropyError>,
+) -> Result<Option<Vec<String>>, EntropyError> {
+    let Rotated { name, lines, annotations, may_follow } = rotated;
+    let Some(secret) = live.typed::<Secret>(Kind::Secret, name) else { return Ok(None) };
+    let asked = secret.annotations().get(annotation::ROTATE).filter(|text| !text.is_empty());
+    let is_asked = asked.is_some() && asked != annotations.get(annotation::ROTATED);
+    let before = annotations.remove(annotation::ROTATION);
+    let step = before.as_deref().and_then(step_of);
+    let (content, step) = match (step, lines.as_slice()) {
+        (None | Some(Waiting), [only]) if is_asked => {
+            if may_follow && gateways.take(only) {
+                (Some(vec![only.clone(), fresh(only)?]), Some(Announced))
+            } else {
+                (None, Some(Waiting))
+            }
+        }
+        (Some(Announced), [old, new]) if may_follow && gateways.take(new) => {
+            (Some(vec![new.clone(), old.clone()]), Some(Shown))
+        }
+        (Some(Shown), [new, _]) if gateways.have_read(&lines) => (Some(vec![new.clone()]), None),
+        (Some(step @ (Announced | Shown)), [_, _]) => (None, Some(step)),
+        // Nothing is asked for, or somebody has written secrets of their own in between: theirs are what there is.
+        _ => (None, None),
+    };
+    let word = step.map(RotationStep::as_str);
+    if before.as_deref() != word {
+        tracing::info!(secret = name, step = word.unwrap_or("Done"), "a secret is replaced");
+    }
+    if let Some(word) = word {
+        annotations.insert(annotation::ROTATION.to_owned(), word.to_owned());
+    }
+    if let (Some(Announced), Some(_), Some(asked)) = (step, &content, asked) {
+        annotations.insert(annotation::ROTATED.to_owned(), asked.clone());
+    }
+    Ok(content)
+}
+
+fn step_of(word: &str) -> Option<RotationStep> {
+    RotationStep::ALL.into_iter().find(|step| step.as_str() == word)
+}
+
+/// The Secrets that are to hold something else and do not yet, or hold both.
+pub(super) fn pending(validated: &ValidatedCluster) -> Vec<Rotation> {
+    let names = &validated.names;
+    let mut all = vec![(names.admin_token(), &validated.admin_tokens.annotations)];
+    if let Broker::Managed { credentials, .. } = &validated.broker {
+        all.push((names.rabbitmq(), &credentials.annotations));
+    }
+    if let Some(Redis::Managed { credentials, .. }) = &validated.redis {
+        all.push((names.redis(), &credentials.annotations));
+    }
+    let under_way = all.into_iter().filter_map(|(secret, annotations)| {
+        let step = annotations.get(annotation::ROTATION).and_then(|word| step_of(word))?;
+        Some(Rotation { secret, step })
+    });
+    under_way.collect()
+}
+
+/// Those who have read the Secret, whatever was in it then.
+pub(super) struct Gateways<'a> {
+    pods: &'a [Pod],
+    view: &'a ClusterView,
+    /// The ids of the secrets in question, of what a gateway says.
+    of: fn(&Taken) -> &[String],
+}
+
+impl<'a> Gateways<'a> {
+    pub(super) fn new(live: &'a Live, view: &'a ClusterView, of: fn(&Taken) -> &[String]) -> Self {
+        Self { pods: &live.pods, view, of }
+    }
+
+    /// A pod without a node will read what is there when it gets one. All others count, also those that start, end, or do not answer.
+    fn all(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().filter(|pod| {
+            let status = pod.status.as_ref();
+            let has_ended = matches!(status.and_then(|status| status.phase.as_deref()), Some("Failed" | "Succeeded"));
+            let conditions = status.and_then(|status| status.conditions.as_ref());
+            let has_no_node = conditions
+                .into_iter()
+                .flatten()
+                .any(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+            observed::is_gateway(pod) && !has_ended && !has_no_node
+        })
+    }
+
+    pub(super) fn are_none(&self) -> bool {
+        self.view.asked && self.all().next().is_none()
+    }
+
+    fn ids(&self, pod: &Pod) -> &[String] {
+        said(pod, self.view).map_or(&[], self.of)
+    }
+
+    /// Whether each said that it, or the server behind it, takes this secret.
+    fn take(&self, line: &str) -> bool {
+        let id = SecretLines::id(line);
+        self.view.asked && self.all().all(|pod| self.ids(pod).contains(&id))
+    }
+
+    /// Whether each said that it has the file with exactly these. The volumes of a pod that ends stay as they are: it need only take the first.
+    fn have_read(&self, lines: &[String]) -> bool {
+        let ids: Vec<String> = lines.iter().map(|line| SecretLines::id(line)).collect();
+        let has_read = |pod: &Pod| {
+            let known = self.ids(pod);
+            if is_leaving(pod) { ids.first().is_some_and(|first| known.contains(first)) } else { known == ids }
+        };
+        self.view.asked && self.all().all(has_read)
+    }
+}
