@@ -35,6 +35,8 @@ use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 const LOAD: Load = Load { messages: 6_000, in_flight: 16, body_bytes: 100, per_second: 80 };
 /// Two of the kubelet's rounds here, and the operator's and the gateways' own.
 const TAKEN_LIMIT: Duration = Duration::from_secs(60);
+/// What the operator notes on a Deployment whose rollout is over, some seconds after Ready; it raises the generation.
+const ROLLED_OUT: &str = "chatcluster.dev/rolled-out";
 const TAKING: &str = "GatewaysTakeConfiguration";
 /// What a gateway logs at `Info` when it has taken a change.
 const SAID: &str = "this is in force now";
@@ -54,6 +56,12 @@ async fn running_gateways_take_limits_log_level_and_keys() -> Result<()> {
     let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
     cluster.wait_ready(READY_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
+    until("the end of the first rollout", SETTLE_LIMIT, || async {
+        let deployments = cluster.gateway_deployments().await?;
+        let is_over = deployments.iter().all(|deployment| deployment.annotations().contains_key(ROLLED_OUT));
+        Ok(if is_over { Seen::Yes(()) } else { Seen::NotYet("it is not noted".to_owned()) })
+    })
+    .await?;
     let crowd = Crowd::gather(&cluster, 2).await?;
     let (before, connected) = (pods(&cluster).await?, connections(&crowd));
     let gateways = cluster.gateway_addresses().await?;
