@@ -60,6 +60,11 @@ impl Part {
     pub(super) fn new(state: State, reason: &str, message: &str) -> Self {
         Self { state, reason: reason.to_owned(), message: message.to_owned() }
     }
+
+    /// What a condition says.
+    pub(super) fn of(said: &Condition) -> Self {
+        Self::new(State::of(&said.status), &said.reason, &said.message)
+    }
 }
 
 /// `GatewaysAvailable`: as many gateways are ready as are wanted.
@@ -277,9 +282,7 @@ pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
 /// `DeliveryVerified`: what is acknowledged is kept, and comes once and in order. What was said last stands until a probe has ended, so that
 /// an operator that starts does not make the verified unknown; and a violation stands for as long as its evidence does.
 pub(super) fn delivery(inputs: &Inputs<'_>) -> Part {
-    let type_ = ConditionType::DeliveryVerified.as_str();
-    let before = inputs.previous.iter().find(|condition| condition.type_ == type_);
-    let said = |before: &Condition| Part::new(State::of(&before.status), &before.reason, &before.message);
+    let before = inputs.before(ConditionType::DeliveryVerified);
     // The operator may have forgotten what it saw before it was started anew. It knows better when that is over, so its own end comes first.
     let stands = |before: &&Condition| {
         let since = before.last_transition_time.0;
@@ -296,12 +299,12 @@ pub(super) fn delivery(inputs: &Inputs<'_>) -> Part {
             Part::new(state, told.reason, &told.message)
         }
         None => match before.filter(|before| before.status != State::False.as_str()) {
-            Some(before) => said(before),
+            Some(before) => Part::of(before),
             None => Part::new(State::Unknown, "NotProbed", "no probe has ended yet"),
         },
     };
     match before.filter(stands) {
-        Some(before) if told.state != State::False => said(before),
+        Some(before) if told.state != State::False => Part::of(before),
         _ => told,
     }
 }

@@ -17,12 +17,8 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
 /// `CertificatesValid`: none of them ends soon. Where a pass did not come to them, what was said last stands.
 pub(super) fn certificates(inputs: &Inputs<'_>) -> Part {
     let Some(deadlines) = &inputs.shape.deadlines else {
-        let type_ = ConditionType::CertificatesValid.as_str();
-        let before = inputs.previous.iter().find(|condition| condition.type_ == type_);
-        return match before {
-            Some(before) => Part::new(State::of(&before.status), &before.reason, &before.message),
-            None => Part::new(State::Unknown, "CertificatesUnread", "no certificate was looked at yet"),
-        };
+        let unread = || Part::new(State::Unknown, "CertificatesUnread", "no certificate was looked at yet");
+        return inputs.before(ConditionType::CertificatesValid).map_or_else(unread, Part::of);
     };
     let Some(first) = deadlines.iter().min_by_key(|deadline| deadline.ends) else {
         return Part::new(State::True, "NoCertificates", "the spec names no certificate that the operator could read");

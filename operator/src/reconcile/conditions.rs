@@ -136,6 +136,11 @@ pub struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
+    /// A condition as it was.
+    pub(super) fn before(&self, type_: ConditionType) -> Option<&Condition> {
+        self.previous.iter().find(|condition| condition.type_ == type_.as_str())
+    }
+
     /// The migration that the gateways need, as far as it has come.
     pub(super) fn migration(&self) -> Option<&MigrationObserved> {
         self.observed.migrations.get(self.shape.migration.as_ref()?)
@@ -168,7 +173,7 @@ impl Inputs<'_> {
         if !view.asked {
             // What was said of this very spec stands.
             let is_of_this = |ready: &&Condition| ready.observed_generation == Some(self.generation);
-            let ready = self.previous.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
+            let ready = self.before(ConditionType::Ready);
             return match ready.filter(is_of_this) {
                 Some(ready) => (ready.reason == TAKING).then(|| ready.message.clone()),
                 None => (self.shape.replicas > 0).then(|| "no gateway has said yet what it has taken".to_owned()),
@@ -225,11 +230,9 @@ pub fn conditions(inputs: &Inputs<'_>) -> Vec<Condition> {
 /// Until the gateways have been asked, what they said last stands: an operator that starts must not make a healthy
 /// cluster unready for the seconds before its first answer. What is seen to be broken is told at once.
 fn until_asked(inputs: &Inputs<'_>, type_: ConditionType, part: Part) -> Part {
-    let before = inputs.previous.iter().find(|condition| condition.type_ == type_.as_str());
+    let before = inputs.before(type_);
     match before {
-        Some(before) if !inputs.view.asked && part.state != State::False => {
-            Part { state: State::of(&before.status), reason: before.reason.clone(), message: before.message.clone() }
-        }
+        Some(before) if !inputs.view.asked && part.state != State::False => Part::of(before),
         _ => part,
     }
 }
@@ -374,7 +377,7 @@ fn reconciling(inputs: &Inputs<'_>, stalled: &Part, ready: &Part) -> Part {
 
 /// Makes the condition; its transition time moves only when its status does.
 fn stamp(inputs: &Inputs<'_>, type_: ConditionType, part: Part) -> Condition {
-    let before = inputs.previous.iter().find(|condition| condition.type_ == type_.as_str());
+    let before = inputs.before(type_);
     let status = part.state.as_str();
     let last_transition_time = match before {
         Some(before) if before.status == status => before.last_transition_time.clone(),

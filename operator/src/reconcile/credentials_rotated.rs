@@ -57,13 +57,10 @@ pub struct Rotation {
 
 /// `CredentialsRotated`: of no Secret the old value is good beside a new one. Where a pass did not come to them, what was said last stands.
 pub(super) fn rotated(inputs: &Inputs<'_>) -> Part {
-    let type_ = ConditionType::CredentialsRotated.as_str();
-    let before = inputs.previous.iter().find(|condition| condition.type_ == type_);
+    let before = inputs.before(ConditionType::CredentialsRotated);
     let Some(rotations) = &inputs.shape.rotations else {
-        return match before {
-            Some(before) => Part::new(State::of(&before.status), &before.reason, &before.message),
-            None => Part::new(State::Unknown, "RotationsUnread", "no Secret was looked at yet"),
-        };
+        let unread = || Part::new(State::Unknown, "RotationsUnread", "no Secret was looked at yet");
+        return before.map_or_else(unread, Part::of);
     };
     if rotations.is_empty() {
         return Part::new(State::True, "NothingRotates", "no token or password is being replaced");

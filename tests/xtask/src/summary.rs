@@ -17,6 +17,12 @@ struct Failure {
     said: Vec<String>,
 }
 
+impl Failure {
+    fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), said: Vec::new() }
+    }
+}
+
 /// What the next line of cargo's test runner belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Reading {
@@ -24,8 +30,6 @@ enum Reading {
     Anything,
     /// What the last of the failures printed.
     Said,
-    /// Frames behind what it printed, which tell nothing without the sources beside.
-    Frames,
     /// The list of names that follows all that.
     Names,
 }
@@ -76,14 +80,14 @@ impl Counts {
     fn failure(&mut self, line: &str) {
         let section = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
         if let Some(name) = section {
-            self.failures.push(Failure { name: name.to_owned(), said: Vec::new() });
+            self.failures.push(Failure::of(name));
             self.reading = Reading::Said;
         } else if line == "failures:" {
             self.reading = Reading::Names;
         } else if line.starts_with("test result:") {
             self.reading = Reading::Anything;
         } else if let Some((_, name)) = line.strip_prefix("not ok ").and_then(|rest| rest.split_once(" - ")) {
-            self.failures.push(Failure { name: name.to_owned(), said: Vec::new() });
+            self.failures.push(Failure::of(name));
         } else {
             self.within(line);
         }
@@ -92,7 +96,8 @@ impl Counts {
     /// Takes in a line whose meaning the lines before it tell.
     fn within(&mut self, line: &str) {
         match self.reading {
-            Reading::Said if line == "stack backtrace:" => self.reading = Reading::Frames,
+            // Frames tell nothing without the sources beside.
+            Reading::Said if line == "stack backtrace:" => self.reading = Reading::Anything,
             Reading::Said if !line.trim().is_empty() => {
                 let Some(Failure { said, .. }) = self.failures.last_mut() else { return };
                 if said.len() == SAID {
@@ -104,10 +109,10 @@ impl Counts {
                 let Some(name) = line.strip_prefix("    ") else { return };
                 // Tests whose output went straight to the terminal have no section of their own.
                 if !self.failures.iter().any(|known| known.name == name) {
-                    self.failures.push(Failure { name: name.to_owned(), said: Vec::new() });
+                    self.failures.push(Failure::of(name));
                 }
             }
-            Reading::Said | Reading::Frames | Reading::Anything => {}
+            Reading::Said | Reading::Anything => {}
         }
     }
 }
