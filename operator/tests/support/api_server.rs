@@ -80,7 +80,7 @@ struct Held {
     journal: Vec<Happened>,
     /// Before this nothing is known any more to who watches.
     forgotten: u64,
-    /// Lists of which the first page is followed by none; each once.
+    /// Lists, those with which watches begin, of which the first page is followed by none; each once.
     broken_pages: BTreeSet<String>,
     pages_break: bool,
     delay: Duration,
@@ -202,7 +202,7 @@ impl ApiServer {
         self.held().delay = delay;
     }
 
-    /// Forgets what happened: watches end with 410 Gone, and so does the second page of the next list of each kind.
+    /// Forgets what happened: watches end with 410 Gone, and so does the second page of the next list with which a watch of each kind begins.
     pub(crate) fn forget(&self) {
         let mut held = self.held();
         held.version += 1;
@@ -430,10 +430,12 @@ fn read(server: &ApiServer, path: &str, query: &str) -> Response {
         return gone();
     }
     // What watches ask for comes in small pages, which tells it from what a pass asks for.
-    if query.contains(SMALL_PAGE) {
+    let begins_watch = query.contains(SMALL_PAGE);
+    if begins_watch {
         held.reads.push(path.to_owned());
     }
-    let more = held.pages_break && query.contains("limit=") && held.broken_pages.insert(path.to_owned());
+    // Were a pass's list to break off, the watch's would not any more: which one asks first is chance.
+    let more = held.pages_break && begins_watch && held.broken_pages.insert(path.to_owned());
     let all = held.objects.iter().filter(|(path, object)| chosen.takes(path, object));
     let items: Vec<Value> = all.map(|(_, object)| object.clone()).collect();
     let mut meta = json!({ "resourceVersion": held.version.to_string() });
