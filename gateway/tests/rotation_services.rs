@@ -24,6 +24,8 @@ use support::{
 
 type Scene = support::scene::Scene<RabbitMq>;
 
+/// Roles that take turns.
+const TURNS: [&str; 2] = [chat_shards::GATEWAY_ROLE, chat_shards::SECOND_ROLE];
 /// Texts of a round: some ten seconds of them.
 const TEXTS: u64 = 2_000;
 /// Rounds of the short form.
@@ -43,21 +45,22 @@ async fn long_credentials_rotate_every_minute_for_an_hour() {
     rotate(LONG, LONG_ROUND).await;
 }
 
-/// As the operator does it with a shard that it runs: the Job gives the one role another password, and the Secret with it arrives at the gateways before or after.
+/// In the operator's steps for a shard that it runs: two roles take turns, the Job lets in whom the Secret names, and gateways come by the next role before the
+/// one of before is let in no more. Connections are to be had at every moment.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_role_of_gateways_gets_another_password_by_the_migration_while_people_chat() {
+async fn the_roles_of_a_managed_shard_take_turns_while_people_chat() {
     let mut scene = Scene::open().await;
     let files = Files::of(&scene.stage);
     let processes = started(&scene).await;
-    scene.stage.postgres.demand_password("chat_gateway");
-    for (nth, secret_first) in [(1, true), (2, false)] {
-        let what = format!("the Secret first: {secret_first}");
-        scene.chat(&what, TEXTS, async |stage, a, b| files.password(stage, nth, secret_first, [a, b]).await).await;
+    files.begin_turns(&scene.stage);
+    for nth in [1, 2, 3] {
+        scene.chat(&format!("turn {nth}"), TEXTS, async |stage, a, b| files.turn(stage, nth, [a, b]).await).await;
     }
     assert_eq!(started(&scene).await, processes, "a gateway was restarted");
     scene.nothing_secret_was_logged();
     for log in [scene.a.log(), scene.b.log()] {
         assert!(!log.contains("rotated-"), "a password was logged: {log}");
+        assert!(!log.contains("password authentication failed"), "somebody was refused: {log}");
     }
 }
 
@@ -161,34 +164,57 @@ impl Files {
         ask(&if nth == 1 { format!("alter role {old} nologin") } else { format!("drop role {old}") });
     }
 
-    /// Another password for the role that gateways have. Those who come with the one before are refused from then on; connections that stand go on.
-    async fn password(&self, stage: &Stage, nth: u32, secret_first: bool, gateways: [&Gateway; 2]) {
-        let secret = || {
-            for (shard, file) in &self.shards {
-                replace(file, &stage.postgres.uri("chat_gateway", &password(nth), shard));
+    /// From now on the roles that take turns need their passwords.
+    fn begin_turns(&self, stage: &Stage) {
+        let lines = |shard: &str| vec![login(stage, 0, shard)];
+        self.write_shards(&lines);
+        migrate(self.config.clone(), &lines);
+        stage.postgres.demand_password(&TURNS.join(","));
+    }
+
+    fn write_shards(&self, lines: &dyn Fn(&str) -> Vec<String>) {
+        for (shard, file) in &self.shards {
+            replace(file, &lines(shard).join("\n"));
+        }
+    }
+
+    /// One role in the place of another.
+    async fn turn(&self, stage: &Stage, nth: u32, gateways: [&Gateway; 2]) {
+        let old = |shard: &str| vec![login(stage, nth - 1, shard)];
+        let both = |shard: &str| vec![login(stage, nth - 1, shard), login(stage, nth, shard)];
+        let turned = |shard: &str| vec![login(stage, nth, shard), login(stage, nth - 1, shard)];
+        let new = |shard: &str| vec![login(stage, nth, shard)];
+        let told = async |lines: &dyn Fn(&str) -> Vec<String>| {
+            for gateway in gateways {
+                let say = async || {
+                    let shards = gateway.stats().await.shards;
+                    let ids =
+                        |name: &str| -> Vec<String> { lines(name).iter().map(|uri| SecretLines::id(uri)).collect() };
+                    shards.len() == self.shards.len() && shards.iter().all(|shard| shard.uris == ids(&shard.name))
+                };
+                eventually("the ways to the shards are told", MINUTE, say).await;
             }
         };
+        told(&old).await;
+        self.write_shards(&both);
+        // A look and more.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        told(&old).await;
+        migrate(self.config.clone(), &both);
+        told(&both).await;
+        self.write_shards(&turned);
+        told(&turned).await;
+        let of_old = format!("select count(*) from pg_stat_activity where usename = '{}'", TURNS[turn_of(nth - 1)]);
         let ask = |sql: &str| stage.postgres.query("postgres", sql).trim().to_owned();
-        let begun = ask("select clock_timestamp()");
-        if secret_first {
-            secret();
-            let told = |gateway: &&Gateway| gateway.log().contains("a changed URI is no use yet");
-            eventually("the new URI is tried, and does not work", MINUTE, async || gateways.iter().all(told)).await;
-        }
-        migrate(stage, self.config.clone(), nth);
-        if !secret_first {
-            // Kubelets are late; people go on by the connections that there are.
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            secret();
-        }
-        let of_old = format!(
-            "select count(*) from pg_stat_activity where usename = 'chat_gateway' and backend_start < '{begun}'"
+        eventually("every connection is the next role's", MINUTE, async || ask(&of_old) == "0").await;
+        self.write_shards(&new);
+        told(&new).await;
+        migrate(self.config.clone(), &new);
+        let may = format!(
+            "select rolcanlogin or rolpassword is not null from pg_authid where rolname = '{}'",
+            TURNS[turn_of(nth - 1)]
         );
-        eventually("every connection is by the new password", MINUTE, async || ask(&of_old) == "0").await;
-        for gateway in gateways {
-            let available = async || gateway.stats().await.shards.iter().all(|shard| shard.component.available);
-            eventually("the shards are there", MINUTE, available).await;
-        }
+        assert_eq!(ask(&may), "f", "the role of before is let in no more");
     }
 
     /// The server closes the connections of a user who is deleted: gateways come back as the new one.
@@ -296,17 +322,27 @@ impl Files {
     }
 }
 
-/// The Job of the operator: its own mount of the URIs has the new password.
-fn migrate(stage: &Stage, mut config: GatewayConfig, nth: u32) {
+/// The Job of the operator, with a mount of its own.
+fn migrate(mut config: GatewayConfig, lines: &dyn Fn(&str) -> Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     for shard in &mut config.database.shards {
         shard.uri_file = folder.path().join(&shard.name);
-        fs::write(&shard.uri_file, stage.postgres.uri("chat_gateway", &password(nth), &shard.name)).unwrap();
+        fs::write(&shard.uri_file, lines(&shard.name).join("\n")).unwrap();
     }
     let file = folder.path().join("config.json");
     fs::write(&file, serde_json::to_string(&config).unwrap()).unwrap();
     let ended = Command::new(PROGRAM).args(["migrate", "--config"]).arg(&file).output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}
+
+/// Whose turn it is.
+fn turn_of(nth: u32) -> usize {
+    if nth.is_multiple_of(2) { 0 } else { 1 }
+}
+
+/// How gateways come to a shard then.
+fn login(stage: &Stage, nth: u32, shard: &str) -> String {
+    stage.postgres.uri(TURNS[turn_of(nth)], &password(nth), shard)
 }
 
 /// The user of a round; the one of before the first.

@@ -132,7 +132,7 @@ pub mod key {
     pub const USERNAME: &str = "username";
     /// Password of a managed backend, or of gateways at Kafka.
     pub const PASSWORD: &str = "password";
-    /// Password of the role `chat_gateway` on a managed shard.
+    /// Password of the role that gateways sign in with on a managed shard.
     pub const GATEWAY_PASSWORD: &str = "gatewayPassword";
     /// URI of RabbitMQ, or of a shard for gateways.
     pub const URI: &str = "uri";

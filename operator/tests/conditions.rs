@@ -128,7 +128,7 @@ fn stats(name: &str) -> GatewayStats {
         redis: seen(true),
         issuers: Vec::new(),
         live: Some(taken()),
-        shards: vec![ShardStats { name: "a".to_owned(), slots: 1_024, component: seen(true) }],
+        shards: vec![ShardStats { name: "a".to_owned(), slots: 1_024, component: seen(true), uris: Vec::new() }],
     }
 }
 
@@ -754,7 +754,12 @@ fn broken() -> Vec<Row> {
                 world.shape.unbalanced = Some(("Rebalancing", "3 of 512 slots have moved".to_owned()));
                 world.shape.shards.push(("b".to_owned(), None));
                 for gateway in world.view.gateways.values_mut() {
-                    gateway.shards.push(ShardStats { name: "b".to_owned(), slots: 0, component: seen(true) });
+                    gateway.shards.push(ShardStats {
+                        name: "b".to_owned(),
+                        slots: 0,
+                        component: seen(true),
+                        uris: Vec::new(),
+                    });
                 }
             }),
             Current,

@@ -322,8 +322,12 @@ async fn stats(State(world): State<World>) -> Result<Json<GatewayStats>, StatusC
     let table = world.table.lock().unwrap();
     let slots = |name: &String| table.owners.values().filter(|(owner, _)| owner == name).count() as u32;
     let shards = world.served();
-    let shards =
-        shards.iter().map(|name| ShardStats { name: name.clone(), slots: slots(name), component: component.clone() });
+    let shards = shards.iter().map(|name| ShardStats {
+        name: name.clone(),
+        slots: slots(name),
+        component: component.clone(),
+        uris: Vec::new(),
+    });
     Ok(Json(GatewayStats {
         gateway: "gateway".to_owned(),
         connections: 0,

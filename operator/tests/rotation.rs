@@ -25,13 +25,13 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chat_gateway_config::{
     AdminTokens,
-    stats::{Component, GatewayStats, HealthCounters, MessageCounters, Taken},
+    stats::{Component, GatewayStats, HealthCounters, MessageCounters, ShardStats, Taken},
 };
 use chat_operator::{context::Context, names::ClusterKey, reconcile::reconcile};
 use kube::Client;
 use serde_json::{Value, json};
 
-use servers::{RABBITMQ, REDIS, Server, Ways};
+use servers::{RABBITMQ, REDIS, SHARD, SHARDS, Server, Ways};
 use support::api_server::{ApiServer, Death, chat_cluster};
 
 /// Passes after which a course has to have come to its end.
@@ -39,8 +39,6 @@ const ENOUGH: usize = 80;
 /// Gateways that there can be in one test.
 const ADDRESSES: u8 = 6;
 const SECRET: &str = "/api/v1/namespaces/chat/secrets/demo-admin-token";
-const SHARD: &str = "/api/v1/namespaces/chat/secrets/demo-shard-a";
-const SHARDS: &str = "/api/v1/namespaces/chat/secrets/demo-gateway-shards";
 const CA: &str = "/api/v1/namespaces/chat/secrets/my-issuer-ca";
 
 /// One gateway and its node.
@@ -174,7 +172,7 @@ impl World {
     fn work(&self, follows: bool) -> bool {
         let mut works = false;
         for (path, mut job) in self.server.list("/jobs/") {
-            if job["status"].is_null() {
+            if job["status"].is_null() && self.migrate(&job) {
                 works = true;
                 job["status"] = json!({ "conditions": [{ "type": "Complete", "status": "True" }] });
                 self.server.put(&path, job);
@@ -300,6 +298,7 @@ impl World {
         let now = self.shard();
         assert_ne!(now["gatewayPassword"], before["gatewayPassword"], "{place}");
         assert!(now["uri"].contains(&format!(":{}@", now["gatewayPassword"])), "{place}");
+        assert!(!now["uri"].contains('\n'), "{place}");
         for kept in ["password", "migrationUri"] {
             assert_eq!(now[kept], before[kept], "{place}");
         }
@@ -308,6 +307,7 @@ impl World {
         assert_eq!(now[*named], now["uri"], "{place}");
         let annotations = &self.server.get(SHARD).unwrap()["metadata"]["annotations"];
         assert_eq!(annotations["chatcluster.dev/rotated"], request, "{place}");
+        assert_eq!(annotations["chatcluster.dev/rotation"], Value::Null, "{place}");
         let served = self.server.get(SHARDS).unwrap();
         assert_eq!(served["data"]["a"], json!(STANDARD.encode(&now["uri"])), "{place}");
         // What tells PostgreSQL of it starts with this URI or not at all, and has come to its end.
@@ -315,6 +315,7 @@ impl World {
         let [(_, job)] = jobs.as_slice() else { panic!("{place}: {} migrations", jobs.len()) };
         assert!(job["spec"].to_string().contains(&format!("\"{named}\"")), "{place}: {job}");
         assert_eq!(job["status"]["conditions"][0]["type"], "Complete", "{place}");
+        self.knows_only(&now["uri"], place);
     }
 
     fn change_authorities(&self, name: &str) {
@@ -347,6 +348,7 @@ async fn stats(
         tried.insert(*path, if gateway.follows { ids } else { Vec::new() });
     }
     let component = Component { available: true, reason: "Connected".to_owned(), message: String::new() };
+    let shard = |uris| ShardStats { name: "a".to_owned(), slots: 1_024, component: component.clone(), uris };
     let admin_tokens = if gateway.follows { tokens.ids() } else { Vec::new() };
     Ok(Json(GatewayStats {
         gateway: gateway.pod,
@@ -361,8 +363,8 @@ async fn stats(
         health: HealthCounters::default(),
         delivery: None,
         broker: component.clone(),
-        redis: component,
-        shards: Vec::new(),
+        redis: component.clone(),
+        shards: tried.remove(SHARDS).into_iter().map(shard).collect(),
         issuers: Vec::new(),
         live: Some(Taken {
             admin_tokens,
@@ -552,25 +554,31 @@ async fn a_managed_shard_gets_another_password_while_the_operator_dies_at_each_o
     let (before, templates) = (world.shard(), world.templates());
     assert_eq!(before.len(), 4, "{:?}", before.keys());
     let (objects, gateways) = (world.server.objects(), world.gateways.lock().unwrap().clone());
-    let begin = |death: Option<Death>| {
-        world.server.restore(objects.clone());
-        world.gateways.lock().unwrap().clone_from(&gateways);
-        world.ask(|path, object| asks(path, object, "1"));
-        world.server.kill(death);
-    };
-    begin(None);
-    world.course(true).await;
-    world.has_another_password(&before, "1", "undisturbed");
-    let writes = world.server.writes();
-    assert!(writes.iter().any(|write| write.path.contains("/jobs/")), "{writes:#?}");
-    for (at, write) in writes.iter().enumerate() {
-        for is_written in [false, true] {
-            let death = Death { at, is_written };
-            begin(Some(death));
-            world.course(true).await;
-            let place = format!("{death:?} of {} {}", write.method, write.path);
-            world.has_another_password(&before, "1", &place);
-            assert_eq!(world.templates(), templates, "{place}");
+    let servers = world.servers.lock().unwrap().clone();
+    for lags in [[0, 0], [0, 5], [3, 1]] {
+        let begin = |death: Option<Death>| {
+            world.server.restore(objects.clone());
+            world.gateways.lock().unwrap().clone_from(&gateways);
+            world.servers.lock().unwrap().clone_from(&servers);
+            world.lags(lags);
+            world.ask(|path, object| asks(path, object, "1"));
+            world.server.kill(death);
+        };
+        begin(None);
+        world.course(true).await;
+        world.has_another_password(&before, "1", &format!("undisturbed, {lags:?}"));
+        let writes = world.server.writes();
+        let made = |part: &str| writes.iter().filter(|write| write.path.contains(part)).count();
+        assert!(made("/jobs/") >= 2 && made("/demo-shard-a") == 3, "{writes:#?}");
+        for (at, write) in writes.iter().enumerate() {
+            for is_written in [false, true] {
+                let death = Death { at, is_written };
+                begin(Some(death));
+                world.course(true).await;
+                let place = format!("{lags:?}, {death:?} of {} {}", write.method, write.path);
+                world.has_another_password(&before, "1", &place);
+                assert_eq!(world.templates(), templates, "{place}");
+            }
         }
     }
     let first = world.shard();

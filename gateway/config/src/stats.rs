@@ -171,6 +171,10 @@ pub struct ShardStats {
     /// Whether it answers.
     #[serde(flatten)]
     pub component: Component,
+    /// Ids of the URIs in its file that are known to be good, in their order: the first if connections are made by it, further ones if the shard let them in.
+    /// None from a gateway of a version that knows one line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uris: Vec<String>,
 }
 
 /// An issuer of tokens as one gateway sees it.

@@ -7,6 +7,11 @@ use crate::scram;
 /// The role that gateways sign in with. It has no table privilege, so a write that forgets the guard is impossible.
 pub const GATEWAY_ROLE: &str = "chat_gateway";
 
+/// A member of [`GATEWAY_ROLE`] that takes turns with it where passwords are replaced while gateways run: PostgreSQL knows one password of a role.
+pub const SECOND_ROLE: &str = "chat_gateway2";
+
+const TURNS: [&str; 2] = [GATEWAY_ROLE, SECOND_ROLE];
+
 /// How gateways sign in to a shard.
 #[derive(Clone)]
 pub struct Login {
@@ -35,48 +40,73 @@ pub enum AccessError {
     Sql(#[from] sqlx::Error),
 }
 
-/// Makes [`GATEWAY_ROLE`] with the login's password, if it has one, when the login is that role, makes another login a member of it, and
-/// gives it EXECUTE on every function whose name does not begin with an underscore. Idempotent.
+/// Makes [`GATEWAY_ROLE`], and gives it EXECUTE on every function whose name does not begin with an underscore. Of the logins, that role and
+/// [`SECOND_ROLE`] get their passwords, if they have one, and any other one becomes a member. Where gateways come by one of the two alone, the other one is
+/// let in no more; who is connected as it stays. Idempotent.
 ///
 /// # Errors
 /// A missing right of the migrating role, or the database's error.
-pub async fn grant_access(connection: &mut PgConnection, login: &Login) -> Result<(), AccessError> {
-    let (me, may_create, exists): (String, bool, bool) = sqlx::query_as(
-        "select current_user::text, (select rolcreaterole or rolsuper from pg_roles where rolname = current_user), \
-         exists (select from pg_roles where rolname = $1)",
+pub async fn grant_access(connection: &mut PgConnection, logins: &[Login]) -> Result<(), AccessError> {
+    let (me, may_create): (String, bool) = sqlx::query_as(
+        "select current_user::text, (select rolcreaterole or rolsuper from pg_roles where rolname = current_user)",
     )
-    .bind(GATEWAY_ROLE)
     .fetch_one(&mut *connection)
     .await?;
-    if login.user == me {
+    if logins.iter().any(|login| login.user == me) {
         // One role for everything: the user's choice with a plain URI Secret. It owns the functions already.
         return Ok(());
     }
-    if !exists {
+    if !exists(connection, GATEWAY_ROLE).await? {
         if !may_create {
             return Err(AccessError::MayNotCreate { by: me });
         }
         sqlx::raw_sql("create role chat_gateway").execute(&mut *connection).await?;
     }
-    if login.user == GATEWAY_ROLE {
-        if may_create && let Some(password) = &login.password {
-            let verifier = scram::verifier(password).ok_or(AccessError::NoRandomness)?;
-            execute_format(connection, "alter role chat_gateway login password %1$L", &verifier).await?;
-        } else if may_create {
-            // Who shows a certificate needs no password.
-            sqlx::raw_sql("alter role chat_gateway login").execute(&mut *connection).await?;
+    for login in logins {
+        if login.user == SECOND_ROLE && may_create && !exists(connection, SECOND_ROLE).await? {
+            sqlx::raw_sql("create role chat_gateway2").execute(&mut *connection).await?;
         }
-    } else {
-        execute_format(connection, "grant chat_gateway to %1$I", &login.user).await?;
+        if login.user != GATEWAY_ROLE {
+            execute_format(connection, "grant chat_gateway to %1$I", &[&login.user]).await?;
+        }
+        if may_create && TURNS.contains(&login.user.as_str()) {
+            let_in(connection, login).await?;
+        }
+    }
+    let is_named = |role: &str| logins.iter().any(|login| login.user == role);
+    for [role, other] in [TURNS, [SECOND_ROLE, GATEWAY_ROLE]] {
+        if may_create && is_named(other) && !is_named(role) && exists(connection, role).await? {
+            execute_format(connection, "alter role %1$I nologin password null", &[role]).await?;
+        }
     }
     sqlx::raw_sql(GRANTS).execute(connection).await?;
     Ok(())
 }
 
-/// Lets the server quote `value` into a statement that takes no parameters, and executes it.
-async fn execute_format(connection: &mut PgConnection, template: &str, value: &str) -> Result<(), sqlx::Error> {
-    let statement: String =
-        sqlx::query_scalar("select format($1, $2)").bind(template).bind(value).fetch_one(&mut *connection).await?;
+async fn exists(connection: &mut PgConnection, role: &str) -> Result<bool, sqlx::Error> {
+    let asked = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)");
+    asked.bind(role).fetch_one(connection).await
+}
+
+/// Gives a role of [`TURNS`] the login's password. Who shows a certificate needs none.
+async fn let_in(connection: &mut PgConnection, login: &Login) -> Result<(), AccessError> {
+    match &login.password {
+        Some(password) => {
+            let verifier = scram::verifier(password).ok_or(AccessError::NoRandomness)?;
+            execute_format(connection, "alter role %1$I login password %2$L", &[&login.user, &verifier]).await?;
+        }
+        None => execute_format(connection, "alter role %1$I login", &[&login.user]).await?,
+    }
+    Ok(())
+}
+
+/// Lets the server quote values into a statement that takes no parameters, and executes it.
+async fn execute_format(connection: &mut PgConnection, template: &str, values: &[&str]) -> Result<(), sqlx::Error> {
+    let statement: String = sqlx::query_scalar("select format($1, variadic $2::text[])")
+        .bind(template)
+        .bind(values)
+        .fetch_one(&mut *connection)
+        .await?;
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }

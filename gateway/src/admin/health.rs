@@ -52,6 +52,7 @@ pub fn watch_shards(
         name: name.to_owned(),
         slots: 0,
         component: Component { available: false, reason: "Starting".into(), message: "not asked yet".into() },
+        uris: Vec::new(),
     };
     let embedded = config.database.embedded.is_some().then(|| unknown(sqlite::SHARD));
     let first = config.database.shards.iter().map(|shard| unknown(&shard.name)).chain(embedded).collect();
@@ -95,7 +96,12 @@ mod tests {
             live: None,
             shards: shards
                 .iter()
-                .map(|available| ShardStats { name: "a".into(), slots: 1, component: component(*available) })
+                .map(|available| ShardStats {
+                    name: "a".into(),
+                    slots: 1,
+                    component: component(*available),
+                    uris: Vec::new(),
+                })
                 .collect(),
         }
     }

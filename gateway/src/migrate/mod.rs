@@ -153,7 +153,7 @@ pub(crate) async fn uri_file(
     shard: &str,
     path: &std::path::Path,
 ) -> Result<sqlx::postgres::PgConnectOptions, MigrateError> {
-    Ok(login::read(shard, path).await?.options)
+    Ok(login::read(shard, path).await?.0.options)
 }
 
 /// Migrates every shard, then gives out slots.

@@ -19,8 +19,8 @@ const DIRECT: &str = "chatcluster.direct";
 /// A shard that has been looked at.
 pub(super) struct Opened {
     pub(super) identity: Identity,
-    /// How gateways sign in.
-    gateway: Login,
+    /// How gateways sign in, and how else they are to be let in.
+    gateways: Vec<Login>,
     pub(super) connection: PgConnection,
     pub(super) sight: Sight,
 }
@@ -28,15 +28,15 @@ pub(super) struct Opened {
 impl Opened {
     /// Connects and looks, and changes nothing.
     pub(super) async fn open(shard: &Shard, identity: Identity) -> Result<Self, MigrateError> {
-        let gateway = login::read(&shard.name, &shard.uri_file).await?;
+        let (gateway, gateways) = login::read(&shard.name, &shard.uri_file).await?;
         let options = match &shard.migration_uri_file {
-            Some(path) => login::read(&shard.name, path).await?.options,
-            None => gateway.options.clone(),
+            Some(path) => login::read(&shard.name, path).await?.0.options,
+            None => gateway.options,
         };
         let mut connection = connect(&shard.name, &options).await?;
         refuse_pooler(&shard.name, &mut connection).await?;
         let sight = chat_shards::look(&mut connection, &identity).await?;
-        Ok(Self { identity, gateway: gateway.login, connection, sight })
+        Ok(Self { identity, gateways, connection, sight })
     }
 
     /// Looks again.
@@ -65,10 +65,11 @@ impl Opened {
             tracing::info!(shard, version, "schema is current");
         }
         chat_shards::claim_identity(connection, &self.identity).await?;
-        chat_shards::grant_access(connection, &self.gateway)
+        chat_shards::grant_access(connection, &self.gateways)
             .await
             .map_err(|source| MigrateError::Access { shard: shard.clone(), source })?;
-        tracing::info!(shard, user = %self.gateway.user, "gateways have access");
+        let users: Vec<&str> = self.gateways.iter().map(|login| login.user.as_str()).collect();
+        tracing::info!(shard, users = users.join(", "), "gateways have access");
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ mod tests {
 
     fn stats(available: bool) -> Vec<ShardStats> {
         let component = Component { available, reason: "X".into(), message: "why".into() };
-        vec![ShardStats { name: "all".into(), slots: 8, component }]
+        vec![ShardStats { name: "all".into(), slots: 8, component, uris: Vec::new() }]
     }
 
     #[test]

@@ -37,9 +37,9 @@ pub(super) fn hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
         hasher = match &shard.backend {
             ShardBackend::Managed(managed) => {
                 let credentials = &managed.credentials;
-                let hasher = hasher.text(credentials.uri.expose()).text(credentials.migration_uri.expose());
+                let hasher = hasher.text(&credentials.logins()).text(credentials.migration_uri.expose());
                 // The Job reads another key then: an operator that knows of none has one of its own.
-                if credentials.rotated.is_some() { hasher.text(&credentials.uri_key()) } else { hasher }
+                if credentials.is_rotated() { hasher.text(&credentials.uri_key()) } else { hasher }
             }
             ShardBackend::External { contents: [uri, migration_uri], .. } => {
                 hasher.text(uri.expose()).text(migration_uri.expose())

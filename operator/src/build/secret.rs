@@ -7,7 +7,7 @@ use kube::api::ObjectMeta;
 
 use super::meta::{self, Role};
 use crate::{
-    names::{Component, annotation, key},
+    names::{Component, key},
     reconcile::{Broker, DeletionPolicy, KafkaServers, Redis, ShardBackend, SigningKey, ValidatedCluster},
     sensitive::Sensitive,
 };
@@ -58,12 +58,10 @@ pub(super) fn build_secrets(cluster: &ValidatedCluster) -> Vec<Secret> {
                     (key::URI, &credentials.uri),
                     (key::MIGRATION_URI, &credentials.migration_uri),
                 ];
-                let mut metadata = shard_metadata(cluster, &shard.name);
-                if let Some(request) = &credentials.rotated {
+                if credentials.is_rotated() {
                     values.push((&uri_key, &credentials.uri));
-                    let noted = (annotation::ROTATED.to_owned(), request.clone());
-                    metadata.annotations.get_or_insert_default().extend([noted]);
                 }
+                let metadata = noted(shard_metadata(cluster, &shard.name), &credentials.annotations);
                 secrets.push(build_secret(metadata, &values));
             }
             // It opens nothing that its engine's own Secrets would not open, so nothing is lost with it.

@@ -174,7 +174,12 @@ pub(crate) mod tests {
             live: None,
             shards: shards
                 .iter()
-                .map(|(name, slots)| ShardStats { name: (*name).to_owned(), slots: *slots, component: component(true) })
+                .map(|(name, slots)| ShardStats {
+                    name: (*name).to_owned(),
+                    slots: *slots,
+                    component: component(true),
+                    uris: Vec::new(),
+                })
                 .collect(),
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn rotate(
     view: &ClusterView,
     entropy: &mut dyn Entropy,
 ) -> Result<(), EntropyError> {
-    let gateways = Gateways::new(live, view, |taken| &taken.admin_tokens);
+    let gateways = Gateways::accepting(live, view, |taken| &taken.admin_tokens);
     let kept = &mut validated.admin_tokens;
     let rotated = Rotated {
         name: &validated.names.admin_token(),

@@ -9,22 +9,19 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     dereference::{Dereferenced, LockedVolume},
-    live::Live,
     validate::{Problem, ValidateError},
-    validated::{
-        BrokerCredentials, Database, RedisCredentials, ShardBackend, ShardCredentials, TokensKept, ValidatedCluster,
-    },
+    validated::{BrokerCredentials, RedisCredentials, ShardCredentials, TokensKept},
 };
 use crate::{
     build::{ChildId, Kind},
     names::{Names, annotation, key, label, port},
-    sensitive::{Entropy, EntropyError, Sensitive, uri_part},
+    sensitive::{Entropy, Sensitive, uri_part},
 };
 
 /// Users of managed RabbitMQ. It has the first, until the password is replaced: then they take turns.
 pub(super) const RABBITMQ_USERS: [&str; 2] = ["chat", "chat2"];
-/// Role that gateways use in a managed shard.
-const GATEWAY_ROLE: &str = "chat_gateway";
+/// Roles of gateways in a managed shard, in the same way; the migration makes them.
+pub(super) const SHARD_ROLES: [&str; 2] = ["chat_gateway", "chat_gateway2"];
 
 /// The way out where new credentials do as well.
 const MADE_ANEW: &str = ", or delete the Secret to have new credentials made";
@@ -101,14 +98,15 @@ impl Keeper<'_> {
         if let Some([password, gateway_password, uri, migration_uri]) = self.existing(&name, keys)? {
             fits(&name, (key::URI, &uri), (key::GATEWAY_PASSWORD, &gateway_password), IN_THE_VOLUME)?;
             fits(&name, (key::MIGRATION_URI, &migration_uri), (key::PASSWORD, &password), IN_THE_VOLUME)?;
-            let rotated = self.progress(&name).remove(annotation::ROTATED);
-            return Ok(ShardCredentials { password, gateway_password, uri, migration_uri, rotated });
+            let annotations = self.progress(&name);
+            return Ok(ShardCredentials { password, gateway_password, uri, migration_uri, annotations });
         }
         self.refuse_locked_volume(shard, &name)?;
         let (password, gateway_password) = (self.entropy.password()?, self.entropy.password()?);
-        let (uri, migration_uri) =
-            (shard_uri(&name, GATEWAY_ROLE, &gateway_password), shard_uri(&name, "postgres", &password));
-        Ok(ShardCredentials { password, gateway_password, uri, migration_uri, rotated: None })
+        let [role, _] = SHARD_ROLES;
+        let [uri, migration_uri] = [(role, &gateway_password), ("postgres", &password)]
+            .map(|(role, password)| Sensitive::new(shard_uri(&name, role, password)));
+        Ok(ShardCredentials { password, gateway_password, uri, migration_uri, annotations: BTreeMap::new() })
     }
 
     /// Those of a shard that is being left: new ones would open nothing.
@@ -176,39 +174,9 @@ pub(super) fn redis_url(host: &str, password: &Sensitive) -> String {
     format!("redis://:{}@{host}:{}", uri_part(password.expose()), port::REDIS)
 }
 
-fn shard_uri(host: &str, role: &str, password: &Sensitive) -> Sensitive {
+pub(super) fn shard_uri(host: &str, role: &str, password: &Sensitive) -> String {
     let secret = uri_part(password.expose());
-    Sensitive::new(format!("postgresql://{role}:{secret}@{host}:{}/postgres?sslmode=disable", port::POSTGRESQL))
-}
-
-/// Replaces the password of the gateways' role in the managed shards whose Secrets ask for it. One write of the Secret brings all of it: the migration that
-/// belongs to the new URI gives the role its password, and gateways go on with the connections that they have until the URI works.
-///
-/// # Errors
-/// When the system gives no random bytes for a password.
-pub(super) fn rotate_shards(
-    validated: &mut ValidatedCluster,
-    live: &Live,
-    entropy: &mut dyn Entropy,
-) -> Result<(), EntropyError> {
-    let names = validated.names.clone();
-    let Database::Shards { shards, .. } = &mut validated.database else { return Ok(()) };
-    for shard in shards.iter_mut().filter(|shard| !shard.is_leaving) {
-        let name = names.shard(&shard.name);
-        let ShardBackend::Managed(managed) = &mut shard.backend else { continue };
-        let Some(secret) = live.get(&ChildId::new(Kind::Secret, &name)) else { continue };
-        let asked = secret.annotations().get(annotation::ROTATE).filter(|text| !text.is_empty());
-        let credentials = &mut managed.credentials;
-        if asked.is_none() || asked == credentials.rotated.as_ref() {
-            continue;
-        }
-        tracing::info!(secret = name, "the password of the gateways' role is replaced");
-        let password = entropy.password()?;
-        credentials.uri = shard_uri(&name, GATEWAY_ROLE, &password);
-        credentials.gateway_password = password;
-        credentials.rotated = asked.cloned();
-    }
-    Ok(())
+    format!("postgresql://{role}:{secret}@{host}:{}/postgres?sslmode=disable", port::POSTGRESQL)
 }
 
 fn lost(name: &str, key: &str, way_out: &str) -> ValidateError {

@@ -61,6 +61,6 @@ pub(super) fn say_so(record: &Record, pods: &[Pod], view: &ClusterView) -> bool 
 }
 
 /// What the gateway in `pod` said that it has taken; nothing while it has not spoken, and from one that follows nothing.
-pub(super) fn said<'a>(pod: &Pod, view: &'a ClusterView) -> Option<&'a Taken> {
+fn said<'a>(pod: &Pod, view: &'a ClusterView) -> Option<&'a Taken> {
     view.gateways.get(&pod.name_any())?.live.as_ref()
 }

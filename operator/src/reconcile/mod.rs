@@ -28,6 +28,7 @@ mod rebalances;
 mod rollout;
 mod rotation;
 mod server_rotation;
+mod shard_rotation;
 mod shards;
 mod signer;
 mod status;
@@ -195,7 +196,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
                 .map_err(ValidateError::from)?;
             // One migration after the other: what the last one was to set up is there.
             if is_migrated(&validated)? {
-                credentials::rotate_shards(&mut validated, &fetched.live, &mut SystemEntropy)
+                shard_rotation::rotate(&mut validated, &fetched.live, &view, &mut SystemEntropy)
                     .map_err(ValidateError::from)?;
             }
         }

@@ -14,7 +14,10 @@
 
 use std::collections::BTreeMap;
 
-use chat_gateway_config::{SecretLines, stats::Taken};
+use chat_gateway_config::{
+    SecretLines,
+    stats::{GatewayStats, Taken},
+};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
 
@@ -24,10 +27,9 @@ use super::{
         RotationStep::{self, Announced, Shown, Waiting},
     },
     diff::is_leaving,
-    following::said,
     live::Live,
     observed,
-    validated::{Broker, Redis, ValidatedCluster},
+    validated::{Broker, Redis, ShardBackend, ValidatedCluster},
 };
 use crate::{build::Kind, names::annotation, poll::ClusterView, sensitive::EntropyError};
 
@@ -102,6 +104,11 @@ pub(super) fn pending(validated: &ValidatedCluster) -> Vec<Rotation> {
     if let Some(Redis::Managed { credentials, .. }) = &validated.redis {
         all.push((names.redis(), &credentials.annotations));
     }
+    for shard in validated.shards() {
+        if let ShardBackend::Managed(managed) = &shard.backend {
+            all.push((names.shard(&shard.name), &managed.credentials.annotations));
+        }
+    }
     let under_way = all.into_iter().filter_map(|(secret, annotations)| {
         let step = annotations.get(annotation::ROTATION).and_then(|word| step_of(word))?;
         Some(Rotation { secret, step })
@@ -109,17 +116,32 @@ pub(super) fn pending(validated: &ValidatedCluster) -> Vec<Rotation> {
     under_way.collect()
 }
 
+/// Of what a gateway says, the ids of the secrets in question.
+type Ids<'a> = dyn Fn(&GatewayStats) -> &[String] + 'a;
+
 /// Those who have read the Secret, whatever was in it then.
 pub(super) struct Gateways<'a> {
     pods: &'a [Pod],
     view: &'a ClusterView,
-    /// The ids of the secrets in question, of what a gateway says.
-    of: fn(&Taken) -> &[String],
+    of: Box<Ids<'a>>,
+    /// Whether one whose pod ends may have less of them than the others.
+    leaving_may_lack: bool,
 }
 
 impl<'a> Gateways<'a> {
-    pub(super) fn new(live: &'a Live, view: &'a ClusterView, of: fn(&Taken) -> &[String]) -> Self {
-        Self { pods: &live.pods, view, of }
+    /// Those who use the first secret of several themselves.
+    pub(super) fn using(live: &'a Live, view: &'a ClusterView, of: impl Fn(&GatewayStats) -> &[String] + 'a) -> Self {
+        Self { pods: &live.pods, view, of: Box::new(of), leaving_may_lack: false }
+    }
+
+    /// The same of what they have taken from files.
+    pub(super) fn with(live: &'a Live, view: &'a ClusterView, of: fn(&Taken) -> &[String]) -> Self {
+        Self::using(live, view, move |stats| stats.live.as_ref().map_or(&[], of))
+    }
+
+    /// Those who accept every one of the secrets, and show none.
+    pub(super) fn accepting(live: &'a Live, view: &'a ClusterView, of: fn(&Taken) -> &[String]) -> Self {
+        Self { leaving_may_lack: true, ..Self::with(live, view, of) }
     }
 
     /// A pod without a node will read what is there when it gets one. All others count, also those that start, end, or do not answer.
@@ -141,7 +163,7 @@ impl<'a> Gateways<'a> {
     }
 
     fn ids(&self, pod: &Pod) -> &[String] {
-        said(pod, self.view).map_or(&[], self.of)
+        self.view.gateways.get(&pod.name_any()).map_or(&[], |stats| (self.of)(stats))
     }
 
     /// Whether each said that it, or the server behind it, takes this secret.
@@ -150,12 +172,17 @@ impl<'a> Gateways<'a> {
         self.view.asked && self.all().all(|pod| self.ids(pod).contains(&id))
     }
 
-    /// Whether each said that it has the file with exactly these. The volumes of a pod that ends stay as they are: it need only take the first.
+    /// Whether each said that it has the file with exactly these. The volumes of a pod that ends stay as they are: where it uses the first, its end is waited
+    /// for; where it accepts all, the first is enough.
     fn have_read(&self, lines: &[String]) -> bool {
         let ids: Vec<String> = lines.iter().map(|line| SecretLines::id(line)).collect();
         let has_read = |pod: &Pod| {
             let known = self.ids(pod);
-            if is_leaving(pod) { ids.first().is_some_and(|first| known.contains(first)) } else { known == ids }
+            if self.leaving_may_lack && is_leaving(pod) {
+                ids.first().is_some_and(|first| known.contains(first))
+            } else {
+                known == ids
+            }
         };
         self.view.asked && self.all().all(has_read)
     }

@@ -42,7 +42,7 @@ pub(super) fn rotate(
         };
         if let Some(uris) = kept.step(
             live,
-            &Gateways::new(live, view, |taken| &taken.rabbitmq_uris),
+            &Gateways::with(live, view, |taken| &taken.rabbitmq_uris),
             &mut credentials.annotations,
             fresh,
         )? {
@@ -58,9 +58,12 @@ pub(super) fn rotate(
         let made_with = credentials.made_with();
         let kept = Kept { name: &name, content: &credentials.url, marker: REDIS_FOLLOW };
         let fresh = |_: &str| -> Result<String, EntropyError> { Ok(redis_url(&name, &entropy.password()?)) };
-        if let Some(urls) =
-            kept.step(live, &Gateways::new(live, view, |taken| &taken.redis_urls), &mut credentials.annotations, fresh)?
-        {
+        if let Some(urls) = kept.step(
+            live,
+            &Gateways::with(live, view, |taken| &taken.redis_urls),
+            &mut credentials.annotations,
+            fresh,
+        )? {
             let accounts: Vec<(String, String)> = urls.iter().filter_map(|url| account_of(url)).collect();
             credentials.password = lines(accounts.iter().map(|(_, password)| password));
             credentials.url = lines(&urls);
@@ -70,7 +73,7 @@ pub(super) fn rotate(
     Ok(())
 }
 
-fn lines<'a>(all: impl IntoIterator<Item = &'a String>) -> Sensitive {
+pub(super) fn lines<'a>(all: impl IntoIterator<Item = &'a String>) -> Sensitive {
     let all: Vec<&str> = all.into_iter().map(String::as_str).collect();
     Sensitive::new(all.join("\n"))
 }

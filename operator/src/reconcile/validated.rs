@@ -547,14 +547,14 @@ pub struct Backup {
 pub struct ShardCredentials {
     /// Password of the superuser.
     pub password: Sensitive,
-    /// Password of the role that gateways use.
+    /// Password of the role that gateways use. While it is replaced this and the URI have a line for the one in use and one for the other.
     pub gateway_password: Sensitive,
     /// URI for gateways.
     pub uri: Sensitive,
     /// URI for the migration.
     pub migration_uri: Sensitive,
-    /// The request for another password of the gateways' role that was served last.
-    pub rotated: Option<String>,
+    /// Annotations by which a rotation is known.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl ShardCredentials {
@@ -562,14 +562,26 @@ impl ShardCredentials {
     /// older Secret yet has nothing to start the migration with, and waits.
     #[must_use]
     pub fn uri_key(&self) -> String {
-        match &self.rotated {
-            None => key::URI.to_owned(),
-            Some(_) => {
-                let mut digest = Hasher::new().text(self.uri.expose()).finish();
-                digest.truncate(URI_DIGITS);
-                format!("{}-{digest}", key::URI)
-            }
+        if !self.is_rotated() {
+            return key::URI.to_owned();
         }
+        let mut digest = Hasher::new().text(&self.logins()).finish();
+        digest.truncate(URI_DIGITS);
+        format!("{}-{digest}", key::URI)
+    }
+
+    /// Whether the password was ever replaced.
+    #[must_use]
+    pub fn is_rotated(&self) -> bool {
+        self.annotations.contains_key(annotation::ROTATED)
+    }
+
+    /// The URIs in an order that does not tell which one is in use: the migration lets all of them in.
+    #[must_use]
+    pub fn logins(&self) -> String {
+        let mut uris: Vec<&str> = self.uri.expose().lines().collect();
+        uris.sort_unstable();
+        uris.join("\n")
     }
 }
 

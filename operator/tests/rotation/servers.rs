@@ -1,4 +1,4 @@
-//! Managed RabbitMQ and Redis, as far as passwords go, and the test that they change while gateways run.
+//! Managed RabbitMQ, Redis and shards, as far as passwords go, and the tests that they change while gateways run.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,9 @@ use super::{World, support::api_server::Death};
 
 pub(super) const RABBITMQ: &str = "/api/v1/namespaces/chat/secrets/demo-rabbitmq";
 pub(super) const REDIS: &str = "/api/v1/namespaces/chat/secrets/demo-redis";
+pub(super) const SHARD: &str = "/api/v1/namespaces/chat/secrets/demo-shard-a";
+/// Where gateways find the ways to shards.
+pub(super) const SHARDS: &str = "/api/v1/namespaces/chat/secrets/demo-gateway-shards";
 
 /// URIs by the Secret that they stand in, a line each.
 pub(super) type Ways = BTreeMap<&'static str, Vec<String>>;
@@ -30,7 +33,8 @@ fn lines(secret: &Value, key: &str) -> Vec<String> {
 }
 
 fn ways_of(path: &str, secret: &Value) -> Vec<String> {
-    lines(secret, if path == REDIS { "url" } else { "uri" })
+    let keys = BTreeMap::from([(REDIS, "url"), (SHARDS, "a")]);
+    lines(secret, keys.get(path).unwrap_or(&"uri"))
 }
 
 /// Who is let in by a server that has read this Secret.
@@ -52,7 +56,25 @@ fn account(uri: &str) -> (String, String) {
 impl World {
     /// What gateways that start now find.
     pub(super) fn ways(&self) -> Ways {
-        [RABBITMQ, REDIS].into_iter().filter_map(|path| Some((path, ways_of(path, &self.server.get(path)?)))).collect()
+        let is_managed = |path: &&str| *path != SHARDS || self.server.get(SHARD).is_some();
+        let found = |path| Some((path, ways_of(path, &self.server.get(path)?)));
+        [RABBITMQ, REDIS, SHARDS].into_iter().filter(is_managed).filter_map(found).collect()
+    }
+
+    /// A migration comes to its end: the shard lets in whom the Secret names, and nobody else. Without the key that it is to mount its pod waits.
+    pub(super) fn migrate(&self, job: &Value) -> bool {
+        let Some(secret) = self.server.get(SHARD) else { return true };
+        let mounts = |key: &&String| job["spec"].to_string().contains(&format!("\"{key}\""));
+        let keys = secret["data"].as_object().unwrap().keys().filter(|key| key.starts_with("uri"));
+        // Every Job has a file called `uri`.
+        let Some(key) = keys.filter(mounts).max_by_key(|key| key.len()) else { return false };
+        let job_is_named = job["spec"].to_string().contains("\"uri-");
+        if job_is_named && key == "uri" {
+            return false;
+        }
+        let accounts = lines(&secret, key).iter().map(|uri| account(uri)).collect();
+        self.servers.lock().unwrap().insert(SHARDS, Server { accounts, ..Server::default() });
+        true
     }
 
     /// Kubelets bring changed Secrets to the servers; whether one did.
@@ -83,7 +105,15 @@ impl World {
         (good.map(|(_, way)| SecretLines::id(way)).collect(), ways.first().is_none_or(takes))
     }
 
-    /// Both have another password than before, which everybody knows, and nobody was refused on the way.
+    /// The shard lets in who comes by this URI, every gateway does, and none was refused on the way.
+    pub(super) fn knows_only(&self, uri: &str, place: &str) {
+        assert_eq!(self.servers.lock().unwrap()[SHARDS].accounts, [account(uri)], "{place}");
+        let ways = vec![uri.to_owned()];
+        assert!(self.gateways.lock().unwrap().values().all(|gateway| gateway.ways[SHARDS] == ways), "{place}");
+        assert_eq!(*self.refused.lock().unwrap(), [""; 0], "{place}");
+    }
+
+    /// They have another password than before, which everybody knows, and nobody was refused on the way.
     fn have_other_passwords(&self, before: &Ways, request: &str, place: &str) {
         for (path, old) in before {
             let secret = self.server.get(path).unwrap();

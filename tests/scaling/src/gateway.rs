@@ -107,7 +107,12 @@ impl Stub {
             delivery: Some(DeliveryStats::default()),
             broker: fine(),
             redis: fine(),
-            shards: vec![ShardStats { name: SHARD.to_owned(), slots: DEFAULT_SLOTS.unsigned_abs(), component: fine() }],
+            shards: vec![ShardStats {
+                name: SHARD.to_owned(),
+                slots: DEFAULT_SLOTS.unsigned_abs(),
+                component: fine(),
+                uris: Vec::new(),
+            }],
             issuers: Vec::new(),
             live: None,
         }

@@ -333,6 +333,6 @@ impl Store for MemoryStore {
         let (reason, message) =
             if available { ("Connected", "in memory") } else { ("ConnectionRefused", "switched off") };
         let component = Component { available, reason: reason.to_owned(), message: message.to_owned() };
-        vec![ShardStats { name: SHARD.to_owned(), slots: SLOTS, component }]
+        vec![ShardStats { name: SHARD.to_owned(), slots: SLOTS, component, uris: Vec::new() }]
     }
 }

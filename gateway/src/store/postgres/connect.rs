@@ -37,16 +37,24 @@ pub(super) async fn options(path: &Path) -> Result<PgConnectOptions, UriError> {
     parse(path, &read(path).await?)
 }
 
-/// What stands in the file now.
+/// The URI that is in use by what stands in the file now.
 pub(super) async fn read(path: &Path) -> Result<String, UriError> {
+    Ok(postgres_uri::first(&text(path).await?).to_owned())
+}
+
+/// All URIs that stand in the file now; the first is in use.
+pub(super) async fn read_all(path: &Path) -> Result<Vec<String>, UriError> {
+    Ok(postgres_uri::each(&text(path).await?).into_iter().map(str::to_owned).collect())
+}
+
+async fn text(path: &Path) -> Result<String, UriError> {
     let read = tokio::fs::read_to_string(path).await;
     read.map_err(|source| UriError::Read { path: path.display().to_string(), source })
 }
 
 /// How to connect, by what stood in the file.
 pub(super) fn parse(path: &Path, uri: &str) -> Result<PgConnectOptions, UriError> {
-    let options =
-        postgres_uri::parse(uri.trim()).ok_or_else(|| UriError::Parse { path: path.display().to_string() })?;
+    let options = postgres_uri::parse(uri).ok_or_else(|| UriError::Parse { path: path.display().to_string() })?;
     let limit = format!("{STATEMENT_TIMEOUT_MS}ms");
     Ok(options
         .application_name("chat-gateway")

@@ -24,6 +24,7 @@ mod sessions;
 mod shard;
 mod slots;
 mod users;
+mod ways;
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},

@@ -11,6 +11,7 @@ use super::{
     failure::{self, Cause},
     pooled,
     shard::Shard,
+    ways::Ways,
 };
 
 /// Bound of one look. Shorter than the 2 s that `health` promises.
@@ -35,7 +36,7 @@ pub(super) struct Expected {
 
 /// Runs until it is aborted.
 pub(super) async fn run(shard: Arc<Shard>, directory: Arc<Directory>, expected: Arc<Expected>) {
-    let mut held = Held::default();
+    let (mut held, mut ways) = (Held::default(), Ways::default());
     let mut replaced: Option<Instant> = None;
     // Whether the connections of the pool may be dead, or there are none yet.
     let mut renew = true;
@@ -60,8 +61,12 @@ pub(super) async fn run(shard: Arc<Shard>, directory: Arc<Directory>, expected: 
         } else if std::mem::take(&mut renew) {
             replaced = Some(Instant::now());
         }
-        let pause = if outcome.is_ok() { WHEN_UP } else { WHEN_AWAY };
+        let answers = outcome.is_ok();
+        let pause = if answers { WHEN_UP } else { WHEN_AWAY };
         shard.probed(outcome.map_err(|failed| failed.cause));
+        if answers {
+            ways.look(&shard, &held.uri).await;
+        }
         tokio::time::sleep(LEAST).await;
         let _ = tokio::time::timeout(pause, shard.asked_to_look()).await;
     }
@@ -148,7 +153,13 @@ async fn look(
     (held, renew): (&mut Held, &mut bool),
 ) -> Result<u32, Failed> {
     let fresh = match held.connection {
-        None => Some(held.connect(shard).await?),
+        None => {
+            let before = held.uri.clone();
+            let options = held.connect(shard).await?;
+            // The pool is still of what stood there before.
+            *renew |= before != held.uri;
+            Some(options)
+        }
         Some(_) => {
             let rotated = held.rotated(shard, expected).await;
             *renew |= rotated.is_some();

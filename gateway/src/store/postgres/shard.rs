@@ -39,6 +39,8 @@ pub(super) struct Shard {
     suspect: AtomicBool,
     /// When a statement was answered last.
     answered: RwLock<Option<Instant>>,
+    /// Ids of the URIs in its file that are known to be good, in their order; the first is the one in use.
+    ways: RwLock<Vec<String>>,
     /// What its slots take.
     pub(super) sizes: Sizes,
 }
@@ -97,6 +99,7 @@ impl Shard {
             wake: Notify::new(),
             suspect: AtomicBool::new(false),
             answered: RwLock::new(None),
+            ways: RwLock::default(),
             sizes: Sizes::default(),
         }
     }
@@ -191,6 +194,11 @@ impl Shard {
         self.answered.read().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < LATELY)
     }
 
+    /// Notes which URIs are good.
+    pub(super) fn know_ways(&self, ids: Vec<String>) {
+        *self.ways.write().unwrap_or_else(PoisonError::into_inner) = ids;
+    }
+
     /// For `/stats` and conditions.
     pub(super) fn stats(&self) -> ShardStats {
         let status = self.status.borrow();
@@ -199,6 +207,7 @@ impl Shard {
             Some(cause) => (cause.reason, cause.message.clone()),
         };
         let component = Component { available: status.away.is_none(), reason: reason.to_owned(), message };
-        ShardStats { name: self.name.clone(), slots: status.slots, component }
+        let uris = self.ways.read().unwrap_or_else(PoisonError::into_inner).clone();
+        ShardStats { name: self.name.clone(), slots: status.slots, component, uris }
     }
 }

@@ -327,7 +327,7 @@ impl Store for SqliteStore {
             Err(_) => (false, "Timeout", format!("no answer within {} s; is the disk busy?", HEALTH_LIMIT.as_secs())),
         };
         let component = Component { available, reason: reason.to_owned(), message };
-        vec![ShardStats { name: SHARD.to_owned(), slots: SLOTS, component }]
+        vec![ShardStats { name: SHARD.to_owned(), slots: SLOTS, component, uris: Vec::new() }]
     }
 }
 

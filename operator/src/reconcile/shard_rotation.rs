@@ -1,0 +1,58 @@
+//! Another password for the gateways of a managed shard, while people chat. Pure.
+//!
+//! PostgreSQL knows one password of a role, so two roles take turns. The migration lets in those whom the Secret names, and the one no more whose turn is over;
+//! gateways come by the first line and try the others. See [`super::rotation`].
+
+use super::{
+    credentials::{SHARD_ROLES, account_of, shard_uri},
+    live::Live,
+    rotation::{Gateways, Rotated, step},
+    server_rotation::lines,
+    validated::{Database, ShardBackend, ValidatedCluster},
+};
+use crate::{
+    poll::ClusterView,
+    sensitive::{Entropy, EntropyError},
+};
+
+/// Takes the next step of each managed shard, if one is asked for and may be taken. What the Secrets hold now has been migrated.
+///
+/// # Errors
+/// When the system gives no random bytes for a new password.
+pub(super) fn rotate(
+    validated: &mut ValidatedCluster,
+    live: &Live,
+    view: &ClusterView,
+    entropy: &mut dyn Entropy,
+) -> Result<(), EntropyError> {
+    let names = validated.names.clone();
+    let Database::Shards { shards, .. } = &mut validated.database else { return Ok(()) };
+    for shard in shards.iter_mut().filter(|shard| !shard.is_leaving) {
+        let name = names.shard(&shard.name);
+        let ShardBackend::Managed(managed) = &mut shard.backend else { continue };
+        let credentials = &mut managed.credentials;
+        let wanted = shard.name.as_str();
+        let gateways = Gateways::using(live, view, |stats| {
+            stats.shards.iter().find(|seen| seen.name == wanted).map_or(&[], |seen| &seen.uris)
+        });
+        let rotated = Rotated {
+            name: &name,
+            lines: credentials.uri.expose().lines().map(str::to_owned).collect(),
+            annotations: &mut credentials.annotations,
+            may_follow: true,
+        };
+        let uris = step(rotated, live, &gateways, |old| {
+            let in_use = account_of(old).map(|(role, _)| role);
+            let [first, second] = SHARD_ROLES;
+            let role = if in_use.as_deref() == Some(first) { second } else { first };
+            Ok(shard_uri(&name, role, &entropy.password()?))
+        })?;
+        if let Some(uris) = uris {
+            let passwords: Vec<String> =
+                uris.iter().filter_map(|uri| account_of(uri)).map(|(_, password)| password).collect();
+            credentials.gateway_password = lines(&passwords);
+            credentials.uri = lines(&uris);
+        }
+    }
+    Ok(())
+}
