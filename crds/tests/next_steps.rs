@@ -29,7 +29,7 @@ const SOURCES: [&str; 14] = [
 ];
 
 /// Words in them that are no reasons.
-const OTHER_WORDS: [&str; 18] = [
+const OTHER_WORDS: [&str; 15] = [
     "UTC",
     "True",
     "False",
@@ -45,9 +45,6 @@ const OTHER_WORDS: [&str; 18] = [
     "None",
     "NaN",
     "EdDSA",
-    "Waiting",
-    "Announced",
-    "Shown",
 ];
 
 fn root() -> PathBuf {

@@ -15,7 +15,7 @@ use std::{
 
 use chat_gateway::embedded;
 use chat_gateway_config::{
-    AdminTokens, GatewayConfig, LiveConfig, SigningKeys,
+    GatewayConfig, LiveConfig, SecretLines, SigningKeys,
     stats::{GatewayStats, Taken},
 };
 use chat_test_client::{Account, Addresses, Client, ClientConfig, Ledger, RequestError, accounts, socket::Socket};
@@ -263,7 +263,7 @@ async fn keys_change_one_after_the_other_and_no_connection_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_the_admin_port_overlap_and_what_is_taken_out_is_refused() {
     let place = Place::open().await;
-    let both = ["first", "second"].map(AdminTokens::id);
+    let both = ["first", "second"].map(SecretLines::id);
     assert_eq!(place.taken().await.admin_tokens, both[..1]);
     assert!(place.taken_by("second").await.is_none());
 

@@ -32,7 +32,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use servers::{RABBITMQ, REDIS, SHARD, SHARDS, Server, Ways};
-use support::api_server::{ApiServer, Death, chat_cluster};
+use support::api_server::{ApiServer, Death, Write, chat_cluster};
 
 /// Passes after which a course has to have come to its end.
 const ENOUGH: usize = 80;
@@ -126,6 +126,41 @@ impl World {
         world.course(follows).await;
         assert_eq!(world.gateways.lock().unwrap().len(), 2);
         world
+    }
+
+    /// Has a request served for each kind of kubelets: once undisturbed, and once for each way in which the operator may die at one of the writes. No template
+    /// changes by it. `begin` takes the kind, and asks; `wrote` looks at the undisturbed writes, `done` at each end.
+    async fn dies_at_each_write<L: Clone + std::fmt::Debug>(
+        &self,
+        lags: impl IntoIterator<Item = L>,
+        begin: impl Fn(L),
+        wrote: impl Fn(&[Write]),
+        done: impl Fn(&str),
+    ) {
+        let (objects, templates) = (self.server.objects(), self.templates());
+        let gateways = self.gateways.lock().unwrap().clone();
+        let servers = self.servers.lock().unwrap().clone();
+        for lag in lags {
+            let serve = async |death: Option<Death>, place: &str| {
+                self.server.restore(objects.clone());
+                self.gateways.lock().unwrap().clone_from(&gateways);
+                self.servers.lock().unwrap().clone_from(&servers);
+                begin(lag.clone());
+                self.server.kill(death);
+                self.course(true).await;
+                done(place);
+                assert_eq!(self.templates(), templates, "{place}");
+            };
+            serve(None, &format!("{lag:?}")).await;
+            let writes = self.server.writes();
+            wrote(&writes);
+            for (at, write) in writes.iter().enumerate() {
+                for is_written in [false, true] {
+                    let death = Death { at, is_written };
+                    serve(Some(death), &format!("{lag:?}, {death:?} of {} {}", write.method, write.path)).await;
+                }
+            }
+        }
     }
 
     fn operator(&self) -> Context {
@@ -378,35 +413,18 @@ async fn stats(
 #[tokio::test]
 async fn a_token_is_replaced_while_the_operator_dies_at_each_of_its_writes() {
     let world = World::new(true).await;
-    let (old, templates) = (world.token(), world.templates());
-    assert_eq!(templates.len(), 1);
-    let (objects, gateways) = (world.server.objects(), world.gateways.lock().unwrap().clone());
+    let old = world.token();
+    assert_eq!(world.templates().len(), 1);
+    let begin = |lags| {
+        world.lags(lags);
+        world.ask(|path, object| asks(path, object, "1"));
+    };
+    let wrote = |writes: &[Write]| {
+        assert_eq!(writes.iter().filter(|write| write.path == SECRET).count(), 3, "{writes:#?}");
+    };
     // Kubelets that bring a change at once, and such that take their time.
-    for lags in [[0, 0], [0, 5], [5, 0], [3, 4]] {
-        let begin = |death: Option<Death>| {
-            world.server.restore(objects.clone());
-            world.gateways.lock().unwrap().clone_from(&gateways);
-            world.lags(lags);
-            world.ask(|path, object| asks(path, object, "1"));
-            world.server.kill(death);
-        };
-        begin(None);
-        world.course(true).await;
-        world.is_rotated(&old, "1", &format!("{lags:?}"));
-        let writes = world.server.writes();
-        let steps: Vec<&str> = writes.iter().map(|write| write.path.as_str()).filter(|path| *path == SECRET).collect();
-        assert_eq!(steps.len(), 3, "{writes:#?}");
-        for (at, write) in writes.iter().enumerate() {
-            for is_written in [false, true] {
-                let death = Death { at, is_written };
-                begin(Some(death));
-                world.course(true).await;
-                let place = format!("{lags:?}, {death:?} of {} {}", write.method, write.path);
-                world.is_rotated(&old, "1", &place);
-                assert_eq!(world.templates(), templates, "{place}");
-            }
-        }
-    }
+    let lags = [[0, 0], [0, 5], [5, 0], [3, 4]];
+    world.dies_at_each_write(lags, begin, wrote, |place| world.is_rotated(&old, "1", place)).await;
 }
 
 #[tokio::test]
@@ -553,34 +571,16 @@ async fn a_managed_shard_gets_another_password_while_the_operator_dies_at_each_o
     let world = World::with(true, managed).await;
     let (before, templates) = (world.shard(), world.templates());
     assert_eq!(before.len(), 4, "{:?}", before.keys());
-    let (objects, gateways) = (world.server.objects(), world.gateways.lock().unwrap().clone());
-    let servers = world.servers.lock().unwrap().clone();
-    for lags in [[0, 0], [0, 5], [3, 1]] {
-        let begin = |death: Option<Death>| {
-            world.server.restore(objects.clone());
-            world.gateways.lock().unwrap().clone_from(&gateways);
-            world.servers.lock().unwrap().clone_from(&servers);
-            world.lags(lags);
-            world.ask(|path, object| asks(path, object, "1"));
-            world.server.kill(death);
-        };
-        begin(None);
-        world.course(true).await;
-        world.has_another_password(&before, "1", &format!("undisturbed, {lags:?}"));
-        let writes = world.server.writes();
+    let begin = |lags| {
+        world.lags(lags);
+        world.ask(|path, object| asks(path, object, "1"));
+    };
+    let wrote = |writes: &[Write]| {
         let made = |part: &str| writes.iter().filter(|write| write.path.contains(part)).count();
         assert!(made("/jobs/") >= 2 && made("/demo-shard-a") == 3, "{writes:#?}");
-        for (at, write) in writes.iter().enumerate() {
-            for is_written in [false, true] {
-                let death = Death { at, is_written };
-                begin(Some(death));
-                world.course(true).await;
-                let place = format!("{lags:?}, {death:?} of {} {}", write.method, write.path);
-                world.has_another_password(&before, "1", &place);
-                assert_eq!(world.templates(), templates, "{place}");
-            }
-        }
-    }
+    };
+    let done = |place: &str| world.has_another_password(&before, "1", place);
+    world.dies_at_each_write([[0, 0], [0, 5], [3, 1]], begin, wrote, done).await;
     let first = world.shard();
     world.server.kill(None);
     world.ask(|path, object| asks(path, object, "2"));

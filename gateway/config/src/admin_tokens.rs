@@ -68,12 +68,6 @@ impl AdminTokens {
     pub fn ids(&self) -> Vec<String> {
         self.0.ids()
     }
-
-    /// Names one token, as [`SecretLines::id`].
-    #[must_use]
-    pub fn id(token: &str) -> String {
-        SecretLines::id(token)
-    }
 }
 
 #[cfg(test)]
@@ -83,7 +77,7 @@ mod tests {
     #[test]
     fn each_line_is_a_token() {
         let both = AdminTokens::parse("new\n\nold\r\n").unwrap();
-        assert_eq!(both.ids(), [AdminTokens::id("new"), AdminTokens::id("old")]);
+        assert_eq!(both.ids(), [SecretLines::id("new"), SecretLines::id("old")]);
         assert!(both.accept("new") && both.accept("old"));
         for other in ["", "ne", "new\nold", "older", " new"] {
             assert!(!both.accept(other), "{other:?}");

@@ -44,6 +44,11 @@ impl Current {
         self.ways.store(Arc::new([rabbitmq.unwrap_or(before_rabbitmq), redis.unwrap_or(before_redis)]));
     }
 
+    /// What was told last, without the ways.
+    pub(super) fn told(&self) -> Option<Arc<Taken>> {
+        self.taken.load_full()
+    }
+
     pub(super) fn tell(&self, taken: Taken) {
         self.taken.store(Some(Arc::new(taken)));
     }

@@ -152,9 +152,8 @@ impl Follower {
         swaps.admin_tokens.store(Arc::new(self.admin_tokens()));
         telemetry::set_level(self.level());
         let taken = self.taken(&swaps.keys);
-        let before = swaps.config.taken();
-        let before = before.map(|before| Taken { rabbitmq_uris: Vec::new(), redis_urls: Vec::new(), ..before });
-        if before.as_ref() != Some(&taken) {
+        let before = swaps.config.told();
+        if before.as_deref() != Some(&taken) {
             let Taken { config, keys, signs, admin_tokens, .. } = &taken;
             tracing::info!(config, ?keys, signs, admin_tokens = admin_tokens.len(), "this is in force now");
             if before.as_ref().is_none_or(|before| (&before.keys, &before.signs) != (keys, signs)) {

@@ -13,6 +13,9 @@ use k8s_openapi::{
 
 use crate::names::UID;
 
+/// Seconds between two looks of a server's image at the files that it follows. A kubelet takes longer to bring them.
+pub(super) const LOOK: &str = "5";
+
 /// A pod that meets Pod Security `restricted` and has no token of the API server.
 pub(super) fn restricted_pod(containers: Vec<Container>, volumes: Vec<Volume>) -> PodSpec {
     PodSpec {

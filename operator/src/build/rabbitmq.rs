@@ -19,8 +19,6 @@ const DEFAULT_MEMORY: u64 = 512 << 20;
 
 /// Variable by which the image is told to take changed passwords while it runs: every so many seconds it looks at their files.
 pub(crate) const RABBITMQ_FOLLOW: &str = "RABBITMQ_FOLLOW_SECONDS";
-/// Seconds. A kubelet takes longer to bring them.
-const LOOK: &str = "5";
 
 /// The StatefulSet, unless the broker is the user's.
 pub(super) fn build_rabbitmq(cluster: &ValidatedCluster) -> Option<StatefulSet> {
@@ -36,7 +34,7 @@ pub(super) fn build_rabbitmq(cluster: &ValidatedCluster) -> Option<StatefulSet> 
             pod::env("RABBITMQ_DEFAULT_USER_FILE", format!("{SECRETS}/{}", key::USERNAME)),
             pod::env("RABBITMQ_DEFAULT_PASS_FILE", format!("{SECRETS}/{}", key::PASSWORD)),
             pod::env("RABBITMQ_VM_MEMORY", watermark.to_string()),
-            pod::env(RABBITMQ_FOLLOW, LOOK),
+            pod::env(RABBITMQ_FOLLOW, pod::LOOK),
         ]),
         ports: Some(vec![container_port("amqp", port::RABBITMQ)]),
         resources: Some(resources),

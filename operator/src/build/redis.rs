@@ -19,8 +19,6 @@ const DEFAULT_MEMORY: u64 = 256 << 20;
 
 /// Variable by which the image is told to take changed passwords while it runs: every so many seconds it looks at their files.
 pub(crate) const REDIS_FOLLOW: &str = "REDIS_FOLLOW_SECONDS";
-/// Seconds. A kubelet takes longer to bring them.
-const LOOK: &str = "5";
 
 /// The StatefulSet, unless Redis is the user's.
 pub(super) fn build_redis(cluster: &ValidatedCluster) -> Option<StatefulSet> {
@@ -37,7 +35,7 @@ pub(super) fn build_redis(cluster: &ValidatedCluster) -> Option<StatefulSet> {
         args: Some(arguments.map(str::to_owned).into()),
         env: Some(vec![
             pod::env("REDIS_PASSWORD_FILE", format!("{SECRETS}/{}", key::PASSWORD)),
-            pod::env(REDIS_FOLLOW, LOOK),
+            pod::env(REDIS_FOLLOW, pod::LOOK),
         ]),
         ports: Some(vec![container_port("redis", port::REDIS)]),
         resources: Some(resources),

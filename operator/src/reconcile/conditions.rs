@@ -12,10 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
     availability::{self, Part, State},
-    certificates,
-    credentials_rotated::{self, Rotation},
+    certificates, credentials_rotated,
     deadlines::Deadline,
     observed::{GatewaysObserved, MigrationObserved, Observed},
+    rotation::Rotation,
     validate::Problem,
 };
 use crate::{names::Component, poll::ClusterView, rollout::Failure};

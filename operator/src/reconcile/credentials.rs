@@ -208,6 +208,26 @@ fn fits(
     )))
 }
 
+/// Of two users that take turns, the one whose turn follows that of the one in `uri`.
+pub(super) fn next_turn([first, second]: [&'static str; 2], uri: &str) -> &'static str {
+    if account_of(uri).is_some_and(|(user, _)| user == first) { second } else { first }
+}
+
+/// The users of some URIs, a line each.
+pub(super) fn users_of(uris: &[String]) -> Sensitive {
+    lines(uris.iter().filter_map(|uri| account_of(uri)).map(|(user, _)| user))
+}
+
+/// Their passwords, a line each.
+pub(super) fn passwords_of(uris: &[String]) -> Sensitive {
+    lines(uris.iter().filter_map(|uri| account_of(uri)).map(|(_, password)| password))
+}
+
+/// What a Secret holds of several.
+pub(super) fn lines(all: impl IntoIterator<Item = String>) -> Sensitive {
+    Sensitive::new(all.into_iter().collect::<Vec<_>>().join("\n"))
+}
+
 /// User and password in a URI, decoded.
 pub(super) fn account_of(uri: &str) -> Option<(String, String)> {
     let (_, rest) = uri.split_once("://")?;

@@ -6,54 +6,11 @@ use jiff::SignedDuration;
 use super::{
     availability::{Part, State},
     conditions::Inputs,
+    rotation::Rotation,
 };
 
 /// From then on somebody should look; the alert of the chart rings at the same time.
 const LONG: SignedDuration = SignedDuration::from_hours(1);
-
-/// How far a rotation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RotationStep {
-    /// It is asked for, and who would follow it does not say that they would.
-    Waiting,
-    /// Everybody is to know the new one.
-    Announced,
-    /// The new one is in use, and the old one is still taken.
-    Shown,
-}
-
-impl RotationStep {
-    /// All of them, in their order.
-    pub const ALL: [Self; 3] = [Self::Waiting, Self::Announced, Self::Shown];
-
-    /// The word in the Secret's annotation.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "Waiting",
-            Self::Announced => "Announced",
-            Self::Shown => "Shown",
-        }
-    }
-
-    /// What it goes on with.
-    fn waits_for(self) -> &'static str {
-        match self {
-            Self::Waiting => "gateways or their server do not follow it yet; adopt what status.pendingChanges shows",
-            Self::Announced => "not every gateway has said that the new one is taken",
-            Self::Shown => "not every gateway has said that it uses the new one",
-        }
-    }
-}
-
-/// A Secret that is to hold something else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rotation {
-    /// Its name.
-    pub secret: String,
-    /// How far it is.
-    pub step: RotationStep,
-}
 
 /// `CredentialsRotated`: of no Secret the old value is good beside a new one. Where a pass did not come to them, what was said last stands.
 pub(super) fn rotated(inputs: &Inputs<'_>) -> Part {

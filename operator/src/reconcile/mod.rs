@@ -48,7 +48,6 @@ use self::{
 pub use self::{
     apply::{Applied, ApplyError, Hands},
     conditions::{BrokerKind, DatabaseKind, Inputs, Remarks, Shape, Verdict, conditions},
-    credentials_rotated::{Rotation, RotationStep},
     deadlines::{Deadline, deadlines},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets, secrets_of_engines},
     engine_remarks::engine_remarks,
@@ -62,6 +61,7 @@ pub use self::{
     outcome::{Outcome, Pass, PassError},
     plan::Obstacle,
     rebalances::{DeskError, tell_of_no_cluster},
+    rotation::{Rotation, RotationStep},
     shards::ShardsSeen,
     status::{Report, StatusError, status},
     validate::{Environment, Problem, ValidateError, validate},

@@ -69,7 +69,7 @@ pub struct GatewaysObserved {
     pub ready: i32,
     /// Pods that are not ready and not being emptied. They serve all the same where they only turn new clients away.
     pub turned_away: BTreeSet<String>,
-    /// The controller has seen the newest spec, every pod is of it, and there are as many as wanted; whether they are available is another question.
+    /// Every pod is of the newest spec, and there are as many as wanted; whether they are available is another question.
     pub whole: bool,
     /// There is no pod of an older template, those that are going left out. Known before the controller has seen a new number.
     pub one_revision: bool,
@@ -199,7 +199,7 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
             .map(ResourceExt::name_any)
             .collect(),
         // A Deployment of an old revision goes when it has no pods any more: until then the rollout is not over.
-        whole: target.is_some() && all.len() == 1 && is_whole(first) && failure.is_none(),
+        whole: target.is_some() && all.len() == 1 && is_whole_by(first, &live.pods) && failure.is_none(),
         one_revision: target.is_some() && is_one_revision(&spec.template, &live.pods),
         stuck: is_stuck(first),
         revision: revision(first),
@@ -223,6 +223,17 @@ fn is_whole(deployment: &Deployment) -> bool {
     let (desired, now) = (wanted(deployment), deployment.status.clone().unwrap_or_default());
     let is_all = |count: Option<i32>| count.unwrap_or_default() == desired;
     is_seen(deployment) && is_all(now.replicas) && is_all(now.updated_replicas)
+}
+
+/// The same of gateways, whose pods are at hand. A note on the Deployment is a new generation, too: what its controller counted is old until it has seen
+/// that one, though nothing about the pods has changed.
+fn is_whole_by(deployment: &Deployment, pods: &[Pod]) -> bool {
+    if is_seen(deployment) {
+        return is_whole(deployment);
+    }
+    let template = deployment.spec.as_ref().map(|spec| &spec.template);
+    let staying = pods.iter().filter(|pod| stays(pod)).count();
+    template.is_some_and(|template| is_one_revision(template, pods)) && i32::try_from(staying) == Ok(wanted(deployment))
 }
 
 /// Whether all of them are available, too.
@@ -448,6 +459,34 @@ mod tests {
                 .unwrap();
         assert!(is_one_revision(&template, &[serving, evicted, ending]));
         assert!(!is_one_revision(&template, &[pod(json!({ "name": "d" }), "Pending", "old")]));
+    }
+
+    #[test]
+    fn a_note_on_the_deployment_is_no_rollout() {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {
+                "name": "a", "labels": { label::COMPONENT: "gateway" }, "annotations": { annotation::TEMPLATE_HASH: "new" },
+            },
+            "status": { "phase": "Running" },
+        }))
+        .unwrap();
+        let whole = |seen: i64, hash: &str, wanted: i32, pods: &[Pod]| {
+            let template = json!({ "metadata": { "annotations": { annotation::TEMPLATE_HASH: hash } } });
+            let deployment = serde_json::from_value(json!({
+                "metadata": { "generation": 2 },
+                "spec": { "replicas": wanted, "selector": {}, "template": template },
+                "status": { "observedGeneration": seen, "replicas": 1, "updatedReplicas": 1 },
+            }))
+            .unwrap();
+            is_whole_by(&deployment, pods)
+        };
+        let one = std::slice::from_ref(&pod);
+        assert!(whole(2, "new", 1, one) && whole(1, "new", 1, one));
+        // What the controller has not seen yet.
+        assert!(!whole(1, "newer", 1, one), "another template");
+        assert!(!whole(1, "new", 2, one) && !whole(1, "new", 1, &[]), "another number");
+        // What it has seen, and made nothing of yet.
+        assert!(!whole(2, "new", 2, one));
     }
 
     #[test]

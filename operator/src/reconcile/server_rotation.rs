@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::StatefulSet;
 
 use super::{
-    credentials::{RABBITMQ_USERS, account_of, rabbitmq_uri, redis_url},
+    credentials::{RABBITMQ_USERS, lines, next_turn, passwords_of, rabbitmq_uri, redis_url, users_of},
     live::Live,
     rotation::{Gateways, Rotated, step},
     validated::{Broker, Redis, ValidatedCluster},
@@ -35,10 +35,7 @@ pub(super) fn rotate(
         let made_with = credentials.made_with();
         let kept = Kept { name: &name, content: &credentials.uri, marker: RABBITMQ_FOLLOW };
         let fresh = |old: &str| -> Result<String, EntropyError> {
-            let in_use = account_of(old).map(|(user, _)| user);
-            let [first, second] = RABBITMQ_USERS;
-            let user = if in_use.as_deref() == Some(first) { second } else { first };
-            Ok(rabbitmq_uri(&name, user, &entropy.password()?))
+            Ok(rabbitmq_uri(&name, next_turn(RABBITMQ_USERS, old), &entropy.password()?))
         };
         if let Some(uris) = kept.step(
             live,
@@ -46,10 +43,9 @@ pub(super) fn rotate(
             &mut credentials.annotations,
             fresh,
         )? {
-            let accounts: Vec<(String, String)> = uris.iter().filter_map(|uri| account_of(uri)).collect();
-            credentials.username = lines(accounts.iter().map(|(user, _)| user));
-            credentials.password = lines(accounts.iter().map(|(_, password)| password));
-            credentials.uri = lines(&uris);
+            credentials.username = users_of(&uris);
+            credentials.password = passwords_of(&uris);
+            credentials.uri = lines(uris);
             credentials.annotations.entry(annotation::MADE_WITH.to_owned()).or_insert(made_with);
         }
     }
@@ -64,18 +60,12 @@ pub(super) fn rotate(
             &mut credentials.annotations,
             fresh,
         )? {
-            let accounts: Vec<(String, String)> = urls.iter().filter_map(|url| account_of(url)).collect();
-            credentials.password = lines(accounts.iter().map(|(_, password)| password));
-            credentials.url = lines(&urls);
+            credentials.password = passwords_of(&urls);
+            credentials.url = lines(urls);
             credentials.annotations.entry(annotation::MADE_WITH.to_owned()).or_insert(made_with);
         }
     }
     Ok(())
-}
-
-pub(super) fn lines<'a>(all: impl IntoIterator<Item = &'a String>) -> Sensitive {
-    let all: Vec<&str> = all.into_iter().map(String::as_str).collect();
-    Sensitive::new(all.join("\n"))
 }
 
 /// The Secret of a server.

@@ -4,10 +4,9 @@
 //! gateways come by the first line and try the others. See [`super::rotation`].
 
 use super::{
-    credentials::{SHARD_ROLES, account_of, shard_uri},
+    credentials::{SHARD_ROLES, lines, next_turn, passwords_of, shard_uri},
     live::Live,
     rotation::{Gateways, Rotated, step},
-    server_rotation::lines,
     validated::{Database, ShardBackend, ValidatedCluster},
 };
 use crate::{
@@ -42,16 +41,11 @@ pub(super) fn rotate(
             may_follow: true,
         };
         let uris = step(rotated, live, &gateways, |old| {
-            let in_use = account_of(old).map(|(role, _)| role);
-            let [first, second] = SHARD_ROLES;
-            let role = if in_use.as_deref() == Some(first) { second } else { first };
-            Ok(shard_uri(&name, role, &entropy.password()?))
+            Ok(shard_uri(&name, next_turn(SHARD_ROLES, old), &entropy.password()?))
         })?;
         if let Some(uris) = uris {
-            let passwords: Vec<String> =
-                uris.iter().filter_map(|uri| account_of(uri)).map(|(_, password)| password).collect();
-            credentials.gateway_password = lines(&passwords);
-            credentials.uri = lines(&uris);
+            credentials.gateway_password = passwords_of(&uris);
+            credentials.uri = lines(uris);
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chat_gateway_config::SecretLines;
 use serde_json::{Value, json};
 
-use super::{World, support::api_server::Death};
+use super::{World, support::api_server::Write};
 
 pub(super) const RABBITMQ: &str = "/api/v1/namespaces/chat/secrets/demo-rabbitmq";
 pub(super) const REDIS: &str = "/api/v1/namespaces/chat/secrets/demo-redis";
@@ -148,38 +148,18 @@ async fn passwords_of_rabbitmq_and_redis_are_replaced_while_the_operator_dies_at
     let world = World::with(true, managed).await;
     let (before, templates) = (world.ways(), world.templates());
     assert_eq!((before.len(), templates.len()), (2, 3), "{before:?} {:?}", templates.keys());
-    let (objects, gateways) = (world.server.objects(), world.gateways.lock().unwrap().clone());
-    let servers = world.servers.lock().unwrap().clone();
-    for (of_gateways, of_servers) in [([0, 0], 0), ([0, 4], 2), ([3, 1], 5)] {
-        let begin = |death: Option<Death>| {
-            world.server.restore(objects.clone());
-            world.gateways.lock().unwrap().clone_from(&gateways);
-            world.servers.lock().unwrap().clone_from(&servers);
-            world.servers.lock().unwrap().values_mut().for_each(|server| server.lag = of_servers);
-            world.lags(of_gateways);
-            world.ask(|path, object| asks(path, object, "1"));
-            world.server.kill(death);
-        };
-        begin(None);
-        world.course(true).await;
-        let lags = format!("{of_gateways:?} {of_servers}");
-        world.have_other_passwords(&before, "1", &lags);
-        assert_eq!(world.templates(), templates, "{lags}");
-        let writes = world.server.writes();
+    let begin = |(of_gateways, of_servers)| {
+        world.servers.lock().unwrap().values_mut().for_each(|server| server.lag = of_servers);
+        world.lags(of_gateways);
+        world.ask(|path, object| asks(path, object, "1"));
+    };
+    let wrote = |writes: &[Write]| {
         for path in [RABBITMQ, REDIS] {
             assert_eq!(writes.iter().filter(|write| write.path == path).count(), 3, "{writes:#?}");
         }
-        for (at, write) in writes.iter().enumerate() {
-            for is_written in [false, true] {
-                let death = Death { at, is_written };
-                begin(Some(death));
-                world.course(true).await;
-                let place = format!("{lags}, {death:?} of {} {}", write.method, write.path);
-                world.have_other_passwords(&before, "1", &place);
-                assert_eq!(world.templates(), templates, "{place}");
-            }
-        }
-    }
+    };
+    let lags = [([0, 0], 0), ([0, 4], 2), ([3, 1], 5)];
+    world.dies_at_each_write(lags, begin, wrote, |place| world.have_other_passwords(&before, "1", place)).await;
     // The second time the first user has its turn again.
     world.server.kill(None);
     let first = world.ways();

@@ -56,9 +56,7 @@ impl RabbitSettings {
             queue_bytes: 64 * 1024 * 1024,
         }
     }
-}
 
-impl RabbitSettings {
     /// Those of a gateway's configuration.
     #[must_use]
     pub fn of(rabbitmq: &RabbitMq, gateway: &str) -> Self {
