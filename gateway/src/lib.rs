@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod model;
 pub mod moves;
+pub mod outgoing;
 pub mod pipeline;
 mod postgres_uri;
 pub mod presence;

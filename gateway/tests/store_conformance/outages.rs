@@ -32,10 +32,10 @@ pub(crate) async fn a_shard_that_is_away_fails_only_its_rooms(cluster: &mut Clus
         let sent = say(store, rooms[0], ann.id, "here").await;
         (sent, started.elapsed())
     });
-    assert!(kept.0.is_ok() && kept.1 < Duration::from_millis(500), "the other shard answers at once: {:?}", kept.1);
+    assert!(kept.0.is_ok() && kept.1 < Duration::from_secs(2), "the other shard answers at once: {:?}", kept.1);
     let lost = lost.expect_err("the shard is away");
     assert!(matches!(&lost, StoreError::Unavailable { shard, .. } if shard == "b"), "{lost}");
-    assert!(started.elapsed() < Duration::from_millis(4_500), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     let started = Instant::now();
     assert!(matches!(store.room(rooms[1], ann.id).await, Err(StoreError::Unavailable { .. })));
     let (list, complete) = store.user_rooms(ann.id).await.unwrap();

@@ -29,6 +29,7 @@ mod prints;
 mod ranges;
 mod row;
 mod shard;
+mod silent;
 mod strain;
 mod tables;
 mod throttle;

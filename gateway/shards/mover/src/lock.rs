@@ -11,6 +11,7 @@ use crate::{
     error::MoveError,
     row,
     shard::{Shard, failed},
+    silent::Silent,
 };
 
 /// A transaction that holds the slot's lock and row, and what it found.
@@ -44,7 +45,7 @@ pub(crate) enum Commit {
 }
 
 /// Begins a transaction, takes the lock, and reads row, timeline and clock after it. A try that is not granted within 100 ms
-/// makes room for writers, who would queue behind it; `patience` bounds all tries.
+/// makes room for writers, who would queue behind it; `patience` bounds all tries. Movers that have fallen silent with what is needed are ended.
 pub(crate) async fn exclusive(shard: &mut Shard, slot: i32, patience: Duration) -> Result<Locked<'_>, MoveError> {
     Begun::new(shard).await?.lock(Commit::Flushed, slot, patience, "").await
 }
@@ -82,6 +83,7 @@ impl<'c> Begun<'c> {
         );
         let started = Instant::now();
         let mut tries = 0;
+        let mut silent = Silent::default();
         loop {
             let since = Instant::now();
             match row::lock_and_read(&mut self.transaction, name, slot, &before, query).await {
@@ -97,6 +99,7 @@ impl<'c> Begun<'c> {
                 .execute(&mut *self.transaction)
                 .await
                 .map_err(failed(name, "try again for the slot's lock"))?;
+            silent.end(&mut self.transaction, name).await?;
             let pause = PAUSES[tries.min(PAUSES.len() - 1)];
             sleep(pause.mul_f64(rand::random_range(0.75..1.25))).await;
             tries += 1;

@@ -10,6 +10,9 @@ pub struct Shard {
     pub(crate) connection: PgConnection,
 }
 
+/// By which a mover is known in `pg_stat_activity`.
+pub(crate) const APPLICATION: &str = "chat-gateway move";
+
 /// Texts of rows are compared between two databases, so nothing that they look like may depend on a database's settings. Every
 /// query of a mover is a range or a few keys of an index; plans over whole tables, or slots, would only come from missing statistics. A
 /// mover that freezes must not keep its locks. Commits that the disk does not have are no base for the next step.
@@ -36,7 +39,7 @@ impl Shard {
     pub async fn connect(name: &str, options: &PgConnectOptions) -> Result<Self, MoveError> {
         let sql = |doing| move |source| MoveError::Sql { shard: name.to_owned(), doing, source };
         let options = wire::to(options.clone()).await.map_err(|error| sql("connect")(sqlx::Error::Io(error)))?;
-        let options = options.application_name("chat-gateway move").disable_statement_logging();
+        let options = options.application_name(APPLICATION).disable_statement_logging();
         let mut connection = PgConnection::connect_with(&options).await.map_err(sql("connect"))?;
         sqlx::raw_sql(SESSION).execute(&mut connection).await.map_err(sql("set up the session"))?;
         let found: String = sqlx::query_scalar("select shard from chat.settings")

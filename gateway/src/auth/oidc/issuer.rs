@@ -18,12 +18,13 @@ use tokio::{
 
 use super::{
     LoginPage,
-    authorities::RootsError,
-    fetch::{FetchError, Fetcher},
     keys::{self, Key},
     token::{self, External},
 };
-use crate::auth::TokenError;
+use crate::{
+    auth::TokenError,
+    outgoing::{FetchError, Fetcher, RootsError},
+};
 
 /// How often keys are fetched anew: the longest that a key which the issuer has withdrawn is believed.
 const REGULARLY: Duration = Duration::from_secs(300);

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::{External, fetch::FetchError, issuer::Issuer};
-use crate::auth::TokenError;
+use super::{External, issuer::Issuer};
+use crate::{auth::TokenError, outgoing::FetchError};
 
 /// What the page sends.
 #[derive(Clone, Deserialize, JsonSchema)]

@@ -4,8 +4,6 @@
 //! when a token names a key that is not known. An issuer that is away takes nothing from those whose tokens its known keys signed; that
 //! it is away stands in `/stats` and `/metrics`.
 
-mod authorities;
-mod fetch;
 mod issuer;
 mod keys;
 mod login;
@@ -16,14 +14,13 @@ use std::sync::Arc;
 use chat_gateway_config::{Oidc, stats::IssuerStats};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::fetch::Fetcher;
 use self::issuer::Issuer;
 pub use self::{
-    authorities::RootsError,
     login::{Login, LoginError},
     token::External,
 };
 use super::TokenError;
+use crate::outgoing::RootsError;
 
 /// Checks a token by what an issuer published, metadata and key set, without a network: for those who try what a hostile issuer or client may
 /// say. The name of the user is read from the claim `name`.

@@ -109,7 +109,7 @@ pub(crate) async fn behind_the_hand_over() {
         let begun = Instant::now();
         say(&*world.store, room, ann.id, "is anybody there?").await.unwrap();
         println!("a write waited {:?} for the hand-over of a mover that died at {point:?}", begun.elapsed());
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
         assert_eq!(
             (world.state(from, SLOT).await.unwrap().0, world.state(to, SLOT).await.unwrap().0),
             ("moved".into(), "owned".into())

@@ -63,6 +63,7 @@ async fn twins_and_zombies_change_nothing() {
     let mut world = World::start().await;
     twins::at_the_same_time(&mut world).await;
     twins::zombies_that_wake_anywhere(&mut world).await;
+    twins::one_that_fell_silent(&mut world).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use chat_shard_mover::{MoveError, Point, Refusal, Step};
-use tokio::time::timeout;
+use chat_shard_mover::{MoveError, Options, Point, Refusal, Step};
+use sqlx::{PgConnection, postgres::PgCopyIn};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     cluster::Cluster,
@@ -74,6 +75,46 @@ pub(crate) async fn zombies_that_wake_anywhere(world: &mut World) {
             assert!(matches!(woken, Err(MoveError::Refused { .. })), "{point:?}: {woken:?}");
         }
     }
+}
+
+/// Somebody holds the slot's lock in the midst of a COPY and keeps silent, while all that is sent to it is acknowledged: no timeout of PostgreSQL's ends that.
+pub(crate) async fn one_that_fell_silent(world: &mut World) {
+    // Slow, but not silent.
+    let patience = Options { lock_patience: Duration::from_secs(14), ..World::options() };
+    let mut other = world.session(1 - world.owner).await;
+    let mut copy = copy_with_lock(&mut other).await;
+    let plan = World::plan();
+    let hook = Hook::none();
+    let sending = async {
+        for _ in 0..16 {
+            copy.send(ROW.as_slice()).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let (moved, ()) = tokio::join!(world.run(plan, patience, &hook), sending);
+    assert!(matches!(moved, Err(MoveError::Busy { .. })), "{moved:?}");
+    copy.abort("that was all").await.unwrap();
+    drop(other);
+
+    let mut other = world.session(1 - world.owner).await;
+    let mut copy = copy_with_lock(&mut other).await;
+    copy.send(ROW.as_slice()).await.unwrap();
+    world.run(plan, World::options(), &hook).await.unwrap();
+    world.owner = 1 - world.owner;
+    assert!(copy.finish().await.is_err(), "its session was ended");
+}
+
+/// A row of `chat.move_chunks`.
+const ROW: &[u8] = b"00000000-0000-0000-0000-000000000001\tmessages\t1\t1\t1\t\\\\x00\n";
+
+async fn copy_with_lock(session: &mut PgConnection) -> PgCopyIn<&mut PgConnection> {
+    sqlx::raw_sql("begin").execute(&mut *session).await.unwrap();
+    let lock = sqlx::query("select pg_advisory_xact_lock($1, $2)").bind(chat_shards::SLOT_LOCK_CLASS).bind(SLOT);
+    lock.execute(&mut *session).await.unwrap();
+    session
+        .copy_in_raw("copy chat.move_chunks (move_id, table_name, upto, rows, bytes, hash) from stdin")
+        .await
+        .unwrap()
 }
 
 /// Rows, state and log of a shard.

@@ -7,7 +7,7 @@ use chat_gateway::{
     store::postgres::PostgresStore,
 };
 use chat_shard_mover::{MoveError, Mover, Options, Plan, Refusal, Report, Shard};
-use sqlx::{AssertSqlSafe, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -21,8 +21,6 @@ pub(crate) const SLOT: i32 = 5;
 pub(crate) const NAMES: [&str; 2] = ["a", "b"];
 /// In which a slot has moved, whatever befell a mover.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// Two tries wait for half a minute each for a lock that a silent mover holds; nearly always its server has let it go by then.
-const UNTIL_SOMEBODY_LOOKS: Duration = Duration::from_secs(90);
 /// Every table whose rows belong to slots.
 pub(crate) const TABLES: [&str; 10] =
     ["rooms", "members", "messages", "reactions", "answers", "requests", "outbox", "users", "user_rooms", "sessions"];
@@ -69,9 +67,18 @@ impl World {
     }
 
     pub(crate) async fn shard(&self, index: usize) -> Result<Shard, MoveError> {
+        Shard::connect(NAMES[index], &self.options_of(index)).await
+    }
+
+    /// A session as a mover has one.
+    pub(crate) async fn session(&self, index: usize) -> PgConnection {
+        let options = self.options_of(index).application_name("chat-gateway move");
+        PgConnection::connect_with(&options).await.unwrap()
+    }
+
+    fn options_of(&self, index: usize) -> PgConnectOptions {
         let path = self.cluster.config.database.shards[index].migration_uri_file.clone().unwrap();
-        let uri = std::fs::read_to_string(path).unwrap();
-        Shard::connect(NAMES[index], &uri.parse::<PgConnectOptions>().unwrap()).await
+        std::fs::read_to_string(path).unwrap().parse().unwrap()
     }
 
     /// A mover from the owner to the other shard.
@@ -97,29 +104,10 @@ impl World {
                 // The mover that suffered may live, and claim the move anew when its fence has ended: then this one is the older one, as Jobs that
                 // are tried again may be.
                 Err(error) if (error.is_transient() || is_beaten(&error)) && started.elapsed() < PATIENCE => {
-                    if matches!(error, MoveError::Busy { .. }) && started.elapsed() > UNTIL_SOMEBODY_LOOKS {
-                        self.end_holders().await;
-                    }
                     sleep(Duration::from_millis(50)).await;
                 }
                 Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
             }
-        }
-    }
-
-    /// Does what the error asks a person to do. A mover whose answers are swallowed, while what it sends is acknowledged, keeps its lock in the midst
-    /// of a COPY for as long as its connection lives: no timeout of PostgreSQL's ends a COPY that waits for its client.
-    async fn end_holders(&self) {
-        for (index, name) in NAMES.iter().enumerate() {
-            let mut admin = self.cluster.admin(index).await;
-            let ended: Vec<String> = sqlx::query_scalar(
-                "select concat_ws(' ', state, wait_event_type, wait_event, clock_timestamp() - query_start, left(query, 100), pg_terminate_backend(pid)) \
-                 from pg_stat_activity where application_name = 'chat-gateway move' and state <> 'idle' and pid <> pg_backend_pid()",
-            )
-            .fetch_all(&mut admin)
-            .await
-            .unwrap();
-            println!("ended by hand at {name}: {ended:?}");
         }
     }
 

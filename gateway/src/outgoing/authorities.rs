@@ -1,4 +1,4 @@
-//! Whom an issuer's certificate has to come from: the public authorities, or those of a file, which may change while the gateway runs.
+//! Whom a certificate has to come from: the public authorities, or those of a file, which may change while the gateway runs.
 
 use std::{
     path::{Path, PathBuf},

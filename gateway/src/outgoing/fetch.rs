@@ -1,4 +1,4 @@
-//! HTTP to issuers, and to collectors of traces: small answers, in bounded time, over verified TLS. Redirects are not followed: metadata and keys are where the issuer
+//! Requests: small answers, in bounded time, over verified TLS. Redirects are not followed: metadata and keys are where the issuer
 //! says, and nowhere else.
 
 use std::{path::PathBuf, time::Duration};
@@ -46,7 +46,7 @@ pub(crate) enum FetchError {
 
 impl FetchError {
     /// Word of `Component::reason`.
-    pub(super) fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Url(_) | Self::Http(..) | Self::Status(..) => "ProtocolError",
             Self::Connect(..) => "ConnectionRefused",
@@ -55,7 +55,7 @@ impl FetchError {
     }
 }
 
-/// Asks one issuer.
+/// Asks one of them.
 pub(crate) struct Fetcher {
     authorities: Authorities,
 }
@@ -67,12 +67,12 @@ impl Fetcher {
     }
 
     /// GET.
-    pub(super) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
+    pub(crate) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
         self.request(Method::GET, place(url, Plain::ThisMachine)?, None).await
     }
 
     /// POST of a form.
-    pub(super) async fn post_form(&self, url: &str, form: String) -> Result<Bytes, FetchError> {
+    pub(crate) async fn post_form(&self, url: &str, form: String) -> Result<Bytes, FetchError> {
         let body = Body { media_type: "application/x-www-form-urlencoded", accepts: JSON, bytes: form.into() };
         self.request(Method::POST, place(url, Plain::ThisMachine)?, Some(body)).await
     }
