@@ -14,6 +14,7 @@ use std::{
 };
 
 use chat_gateway_config::{AdminTokens, Broker, GatewayConfig, SecretLines, SigningKeys};
+use sqlx::{Connection as _, PgConnection};
 use support::{
     eventually,
     rabbitmq::RabbitMq,
@@ -26,6 +27,8 @@ type Scene = support::scene::Scene<RabbitMq>;
 
 /// Roles that take turns.
 const TURNS: [&str; 2] = [chat_shards::GATEWAY_ROLE, chat_shards::SECOND_ROLE];
+/// The owner of the tables: migrations sign in as it.
+const OWNER: &str = "chat_owner";
 /// Texts of a round: some ten seconds of them.
 const TEXTS: u64 = 2_000;
 /// Rounds of the short form.
@@ -166,10 +169,11 @@ impl Files {
 
     /// From now on the roles that take turns need their passwords.
     fn begin_turns(&self, stage: &Stage) {
+        stage.postgres.query("postgres", &format!("create role {OWNER} superuser login password '{}'", password(0)));
         let lines = |shard: &str| vec![login(stage, 0, shard)];
         self.write_shards(&lines);
-        migrate(self.config.clone(), &lines);
-        stage.postgres.demand_password(&TURNS.join(","));
+        migrate(self.config.clone(), &lines, &|shard| vec![owner(stage, 0, shard)]);
+        stage.postgres.demand_password(&format!("{},{OWNER}", TURNS.join(",")));
     }
 
     fn write_shards(&self, lines: &dyn Fn(&str) -> Vec<String>) {
@@ -200,7 +204,10 @@ impl Files {
         // A look and more.
         tokio::time::sleep(Duration::from_secs(7)).await;
         told(&old).await;
-        migrate(self.config.clone(), &both);
+        let owners = |shard: &str| vec![owner(stage, nth - 1, shard), owner(stage, nth, shard)];
+        migrate(self.config.clone(), &both, &owners);
+        // Once more, as a Job that was killed at its end.
+        migrate(self.config.clone(), &both, &owners);
         told(&both).await;
         self.write_shards(&turned);
         told(&turned).await;
@@ -209,7 +216,9 @@ impl Files {
         eventually("every connection is the next role's", MINUTE, async || ask(&of_old) == "0").await;
         self.write_shards(&new);
         told(&new).await;
-        migrate(self.config.clone(), &new);
+        migrate(self.config.clone(), &new, &|shard| vec![owner(stage, nth, shard)]);
+        let (shard, _) = &self.shards[0];
+        assert!(PgConnection::connect(&owner(stage, nth - 1, shard)).await.is_err(), "the owner's password of before");
         let may = format!(
             "select rolcanlogin or rolpassword is not null from pg_authid where rolname = '{}'",
             TURNS[turn_of(nth - 1)]
@@ -323,11 +332,14 @@ impl Files {
 }
 
 /// The Job of the operator, with a mount of its own.
-fn migrate(mut config: GatewayConfig, lines: &dyn Fn(&str) -> Vec<String>) {
+fn migrate(mut config: GatewayConfig, gateways: &dyn Fn(&str) -> Vec<String>, owners: &dyn Fn(&str) -> Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     for shard in &mut config.database.shards {
         shard.uri_file = folder.path().join(&shard.name);
-        fs::write(&shard.uri_file, lines(&shard.name).join("\n")).unwrap();
+        fs::write(&shard.uri_file, gateways(&shard.name).join("\n")).unwrap();
+        let path = folder.path().join(format!("{}-owner", shard.name));
+        fs::write(&path, owners(&shard.name).join("\n")).unwrap();
+        shard.migration_uri_file = Some(path);
     }
     let file = folder.path().join("config.json");
     fs::write(&file, serde_json::to_string(&config).unwrap()).unwrap();
@@ -343,6 +355,11 @@ fn turn_of(nth: u32) -> usize {
 /// How gateways come to a shard then.
 fn login(stage: &Stage, nth: u32, shard: &str) -> String {
     stage.postgres.uri(TURNS[turn_of(nth)], &password(nth), shard)
+}
+
+/// How its owner does.
+fn owner(stage: &Stage, nth: u32, shard: &str) -> String {
+    stage.postgres.uri(OWNER, &password(nth), shard)
 }
 
 /// The user of a round; the one of before the first.

@@ -331,11 +331,10 @@ impl World {
     /// The shard has another password than before, and everything that has to know of it knows the same.
     fn has_another_password(&self, before: &BTreeMap<String, String>, request: &str, place: &str) {
         let now = self.shard();
-        assert_ne!(now["gatewayPassword"], before["gatewayPassword"], "{place}");
-        assert!(now["uri"].contains(&format!(":{}@", now["gatewayPassword"])), "{place}");
-        assert!(!now["uri"].contains('\n'), "{place}");
-        for kept in ["password", "migrationUri"] {
-            assert_eq!(now[kept], before[kept], "{place}");
+        for (password, uri) in [("gatewayPassword", "uri"), ("password", "migrationUri")] {
+            assert_ne!(now[password], before[password], "{place}");
+            assert!(now[uri].contains(&format!(":{}@", now[password])), "{place}");
+            assert!(!now[uri].contains('\n'), "{place}");
         }
         let named: Vec<&String> = now.keys().filter(|key| key.starts_with("uri-")).collect();
         let [named] = named.as_slice() else { panic!("{place}: {named:?}") };
@@ -350,7 +349,7 @@ impl World {
         let [(_, job)] = jobs.as_slice() else { panic!("{place}: {} migrations", jobs.len()) };
         assert!(job["spec"].to_string().contains(&format!("\"{named}\"")), "{place}: {job}");
         assert_eq!(job["status"]["conditions"][0]["type"], "Complete", "{place}");
-        self.knows_only(&now["uri"], place);
+        self.knows_only(&now["uri"], &now["migrationUri"], place);
     }
 
     fn change_authorities(&self, name: &str) {
@@ -577,7 +576,7 @@ async fn a_managed_shard_gets_another_password_while_the_operator_dies_at_each_o
     };
     let wrote = |writes: &[Write]| {
         let made = |part: &str| writes.iter().filter(|write| write.path.contains(part)).count();
-        assert!(made("/jobs/") >= 2 && made("/demo-shard-a") == 3, "{writes:#?}");
+        assert!(made("/jobs/") >= 2 && (3..=4).contains(&made("/demo-shard-a")), "{writes:#?}");
     };
     let done = |place: &str| world.has_another_password(&before, "1", place);
     world.dies_at_each_write([[0, 0], [0, 5], [3, 1]], begin, wrote, done).await;

@@ -88,15 +88,19 @@ async fn exists(connection: &mut PgConnection, role: &str) -> Result<bool, sqlx:
     asked.bind(role).fetch_one(connection).await
 }
 
-/// Gives a role of [`TURNS`] the login's password. Who shows a certificate needs none.
 async fn let_in(connection: &mut PgConnection, login: &Login) -> Result<(), AccessError> {
-    match &login.password {
-        Some(password) => {
-            let verifier = scram::verifier(password).ok_or(AccessError::NoRandomness)?;
-            execute_format(connection, "alter role %1$I login password %2$L", &[&login.user, &verifier]).await?;
-        }
-        None => execute_format(connection, "alter role %1$I login", &[&login.user]).await?,
-    }
+    execute_format(connection, "alter role %1$I login", &[&login.user]).await?;
+    set_password(connection, login).await
+}
+
+/// Gives the login's role its password, if it has one: who shows a certificate needs none. Whoever is connected as it stays.
+///
+/// # Errors
+/// The system has no randomness for a salt, or the database's: a role may change its own, and that of others with rights of its own.
+pub async fn set_password(connection: &mut PgConnection, login: &Login) -> Result<(), AccessError> {
+    let Some(password) = &login.password else { return Ok(()) };
+    let verifier = scram::verifier(password).ok_or(AccessError::NoRandomness)?;
+    execute_format(connection, "alter role %1$I password %2$L", &[&login.user, &verifier]).await?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ mod refusal;
 mod schema;
 mod scram;
 
-pub use access::{AccessError, GATEWAY_ROLE, Login, SECOND_ROLE, grant_access};
+pub use access::{AccessError, GATEWAY_ROLE, Login, SECOND_ROLE, grant_access, set_password};
 pub use chat_shard_protocol::slot_of;
 pub use distribute::{Census, DistributeError, Holding, Plan, census, plan, write_plan};
 pub use identity::{Identity, IdentityError, claim_identity};

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use super::MigrateError;
 use crate::postgres_uri;
 
-/// What a URI file says.
+/// What a line of a URI file says.
 pub(super) struct UriFile {
     /// To connect with.
     pub(super) options: PgConnectOptions,
@@ -17,15 +17,14 @@ pub(super) struct UriFile {
     pub(super) login: Login,
 }
 
-/// Reads a file: the URI that is in use, and how gateways come by all that stand in it. No error quotes its contents.
-pub(super) async fn read(shard: &str, path: &Path) -> Result<(UriFile, Vec<Login>), MigrateError> {
+/// Reads a file: the URI that is in use, and those that come after it or are on their way out. No error quotes its contents.
+pub(super) async fn read(shard: &str, path: &Path) -> Result<(UriFile, Vec<UriFile>), MigrateError> {
     let fail = |cause: String| MigrateError::Uri { shard: shard.to_owned(), path: path.display().to_string(), cause };
     let text = tokio::fs::read_to_string(path).await.map_err(|e| fail(e.to_string()))?;
     let all: Option<Vec<UriFile>> = postgres_uri::each(&text).into_iter().map(parse).collect();
     let mut all = all.unwrap_or_default().into_iter();
     let first = all.next().ok_or_else(|| fail("it holds no valid postgresql:// URI".to_owned()))?;
-    let logins = std::iter::once(first.login.clone()).chain(all.map(|further| further.login)).collect();
-    Ok((first, logins))
+    Ok((first, all.collect()))
 }
 
 fn parse(uri: &str) -> Option<UriFile> {

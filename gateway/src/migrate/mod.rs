@@ -4,11 +4,12 @@
 mod login;
 mod shard;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use chat_gateway_config::{ConfigError, GatewayConfig};
 use chat_shards::{AccessError, DistributeError, Identity, IdentityError};
-use tokio::time::sleep;
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
+use tokio::time::{sleep, timeout};
 
 use self::shard::Opened;
 use crate::store::postgres::{AUTHENTICATION_FAILED, INVALID_SETTINGS, TLS_FAILED};
@@ -18,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between looks at shards that do not seem to fit each other: longer than the hand-over of a slot takes.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Bound of a try whether one of several URIs is let in.
+const VISIT: Duration = Duration::from_secs(5);
 
 /// What a migration came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,15 +149,21 @@ impl MigrateError {
     }
 }
 
-/// How to connect with the URI in a shard's file. No error quotes its contents.
+/// How to connect with what is in a shard's file. Of several URIs it is the first that is let in, or the last one. No error quotes its contents.
 ///
 /// # Errors
 /// [`MigrateError::Uri`].
-pub(crate) async fn uri_file(
-    shard: &str,
-    path: &std::path::Path,
-) -> Result<sqlx::postgres::PgConnectOptions, MigrateError> {
-    Ok(login::read(shard, path).await?.0.options)
+pub(crate) async fn uri_file(shard: &str, path: &Path) -> Result<PgConnectOptions, MigrateError> {
+    let (first, further) = login::read(shard, path).await?;
+    let mut options = first.options;
+    for next in further {
+        let visit = async { PgConnection::connect_with(&options).await?.close().await };
+        if timeout(VISIT, visit).await.is_ok_and(|outcome| outcome.is_ok()) {
+            break;
+        }
+        options = next.options;
+    }
+    Ok(options)
 }
 
 /// Migrates every shard, then gives out slots.

@@ -7,7 +7,11 @@ use chat_shards::{Identity, Login, MIGRATION_LOCK, Sight};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{MigrateError, PATIENCE, login, sql};
+use super::{
+    MigrateError, PATIENCE,
+    login::{self, UriFile},
+    sql,
+};
 use crate::store::postgres::{AUTHENTICATION_FAILED, Cause, INVALID_SETTINGS, TLS_FAILED, cause};
 
 /// Between tries, and between progress lines.
@@ -21,6 +25,8 @@ pub(super) struct Opened {
     pub(super) identity: Identity,
     /// How gateways sign in, and how else they are to be let in.
     gateways: Vec<Login>,
+    /// By what the owner comes from now on, where its password is replaced.
+    owner: Option<Login>,
     pub(super) connection: PgConnection,
     pub(super) sight: Sight,
 }
@@ -28,15 +34,17 @@ pub(super) struct Opened {
 impl Opened {
     /// Connects and looks, and changes nothing.
     pub(super) async fn open(shard: &Shard, identity: Identity) -> Result<Self, MigrateError> {
-        let (gateway, gateways) = login::read(&shard.name, &shard.uri_file).await?;
-        let options = match &shard.migration_uri_file {
-            Some(path) => login::read(&shard.name, path).await?.0.options,
-            None => gateway.options,
+        let (gateway, further) = login::read(&shard.name, &shard.uri_file).await?;
+        let gateways = std::iter::once(&gateway).chain(&further).map(|file| file.login.clone()).collect();
+        let (owner, next) = match &shard.migration_uri_file {
+            Some(path) => login::read(&shard.name, path).await?,
+            None => (gateway, Vec::new()),
         };
-        let mut connection = connect(&shard.name, &options).await?;
+        let mut connection = connect_as_any(&shard.name, &owner, &next).await?;
         refuse_pooler(&shard.name, &mut connection).await?;
         let sight = chat_shards::look(&mut connection, &identity).await?;
-        Ok(Self { identity, gateways, connection, sight })
+        let owner = next.last().map(|next| next.login.clone());
+        Ok(Self { identity, gateways, owner, connection, sight })
     }
 
     /// Looks again.
@@ -70,8 +78,26 @@ impl Opened {
             .map_err(|source| MigrateError::Access { shard: shard.clone(), source })?;
         let users: Vec<&str> = self.gateways.iter().map(|login| login.user.as_str()).collect();
         tracing::info!(shard, users = users.join(", "), "gateways have access");
+        if let Some(owner) = &self.owner {
+            chat_shards::set_password(connection, owner)
+                .await
+                .map_err(|source| MigrateError::Access { shard: shard.clone(), source })?;
+            tracing::info!(shard, user = owner.user, "the owner has the password of the last line");
+        }
         Ok(())
     }
+}
+
+/// Connects by the first URI that is let in: which one that is depends on how far a migration came before this one.
+async fn connect_as_any(shard: &str, first: &UriFile, further: &[UriFile]) -> Result<PgConnection, MigrateError> {
+    let mut connected = connect(shard, &first.options).await;
+    for next in further {
+        if !matches!(connected, Err(MigrateError::Denied { .. })) {
+            break;
+        }
+        connected = connect(shard, &next.options).await;
+    }
+    connected
 }
 
 /// A pooler does not hand on what the connection asks for. What it does to locks would be seen much later, as two migrations at once.

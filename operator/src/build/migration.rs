@@ -37,7 +37,7 @@ pub(super) fn hash(cluster: &ValidatedCluster) -> Result<String, BuildError> {
         hasher = match &shard.backend {
             ShardBackend::Managed(managed) => {
                 let credentials = &managed.credentials;
-                let hasher = hasher.text(&credentials.logins()).text(credentials.migration_uri.expose());
+                let hasher = hasher.text(&credentials.logins()).text(credentials.owner());
                 // The Job reads another key then: an operator that knows of none has one of its own.
                 if credentials.is_rotated() { hasher.text(&credentials.uri_key()) } else { hasher }
             }

@@ -23,6 +23,9 @@ pub(super) const RABBITMQ_USERS: [&str; 2] = ["chat", "chat2"];
 /// Roles of gateways in a managed shard, in the same way; the migration makes them.
 pub(super) const SHARD_ROLES: [&str; 2] = ["chat_gateway", "chat_gateway2"];
 
+/// The role that owns a managed shard.
+pub(super) const SHARD_OWNER: &str = "postgres";
+
 /// The way out where new credentials do as well.
 const MADE_ANEW: &str = ", or delete the Secret to have new credentials made";
 /// The way out where only those that PostgreSQL knows do.
@@ -97,14 +100,16 @@ impl Keeper<'_> {
         let keys = [key::PASSWORD, key::GATEWAY_PASSWORD, key::URI, key::MIGRATION_URI];
         if let Some([password, gateway_password, uri, migration_uri]) = self.existing(&name, keys)? {
             fits(&name, (key::URI, &uri), (key::GATEWAY_PASSWORD, &gateway_password), IN_THE_VOLUME)?;
-            fits(&name, (key::MIGRATION_URI, &migration_uri), (key::PASSWORD, &password), IN_THE_VOLUME)?;
+            // The second line is the owner's next password, which nobody else has yet.
+            let in_use = Sensitive::new(migration_uri.expose().lines().next().unwrap_or_default());
+            fits(&name, (key::MIGRATION_URI, &in_use), (key::PASSWORD, &password), IN_THE_VOLUME)?;
             let annotations = self.progress(&name);
             return Ok(ShardCredentials { password, gateway_password, uri, migration_uri, annotations });
         }
         self.refuse_locked_volume(shard, &name)?;
         let (password, gateway_password) = (self.entropy.password()?, self.entropy.password()?);
         let [role, _] = SHARD_ROLES;
-        let [uri, migration_uri] = [(role, &gateway_password), ("postgres", &password)]
+        let [uri, migration_uri] = [(role, &gateway_password), (SHARD_OWNER, &password)]
             .map(|(role, password)| Sensitive::new(shard_uri(&name, role, password)));
         Ok(ShardCredentials { password, gateway_password, uri, migration_uri, annotations: BTreeMap::new() })
     }

@@ -551,7 +551,7 @@ pub struct ShardCredentials {
     pub gateway_password: Sensitive,
     /// URI for gateways.
     pub uri: Sensitive,
-    /// URI for the migration.
+    /// URI for the migration. While the owner's password is replaced a second line has the next one.
     pub migration_uri: Sensitive,
     /// Annotations by which a rotation is known.
     pub annotations: BTreeMap<String, String>,
@@ -574,6 +574,12 @@ impl ShardCredentials {
     #[must_use]
     pub fn is_rotated(&self) -> bool {
         self.annotations.contains_key(annotation::ROTATED)
+    }
+
+    /// The URI by which the owner is let in when the migration has come to its end.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        self.migration_uri.expose().lines().last().unwrap_or_default()
     }
 
     /// The URIs in an order that does not tell which one is in use: the migration lets all of them in.

@@ -11,6 +11,8 @@ use super::{World, support::api_server::Write};
 pub(super) const RABBITMQ: &str = "/api/v1/namespaces/chat/secrets/demo-rabbitmq";
 pub(super) const REDIS: &str = "/api/v1/namespaces/chat/secrets/demo-redis";
 pub(super) const SHARD: &str = "/api/v1/namespaces/chat/secrets/demo-shard-a";
+/// Under which the owner of the shard is known; nothing but migrations comes as it.
+pub(super) const OWNER: &str = "the owner of the shard";
 /// Where gateways find the ways to shards.
 pub(super) const SHARDS: &str = "/api/v1/namespaces/chat/secrets/demo-gateway-shards";
 
@@ -61,7 +63,8 @@ impl World {
         [RABBITMQ, REDIS, SHARDS].into_iter().filter(is_managed).filter_map(found).collect()
     }
 
-    /// A migration comes to its end: the shard lets in whom the Secret names, and nobody else. Without the key that it is to mount its pod waits.
+    /// A migration comes to its end: the shard lets in whom the Secret names, and nobody else, and the owner by the last line. Without the key that it is to mount
+    /// its pod waits.
     pub(super) fn migrate(&self, job: &Value) -> bool {
         let Some(secret) = self.server.get(SHARD) else { return true };
         let mounts = |key: &&String| job["spec"].to_string().contains(&format!("\"{key}\""));
@@ -72,8 +75,14 @@ impl World {
         if job_is_named && key == "uri" {
             return false;
         }
-        let accounts = lines(&secret, key).iter().map(|uri| account(uri)).collect();
-        self.servers.lock().unwrap().insert(SHARDS, Server { accounts, ..Server::default() });
+        let [accounts, owners]: [Vec<_>; 2] =
+            [key.as_str(), "migrationUri"].map(|key| lines(&secret, key).iter().map(|uri| account(uri)).collect());
+        let mut servers = self.servers.lock().unwrap();
+        let is_let_in = servers.get(OWNER).is_none_or(|owner| owners.iter().any(|one| owner.accounts.contains(one)));
+        assert!(is_let_in, "a migration is not let in");
+        let of_owner = Server { accounts: owners.last().cloned().into_iter().collect(), ..Server::default() };
+        servers.insert(OWNER, of_owner);
+        servers.insert(SHARDS, Server { accounts, ..Server::default() });
         true
     }
 
@@ -105,9 +114,10 @@ impl World {
         (good.map(|(_, way)| SecretLines::id(way)).collect(), ways.first().is_none_or(takes))
     }
 
-    /// The shard lets in who comes by this URI, every gateway does, and none was refused on the way.
-    pub(super) fn knows_only(&self, uri: &str, place: &str) {
+    /// The shard lets in who comes by these URIs, that of gateways and the owner's, every gateway does, and none was refused on the way.
+    pub(super) fn knows_only(&self, uri: &str, owner: &str, place: &str) {
         assert_eq!(self.servers.lock().unwrap()[SHARDS].accounts, [account(uri)], "{place}");
+        assert_eq!(self.servers.lock().unwrap()[OWNER].accounts, [account(owner)], "{place}");
         let ways = vec![uri.to_owned()];
         assert!(self.gateways.lock().unwrap().values().all(|gateway| gateway.ways[SHARDS] == ways), "{place}");
         assert_eq!(*self.refused.lock().unwrap(), [""; 0], "{place}");

@@ -87,7 +87,7 @@ pub(crate) async fn one_that_fell_silent(world: &mut World) {
     let hook = Hook::none();
     let sending = async {
         for _ in 0..16 {
-            copy.send(ROW.as_slice()).await.unwrap();
+            copy.send(ROW).await.unwrap();
             sleep(Duration::from_secs(1)).await;
         }
     };
@@ -98,7 +98,7 @@ pub(crate) async fn one_that_fell_silent(world: &mut World) {
 
     let mut other = world.session(1 - world.owner).await;
     let mut copy = copy_with_lock(&mut other).await;
-    copy.send(ROW.as_slice()).await.unwrap();
+    copy.send(ROW).await.unwrap();
     world.run(plan, World::options(), &hook).await.unwrap();
     world.owner = 1 - world.owner;
     assert!(copy.finish().await.is_err(), "its session was ended");

@@ -39,12 +39,12 @@ async fn what_the_operator_keeps_is_replaced_and_nobody_notices() -> Result<()> 
     let story = async {
         progress.reach(LOAD.messages / 20).await;
         tokio::try_join!(
-            rotate(&cluster, "keeps-admin-token", "token"),
-            rotate(&cluster, "keeps-rabbitmq", "password"),
-            rotate(&cluster, "keeps-redis", "password"),
+            rotate(&cluster, "keeps-admin-token", &["token"]),
+            rotate(&cluster, "keeps-rabbitmq", &["password"]),
+            rotate(&cluster, "keeps-redis", &["password"]),
             cluster.wait_reason("CredentialsRotated", ("False", "Rotating"), SETTLE_LIMIT),
         )?;
-        rotate(&cluster, "keeps-shard-a", "gatewayPassword").await?;
+        rotate(&cluster, "keeps-shard-a", &["gatewayPassword", "password"]).await?;
         Ok::<_, anyhow::Error>(())
     };
     let (report, told) = tokio::join!(crowd.chat(LOAD, &progress), story);
@@ -79,22 +79,25 @@ async fn pods(cluster: &ChatCluster, part: Part) -> Result<Vec<(Option<String>, 
     Ok(seen)
 }
 
-/// Asks for another value, and waits until the operator says that the old one has gone.
-async fn rotate(cluster: &ChatCluster, name: &str, key: &str) -> Result<()> {
+/// Asks for other values, and waits until the operator says that the old ones have gone.
+async fn rotate(cluster: &ChatCluster, name: &str, keys: &[&str]) -> Result<()> {
     let secrets: Api<Secret> = Api::namespaced(cluster.world.client.clone(), &cluster.namespace);
-    let value = |secret: &Secret| -> Option<ByteString> { secret.data.as_ref()?.get(key).cloned() };
-    let old = value(&secrets.get(name).await?).with_context(|| format!("{name} has no {key}"))?;
+    let values = |secret: &Secret| -> Option<Vec<ByteString>> {
+        keys.iter().map(|key| secret.data.as_ref()?.get(*key).cloned()).collect()
+    };
+    let old = values(&secrets.get(name).await?).with_context(|| format!("{name} lacks one of {keys:?}"))?;
     let (request, started) = (format!("{ROTATE}=e2e"), Instant::now());
     cluster.world.kubectl(&["annotate", "secret", name, &request, "-n", &cluster.namespace]).await?;
-    until(format!("another {key} in {name}"), SETTLE_LIMIT, || async {
+    until(format!("another {} in {name}", keys.join(" and ")), SETTLE_LIMIT, || async {
         let secret = secrets.get(name).await?;
         let noted = |key: &str| secret.annotations().get(key).cloned();
         let (step, done) = (noted(ROTATION), noted(ROTATED));
         let is_done = done.as_deref() == Some("e2e") && step.is_none();
-        let is_other = value(&secret).is_some_and(|new| !new.0.is_empty() && new != old);
+        let is_other =
+            values(&secret).is_some_and(|new| new.iter().zip(&old).all(|(new, old)| !new.0.is_empty() && new != old));
         Ok(if is_done && is_other { Seen::Yes(()) } else { Seen::NotYet(format!("{step:?}, {done:?}")) })
     })
     .await?;
-    println!("{key} of {name} was replaced after {:.1} s", started.elapsed().as_secs_f64());
+    println!("{} of {name} replaced after {:.1} s", keys.join(" and "), started.elapsed().as_secs_f64());
     Ok(())
 }
