@@ -3,13 +3,14 @@
 //! The operator always shows the first token, and gateways accept all of them; see [`super::rotation`].
 
 use super::{
+    credentials::lines,
     live::Live,
     rotation::{Gateways, Rotated, step},
     validated::ValidatedCluster,
 };
 use crate::{
     poll::ClusterView,
-    sensitive::{Entropy, EntropyError, Sensitive},
+    sensitive::{Entropy, EntropyError},
 };
 
 /// Takes the next step, if one is asked for and may be taken. What is shown in this pass stays what the Secret says now.
@@ -33,7 +34,7 @@ pub(super) fn rotate(
     };
     let content = step(rotated, live, &gateways, |_| Ok(entropy.password()?.expose().to_owned()))?;
     if let Some(content) = content {
-        kept.content = Sensitive::new(content.join("\n"));
+        kept.content = lines(content);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Another password for the gateways of a managed shard, while people chat. Pure.
+//! Other passwords for the gateways and the owner of a managed shard, while people chat. Pure.
 //!
 //! PostgreSQL knows one password of a role, so two roles take turns. The migration lets in those whom the Secret names, and the one no more whose turn is over;
 //! gateways come by the first line and try the others. See [`super::rotation`].
