@@ -4,12 +4,12 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, future, stream};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::client::{Client, RequestError};
 /// How much to send.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Messages of all clients together.
+    /// Messages of all clients together, unless [`Progress::enough`] says so earlier.
     pub messages: u64,
     /// Unanswered sends of one client at any time.
     pub in_flight: usize,
@@ -50,15 +50,27 @@ impl LoadReport {
     }
 }
 
-/// Counts acknowledgements while a load runs, so that a test can break something in the middle of it.
+/// Counts acknowledgements while a load runs, so that a test can break something in the middle of it; and lets it end.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicU64>);
+pub struct Progress {
+    acked: Arc<AtomicU64>,
+    enough: Arc<AtomicBool>,
+}
 
 impl Progress {
     /// Messages acknowledged so far.
     #[must_use]
     pub fn acked(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.acked.load(Ordering::Relaxed)
+    }
+
+    /// Nothing more is sent; what was is answered still.
+    pub fn enough(&self) {
+        self.enough.store(true, Ordering::Relaxed);
+    }
+
+    fn is_enough(&self) -> bool {
+        self.enough.load(Ordering::Relaxed)
     }
 
     /// Waits until so many are acknowledged.
@@ -122,21 +134,25 @@ async fn send_share(
     progress: &Progress,
 ) -> Result<Vec<(Uuid, crate::client::Ack)>, RequestError> {
     let name = client.account().user.name.as_str();
-    let sends = stream::iter(0..messages).map(|number| {
+    let wanted = stream::iter(0..messages).take_while(|_| future::ready(!progress.is_enough()));
+    let sends = wanted.map(|number| {
         let room = rooms[usize::try_from(number).unwrap_or(0) % rooms.len()];
         let mut body = format!("{name} {number} ");
         body.extend(std::iter::repeat_n('x', load.body_bytes.saturating_sub(body.len())));
         async move {
             pace.turn(number).await;
+            if progress.is_enough() {
+                return Ok(None);
+            }
             let ack = client.send(room, &body).await?;
-            progress.0.fetch_add(1, Ordering::Relaxed);
-            Ok((room, ack))
+            progress.acked.fetch_add(1, Ordering::Relaxed);
+            Ok(Some((room, ack)))
         }
     });
     let mut acked = Vec::new();
     let mut sends = std::pin::pin!(sends.buffer_unordered(load.in_flight));
     while let Some(outcome) = sends.next().await {
-        acked.push(outcome?);
+        acked.extend(outcome?);
     }
     Ok(acked)
 }

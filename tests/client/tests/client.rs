@@ -52,6 +52,24 @@ async fn an_undisturbed_load_is_clean() {
 }
 
 #[tokio::test]
+async fn a_load_of_which_there_is_enough_ends_with_all_that_was_sent_acknowledged() {
+    let setting = setting().await;
+    let (clients, rooms, progress) = ([&setting.client], [Uuid::nil()], Progress::default());
+    let load = Load { messages: 1_000_000, in_flight: 4, body_bytes: 20, per_second: 2_000 };
+    let enough = async {
+        progress.reach(50).await;
+        progress.enough();
+    };
+    let (report, ()) = tokio::join!(load::run(&clients, &rooms, load, &progress), enough);
+    let report = report.expect("all acknowledged");
+    assert!((50..1_000_000).contains(&report.acked), "{}", report.acked);
+    assert_eq!(load::settle(&clients, &report, LIMIT).await, Vec::<String>::new());
+    let verdict = setting.ledger.verify();
+    verdict.assert_clean(report.acked);
+    assert_eq!(verdict.counts.unacked, 0, "{verdict}");
+}
+
+#[tokio::test]
 async fn a_lost_acknowledgement_is_repeated_under_the_same_id() {
     let setting = setting().await;
     for _ in 0..5 {

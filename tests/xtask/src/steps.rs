@@ -17,11 +17,11 @@ use crate::{
     summary::Counts,
 };
 
-/// The test programs that take longest, gateways and brokers through every outage, in rows that run side by side and beside all others. They wait
-/// for servers half of the time, and more rows than these would have servers miss their deadlines on a small machine.
+/// The test programs that take longest, in rows that run side by side and beside all others, as long as one another. They wait for servers half of the
+/// time, and more rows than these would have servers miss their deadlines on a small machine.
 const LONGEST: &[&[&str]] = &[
-    &["broker_outages", "store_conformance"],
-    &["broker_conformance", "services", "presence_services", "simulation"],
+    &["broker_outages", "store_conformance", "rotation_services", "oidc_tokens"],
+    &["broker_conformance", "services", "presence_services", "simulation", "traces", "redis_services"],
     &["kafka_services", "hardening", "sessions_services", "mixed_versions", "broker_certificates"],
 ];
 
@@ -385,7 +385,9 @@ fn managers(kube: &Cluster) -> Result<[PathBuf; 2]> {
 /// Builds `kubectl chat`, and returns a search path on which kubectl finds it.
 fn with_plugin() -> Result<std::ffi::OsString> {
     // Of the whole workspace, so that its dependencies are the ones that are compiled already.
-    shell::run(shell::cargo(&["build", "--workspace", "--locked", "--bin", "kubectl-chat"]))?;
+    let mut build = shell::cargo(&["build", "--workspace", "--locked", "--bin", "kubectl-chat"]);
+    images::programs::like_tests(&mut build);
+    shell::run(build)?;
     // Beside this program, which was built in the same way.
     let own = std::env::current_exe()?;
     let built = own.parent().context("this program lies nowhere")?.to_owned();

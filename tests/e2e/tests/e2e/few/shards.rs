@@ -207,7 +207,7 @@ async fn by_command(cluster: &ChatCluster) -> Result<()> {
     };
     let shards = chat(&["shards", &cluster.name]).await?;
     ensure!(shards.starts_with("SHARD ") && shards.contains("ShardsBalanced is "), "{shards}");
-    let planned = chat(&["rebalance", "plan", &cluster.name, "--slots", "0-63", "--to", "b", "-o", "json"]).await?;
+    let planned = chat(&["rebalance", "plan", &cluster.name, "--slots", "0-15", "--to", "b", "-o", "json"]).await?;
     let planned: Value = serde_json::from_str(&planned).context("the plan is no JSON")?;
     let name = planned["metadata"]["name"].as_str().context("the plan has no name")?.to_owned();
     let slots = planned["status"]["plan"]["slots"].as_i64().context("the plan has no slots")?;
