@@ -27,6 +27,8 @@ const GRACE: i64 = 33;
 const SIDECAR: &str = "injected";
 const MARK: &str = "policy.example.com/seen";
 const POLICIES: [&str; 2] = ["e2e-b10-pods", "e2e-b10-workloads"];
+/// Within this time of being Ready the operator has noted on the Deployment what it notes.
+const NOTES_LIMIT: Duration = Duration::from_secs(5);
 
 /// Two policies for the namespace: every pod gets a container beside its own, and every workload's template gets an annotation and loses its time to end,
 /// which is a field of the operator's.
@@ -222,6 +224,8 @@ async fn b10_admission_that_changes_pods_and_workloads_restarts_nothing() -> Res
     cluster.merge(json!({ "spec": { "gateways": { "replicas": 2 } } })).await?;
     cluster.kubectl_wait("Ready", SETTLE_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
+    // What the operator notes on the Deployment when all are ready comes a moment after the status has said that they are.
+    tokio::time::sleep(NOTES_LIMIT).await;
     let versions = cluster.gateway_deployment().await?.metadata.generation;
     let idle = Duration::from_secs(if is_long() { 600 } else { 60 });
     tokio::time::sleep(idle).await;
