@@ -19,7 +19,7 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::shared::{SETTLE_LIMIT, turn};
+use crate::shared::{NOTES_LIMIT, SETTLE_LIMIT, turn};
 
 const NAMESPACE: &str = "e2e-b10";
 /// Seconds that the policy gives every pod to end, whatever its template says.
@@ -27,8 +27,6 @@ const GRACE: i64 = 33;
 const SIDECAR: &str = "injected";
 const MARK: &str = "policy.example.com/seen";
 const POLICIES: [&str; 2] = ["e2e-b10-pods", "e2e-b10-workloads"];
-/// Within this time of being Ready the operator has noted on the Deployment what it notes.
-const NOTES_LIMIT: Duration = Duration::from_secs(5);
 
 /// Two policies for the namespace: every pod gets a container beside its own, and every workload's template gets an annotation and loses its time to end,
 /// which is a field of the operator's.

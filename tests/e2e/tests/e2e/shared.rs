@@ -19,6 +19,9 @@ pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(180);
 /// Within this time a ChatCluster says that a part of it is away.
 pub(crate) const NOTICE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Within this time of being Ready the operator has noted on the Deployment what it notes at the end of a rollout.
+pub(crate) const NOTES_LIMIT: Duration = Duration::from_secs(5);
+
 /// Held by the test that uses the shared cluster.
 static SHARED: Mutex<()> = Mutex::const_new(());
 

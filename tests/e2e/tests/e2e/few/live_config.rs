@@ -30,7 +30,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
+use crate::shared::{NOTES_LIMIT, READY_LIMIT, SETTLE_LIMIT, turn};
 
 const LOAD: Load = Load { messages: 6_000, in_flight: 16, body_bytes: 100, per_second: 80 };
 /// Two of the kubelet's rounds here, and the operator's and the gateways' own.
@@ -62,6 +62,8 @@ async fn running_gateways_take_limits_log_level_and_keys() -> Result<()> {
         Ok(if is_over { Seen::Yes(()) } else { Seen::NotYet("it is not noted".to_owned()) })
     })
     .await?;
+    // A pass after that note writes the Deployment once more.
+    tokio::time::sleep(NOTES_LIMIT).await;
     let crowd = Crowd::gather(&cluster, 2).await?;
     let (before, connected) = (pods(&cluster).await?, connections(&crowd));
     let gateways = cluster.gateway_addresses().await?;
