@@ -3,7 +3,12 @@
 use std::{ops::Deref, time::Duration};
 
 use anyhow::Result;
-use e2e::{ChatCluster, Namespace, World, manifest, pods::Part};
+use e2e::{
+    ChatCluster, Namespace, World, manifest,
+    pods::Part,
+    wait::{Seen, until},
+};
+use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
@@ -58,6 +63,18 @@ pub(crate) async fn shared() -> Result<Held<MutexGuard<'static, ()>>> {
     cluster.wait_ready(SETTLE_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     Ok(Held { cluster, _turn: turn })
+}
+
+/// The gateways' Deployment, which its controller has seen: within a second, since the operator's notes on it are no rollout and Ready does not wait for
+/// them to be seen. A gateway takes longer to start, so what is Ready too early shows in the counts.
+pub(crate) async fn observed_deployment(cluster: &ChatCluster) -> Result<Deployment> {
+    until("the Deployment to be observed", Duration::from_secs(1), || async {
+        let deployment = cluster.gateway_deployment().await?;
+        let seen = deployment.status.as_ref().and_then(|status| status.observed_generation);
+        let wanted = deployment.metadata.generation;
+        Ok(if seen == wanted { Seen::Yes(deployment) } else { Seen::NotYet(format!("{seen:?} of {wanted:?}")) })
+    })
+    .await
 }
 
 /// The right to start a cluster; waits until fewer than two tests have one.
