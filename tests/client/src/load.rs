@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -29,7 +30,7 @@ pub struct Load {
 }
 
 /// What came of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LoadReport {
     /// Highest acknowledged seq of each room.
     pub last_seq: HashMap<Uuid, u64>,
@@ -47,6 +48,19 @@ impl LoadReport {
     pub fn percentile(&self, percent: usize) -> Duration {
         let index = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
         self.latencies.get(index).copied().unwrap_or_default()
+    }
+
+    /// Both, one after the other.
+    fn and(mut self, later: Self) -> Self {
+        for (room, seq) in later.last_seq {
+            let last = self.last_seq.entry(room).or_default();
+            *last = seq.max(*last);
+        }
+        self.acked += later.acked;
+        self.took += later.took;
+        self.latencies.extend(later.latencies);
+        self.latencies.sort_unstable();
+        self
     }
 }
 
@@ -109,6 +123,34 @@ pub async fn run(
     }
     report.latencies.sort_unstable();
     Ok(report)
+}
+
+/// Sends the load again and again until `story` is over, which begins when a tenth of the first is acknowledged. Each begins its pace anew, so that after an
+/// interruption nobody makes up for more than one.
+///
+/// # Errors
+/// As [`run`], or what the story ends with; either ends the other.
+pub async fn run_during<T, E: From<RequestError>>(
+    clients: &[&Client],
+    rooms: &[Uuid],
+    load: Load,
+    story: impl Future<Output = Result<T, E>>,
+) -> Result<(LoadReport, T), E> {
+    let progress = Progress::default();
+    let talk = async {
+        let mut whole = LoadReport::default();
+        while !progress.is_enough() {
+            whole = whole.and(run(clients, rooms, load, &progress).await?);
+        }
+        Ok::<_, E>(whole)
+    };
+    let story = async {
+        progress.reach(load.messages / 10).await;
+        let told = story.await?;
+        progress.enough();
+        Ok::<_, E>(told)
+    };
+    future::try_join(talk, story).await
 }
 
 #[derive(Clone, Copy)]

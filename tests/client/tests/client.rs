@@ -7,7 +7,7 @@ mod fake;
 use std::time::Duration;
 
 use chat_test_client::{
-    Account, Addresses, Client, ClientConfig, Ledger,
+    Account, Addresses, Client, ClientConfig, Ledger, RequestError,
     ledger::FaultKind,
     load::{self, Load, Progress},
     wire::User,
@@ -49,6 +49,37 @@ async fn an_undisturbed_load_is_clean() {
     let setting = setting().await;
     setting.send(200).await;
     setting.ledger.verify().assert_clean(200);
+}
+
+#[tokio::test]
+async fn a_load_goes_on_while_something_happens_and_all_of_it_counts() {
+    let setting = setting().await;
+    let (clients, rooms) = ([&setting.client], [Uuid::nil()]);
+    let load = Load { messages: 20, in_flight: 4, body_bytes: 20, per_second: 2_000 };
+    let (ledger, watched) = (setting.ledger.clone(), setting.ledger.clone());
+    let story = async move {
+        // More than one round of them.
+        while ledger.verify().counts.acked < 50 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok::<_, RequestError>("told")
+    };
+    let (report, told) = load::run_during(&clients, &rooms, load, story).await.expect("all acknowledged");
+    assert!(told == "told" && report.acked >= 50, "{}", report.acked);
+    assert_eq!(usize::try_from(report.acked).unwrap(), report.latencies.len());
+    assert_eq!(load::settle(&clients, &report, LIMIT).await, Vec::<String>::new());
+    let verdict = watched.verify();
+    verdict.assert_clean(report.acked);
+    assert_eq!((verdict.counts.acked, verdict.counts.unacked), (report.acked, 0), "{verdict}");
+}
+
+#[tokio::test]
+async fn a_story_that_fails_ends_its_load() {
+    let setting = setting().await;
+    let load = Load { messages: 20, in_flight: 4, body_bytes: 20, per_second: 2_000 };
+    let story = async { Err::<(), _>(RequestError::Stopped) };
+    let told = load::run_during(&[&setting.client], &[Uuid::nil()], load, story).await;
+    assert!(matches!(told, Err(RequestError::Stopped)), "{told:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! People who chat through a ChatCluster, each with devices pinned to a gateway.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use chat_test_client::{
@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::chat_cluster::ChatCluster;
 
+/// What they say, again and again, while something happens.
+const TALK: Load = Load { messages: 500, in_flight: 16, body_bytes: 100, per_second: 100 };
 const PASSWORD: &str = "correct horse battery";
 /// The broker brings it at once; when it does not, the outbox does within a few seconds.
 const TOLD_LIMIT: Duration = Duration::from_secs(15);
@@ -119,13 +121,33 @@ impl Crowd {
     /// A message is not acknowledged within two minutes, or a device does not get everything within another two.
     pub async fn chat(&self, load: Load, progress: &Progress) -> Result<LoadReport> {
         let report = load::run(&[&self.ann, &self.bob], &self.rooms, load, progress).await?;
-        let behind = load::settle(&self.devices(), &report, PATIENCE).await;
+        self.settle(&report).await?;
+        Ok(report)
+    }
+
+    /// Ann and Bob talk for as long as `story` goes on; then every device has everything, and the judgement under the headline is a clean one.
+    ///
+    /// # Errors
+    /// As [`chat`](Self::chat), or what the story ends with.
+    ///
+    /// # Panics
+    /// A message is lost, doubled or out of order.
+    pub async fn chat_during<T>(&self, headline: &str, story: impl Future<Output = Result<T>>) -> Result<T> {
+        let (report, told) = load::run_during(&[&self.ann, &self.bob], &self.rooms, TALK, story).await?;
+        self.settle(&report).await?;
+        self.judge(headline, &report).assert_clean(report.acked);
+        Ok(told)
+    }
+
+    /// Waits until every device has all that was acknowledged.
+    async fn settle(&self, report: &LoadReport) -> Result<()> {
+        let behind = load::settle(&self.devices(), report, PATIENCE).await;
         if !behind.is_empty() {
             let shown: Vec<_> = behind.iter().take(10).cloned().collect();
             println!("{} positions are behind:\n  {}\n{}", behind.len(), shown.join("\n  "), self.ledger.verify());
         }
         ensure!(behind.is_empty(), "{} positions are behind after {} s", behind.len(), PATIENCE.as_secs());
-        Ok(report)
+        Ok(())
     }
 
     /// Prints the counts under a headline and returns the judgement.

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::hashing::sha256_of_parts;
 use crate::layer::Layer;
 use crate::oci::{BuiltImage, Settings, write_archive, write_variants};
-use crate::programs::{self, Program};
+use crate::programs::{self, Profile, Program};
 
 /// The name before the slash of every image. It is no registry: the images are imported, never pulled.
 pub const REGISTRY: &str = "chatcluster.dev";
@@ -30,8 +30,8 @@ const FORMAT: &str = "1";
 /// How to build.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// Cargo's profile for our programs.
-    pub profile: String,
+    /// How our programs are compiled.
+    pub profile: Profile,
     /// Makes the backends' images anew even when cached, to get newer Debian packages.
     pub refresh: bool,
     /// Where images are kept.
@@ -40,7 +40,7 @@ pub struct BuildOptions {
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { profile: "dev".to_owned(), refresh: false, folder: cache_dir().join("images") }
+        Self { profile: Profile::default(), refresh: false, folder: cache_dir().join("images") }
     }
 }
 
@@ -51,7 +51,7 @@ impl Default for BuildOptions {
 pub fn build_all(progress: &dyn Fn(&str), options: &BuildOptions) -> Result<Vec<BuiltImage>, Error> {
     progress("compiling chat-gateway and chat-operator");
     let mut images = Vec::new();
-    for (program, binary) in programs::compile(&Program::ALL, &options.profile)? {
+    for (program, binary) in programs::compile(&Program::ALL, options.profile)? {
         images.push(build_program(program, &binary, progress, options)?);
     }
     for recipe in backends::ALL {
@@ -85,7 +85,7 @@ pub fn build_program(
 /// As [`build_program`], or when it does not compile.
 pub fn build_broken_gateways(progress: &dyn Fn(&str), options: &BuildOptions) -> Result<BuiltImage, Error> {
     progress("compiling broken-gateway");
-    let built = programs::compile(&[Program::BrokenGateway], &options.profile)?;
+    let built = programs::compile(&[Program::BrokenGateway], options.profile)?;
     let name = Program::BrokenGateway.name();
     let binary = built.get(&Program::BrokenGateway).ok_or(Error::NotBuilt(name))?;
     let variants = FAULTS.map(|fault| Variant {

@@ -49,22 +49,35 @@ impl Program {
     }
 }
 
-/// Compiles programs in the given cargo profile and tells where they are. Cargo's own progress goes to standard error.
+/// How programs are compiled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// As tests are, so that little is compiled that they have not compiled.
+    #[default]
+    Tests,
+    /// Optimised, and with nothing that only tests use.
+    Release,
+}
+
+/// Compiles programs and tells where they are. Cargo's own progress goes to standard error.
 ///
 /// # Errors
 /// When cargo is missing or the code does not compile.
-pub fn compile(programs: &[Program], profile: &str) -> Result<BTreeMap<Program, PathBuf>, Error> {
+pub fn compile(programs: &[Program], profile: Profile) -> Result<BTreeMap<Program, PathBuf>, Error> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     forget_package(&mut command);
     // --workspace, because cargo chooses the features of dependencies by the packages it is asked for: with another choice it
     // would compile most of them again.
-    command.args(["build", "--workspace", "--message-format=json-render-diagnostics", "--profile", profile]);
+    command.args(["build", "--workspace", "--message-format=json-render-diagnostics"]);
     for program in programs {
         command.args(["--bin", program.name()]);
     }
-    if profile == "dev" {
-        like_tests(&mut command);
+    match profile {
+        Profile::Tests => like_tests(&mut command),
+        Profile::Release => {
+            command.arg("--release");
+        }
     }
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().map_err(|source| Error::Missing {
         command: "cargo",

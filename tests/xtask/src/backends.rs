@@ -1,7 +1,7 @@
 //! The container images: our two programs, and the servers of the managed backends.
 
 use anyhow::Result;
-use images::{BuildOptions, BuiltImage};
+use images::{BuildOptions, BuiltImage, programs::Profile};
 use localkube::Prerequisites;
 
 /// How images are built.
@@ -15,8 +15,8 @@ pub(crate) struct Build {
 /// Builds our programs, then all images that are not in the cache; with `refresh`, the Debian ones in any case.
 pub(crate) fn images(build: Build, refresh: bool) -> Result<Vec<BuiltImage>> {
     Prerequisites::ensure()?;
-    let profile = if build.release { "release" } else { "dev" };
-    let options = BuildOptions { refresh, profile: profile.to_owned(), ..BuildOptions::default() };
+    let profile = if build.release { Profile::Release } else { Profile::Tests };
+    let options = BuildOptions { refresh, profile, ..BuildOptions::default() };
     Ok(images::build_all(&|line| println!("{line}"), &options)?)
 }
 

@@ -19,7 +19,7 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::shared::{NOTES_LIMIT, SETTLE_LIMIT, turn};
+use crate::shared::{SETTLE_LIMIT, all_noted, turn};
 
 const NAMESPACE: &str = "e2e-b10";
 /// Seconds that the policy gives every pod to end, whatever its template says.
@@ -222,8 +222,7 @@ async fn b10_admission_that_changes_pods_and_workloads_restarts_nothing() -> Res
     cluster.merge(json!({ "spec": { "gateways": { "replicas": 2 } } })).await?;
     cluster.kubectl_wait("Ready", SETTLE_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
-    // What the operator notes on the Deployment when all are ready comes a moment after the status has said that they are.
-    tokio::time::sleep(NOTES_LIMIT).await;
+    all_noted(&cluster).await?;
     let versions = cluster.gateway_deployment().await?.metadata.generation;
     let idle = Duration::from_secs(if is_long() { 600 } else { 60 });
     tokio::time::sleep(idle).await;

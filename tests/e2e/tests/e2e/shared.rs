@@ -9,6 +9,7 @@ use e2e::{
     wait::{Seen, until},
 };
 use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt as _;
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
@@ -24,8 +25,11 @@ pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(180);
 /// Within this time a ChatCluster says that a part of it is away.
 pub(crate) const NOTICE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Within this time of being Ready the operator has noted on the Deployment what it notes at the end of a rollout.
-pub(crate) const NOTES_LIMIT: Duration = Duration::from_secs(5);
+/// When the rollout to a revision was over, on its Deployment.
+const ROLLED_OUT: &str = "chatcluster.dev/rolled-out";
+
+/// How a workload was made, on it.
+const RENDERING: &str = "chatcluster.dev/rendering";
 
 /// Held by the test that uses the shared cluster.
 static SHARED: Mutex<()> = Mutex::const_new(());
@@ -73,6 +77,25 @@ pub(crate) async fn observed_deployment(cluster: &ChatCluster) -> Result<Deploym
         let seen = deployment.status.as_ref().and_then(|status| status.observed_generation);
         let wanted = deployment.metadata.generation;
         Ok(if seen == wanted { Seen::Yes(deployment) } else { Seen::NotYet(format!("{seen:?} of {wanted:?}")) })
+    })
+    .await
+}
+
+/// Waits until the operator has noted on the gateways' Deployments all that it notes when a rollout is over. Each note raises their generation. There are two,
+/// which come to be true at different times and may come after Ready: that the rollout is over, and that all gateways say that they follow their files.
+pub(crate) async fn all_noted(cluster: &ChatCluster) -> Result<()> {
+    until("the operator's notes on Deployments", SETTLE_LIMIT, || async {
+        let mut missing = Vec::new();
+        for deployment in cluster.gateway_deployments().await? {
+            let notes = deployment.annotations();
+            let rendering: Value =
+                notes.get(RENDERING).map(|text| serde_json::from_str(text)).transpose()?.unwrap_or_default();
+            let (is_over, is_followed) = (notes.contains_key(ROLLED_OUT), rendering["lasting"].is_object());
+            if !is_over || !is_followed {
+                missing.push(format!("{}: over {is_over}, followed {is_followed}", deployment.name_any()));
+            }
+        }
+        Ok(if missing.is_empty() { Seen::Yes(()) } else { Seen::NotYet(missing.join("; ")) })
     })
     .await
 }

@@ -52,7 +52,8 @@ async fn engines_of_other_operators_fail_over_while_people_chat() -> Result<()> 
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     let gateways = identities(&cluster).await?;
     let people = People::gather(&cluster, DEVICES).await?;
-    people.talk_during("passwords and authorities changed, the primary and RabbitMQ lost", disasters(&cluster)).await?;
+    let story = Box::pin(disasters(&cluster));
+    people.talk_during("passwords and authorities changed, the primary and RabbitMQ lost", story).await?;
     people.all_connected().await?;
     ensure!(identities(&cluster).await? == gateways, "a gateway was replaced or restarted");
     drop(people);

@@ -11,10 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use chat_test_client::{
-    Account, Addresses, Client, RequestError, accounts,
-    load::{Load, Progress},
-};
+use chat_test_client::{Account, Addresses, Client, RequestError, accounts};
 use e2e::{
     ChatCluster, Crowd, Namespace, World,
     chat_cluster::{condition, summary},
@@ -30,13 +27,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::shared::{NOTES_LIMIT, READY_LIMIT, SETTLE_LIMIT, turn};
+use crate::shared::{READY_LIMIT, SETTLE_LIMIT, all_noted, turn};
 
-const LOAD: Load = Load { messages: 6_000, in_flight: 16, body_bytes: 100, per_second: 80 };
 /// Two of the kubelet's rounds here, and the operator's and the gateways' own.
 const TAKEN_LIMIT: Duration = Duration::from_secs(60);
-/// What the operator notes on a Deployment whose rollout is over, some seconds after Ready; it raises the generation.
-const ROLLED_OUT: &str = "chatcluster.dev/rolled-out";
 const TAKING: &str = "GatewaysTakeConfiguration";
 /// What a gateway logs at `Info` when it has taken a change.
 const SAID: &str = "this is in force now";
@@ -56,14 +50,7 @@ async fn running_gateways_take_limits_log_level_and_keys() -> Result<()> {
     let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
     cluster.wait_ready(READY_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
-    until("the end of the first rollout", SETTLE_LIMIT, || async {
-        let deployments = cluster.gateway_deployments().await?;
-        let is_over = deployments.iter().all(|deployment| deployment.annotations().contains_key(ROLLED_OUT));
-        Ok(if is_over { Seen::Yes(()) } else { Seen::NotYet("it is not noted".to_owned()) })
-    })
-    .await?;
-    // A pass after that note writes the Deployment once more.
-    tokio::time::sleep(NOTES_LIMIT).await;
+    all_noted(&cluster).await?;
     let crowd = Crowd::gather(&cluster, 2).await?;
     let (before, connected) = (pods(&cluster).await?, connections(&crowd));
     let gateways = cluster.gateway_addresses().await?;
@@ -71,21 +58,14 @@ async fn running_gateways_take_limits_log_level_and_keys() -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let exchange = tokio::spawn(exchange(gateways.clone(), account.clone(), Arc::clone(&stop)));
 
-    let progress = Progress::default();
     let story = async {
-        progress.reach(LOAD.messages / 20).await;
         take_limits(&cluster, &crowd, &gateways).await?;
-        rotate(&cluster, &gateways, &account).await?;
-        progress.enough();
-        Ok::<_, anyhow::Error>(())
+        rotate(&cluster, &gateways, &account).await
     };
-    let (report, told) = tokio::join!(crowd.chat(LOAD, &progress), story);
-    told?;
+    crowd.chat_during("under changes of limits, log level and keys", Box::pin(story)).await?;
     stop.store(true, Relaxed);
     let exchanged = exchange.await??;
     println!("{exchanged} tokens were made at one gateway and taken at the other");
-    let report = report?;
-    crowd.judge("under changes of limits, log level and keys", &report).assert_clean(report.acked);
     ensure!(pods(&cluster).await? == before, "pods or Deployments have changed: {before:?}");
     ensure!(connections(&crowd) == connected, "somebody connected anew: {:?}", connections(&crowd));
     namespace.discard().await

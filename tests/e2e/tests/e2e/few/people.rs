@@ -1,15 +1,11 @@
 //! Devices of one person that come through the Service, as people do.
 
-use std::{
-    future::Future,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    time::Duration,
-};
+use std::future::Future;
 
 use anyhow::{Context as _, Result, ensure};
 use chat_test_client::{
     Addresses, Client, ClientConfig, Ledger,
-    load::{self, Load, Progress},
+    load::{self, Load},
 };
 use e2e::{ChatCluster, crowd::sign_up};
 use k8s_openapi::api::core::v1::Service;
@@ -60,33 +56,15 @@ impl People {
 
     /// Has the first two devices talk for as long as `story` goes on, then looks whether everybody has everything of it.
     pub(crate) async fn talk_during<T>(&self, what: &str, story: impl Future<Output = Result<T>>) -> Result<T> {
-        let over = AtomicBool::new(false);
         let (rooms, senders) = ([self.room], [&self.devices[0], &self.devices[1]]);
-        let talk = async {
-            let (mut acked, mut slowest) = (0, Duration::ZERO);
-            loop {
-                let report = load::run(&senders, &rooms, TALK, &Progress::default()).await?;
-                acked += report.acked;
-                slowest = slowest.max(report.percentile(99));
-                if over.load(Relaxed) {
-                    println!("{acked} messages, 99 % of each {} acknowledged within {slowest:.1?}", TALK.messages);
-                    return anyhow::Ok((acked, report));
-                }
-            }
-        };
-        let told = async {
-            let told = story.await;
-            over.store(true, Relaxed);
-            told
-        };
-        let (talked, told) = tokio::join!(talk, told);
-        let (told, (acked, last)) = (told?, talked?);
+        let (report, told) = load::run_during(&senders, &rooms, TALK, story).await?;
+        println!("{} messages, 99 % acknowledged within {:.1?}", report.acked, report.percentile(99));
         let devices: Vec<&Client> = self.devices.iter().collect();
-        let behind = load::settle(&devices, &last, SETTLE_LIMIT).await;
+        let behind = load::settle(&devices, &report, SETTLE_LIMIT).await;
         ensure!(behind.is_empty(), "{} positions are behind: {:?}", behind.len(), behind.first());
         let verdict = self.ledger.verify();
         print!("{what}\n{verdict}");
-        verdict.assert_clean(acked);
+        verdict.assert_clean(report.acked);
         Ok(told)
     }
 

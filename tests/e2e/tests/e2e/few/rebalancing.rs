@@ -7,10 +7,6 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use chat_test_client::{
-    Client,
-    load::{self, Load, Progress},
-};
 use e2e::{
     ChatCluster, Namespace, World, manifest,
     pods::Part,
@@ -29,7 +25,6 @@ const PER_SECOND: usize = 4;
 const EVEN: usize = 21;
 /// A minute of patience, 20 moves at two a second, and the time to hear of it.
 const EVEN_LIMIT: Duration = Duration::from_secs(150);
-const LOAD: Load = Load { messages: 10_000, in_flight: 8, body_bytes: 100, per_second: 100 };
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs through cargo xtask test"]
@@ -47,25 +42,13 @@ async fn a_new_gateway_gets_its_share_of_those_who_are_there() -> Result<()> {
     let cluster = ChatCluster::apply(&world, &namespace.name, &wanted).await?;
     cluster.wait_ready(READY_LIMIT).await?;
     let people = People::gather(&cluster, DEVICES).await?;
-    let (progress, rooms) = (Progress::default(), [people.room]);
-    let senders: Vec<&Client> = people.devices.iter().collect();
     let story = async {
-        progress.reach(LOAD.messages / 20).await;
         cluster.kubectl_scale(2).await?;
         cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
         cluster.wait_ready(SETTLE_LIMIT).await?;
-        even_out(&cluster, &people).await?;
-        progress.enough();
-        Ok::<_, anyhow::Error>(())
+        even_out(&cluster, &people).await
     };
-    let (report, told) = tokio::join!(load::run(&senders[..2], &rooms, LOAD, &progress), story);
-    told?;
-    let report = report?;
-    let behind = load::settle(&senders, &report, SETTLE_LIMIT).await;
-    ensure!(behind.is_empty(), "{} positions are behind: {:?}", behind.len(), behind.first());
-    let verdict = people.ledger.verify();
-    print!("a gateway was added\n{verdict}");
-    verdict.assert_clean(report.acked);
+    people.talk_during("a gateway was added", story).await?;
     cluster.check_spec_is_the_users().await?;
     namespace.discard().await
 }

@@ -6,10 +6,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use chat_test_client::{
-    Client,
-    load::{self, Load, Progress},
-};
 use e2e::{
     ChatCluster, Namespace, World,
     chat_cluster::condition_of,
@@ -31,7 +27,6 @@ use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 const DEVICES: usize = 40;
 /// Percent of them that a canary gets.
 const CANARY: usize = 10;
-const LOAD: Load = Load { messages: 20_000, in_flight: 16, body_bytes: 100, per_second: 125 };
 /// A rollout of three waves that are watched for five seconds each.
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(150);
 
@@ -51,27 +46,15 @@ async fn good_gateways_take_over_and_bad_ones_are_taken_back() -> Result<()> {
     cluster.wait_ready(READY_LIMIT).await?;
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     let people = People::gather(&cluster, DEVICES).await?;
-    let (progress, rooms) = (Progress::default(), [people.room]);
-    let senders: Vec<&Client> = people.devices.iter().collect();
     let story = async {
-        progress.reach(LOAD.messages / 20).await;
         let first = succeed(&cluster, &people).await?;
         crash(&cluster, &first).await?;
         // The operator keeps no key that nobody wants any more.
         let key = secrets(&cluster).get(&format!("{}-signing-key", cluster.name)).await?;
         refuse(&cluster, &people, &first).await?;
-        vanish(&cluster, &people, key).await?;
-        progress.enough();
-        Ok::<_, anyhow::Error>(())
+        vanish(&cluster, &people, key).await
     };
-    let (report, told) = tokio::join!(load::run(&senders[..2], &rooms, LOAD, &progress), story);
-    told?;
-    let report = report?;
-    let behind = load::settle(&senders, &report, SETTLE_LIMIT).await;
-    ensure!(behind.is_empty(), "{} positions are behind: {:?}", behind.len(), behind.first());
-    let verdict = people.ledger.verify();
-    print!("two good rollouts and two bad ones\n{verdict}");
-    verdict.assert_clean(report.acked);
+    people.talk_during("two good rollouts and two bad ones", Box::pin(story)).await?;
     cluster.check_spec_is_the_users().await?;
     namespace.discard().await
 }

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use chat_test_client::load::{Load, Progress};
 use e2e::{
     ChatCluster, Crowd, Namespace, World, manifest,
     pods::{Part, restarts},
@@ -15,7 +14,6 @@ use serde_json::json;
 
 use crate::shared::{READY_LIMIT, SETTLE_LIMIT, turn};
 
-const LOAD: Load = Load { messages: 12_000, in_flight: 16, body_bytes: 100, per_second: 100 };
 const ROTATE: &str = "chatcluster.dev/rotate";
 const ROTATED: &str = "chatcluster.dev/rotated";
 const ROTATION: &str = "chatcluster.dev/rotation";
@@ -35,23 +33,16 @@ async fn what_the_operator_keeps_is_replaced_and_nobody_notices() -> Result<()> 
     let (before, servers) = (pods(&cluster, Part::Gateway).await?, servers(&cluster).await?);
 
     let crowd = Crowd::gather(&cluster, 4).await?;
-    let progress = Progress::default();
     let story = async {
-        progress.reach(LOAD.messages / 20).await;
         tokio::try_join!(
             rotate(&cluster, "keeps-admin-token", &["token"]),
             rotate(&cluster, "keeps-rabbitmq", &["password"]),
             rotate(&cluster, "keeps-redis", &["password"]),
             cluster.wait_reason("CredentialsRotated", ("False", "Rotating"), SETTLE_LIMIT),
         )?;
-        rotate(&cluster, "keeps-shard-a", &["gatewayPassword", "password"]).await?;
-        progress.enough();
-        Ok::<_, anyhow::Error>(())
+        rotate(&cluster, "keeps-shard-a", &["gatewayPassword", "password"]).await
     };
-    let (report, told) = tokio::join!(crowd.chat(LOAD, &progress), story);
-    told?;
-    let report = report?;
-    crowd.judge("the admin token and the passwords of RabbitMQ, Redis and a shard", &report).assert_clean(report.acked);
+    crowd.chat_during("the admin token and the passwords of RabbitMQ, Redis and a shard", Box::pin(story)).await?;
     cluster.wait_condition("CredentialsRotated", "True", SETTLE_LIMIT).await?;
     let now = cluster.wait_ready(SETTLE_LIMIT).await?;
     ensure!(pods(&cluster, Part::Gateway).await? == before, "gateways were replaced: {}", now.data["status"]);
