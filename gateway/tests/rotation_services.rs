@@ -14,12 +14,13 @@ use std::{
 };
 
 use chat_gateway_config::{AdminTokens, Broker, GatewayConfig, SecretLines, SigningKeys};
+use chat_test_client::is_long;
 use sqlx::{Connection as _, PgConnection};
 use support::{
     eventually,
     rabbitmq::RabbitMq,
     redis,
-    scene::MINUTE,
+    scene::{MINUTE, Talk},
     stage::{Gateway, PROGRAM, Stage},
 };
 
@@ -29,23 +30,34 @@ type Scene = support::scene::Scene<RabbitMq>;
 const TURNS: [&str; 2] = [chat_shards::GATEWAY_ROLE, chat_shards::SECOND_ROLE];
 /// The owner of the tables: migrations sign in as it.
 const OWNER: &str = "chat_owner";
-/// Texts of a round: some ten seconds of them.
+/// Texts while ways are changed once: some ten seconds of them.
 const TEXTS: u64 = 2_000;
-/// Rounds of the short form.
-const ROUNDS: u32 = 4;
-/// How long the long form lasts, and the least that a round of it takes.
-const LONG: Duration = Duration::from_secs(3_600);
-const LONG_ROUND: Duration = Duration::from_secs(60);
+/// Texts of a minute, calm ones: this lasts, beside tests that need the processors.
+const CALM: Talk = Talk { per_second: 20, ..Talk::short(1_100) };
+/// Rotations, one a minute: of the short form, and of the long one.
+const ROUNDS: u32 = 10;
+const LONG_ROUNDS: u32 = 60;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_rotate_while_people_chat() {
-    rotate(Duration::ZERO, Duration::ZERO).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "an hour, for `--long`"]
-async fn long_credentials_rotate_every_minute_for_an_hour() {
-    rotate(LONG, LONG_ROUND).await;
+async fn credentials_rotate_every_minute_while_people_chat() {
+    let rounds = if is_long() { LONG_ROUNDS } else { ROUNDS };
+    let mut scene = Scene::open().await;
+    let files = Files::of(&scene.stage);
+    let processes = started(&scene).await;
+    let begun = Instant::now();
+    for nth in 1..=rounds {
+        let next = begun + MINUTE * nth;
+        let what = format!("rotation {nth} of {rounds}");
+        scene.talk(&what, CALM, async |stage, a, b| files.rotate(stage, nth, [a, b]).await).await;
+        tokio::time::sleep_until(next.into()).await;
+    }
+    assert_eq!(started(&scene).await, processes, "a gateway was restarted");
+    scene.nothing_secret_was_logged();
+    for log in [scene.a.log(), scene.b.log()] {
+        assert!(!log.contains("rotated-"), "a password was logged: {log}");
+    }
+    let texts = u64::from(rounds) * CALM.short;
+    println!("{rounds} rotations in {:.0?}, {texts} texts, all of them acknowledged", begun.elapsed());
 }
 
 /// In the operator's steps for a shard that it runs: two roles take turns, the Job lets in whom the Secret names, and gateways come by the next role before the
@@ -92,26 +104,6 @@ async fn the_ways_to_managed_servers_change_and_no_connection_is_closed() {
         eventually("both servers are there", MINUTE, available).await;
     }
     scene.nothing_secret_was_logged();
-}
-
-async fn rotate(lasts: Duration, round: Duration) {
-    let mut scene = Scene::open().await;
-    let files = Files::of(&scene.stage);
-    let processes = started(&scene).await;
-    let (begun, mut nth) = (Instant::now(), 0);
-    while nth < ROUNDS || begun.elapsed() < lasts {
-        nth += 1;
-        let since = Instant::now();
-        let what = format!("round {nth}");
-        scene.chat(&what, TEXTS, async |stage, a, b| files.rotate(stage, nth, [a, b]).await).await;
-        tokio::time::sleep(round.saturating_sub(since.elapsed())).await;
-    }
-    assert_eq!(started(&scene).await, processes, "a gateway was restarted");
-    scene.nothing_secret_was_logged();
-    for log in [scene.a.log(), scene.b.log()] {
-        assert!(!log.contains("rotated-"), "a password was logged: {log}");
-    }
-    println!("{nth} rotations in {:.0?}, {} texts, all of them acknowledged", begun.elapsed(), u64::from(nth) * TEXTS);
 }
 
 /// When each gateway's process started.

@@ -53,10 +53,10 @@ impl Fault {
     /// What is said meanwhile. Where something could pile up there are long texts, of which a gateway must hold a part only.
     pub(crate) fn talk(self) -> Talk {
         match self {
-            Self::Frozen | Self::Slow if is_long() => Talk { short: 300, long: 3_000, pace: 100 },
-            Self::Frozen | Self::Slow => Talk { short: 300, long: 400, pace: 100 },
+            Self::Frozen | Self::Slow if is_long() => Talk { long: 3_000, pace: 100, ..Talk::short(300) },
+            Self::Frozen | Self::Slow => Talk { long: 400, pace: 100, ..Talk::short(300) },
             // Redis counts what waits for a reader, and that must be more than one packet.
-            Self::Full => Talk { short: 300, long: 100, pace: 50 },
+            Self::Full => Talk { long: 100, pace: 50, ..Talk::short(300) },
             _ => Talk::short(300),
         }
     }

@@ -46,6 +46,8 @@ pub struct Scene<B> {
 pub struct Talk {
     /// Short texts of Alice and Bob together.
     pub short: u64,
+    /// Short texts a second.
+    pub per_second: u32,
     /// Long texts of Alice, side by side with the short ones: all of them pass through both gateways.
     pub long: u64,
     /// Long texts a second.
@@ -53,9 +55,9 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// Short texts only.
+    /// Short texts only, at a brisk pace.
     pub const fn short(short: u64) -> Self {
-        Self { short, long: 0, pace: 0 }
+        Self { short, per_second: 200, long: 0, pace: 0 }
     }
 }
 
@@ -133,7 +135,7 @@ impl<B: BrokerService> Scene<B> {
         trouble: impl AsyncFnOnce(&mut Stage<B>, &mut Gateway, &mut Gateway),
     ) -> Told {
         let memory = [&self.a, &self.b].map(|gateway| MemoryWatch::start(&gateway.process));
-        let short = load::Load { messages: talk.short, in_flight: 8, body_bytes: SHORT, per_second: 200 };
+        let short = load::Load { messages: talk.short, in_flight: 8, body_bytes: SHORT, per_second: talk.per_second };
         let long = load::Load { messages: talk.long, in_flight: 8, body_bytes: LONG, per_second: talk.pace };
         let (progress, beside) = (load::Progress::default(), load::Progress::default());
         let clients = [&self.alice, &self.bob];

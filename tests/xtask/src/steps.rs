@@ -20,9 +20,11 @@ use crate::{
 /// The test programs that take longest, in rows that run side by side and beside all others, as long as one another. They wait for servers half of the
 /// time, and more rows than these would have servers miss their deadlines on a small machine.
 const LONGEST: &[&[&str]] = &[
-    &["broker_outages", "store_conformance", "rotation_services", "oidc_tokens"],
+    &["broker_outages", "store_conformance", "oidc_tokens"],
     &["broker_conformance", "services", "presence_services", "simulation", "traces", "redis_services"],
     &["kafka_services", "hardening", "sessions_services", "mixed_versions", "broker_certificates"],
+    // Ten minutes, of which it waits most.
+    &["rotation_services"],
 ];
 
 /// Namespaces of the end-to-end tests with an operator of their own.
