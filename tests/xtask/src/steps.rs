@@ -20,12 +20,14 @@ use crate::{
 /// The test programs that take longest, in rows that run side by side and beside all others, as long as one another. They wait for servers half of the
 /// time, and more rows than these would have servers miss their deadlines on a small machine.
 const LONGEST: &[&[&str]] = &[
-    &["broker_outages", "store_conformance", "oidc_tokens"],
+    &["broker_outages", "store_conformance", "rotation_services", "oidc_tokens"],
     &["broker_conformance", "services", "presence_services", "simulation", "traces", "redis_services"],
     &["kafka_services", "hardening", "sessions_services", "mixed_versions", "broker_certificates"],
-    // Ten minutes, of which it waits most.
-    &["rotation_services"],
 ];
+
+/// One of these has a test that takes ten minutes and is calm: it runs beside the rows, and is left out of its own.
+const CALM: &[&str] = &["rotation_services"];
+const CALM_TEST: &str = "credentials_rotate_every_minute";
 
 /// Namespaces of the end-to-end tests with an operator of their own.
 const OTHERS: &[&str] = &["e2e-apart", "e2e-upgrades"];
@@ -191,15 +193,16 @@ fn unit(run: &mut Run) -> Result<()> {
     if !run.long {
         println!("left out: {LONG_ONLY:?}, which `--long` runs");
     }
-    let mut rows = LONGEST.to_vec();
-    rows.extend(run.long.then_some(LONG_ONLY));
+    let mut rows: Vec<(&[&str], [&str; 2])> = LONGEST.iter().map(|row| (*row, ["--skip", CALM_TEST])).collect();
+    rows.push((CALM, [CALM_TEST, "--nocapture"]));
+    rows.extend(run.long.then_some((LONG_ONLY, ["--skip", CALM_TEST])));
     let mut beside = Vec::new();
-    for row in rows {
+    for (row, which) in rows {
         let mut programs = shell::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
         for program in row {
             programs.args(["--test", program]);
         }
-        programs.args(["--", &format!("--test-threads={WAITING}")]);
+        programs.args(["--", &format!("--test-threads={WAITING}")]).args(which);
         run.tell_form(&mut programs);
         beside.push(std::thread::spawn(move || shell::captured(programs)));
     }
