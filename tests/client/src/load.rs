@@ -50,11 +50,15 @@ impl LoadReport {
         self.latencies.get(index).copied().unwrap_or_default()
     }
 
+    fn reached(&mut self, room: Uuid, seq: u64) {
+        let last = self.last_seq.entry(room).or_default();
+        *last = seq.max(*last);
+    }
+
     /// Both, one after the other.
     fn and(mut self, later: Self) -> Self {
         for (room, seq) in later.last_seq {
-            let last = self.last_seq.entry(room).or_default();
-            *last = seq.max(*last);
+            self.reached(room, seq);
         }
         self.acked += later.acked;
         self.took += later.took;
@@ -114,10 +118,9 @@ pub async fn run(
     });
     let parts = futures::future::try_join_all(senders).await?;
     let took = started.elapsed();
-    let mut report = LoadReport { last_seq: HashMap::new(), acked: 0, took, latencies: Vec::new() };
+    let mut report = LoadReport { took, ..LoadReport::default() };
     for (room, ack) in parts.into_iter().flatten() {
-        let last = report.last_seq.entry(room).or_default();
-        *last = ack.seq.max(*last);
+        report.reached(room, ack.seq);
         report.acked += 1;
         report.latencies.push(ack.took);
     }
