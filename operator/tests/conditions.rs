@@ -839,6 +839,7 @@ fn live_configuration() -> Vec<Row> {
         waits("one gateway has no live configuration", taken_by_g2(|taken| taken.config = None)),
         waits("one gateway does not know the new key", taken_by_g2(|taken| drop(taken.keys.remove(0)))),
         waits("one gateway takes a key that was removed", taken_by_g2(|taken| taken.keys.push("k0".to_owned()))),
+        waits("one gateway signs with the key of before", taken_by_g2(|taken| taken.signs = "k2".to_owned())),
         ready_row(
             "a gateway fell silent before it took what is new",
             change(|world| {

@@ -183,9 +183,9 @@ impl Inputs<'_> {
         let mut all: Vec<(&String, &Taken)> = view.last_words.iter().collect();
         let serving = view.gateways.iter().filter(|(_, stats)| !stats.draining);
         all.extend(serving.filter_map(|(pod, stats)| Some((pod, stats.live.as_ref()?))));
-        let late: Vec<&(&String, &Taken)> = all.iter().filter(|(_, taken)| !wanted.is_taken(taken)).collect();
-        let (pod, taken) = late.iter().max_by_key(|(_, taken)| taken.error.is_some())?;
-        let why = taken.error.as_deref().unwrap_or("it has not taken what is new yet");
+        let late: Vec<(&String, &Taken, &str)> =
+            all.iter().filter_map(|(pod, taken)| Some((*pod, *taken, wanted.missing(taken)?))).collect();
+        let (pod, _, why) = late.iter().max_by_key(|(_, taken, _)| taken.error.is_some())?;
         let (late, all) = (late.len(), all.len());
         Some(format!(
             "{late} of {all} gateways do not have the limits, log level and keys that they take while they run: {pod}: {why}"

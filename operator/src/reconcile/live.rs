@@ -31,16 +31,25 @@ pub struct Live {
 pub struct Wanted {
     /// Digest of the live configuration.
     pub config: String,
-    /// Ids of the signing keys, in any order.
+    /// Ids of the signing keys; the first one is to sign.
     pub keys: Vec<String>,
 }
 
 impl Wanted {
-    /// Whether a gateway has taken it.
+    /// What keeps a gateway from having it all, if something does.
     #[must_use]
-    pub fn is_taken(&self, taken: &Taken) -> bool {
+    pub fn missing<'a>(&self, taken: &'a Taken) -> Option<&'a str> {
         let has = |keys: &[String], others: &[String]| keys.iter().all(|key| others.contains(key));
-        taken.config.as_ref() == Some(&self.config) && has(&self.keys, &taken.keys) && has(&taken.keys, &self.keys)
+        let has_all =
+            taken.config.as_ref() == Some(&self.config) && has(&self.keys, &taken.keys) && has(&taken.keys, &self.keys);
+        if !has_all {
+            return Some(taken.error.as_deref().unwrap_or("it has not taken what is new yet"));
+        }
+        // The configuration itself names the key of before for as long as one gateway lacks the new one: who has that configuration is not there yet.
+        let signs = self.keys.first().is_none_or(|key| *key == taken.signs);
+        (!signs).then_some(
+            "it signs with the key of before, since not every gateway has said yet that it knows the new one",
+        )
     }
 }
 
