@@ -101,6 +101,10 @@ pub const GENERAL: &[NextStep] = &[
     step(&["NameConflict"], "rename or delete the object that the message names"),
     step(&["CredentialsLost"], "put the Secret back, or delete the PersistentVolumeClaim to start without the data"),
     step(&["PredecessorLeaving"], "nothing: objects of a deleted ChatCluster of the same name are still going"),
+    step(
+        &["ChildLeaving"],
+        "nothing, as a rule: somebody deletes the object that the message names, and it is made again when it is gone; where it stays, `kubectl get` shows its finalizers, and whose they are",
+    ),
     step(&["MigrationFailed"], "read the Job's logs; change the spec, or delete the Job to try again"),
     step(
         &[

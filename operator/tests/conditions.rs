@@ -5,6 +5,8 @@
 
 #[path = "conditions/gitops.rs"]
 mod gitops;
+#[path = "conditions/standing.rs"]
+mod standing;
 mod support;
 
 use std::collections::BTreeMap;
@@ -19,9 +21,9 @@ use chat_operator::{
     names::Component,
     poll::ClusterView,
     reconcile::{
-        BackendObserved, BrokerKind, DatabaseKind, Deadline, GatewaysObserved, Going, Inputs, MigrationObserved,
-        Observed, Problem, Report, RolloutObserved, Rotation, RotationStep, Shape, TierObserved, Trouble, Verdict,
-        Wanted, conditions, status,
+        BackendObserved, BrokerKind, DatabaseKind, Deadline, GatewaysObserved, Going, Inputs, Looked,
+        MigrationObserved, Observed, Problem, Report, RolloutObserved, Rotation, RotationStep, Shape, TierObserved,
+        Trouble, Verdict, Wanted, conditions, status,
     },
     rollout::{Failure, Watched},
 };
@@ -62,6 +64,7 @@ fn shape() -> Shape {
         remarks: chat_operator::reconcile::Remarks::default(),
         joining: BTreeMap::new(),
         unbalanced: None,
+        slots_looked_at: Looked::Whole,
         slots_whole: false,
         broker: Some("demo-rabbitmq".to_owned()),
         broker_kind: BrokerKind::RabbitMq,
@@ -153,6 +156,8 @@ fn gateways(ready: i32, whole: bool) -> GatewaysObserved {
         desired: 2,
         replicas: 2,
         ready,
+        ready_pods: std::collections::BTreeSet::new(),
+        is_of_spec: true,
         whole,
         one_revision: whole,
         stuck: false,

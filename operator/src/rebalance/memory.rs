@@ -38,6 +38,8 @@ struct Held {
 #[derive(Clone, Debug, Default)]
 struct Remembered {
     looked: Option<(String, Instant)>,
+    /// The target of the last look, however long ago.
+    target: Option<String>,
     would_move: Option<i32>,
     busy: Option<Instant>,
     /// Times in a row that sizes were asked for and not there.
@@ -80,7 +82,14 @@ impl Memory {
         let mut held = self.lock();
         let known = held.clusters.entry(key.clone()).or_default();
         known.looked = Some((target.to_owned(), Instant::now()));
+        known.target = Some(target.to_owned());
         known.would_move = would_move;
+    }
+
+    /// Whether nobody has looked yet how far the slots are from that target.
+    #[must_use]
+    pub fn is_undecided(&self, key: &ClusterKey, target: &str) -> bool {
+        self.lock().clusters.get(key).is_none_or(|known| known.target.as_deref() != Some(target))
     }
 
     /// Slots that would have to move, as far as the last look told.

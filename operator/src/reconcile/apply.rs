@@ -32,8 +32,10 @@ pub enum Hands {
 pub struct Applied {
     /// The children, those just written included.
     pub live: Live,
-    /// Writes that were not made: hands off, or the child is being deleted.
+    /// Writes that were not made, since hands are off.
     pub pending: usize,
+    /// Children that somebody else deletes, and that are made again when they are gone.
+    pub leaving: Vec<ChildId>,
 }
 
 /// The children could not be applied.
@@ -89,7 +91,7 @@ pub(super) async fn apply(
     let plan = plan::plan(key, uid, &resources, &live, &context.admitted.of(key))?;
     if hands == Hands::Off {
         let pending = plan.writes() + plan.leaving.len();
-        return Ok(resources.at_stage(Applied { live, pending }));
+        return Ok(resources.at_stage(Applied { live, pending, leaving: plan.leaving }));
     }
     let Plan { apply, prune, leaving } = plan;
     let writer = Writer { context, namespace: &key.namespace };
@@ -103,7 +105,7 @@ pub(super) async fn apply(
         writer.delete(&id, uid).await?;
         live.remove(&id);
     }
-    Ok(resources.at_stage(Applied { live, pending: leaving.len() }))
+    Ok(resources.at_stage(Applied { live, pending: 0, leaving }))
 }
 
 struct Writer<'a> {

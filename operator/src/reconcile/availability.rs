@@ -7,7 +7,7 @@ use chat_gateway_config::Embedded;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
-    conditions::{BrokerKind, DatabaseKind, Inputs, Verdict, trouble_of},
+    conditions::{BrokerKind, DatabaseKind, Inputs, Looked, Verdict, trouble_of},
     observed::{BackendObserved, MigrationObserved, Trouble},
 };
 use crate::{
@@ -252,6 +252,10 @@ fn backend(inputs: &Inputs<'_>, set: Option<&str>, (component, what): (Component
 
 /// `ShardsBalanced`: every slot is owned, and is at the shard where the spec wants it.
 pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
+    let before = inputs.before(ConditionType::ShardsBalanced).filter(|before| before.status != State::Unknown.as_str());
+    if let Some(before) = before.filter(|_| inputs.shape.slots_looked_at == Looked::Not) {
+        return Part::of(before);
+    }
     let unbalanced = inputs.shape.unbalanced.as_ref();
     let told = |(reason, message): &(&'static str, String)| Part::new(State::False, reason, message);
     if let Some(unbalanced) = unbalanced.filter(|_| inputs.shape.slots_whole) {
@@ -274,6 +278,14 @@ pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
     }
     if inputs.shape.database_kind == DatabaseKind::Embedded {
         return Part::new(State::True, "Balanced", &format!("the embedded database owns all {owned} slots"));
+    }
+    // A new ChatCluster is taken for even until somebody has looked, and so is one of which that was said; nothing else is.
+    let was_balanced = |before: &Condition| {
+        before.status == State::True.as_str() && before.observed_generation == Some(inputs.generation)
+    };
+    if inputs.shape.slots_looked_at == Looked::Undecided && before.is_some_and(|before| !was_balanced(before)) {
+        let message = "whether slots have to move is not known yet: gateways count how much is in them";
+        return Part::new(State::False, "Rebalancing", message);
     }
     let list: Vec<String> = counts.iter().map(|(name, slots)| format!("{name}: {slots}")).collect();
     Part::new(State::True, "Balanced", &format!("slots by shard: {}", list.join(", ")))
@@ -312,6 +324,9 @@ pub(super) fn delivery(inputs: &Inputs<'_>) -> Part {
 /// `RolloutHealthy`: all gateways run the wanted revision, or are on their way without trouble.
 pub(super) fn rollout(inputs: &Inputs<'_>) -> Part {
     let failed = |reason: &str, message: &str| Part::new(State::False, reason, message);
+    if let Some(before) = inputs.rollout_before() {
+        return Part::of(before);
+    }
     let job = inputs.shape.migration.as_deref().unwrap_or_default();
     match inputs.migration() {
         Some(MigrationObserved::Failed(why)) => {

@@ -62,6 +62,18 @@ pub enum DatabaseKind {
     Embedded,
 }
 
+/// How much of the shards a pass has looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Looked {
+    /// At everything: what it says is what is so.
+    #[default]
+    Whole,
+    /// It is not known yet whether slots have to move.
+    Undecided,
+    /// The pass did not come to the shards.
+    Not,
+}
+
 /// What operators of engines say of those that are not as they should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remarks {
@@ -90,6 +102,8 @@ pub struct Shape {
     pub joining: BTreeMap<String, String>,
     /// Why slots are not where the spec wants them, where that is known: reason and message.
     pub unbalanced: Option<(&'static str, String)>,
+    /// Whether somebody has looked if slots have to move.
+    pub slots_looked_at: Looked,
     /// The shards themselves have said that every slot is owned or on its way; gateways count them a few seconds later.
     pub slots_whole: bool,
     /// Number of slots.
@@ -183,6 +197,9 @@ impl Inputs<'_> {
         let mut all: Vec<(&String, &Taken)> = view.last_words.iter().collect();
         let serving = view.gateways.iter().filter(|(_, stats)| !stats.draining);
         all.extend(serving.filter_map(|(pod, stats)| Some((pod, stats.live.as_ref()?))));
+        if let Some(unasked) = self.unasked() {
+            return Some(format!("gateway {unasked} has not said yet what it has taken"));
+        }
         let late: Vec<(&String, &Taken, &str)> =
             all.iter().filter_map(|(pod, taken)| Some((*pod, *taken, wanted.missing(taken)?))).collect();
         let (pod, _, why) = late.iter().max_by_key(|(_, taken, _)| taken.error.is_some())?;
@@ -192,9 +209,33 @@ impl Inputs<'_> {
         ))
     }
 
+    /// A ready gateway that there was no time to ask. Of a spec that was in force it is taken to have it all: one more gateway does not make a cluster
+    /// unready.
+    fn unasked(&self) -> Option<&String> {
+        let was_ready = |ready: &Condition| {
+            ready.status == State::True.as_str() && ready.observed_generation == Some(self.generation)
+        };
+        if self.before(ConditionType::Ready).is_some_and(was_ready) {
+            return None;
+        }
+        let ClusterView { gateways, silent, last_words, .. } = self.view;
+        // Of those that do not answer, another condition tells.
+        let heard =
+            |pod: &String| gateways.contains_key(pod) || last_words.contains_key(pod) || silent.contains_key(pod);
+        self.observed.gateways.iter().flat_map(|gateways| &gateways.ready_pods).find(|pod| !heard(pod))
+    }
+
     /// Why the newest revision failed, if it did.
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.observed.gateways.as_ref()?.rollout.as_ref()?.failure.as_ref()
+    }
+
+    /// `RolloutHealthy` as it was, where the pass did not come to know which revision and which migration the spec leads to: nothing that is seen then is of
+    /// this rollout.
+    pub(super) fn rollout_before(&self) -> Option<&Condition> {
+        let lacks_target = self.observed.gateways.as_ref().is_some_and(|gateways| !gateways.is_of_spec);
+        let before = self.before(ConditionType::RolloutHealthy).filter(|_| lacks_target)?;
+        (before.status != State::Unknown.as_str()).then_some(before)
     }
 
     /// Whether the gateways cannot be of the newest revision yet, because the shards are not.
@@ -240,6 +281,14 @@ fn until_asked(inputs: &Inputs<'_>, type_: ConditionType, part: Part) -> Part {
 fn stalled(inputs: &Inputs<'_>) -> Part {
     if let Verdict::Refused(problem) = inputs.verdict {
         return Part::new(State::True, problem.reason, &problem.message);
+    }
+    // Where the rollout is told as it was, so is that it waits for a person.
+    let waited = |rollout: &&Condition| {
+        let stalled = inputs.before(ConditionType::Stalled);
+        stalled.is_some_and(|stalled| stalled.status == State::True.as_str() && stalled.reason == rollout.reason)
+    };
+    if let Some(rollout) = inputs.rollout_before().filter(waited) {
+        return Part { state: State::True, ..Part::of(rollout) };
     }
     if let Some(MigrationObserved::Failed(_)) = inputs.migration() {
         let part = availability::rollout(inputs);

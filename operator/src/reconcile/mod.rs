@@ -47,7 +47,7 @@ use self::{
 };
 pub use self::{
     apply::{Applied, ApplyError, Hands},
-    conditions::{BrokerKind, DatabaseKind, Inputs, Remarks, Shape, Verdict, conditions},
+    conditions::{BrokerKind, DatabaseKind, Inputs, Looked, Remarks, Shape, Verdict, conditions},
     deadlines::{Deadline, deadlines},
     dereference::{DereferenceError, Dereferenced, LockedVolume, SecretValues, referenced_secrets, secrets_of_engines},
     engine_remarks::engine_remarks,
@@ -124,19 +124,30 @@ async fn work(context: &Context, key: &ClusterKey, cluster: ChatCluster) -> Resu
         Ok(fetched) => fetched,
         Err(error) => return unreadable(context, key, cluster, error).await,
     };
-    let Advanced { stages, migration, seen, adopting, deadlines, rotations } = advance(context, key, &fetched).await;
+    let Advanced { stages, known, seen, adopting, deadlines, rotations } = advance(context, key, &fetched).await;
     let remarks = engine_remarks(&cluster, &fetched.engines);
     let (verdict, live, error) = match stages {
         Ok(resources) => {
-            let Applied { live, pending } = resources.stage;
-            let verdict = if cluster.spec.is_paused() { Verdict::Paused(pending) } else { Verdict::Applied };
+            let Applied { live, pending, leaving } = resources.stage;
+            let verdict = if cluster.spec.is_paused() {
+                Verdict::Paused(pending + leaving.len())
+            } else {
+                outcome::applied(&leaving)
+            };
             (verdict, live, None)
         }
         Err(error) if error.is_farewell() => return Err(error),
-        Err(error) => (outcome::judge(&error), fetched.live, Some(error)),
+        Err(error) => {
+            let mut live = fetched.live;
+            live.target = known.target;
+            (outcome::judge(&error), live, Some(error))
+        }
     };
+    if let Some(rotations) = &rotations {
+        context.metrics.told.rotations(key, rotations.iter().map(|rotation| rotation.secret.clone()).collect());
+    }
     let seen_by_pass = Seen {
-        migration,
+        migration: known.migration,
         live: &live,
         shards: seen.as_ref(),
         adopting: adopting.as_ref(),
@@ -150,10 +161,18 @@ async fn work(context: &Context, key: &ClusterKey, cluster: ChatCluster) -> Resu
     Ok(Pass { outcome, change: Some((Box::new(cluster), Box::new(status))), error })
 }
 
+/// What a pass knows before it writes children, and may tell however it ends.
+#[derive(Default)]
+struct Known {
+    /// Name of the gateways' Deployment that the spec leads to.
+    target: Option<String>,
+    /// The migration that the gateways need; an embedded database needs none.
+    migration: Option<String>,
+}
+
 struct Advanced {
     stages: Result<Resources<Applied>, PassError>,
-    /// The migration that the gateways need, as soon as it is known; an embedded database needs none.
-    migration: Option<String>,
+    known: Known,
     /// What was seen of the shards, if it came to that.
     seen: Option<ShardsSeen>,
     /// What keeps the template that it has, if it came to that.
@@ -176,8 +195,8 @@ struct Seen<'a> {
 
 /// Validate, build, apply.
 async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) -> Advanced {
-    let (mut migration, mut seen, mut adopting) = (None, None, None);
-    let (mut deadlines, mut rotations) = (None, None);
+    let (mut known, mut seen, mut adopting) = (Known::default(), None, None);
+    let (mut deadlines, mut rotations, mut begun) = (None, None, Vec::new());
     let stages = async {
         let mut validated = validate(fetched, &context.environment, &mut SystemEntropy)?;
         let ending = deadlines.insert(deadlines::deadlines(&validated, fetched));
@@ -189,6 +208,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         let hands = if fetched.cluster.spec.is_paused() { Hands::Off } else { Hands::On };
         let operator = context.environment.identity.as_str();
         let kept = adopt::adopt(fetched, &mut validated, &view, operator, (hands, Timestamp::now()))?;
+        begun = rotation::pending(&validated, &fetched.live);
         if hands == Hands::On {
             admin_rotation::rotate(&mut validated, &fetched.live, &view, &mut SystemEntropy)
                 .map_err(ValidateError::from)?;
@@ -200,8 +220,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
                     .map_err(ValidateError::from)?;
             }
         }
-        let pending = rotations.insert(rotation::pending(&validated));
-        context.metrics.told.rotations(key, pending.iter().map(|rotation| rotation.secret.clone()).collect());
+        rotations = Some(rotation::pending(&validated, &fetched.live));
         let kept = adopting.insert(kept);
         if let Some(change) = &kept.adopted
             && context.memory.adopts(key, change)
@@ -209,6 +228,7 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
             audit::write(Act::AdoptChange, &change.0, audit::Outcome::Done);
         }
         let target = deployment_name(&validated)?;
+        known = Known { target: Some(target.clone()), migration: migration_name(&validated)? };
         let scaling = validated
             .gateways
             .autoscaling
@@ -222,18 +242,18 @@ async fn advance(context: &Context, key: &ClusterKey, fetched: &Dereferenced) ->
         context.poller.introduce(key, validated.gateways.hints.clone());
         context.poller.probe(key, front::front(&validated, &fetched.live, front::cleared(&fetched.cluster)));
         let live = roll(context, key, &mut validated, (target, fetched), hands).await?;
-        migration = migration_name(&validated)?;
         let view = context.poller.view(key);
-        seen = Some(
-            Box::pin(shards::tend(context, key, fetched, &mut validated, (&view, hands), migration.as_deref())).await?,
-        );
+        let migration = known.migration.as_deref();
+        seen = Some(Box::pin(shards::tend(context, key, fetched, &mut validated, (&view, hands), migration)).await?);
         let mut prepared = build(&validated)?;
         keep(&mut prepared, std::mem::take(&mut kept.keepsakes));
         let whose = (key, validated.uid.as_str());
         Ok(apply::apply(context, whose, prepared, live, hands).await?)
     };
     let stages = Box::pin(stages).await;
-    Advanced { stages, migration, seen, adopting, deadlines, rotations }
+    // Where the pass did not come through, a step that was decided may not be written: what was to end has not ended.
+    let rotations = if stages.is_err() { rotations.map(|_| begun) } else { rotations };
+    Advanced { stages, known, seen, adopting, deadlines, rotations }
 }
 
 /// Decides how many gateways there are of which revision, and empties those that are to go; their Deployments have them until they are.

@@ -65,13 +65,17 @@ pub struct GatewaysObserved {
     pub desired: i32,
     /// Pods that exist.
     pub replicas: i32,
+    /// Pods that are ready, by name, those that are being emptied left out.
+    pub ready_pods: BTreeSet<String>,
     /// Pods that are ready.
     pub ready: i32,
     /// Pods that are not ready and not being emptied. They serve all the same where they only turn new clients away.
     pub turned_away: BTreeSet<String>,
+    /// The pass has come to know which Deployment the spec leads to; else that with the most pods stands for it.
+    pub is_of_spec: bool,
     /// Every pod is of the newest spec, and there are as many as wanted; whether they are available is another question.
     pub whole: bool,
-    /// There is no pod of an older template, those that are going left out. Known before the controller has seen a new number.
+    /// There is no pod of an older template, those that are going left out, nor is one wanted. Known before the controller has seen a new number.
     pub one_revision: bool,
     /// The Deployment made no progress within its deadline.
     pub stuck: bool,
@@ -188,10 +192,17 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
     let spec = first.spec.clone().unwrap_or_default();
     let failure = first.annotations().get(annotation::FAILED);
     let name = first.name_any();
+    let others_wanted = all.iter().any(|other| other.name_any() != name && wanted(other) > 0);
     Some(GatewaysObserved {
         desired: all.iter().map(wanted).sum(),
         replicas: all.iter().filter_map(|deployment| status(deployment).replicas).sum(),
         ready: all.iter().filter_map(|deployment| status(deployment).ready_replicas).sum(),
+        ready_pods: live
+            .pods
+            .iter()
+            .filter(|pod| stays(pod) && poll::is_ready(pod) && drains::since(pod).is_none())
+            .map(ResourceExt::name_any)
+            .collect(),
         turned_away: live
             .pods
             .iter()
@@ -200,7 +211,8 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
             .collect(),
         // A Deployment of an old revision goes when it has no pods any more: until then the rollout is not over.
         whole: target.is_some() && all.len() == 1 && is_whole_by(first, &live.pods) && failure.is_none(),
-        one_revision: target.is_some() && is_one_revision(&spec.template, &live.pods),
+        is_of_spec: target.is_some(),
+        one_revision: target.is_some() && !others_wanted && is_one_revision(&spec.template, &live.pods),
         stuck: is_stuck(first),
         revision: revision(first),
         rollout: (target.is_some() && (all.len() > 1 || failure.is_some())).then(|| RolloutObserved {

@@ -13,12 +13,15 @@ use super::{
     status::StatusError,
     validate::{Problem, ValidateError, expose::KIND_NOT_SERVED},
 };
-use crate::build::BuildError;
+use crate::build::{BuildError, ChildId};
 
 /// Pause before looking again at something that no watch tells about.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The same where a person has to act first.
 const LOOK_AGAIN_AT_LENGTH: Duration = Duration::from_secs(15);
+
+/// Reason while a child is on its way out.
+const CHILD_LEAVING: &str = "ChildLeaving";
 
 /// How a pass ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +123,19 @@ pub(super) fn judge(error: &PassError) -> Verdict {
     }
 }
 
+/// What the status says about a pass whose writes were all made, but for children that somebody else deletes.
+pub(super) fn applied(leaving: &[ChildId]) -> Verdict {
+    let Some(first) = leaving.first() else { return Verdict::Applied };
+    let others = match leaving.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    Verdict::Waiting(Problem {
+        reason: CHILD_LEAVING,
+        message: format!("{first}{others} is being deleted, and is made again when its finalizers have let it go"),
+    })
+}
+
 /// When to look again, and whether the error counts as a failure of the pass.
 pub(super) fn conclude(
     verdict: &Verdict,
@@ -127,7 +143,9 @@ pub(super) fn conclude(
     error: Option<PassError>,
 ) -> (Outcome, Option<PassError>) {
     match verdict {
-        Verdict::Applied if again.is_some() => (again.map_or(Outcome::Settled, Outcome::Waiting), None),
+        Verdict::Applied | Verdict::Waiting(Problem { reason: CHILD_LEAVING, .. }) if again.is_some() => {
+            (again.map_or(Outcome::Settled, Outcome::Waiting), None)
+        }
         Verdict::Paused(_) => (Outcome::Paused, None),
         Verdict::Applied => (Outcome::Settled, None),
         // No watch tells when an object of somebody else goes.

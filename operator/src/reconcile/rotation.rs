@@ -98,12 +98,11 @@ pub(super) fn step(
 ) -> Result<Option<Vec<String>>, EntropyError> {
     let Rotated { name, lines, annotations, may_follow } = rotated;
     let Some(secret) = live.typed::<Secret>(Kind::Secret, name) else { return Ok(None) };
-    let asked = secret.annotations().get(annotation::ROTATE).filter(|text| !text.is_empty());
-    let is_asked = asked.is_some() && asked != annotations.get(annotation::ROTATED);
+    let asked = asked(&secret, annotations).cloned();
     let before = annotations.remove(annotation::ROTATION);
     let step = before.as_deref().and_then(step_of);
     let (content, step) = match (step, lines.as_slice()) {
-        (None | Some(Waiting), [only]) if is_asked => {
+        (None | Some(Waiting), [only]) if asked.is_some() => {
             if may_follow && gateways.take(only) {
                 (Some(vec![only.clone(), fresh(only)?]), Some(Announced))
             } else {
@@ -126,17 +125,24 @@ pub(super) fn step(
         annotations.insert(annotation::ROTATION.to_owned(), word.to_owned());
     }
     if let (Some(Announced), Some(_), Some(asked)) = (step, &content, asked) {
-        annotations.insert(annotation::ROTATED.to_owned(), asked.clone());
+        annotations.insert(annotation::ROTATED.to_owned(), asked);
     }
     Ok(content)
+}
+
+/// The request that stands on a Secret and was not heard yet.
+fn asked<'a>(secret: &'a Secret, annotations: &BTreeMap<String, String>) -> Option<&'a String> {
+    let asked = secret.annotations().get(annotation::ROTATE).filter(|text| !text.is_empty());
+    asked.filter(|asked| annotations.get(annotation::ROTATED) != Some(*asked))
 }
 
 fn step_of(word: &str) -> Option<RotationStep> {
     RotationStep::ALL.into_iter().find(|step| step.as_str() == word)
 }
 
-/// The Secrets that are to hold something else and do not yet, or hold both.
-pub(super) fn pending(validated: &ValidatedCluster) -> Vec<Rotation> {
+/// The Secrets that are to hold something else and do not yet, or hold both. A request counts from when it is made, also while nothing can be done about it:
+/// the cluster is paused, or a migration is under way.
+pub(super) fn pending(validated: &ValidatedCluster, live: &Live) -> Vec<Rotation> {
     let names = &validated.names;
     let mut all = vec![(names.admin_token(), &validated.admin_tokens.annotations)];
     if let Broker::Managed { credentials, .. } = &validated.broker {
@@ -151,7 +157,12 @@ pub(super) fn pending(validated: &ValidatedCluster) -> Vec<Rotation> {
         }
     }
     let under_way = all.into_iter().filter_map(|(secret, annotations)| {
-        let step = annotations.get(annotation::ROTATION).and_then(|word| step_of(word))?;
+        let step = annotations.get(annotation::ROTATION).and_then(|word| step_of(word));
+        let is_asked = || {
+            let existing = live.typed::<Secret>(Kind::Secret, &secret);
+            existing.is_some_and(|existing| asked(&existing, annotations).is_some())
+        };
+        let step = step.or_else(|| is_asked().then_some(Waiting))?;
         Some(Rotation { secret, step })
     });
     under_way.collect()

@@ -47,6 +47,8 @@ pub struct ShardsSeen {
     pub leaving: BTreeMap<String, ShardPhase>,
     /// Why slots are not as the spec asks: reason and message.
     pub unbalanced: Option<(&'static str, String)>,
+    /// Nobody has looked yet whether slots have to move to be as the spec asks.
+    pub is_undecided: bool,
     /// The shards themselves have said in this pass that every slot is owned or on its way.
     pub is_whole: bool,
     /// Rows, bytes and lag by shard, where they were asked for in this pass.
@@ -240,6 +242,7 @@ impl Pass<'_> {
         if looks && census.is_some() && !strays {
             memory.looked(key, &wish.target, course.would_move);
         }
+        seen.is_undecided = memory.is_undecided(key, &wish.target);
         if let Some(census) = &census {
             self.take(census, &course, validated, seen);
             desk.tell_moves(census, &open).await;

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::{
     availability::{self, State},
-    conditions::{BrokerKind, DatabaseKind, Inputs, Remarks, Shape, Verdict, conditions},
+    conditions::{BrokerKind, DatabaseKind, Inputs, Looked, Remarks, Shape, Verdict, conditions},
     front,
     leaving::leaving,
     observed::Observed,
@@ -53,10 +53,12 @@ impl StatusError {
 }
 
 impl Shape {
-    /// The same with what was seen of the shards.
+    /// The same with what was seen of the shards, if the pass came to them.
     #[must_use]
     pub fn with(mut self, seen: Option<&ShardsSeen>) -> Self {
+        self.slots_looked_at = Looked::Not;
         if let Some(seen) = seen {
+            self.slots_looked_at = if seen.is_undecided { Looked::Undecided } else { Looked::Whole };
             self.joining.clone_from(&seen.joining);
             self.unbalanced.clone_from(&seen.unbalanced);
             self.slots_whole = seen.is_whole;
@@ -104,6 +106,7 @@ impl Shape {
             },
             joining: BTreeMap::new(),
             unbalanced: None,
+            slots_looked_at: Looked::Whole,
             slots_whole: false,
             slots: spec.effective_slots(),
             replicas: wanted(cluster, scaling),
@@ -153,6 +156,7 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
     let generation = cluster.metadata.generation.unwrap_or_default();
     let inputs = Inputs { generation, now: *now, previous: &before.conditions, verdict, shape, observed, view };
     let gateways = observed.gateways.clone().unwrap_or_default();
+    let gateways_of_spec = observed.gateways.as_ref().is_none_or(|gateways| gateways.is_of_spec);
     ChatClusterStatus {
         observed_generation: Some(generation),
         conditions: conditions(&inputs),
@@ -169,7 +173,7 @@ pub fn status(report: &Report<'_>) -> ChatClusterStatus {
             .map(|going| DrainingGateway { name: going.pod.clone(), since: Time(going.since) })
             .collect(),
         moves_per_second: view.budget.or(before.moves_per_second),
-        rollout: rollout(&inputs),
+        rollout: if gateways_of_spec { rollout(&inputs) } else { before.rollout },
         // As with the shards: what was known stands where a pass did not come to it.
         pending_changes: pending.map_or(before.pending_changes, |pending| pending.cloned()),
         backup: cluster.spec.database.backup.as_ref().and(observed.backup.clone().or(before.backup)),

@@ -12,7 +12,7 @@ use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, ListParams},
 };
-use localkube::{Cluster, ClusterConfig};
+use localkube::{Cluster, ClusterConfig, Component};
 
 use crate::{
     chat_cluster::ChatCluster,
@@ -119,13 +119,33 @@ fn processes_of(uid: &str) -> Result<Vec<u32>> {
 /// # Errors
 /// `CHATCLUSTER_LOCAL` does not say which local Kubernetes this is, or it cannot be started again.
 pub async fn reboot() -> Result<()> {
+    with_local(|cluster| Ok(cluster.reboot()?)).await
+}
+
+/// Kills the API server, as a crash would. It is away until [`repair`].
+///
+/// # Errors
+/// `CHATCLUSTER_LOCAL` does not say which local Kubernetes this is, or it was not started.
+pub async fn kill_api_server() -> Result<()> {
+    with_local(|cluster| Ok(cluster.kill(Component::KubeApiserver)?)).await
+}
+
+/// Starts what does not run of the control plane and the node; pods are left alone.
+///
+/// # Errors
+/// `CHATCLUSTER_LOCAL` does not say which local Kubernetes this is, or it cannot be started again.
+pub async fn repair() -> Result<()> {
+    with_local(|cluster| Ok(cluster.up()?)).await
+}
+
+/// What is to be done to the local Kubernetes under test waits, with a thread of its own.
+async fn with_local(act: impl FnOnce(Cluster) -> Result<()> + Send + 'static) -> Result<()> {
     let which = env::var("CHATCLUSTER_LOCAL").context(
-        "CHATCLUSTER_LOCAL is not set: run this test by `cargo xtask test --only e2e`, on a cluster that it may reboot",
+        "CHATCLUSTER_LOCAL is not set: run this test by `cargo xtask test --only e2e`, on a cluster that it may break",
     )?;
     let (name, index) = which.split_once(' ').context("CHATCLUSTER_LOCAL is no name and index")?;
     let config = ClusterConfig { name: name.to_owned(), index: index.parse()? };
-    // It waits, with a thread of its own.
-    tokio::task::spawn_blocking(move || Ok(Cluster::new(config)?.reboot()?)).await?
+    tokio::task::spawn_blocking(move || act(Cluster::new(config)?)).await?
 }
 
 /// Keeps new pods from starting anywhere (or lets them again): every node is cordoned.

@@ -17,6 +17,12 @@ const VERSION: &str = "gateway/tests/baseline/version.json";
 /// Name of the program while cargo builds it: under its own it would take the place of today's in the folder that both share.
 const PROGRAM: &str = "chat-gateway-before";
 
+/// The version of all packages here. Under it the libraries of the version before would take the place of today's in that folder, and cargo, which goes by
+/// the time of files, would take them for up to date.
+const VERSION_NOW: &str = "version = \"0.1.0\"";
+/// The version that they get for it.
+const VERSION_BEFORE: &str = "version = \"0.1.0-before\"";
+
 /// Name of the test program that it is built for, and of nothing else.
 const OCCASION: &str = "version_before";
 
@@ -76,6 +82,7 @@ fn build(commit: &str, draft: &Path) -> Result<PathBuf> {
     shell::run(shell::command("git", &["archive", "--format=tar", "--output", &archive_arg, commit]))?;
     shell::run(shell::command("tar", &["--extract", "--file", &archive_arg, "--directory", &draft_arg]))?;
     rename(&draft.join("gateway"))?;
+    set_back(draft)?;
     let mut command = shell::cargo(&["test", "--workspace", "--locked", "--no-run", "--quiet", "--test", OCCASION]);
     command.arg("--message-format=json-render-diagnostics").current_dir(draft);
     command.env("CARGO_TARGET_DIR", target()).env("CARGO_INCREMENTAL", "0");
@@ -87,13 +94,31 @@ fn build(commit: &str, draft: &Path) -> Result<PathBuf> {
 /// Gives the gateway's program its other name, and a test program to be built for.
 fn rename(gateway: &Path) -> Result<()> {
     let manifest = gateway.join("Cargo.toml");
-    let text = fs::read_to_string(&manifest).with_context(|| format!("failed to read {}", manifest.display()))?;
-    let renamed = text.replacen("[package]\n", "[package]\nautobins = false\n", 1);
-    ensure!(renamed != text, "{} has no section [package]", manifest.display());
-    fs::write(&manifest, format!("{renamed}\n[[bin]]\nname = \"{PROGRAM}\"\npath = \"src/main.rs\"\n"))?;
+    change(&manifest, |text| {
+        let renamed = text.replacen("[package]\n", "[package]\nautobins = false\n", 1);
+        format!("{renamed}\n[[bin]]\nname = \"{PROGRAM}\"\npath = \"src/main.rs\"\n")
+    })?;
     let test = gateway.join("tests").join(format!("{OCCASION}.rs"));
     fs::write(&test, "//! Built so that the program is.\n")
         .with_context(|| format!("failed to write {}", test.display()))
+}
+
+/// Gives all packages of the workspace in `draft` another version, there and in the lock file.
+fn set_back(draft: &Path) -> Result<()> {
+    change(&draft.join("Cargo.toml"), |text| text.replacen(VERSION_NOW, VERSION_BEFORE, 1))?;
+    // Only packages of the workspace have no source.
+    let older = |package: &str| match package.contains("\nsource = ") {
+        true => package.to_owned(),
+        false => package.replacen(VERSION_NOW, VERSION_BEFORE, 1),
+    };
+    change(&draft.join("Cargo.lock"), |text| text.split("\n\n").map(older).collect::<Vec<_>>().join("\n\n"))
+}
+
+fn change(file: &Path, edit: impl Fn(&str) -> String) -> Result<()> {
+    let text = fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+    let changed = edit(&text);
+    ensure!(changed != text, "{} is not what it is taken for", file.display());
+    fs::write(file, changed).with_context(|| format!("failed to write {}", file.display()))
 }
 
 /// The folder that this workspace is built in.

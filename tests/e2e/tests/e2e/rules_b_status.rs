@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::shared::{NOTICE_LIMIT, SETTLE_LIMIT, observed_deployment, shared};
 
-pub(crate) const CONDITIONS: [&str; 9] = [
+pub(crate) const CONDITIONS: [&str; 12] = [
     "Ready",
     "Reconciling",
     "Stalled",
@@ -34,6 +34,9 @@ pub(crate) const CONDITIONS: [&str; 9] = [
     "DatabaseAvailable",
     "ShardsBalanced",
     "RolloutHealthy",
+    "DeliveryVerified",
+    "CertificatesValid",
+    "CredentialsRotated",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,74 @@
+//! The API server is away while people chat: nobody feels it, nothing is lost, and the operator goes on where it was.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use chat_test_client::is_long;
+use e2e::{
+    ChatCluster, Crowd,
+    breaking::{kill_api_server, repair},
+    pods::{Part, restarts},
+};
+use kube::ResourceExt as _;
+use serde_json::json;
+
+use crate::shared::{SETTLE_LIMIT, shared};
+
+/// How many are sent in a second: see `Crowd`. Half of them have to come while the API server is away.
+const AT_LEAST_A_SECOND: u64 = 50;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs through cargo xtask test"]
+async fn nobody_feels_that_the_api_server_is_away() -> Result<()> {
+    let away = Duration::from_secs(if is_long() { 300 } else { 60 });
+    let cluster = shared().await?;
+    let before = pods(&cluster).await?;
+    let crowd = Crowd::gather(&cluster, 4).await?;
+    let connected = connections(&crowd);
+    let story = async {
+        kill_api_server().await?;
+        ensure!(cluster.get().await.is_err(), "the API server answers although it was killed");
+        let (began, said) = (Instant::now(), heard(&crowd));
+        tokio::time::sleep(away).await;
+        let heard = heard(&crowd) - said;
+        println!("{heard} messages in the {:.0} s in which the API server was away", began.elapsed().as_secs_f64());
+        ensure!(heard >= AT_LEAST_A_SECOND * away.as_secs(), "people were kept from chatting");
+        let began = Instant::now();
+        repair().await?;
+        println!("the API server is back after {:.1} s", began.elapsed().as_secs_f64());
+        // What the operator says by itself may be what it said before: it is asked for something.
+        cluster.merge(json!({ "spec": { "gateways": { "logLevel": "Warn" } } })).await?;
+        cluster.wait_ready(SETTLE_LIMIT).await?;
+        println!("a change of the spec was in force {:.1} s after that began", began.elapsed().as_secs_f64());
+        cluster.merge(json!({ "spec": { "gateways": { "logLevel": null } } })).await?;
+        cluster.wait_ready(SETTLE_LIMIT).await.map(drop)
+    };
+    crowd.chat_during("while the API server was away", Box::pin(story)).await?;
+    ensure!(connections(&crowd) == connected, "somebody had to connect anew: {:?}", connections(&crowd));
+    let now = pods(&cluster).await?;
+    ensure!(now == before, "pods changed: {before:?}, {now:?}");
+    Ok(())
+}
+
+/// Pods of gateways and backends, by uid and restarts.
+async fn pods(cluster: &ChatCluster) -> Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for part in [Part::Gateway, Part::Broker, Part::Cache, Part::Database] {
+        for pod in cluster.pods(part).await? {
+            all.insert(format!("{} {} {}", pod.name_any(), pod.uid().context("no uid")?, restarts(&pod)));
+        }
+    }
+    Ok(all)
+}
+
+fn connections(crowd: &Crowd) -> Vec<u32> {
+    crowd.devices().iter().map(|device| device.standing().connections).collect()
+}
+
+/// Messages that one device has, over all rooms.
+fn heard(crowd: &Crowd) -> u64 {
+    crowd.rooms.iter().filter_map(|room| crowd.ann_away.position(*room)).sum()
+}
