@@ -7,6 +7,8 @@
 mod admission;
 #[path = "faults/leadership.rs"]
 mod leadership;
+#[path = "faults/leaving.rs"]
+mod leaving;
 #[path = "faults/secrets.rs"]
 mod secrets;
 #[path = "faults/slowness.rs"]

@@ -432,6 +432,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::build::ChildId;
 
     fn job(conditions: &serde_json::Value) -> Job {
         let job =
@@ -499,6 +500,36 @@ mod tests {
         assert!(!whole(1, "new", 2, one) && !whole(1, "new", 1, &[]), "another number");
         // What it has seen, and made nothing of yet.
         assert!(!whole(2, "new", 2, one));
+    }
+
+    #[test]
+    fn a_revision_whose_pods_are_wanted_is_one_of_two_also_while_it_has_none() {
+        let deployment = |name: &str, wanted: i32| {
+            let object = serde_json::from_value(json!({
+                "metadata": { "name": name, "labels": { label::COMPONENT: "gateway" } },
+                "spec": {
+                    "replicas": wanted, "selector": {},
+                    "template": { "metadata": { "annotations": { annotation::TEMPLATE_HASH: name } } },
+                },
+            }));
+            (ChildId::new(Kind::Deployment, name), object.unwrap())
+        };
+        let pod = serde_json::from_value(json!({
+            "metadata": {
+                "name": "a", "labels": { label::COMPONENT: "gateway" }, "annotations": { annotation::TEMPLATE_HASH: "new" },
+            },
+            "status": { "phase": "Running" },
+        }));
+        let mut live = Live::with_pods(vec![pod.unwrap()]);
+        live.target = Some("new".to_owned());
+        let mut is_one = |wanted: i32| {
+            for (id, object) in [deployment("new", 1), deployment("old", wanted)] {
+                live.insert(id, object);
+            }
+            gateways(&live, "alone").unwrap().one_revision
+        };
+        assert!(!is_one(1), "its pod was evicted, and another one is on its way");
+        assert!(is_one(0), "it goes");
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub async fn reboot() -> Result<()> {
     with_local(|cluster| Ok(cluster.reboot()?)).await
 }
 
-/// Kills the API server, as a crash would. It is away until [`repair`].
+/// Kills the API server, as a crash would. It is away until [`revive_api_server`].
 ///
 /// # Errors
 /// `CHATCLUSTER_LOCAL` does not say which local Kubernetes this is, or it was not started.
@@ -130,12 +130,12 @@ pub async fn kill_api_server() -> Result<()> {
     with_local(|cluster| Ok(cluster.kill(Component::KubeApiserver)?)).await
 }
 
-/// Starts what does not run of the control plane and the node; pods are left alone.
+/// Starts it again, and waits until it answers.
 ///
 /// # Errors
 /// `CHATCLUSTER_LOCAL` does not say which local Kubernetes this is, or it cannot be started again.
-pub async fn repair() -> Result<()> {
-    with_local(|cluster| Ok(cluster.up()?)).await
+pub async fn revive_api_server() -> Result<()> {
+    with_local(|cluster| Ok(cluster.revive_api_server()?)).await
 }
 
 /// What is to be done to the local Kubernetes under test waits, with a thread of its own.

@@ -1,11 +1,11 @@
-//! Generated files: the CRDs and the documents of the protocol out of the Rust types, the page out of its TypeScript, and the lock file of the
-//! workspace that fuzzes.
+//! Generated files: the CRDs and the documents of the protocol out of the Rust types, the reference of both charts' values, the page out of its
+//! TypeScript, and the lock file of the workspace that fuzzes.
 
 use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{fuzz, packages, paths, shell};
+use crate::{fuzz, helm_values, packages, paths, shell};
 
 /// Writes the generated files, or compares them with what would be written.
 pub(crate) fn run(check: bool) -> Result<()> {
@@ -21,6 +21,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         }
         shell::run(shell::cargo(&run))?;
     }
+    helm_values::run(check)?;
     fuzz_lock(check)?;
     page(check)
 }

@@ -60,7 +60,15 @@ const RULES: &[(&str, &str)] = &[
     ("E5", "one version is stored"),
 ];
 
-/// Checks every rule, and says which hold.
+/// Checks every rule, and says which hold. For clusters that may be disturbed: meanwhile the operator is scaled to 0 and back, its Helm release is upgraded
+/// with the chart of this working tree, and admission policies are installed.
+///
+/// With --kubeconfig these befall your cluster: the Deployment chat-operator in the namespace chat-system is scaled to 0 and back to 1 (rule C2); its Helm
+/// release of that name is upgraded with the chart of this working tree, to two replicas and back to one, and a pod of it is deleted (rule B5); two
+/// MutatingAdmissionPolicies change pods, Deployments and StatefulSets of the namespace e2e-b10 for a while (rule B10). While the operator is away, no ChatCluster
+/// of the cluster is served.
+///
+/// Fails where a rule is broken or was not checked, and where the tests could not be built or run.
 #[derive(Debug, Args)]
 pub(crate) struct Conformance {
     /// Checks the cluster of this kubeconfig, which has the charts installed, and whose Services this machine reaches. A local cluster is made, and removed
@@ -82,6 +90,9 @@ enum Output {
     Json,
 }
 
+/// The name under which the comparison with the baseline counts: it is a step and no test.
+const EVOLUTION: &str = "a17_the_definition_keeps_what_users_have";
+
 /// What is known of one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -92,12 +103,14 @@ enum Verdict {
 }
 
 impl Conformance {
-    /// Runs it; an error where a rule is broken.
+    /// Runs it; an error where a rule is broken or was not checked, or where tests could not run.
     pub(crate) fn run(self) -> Result<()> {
         let mut outcomes = Outcomes::default();
-        let broken = evolution::run().is_err();
-        outcomes.note("a17_the_definition_keeps_what_users_have", !broken);
-        // These fail by their outcome, and the table tells.
+        let kept = evolution::run();
+        if let Err(error) = &kept {
+            println!("{error:#}");
+        }
+        outcomes.note(EVOLUTION, kept.is_ok());
         outcomes.watch(cargo(&["--test", "conventions", "--test", "refusals", "--", "--test-threads=2"]));
         match &self.kubeconfig {
             Some(kubeconfig) => outcomes.on(kubeconfig)?,
@@ -105,8 +118,8 @@ impl Conformance {
                 let kube = cluster::up(CLUSTER.0, CLUSTER.1)?;
                 let checked = install::install(&kube, Build::default(), &[], false)
                     .and_then(|()| outcomes.on(&kube.kubeconfig()));
-                kube.down()?;
-                checked?;
+                // Why the rules were not checked goes first, and the table follows only what was.
+                checked.and(kube.down().map_err(Into::into))?;
             }
         }
         let verdicts = outcomes.verdicts();
@@ -114,12 +127,7 @@ impl Conformance {
             Output::Table => print!("{}", table(&verdicts, &outcomes)),
             Output::Json => println!("{}", json(&verdicts, &outcomes)),
         }
-        let broken: Vec<&str> =
-            verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Broken).map(|(rule, _)| *rule).collect();
-        if !broken.is_empty() {
-            bail!("broken: {}", broken.join(", "));
-        }
-        Ok(())
+        outcomes.judge(&verdicts)
     }
 }
 
@@ -129,9 +137,14 @@ fn cargo(more: &[&str]) -> std::process::Command {
     command
 }
 
-/// What tests said, by name.
+/// What tests said.
 #[derive(Debug, Default)]
-struct Outcomes(BTreeMap<String, bool>);
+struct Outcomes {
+    /// Whether they passed, by name.
+    tests: BTreeMap<String, bool>,
+    /// Why test programs ended in a way that no failed test explains: they were not compiled, or did not come to their end.
+    unexplained: Vec<String>,
+}
 
 impl Outcomes {
     /// Runs the tests that need a cluster.
@@ -149,9 +162,47 @@ impl Outcomes {
     }
 
     fn watch(&mut self, command: std::process::Command) {
-        if let Err(error) = shell::run_watched(command, |line| self.line(line)) {
+        let before = self.failed().count();
+        let ended = shell::run_watched(command, |line| self.line(line));
+        if let Err(error) = ended {
             println!("{error:#}");
+            // With a failed test the table tells why.
+            if self.failed().count() == before {
+                self.unexplained.push(format!("{error:#}; what it printed above says why"));
+            }
         }
+    }
+
+    /// Names of the tests that failed.
+    fn failed(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().filter(|(_, holds)| !**holds).map(|(name, _)| name.as_str())
+    }
+
+    /// An error that names all that keeps the rules from being shown to hold, and what to do.
+    fn judge(&self, verdicts: &[(&str, Verdict)]) -> Result<()> {
+        let with = |wanted: Verdict| -> Vec<&str> {
+            verdicts.iter().filter(|(_, verdict)| *verdict == wanted).map(|(rule, _)| *rule).collect()
+        };
+        let (broken, open) = (with(Verdict::Broken), with(Verdict::NotChecked));
+        let of_none: Vec<&str> = self.failed().filter(|name| rules_of(name).is_empty()).collect();
+        let mut problems = self.unexplained.clone();
+        if !broken.is_empty() {
+            problems.push(format!("broken: {}", broken.join(", ")));
+        }
+        if !of_none.is_empty() {
+            problems.push(format!("failed, and belong to no rule: {}", of_none.join(", ")));
+        }
+        if !open.is_empty() {
+            problems.push(format!(
+                "not checked: {}; no test of theirs came to its end. Look above for why the tests did not run; if one was renamed or removed, give its rule a \
+                 test whose name begins with it, as in b2_no_stale_ready",
+                open.join(", ")
+            ));
+        }
+        if !problems.is_empty() {
+            bail!("{}", problems.join("\n"));
+        }
+        Ok(())
     }
 
     /// Takes a line of the test runner in.
@@ -167,12 +218,13 @@ impl Outcomes {
     }
 
     fn note(&mut self, name: &str, holds: bool) {
-        self.0.insert(name.to_owned(), holds);
+        // Test programs may have tests of the same name; all of them count.
+        self.tests.entry(name.to_owned()).and_modify(|all| *all &= holds).or_insert(holds);
     }
 
     /// Tests with the rule in their names, which may have several in front.
     fn of(&self, rule: &str) -> BTreeMap<&str, bool> {
-        let all = self.0.iter().map(|(name, holds)| (name.as_str(), *holds));
+        let all = self.tests.iter().map(|(name, holds)| (name.as_str(), *holds));
         all.filter(|(name, _)| rules_of(name).contains(rule)).collect()
     }
 
@@ -258,5 +310,64 @@ mod tests {
         let of = |rule: &str| verdicts[rule];
         assert_eq!([of("B2"), of("B4"), of("B6")], [Verdict::Broken, Verdict::Holds, Verdict::NotChecked]);
         assert!(table(&outcomes.verdicts(), &outcomes).contains("B2   BROKEN       2 tests  Ready is never"));
+    }
+
+    #[test]
+    fn a_rule_without_a_verdict_and_an_end_without_a_reason_are_errors() {
+        let mut outcomes = Outcomes::default();
+        for (rule, _) in RULES.iter().filter(|(rule, _)| *rule != "B6") {
+            outcomes.note(&format!("x::{}_some_thing", rule.to_lowercase()), true);
+        }
+        let said = |outcomes: &Outcomes| outcomes.judge(&outcomes.verdicts()).map_err(|error| format!("{error:#}"));
+        assert!(said(&outcomes).unwrap_err().starts_with("not checked: B6; "));
+        outcomes.note("x::b6_some_thing", true);
+        assert_eq!(said(&outcomes), Ok(()));
+        outcomes.watch(shell::command("false", &[]));
+        assert!(said(&outcomes).unwrap_err().contains("false ended with"));
+        outcomes.unexplained.clear();
+        outcomes.note("x::some_thing", false);
+        assert_eq!(said(&outcomes), Err("failed, and belong to no rule: x::some_thing".to_owned()));
+    }
+
+    #[test]
+    fn a_test_fails_in_one_program_and_passes_in_another() {
+        let mut outcomes = Outcomes::default();
+        outcomes.note("a9_some_thing", false);
+        outcomes.note("a9_some_thing", true);
+        assert_eq!(outcomes.failed().collect::<Vec<_>>(), ["a9_some_thing"]);
+    }
+
+    #[test]
+    fn every_rule_has_a_test_and_every_test_a_rule() {
+        let mut names = vec![EVOLUTION.to_owned()];
+        for place in ["crds/tests/conventions.rs", "crds/tests/refusals.rs", "tests/e2e/tests/e2e"] {
+            tests_in(&crate::paths::root().join(place), &mut names);
+        }
+        let tested: BTreeSet<String> = names.iter().flat_map(|name| rules_of(name)).collect();
+        let rules: BTreeSet<String> = RULES.iter().map(|(rule, _)| (*rule).to_owned()).collect();
+        assert_eq!(tested, rules);
+    }
+
+    /// Names of the test functions in a file, or in all files of a folder.
+    fn tests_in(place: &Path, names: &mut Vec<String>) {
+        if place.is_dir() {
+            for entry in std::fs::read_dir(place).unwrap() {
+                tests_in(&entry.unwrap().path(), names);
+            }
+            return;
+        }
+        let text = std::fs::read_to_string(place).unwrap();
+        let mut is_test = false;
+        for line in text.lines() {
+            if line.starts_with("#[") {
+                is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
+                continue;
+            }
+            let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+            if let Some((name, _)) = function.filter(|_| is_test).and_then(|rest| rest.split_once('(')) {
+                names.push(name.to_owned());
+            }
+            is_test = false;
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     backends::{self, Build},
     baseline,
     bench::Instructions,
-    cluster, codegen,
+    charts, cluster, codegen,
     demo::Demo,
     deny, diagnosis, docs, evolution, http_api, install, kafka, packages, paths, rbac, rfc6455, shell,
     summary::Counts,
@@ -129,9 +129,9 @@ pub(crate) const ALL: &[Step] = &[
     }),
     Step::new("http-api", "the protocol's documents are valid, and HTTP keeps to its own", http_api),
     Step::new("web", "the page's client", web),
-    Step::new("charts", "both charts lint and render", |_| charts()),
+    Step::new("charts", "both charts lint and render, and have what alerts rely on", |_| charts::run()),
     Step::new("alerts", "alerts say yes and no where they should", |_| alerts::run()),
-    Step::new("evolution", "the definition keeps what users have valid", |_| evolution::run()),
+    Step::new("evolution", "the definitions keep what users have valid", |_| evolution::run()),
     Step::new("images", "the images are reproducible and their servers run", images).beside("unit"),
     Step::new("localkube", "the local Kubernetes works and leaves nothing behind", local_kubernetes).beside("rfc6455"),
     Step::new("e2e", "a ChatCluster on the real Kubernetes", e2e),
@@ -255,26 +255,6 @@ fn web(run: &mut Run) -> Result<()> {
     let mut command = shell::command("npm", &["test", "--silent"]);
     command.current_dir(paths::root().join("gateway/web"));
     tests(run, command)
-}
-
-fn charts() -> Result<()> {
-    let helm = Binaries::build(&|line| println!("{line}"))?.helm;
-    for chart in ["charts/chat-operator-crds", "charts/chat-operator"] {
-        shell::run(shell::command(&helm, &["lint", "--strict", chart]))?;
-        const CERT_MANAGER: &str = "loadMetrics.enabled=true,metricsCertificate.issuerRef.name=internal";
-        const MONITORING: &str = "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true,monitoring.dashboards.enabled=true,\
-                                  monitoring.labels.release=x,monitoring.namespaceLabels.team=monitoring";
-        let metrics = ["customMetrics.enabled=true,loadMetrics.enabled=true", CERT_MANAGER, MONITORING];
-        for set in ["scope=Cluster", "scope=Namespace"].into_iter().chain(metrics) {
-            let mut args = vec!["template", "check", chart];
-            if chart.ends_with("chat-operator") {
-                args.extend(["--set", set]);
-            }
-            let rendered = shell::output(shell::command(&helm, &args))?;
-            println!("{chart} ({set}): {} lines rendered", rendered.lines().count());
-        }
-    }
-    Ok(())
 }
 
 fn images(run: &mut Run) -> Result<()> {

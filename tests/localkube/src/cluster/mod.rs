@@ -210,6 +210,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts the API server again after [`kill`](Self::kill), and waits until it answers. What a node makes of its absence is left to Kubernetes: the pods of one
+    /// that was away for longer than 40 s count as not ready for up to a minute, and run on.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotRunning`] when the cluster was not started, or why the API server does not answer.
+    pub fn revive_api_server(&self) -> Result<(), ClusterError> {
+        let binaries = Binaries::build(&|line| eprintln!("{line}"))?;
+        let _lock = self.lock()?;
+        let mut state = State::load(&self.layout).ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
+        self.start_api_server(&binaries, &mut state)
+    }
+
     /// Does to the node what a power cut does: every process ends at once, those of pods and of the control plane too, and what was in memory is forgotten. Then
     /// the cluster's programs are started; pods are for the kubelet to start again, which takes some time after this has returned. What was written to a disk
     /// and not yet synced is not lost, since the kernel goes on.

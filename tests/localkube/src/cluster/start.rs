@@ -89,6 +89,11 @@ impl Cluster {
         Ok(())
     }
 
+    pub(super) fn start_api_server(&self, binaries: &Binaries, state: &mut State) -> Result<(), ClusterError> {
+        self.start(Component::KubeApiserver, binaries, state)?;
+        self.wait_for(Component::KubeApiserver, state, "the API server answers", || self.api_answers(binaries))
+    }
+
     fn start(&self, component: Component, binaries: &Binaries, state: &mut State) -> Result<(), ClusterError> {
         let holder = state.holder().cloned().ok_or_else(|| ClusterError::NotRunning(self.config.name.clone()))?;
         let line = component.command_line(&self.config, &self.layout, binaries);
