@@ -64,6 +64,8 @@ pub struct Scene<'a> {
     pub is_tidying: bool,
     /// What slots take is known, or will not be known soon.
     pub is_counted: bool,
+    /// Slots that would have to move, as far as the last look told.
+    pub would_move: Option<i32>,
     /// A new plan may be made in this pass.
     pub looks: bool,
     /// Ended ShardRebalances of the operator's that are kept.
@@ -233,7 +235,7 @@ fn tell(course: &Course, scene: &Scene<'_>, objects: &[&ShardRebalance]) -> Opti
     let standing = course.standings.get(&last.name_any()).cloned().unwrap_or_else(|| Standing::of(last));
     let of_this = standing.plan.as_ref().is_some_and(|plan| plan.target == scene.wish.target);
     match standing.state {
-        State::Failed | State::Aborted if of_this && course.would_move != Some(0) => {
+        State::Failed | State::Aborted if of_this && course.would_move.or(scene.would_move) != Some(0) => {
             let reason = if standing.state == State::Failed { "RebalanceFailed" } else { "RebalanceAborted" };
             Some((reason, format!("ShardRebalance {}: {}", last.name_any(), standing.message)))
         }

@@ -38,7 +38,7 @@ struct Held {
 #[derive(Clone, Debug, Default)]
 struct Remembered {
     looked: Option<(String, Instant)>,
-    /// The target of the last look, however long ago.
+    /// The target of the last look that came to a number, however long ago.
     target: Option<String>,
     would_move: Option<i32>,
     busy: Option<Instant>,
@@ -82,7 +82,9 @@ impl Memory {
         let mut held = self.lock();
         let known = held.clusters.entry(key.clone()).or_default();
         known.looked = Some((target.to_owned(), Instant::now()));
-        known.target = Some(target.to_owned());
+        if would_move.is_some() {
+            known.target = Some(target.to_owned());
+        }
         known.would_move = would_move;
     }
 

@@ -37,6 +37,10 @@ struct Table {
     orphans: BTreeSet<u32>,
     movers: BTreeSet<String>,
     seconds: i64,
+    /// Whether a plan may be made.
+    looks: bool,
+    /// What the last look told.
+    told: Option<i32>,
 }
 
 fn spec(shards: &serde_json::Value) -> ChatClusterSpec {
@@ -71,6 +75,8 @@ impl Table {
             orphans: BTreeSet::new(),
             movers: BTreeSet::new(),
             seconds: 0,
+            looks: true,
+            told: None,
         }
     }
 
@@ -130,7 +136,8 @@ impl Table {
             movers: &self.movers,
             is_tidying: false,
             is_counted: true,
-            looks: true,
+            would_move: self.told,
+            looks: self.looks,
             history: 2,
             keeps: SignedDuration::from_hours(1),
         });
@@ -375,6 +382,16 @@ fn an_abort_brings_slots_under_way_back_and_nothing_is_planned_again_for_the_sam
     assert_eq!((table.state(0), table.counts()["a"]), (State::Aborted, 12));
     let course = table.pass();
     assert_eq!((course.creates, course.unbalanced.unwrap().0), (false, "RebalanceAborted"));
+    table.looks = false;
+    table.told = Some(3);
+    assert_eq!(
+        table.pass().unbalanced.unwrap().0,
+        "RebalanceAborted",
+        "the last look found some that would have to move"
+    );
+    table.told = Some(0);
+    assert_eq!(table.pass().unbalanced, None, "somebody has put it right since");
+    table.looks = true;
     table.spec = spec(&shards(&["a", "b", "c"]));
     table.shards.insert("c".to_owned());
     assert!(table.pass().creates, "other shards are another wish");

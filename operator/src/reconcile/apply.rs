@@ -90,8 +90,7 @@ pub(super) async fn apply(
 ) -> Result<Resources<Applied>, ApplyError> {
     let plan = plan::plan(key, uid, &resources, &live, &context.admitted.of(key))?;
     if hands == Hands::Off {
-        let pending = plan.writes() + plan.leaving.len();
-        return Ok(resources.at_stage(Applied { live, pending, leaving: plan.leaving }));
+        return Ok(resources.at_stage(Applied { live, pending: plan.writes(), leaving: plan.leaving }));
     }
     let Plan { apply, prune, leaving } = plan;
     let writer = Writer { context, namespace: &key.namespace };

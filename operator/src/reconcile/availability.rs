@@ -253,8 +253,18 @@ fn backend(inputs: &Inputs<'_>, set: Option<&str>, (component, what): (Component
 /// `ShardsBalanced`: every slot is owned, and is at the shard where the spec wants it.
 pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
     let before = inputs.before(ConditionType::ShardsBalanced).filter(|before| before.status != State::Unknown.as_str());
-    if let Some(before) = before.filter(|_| inputs.shape.slots_looked_at == Looked::Not) {
-        return Part::of(before);
+    // A new ChatCluster is taken for even until somebody has looked, and so is one of which that was said; nothing else is.
+    let was_balanced = |before: &Condition| {
+        before.status == State::True.as_str() && before.observed_generation == Some(inputs.generation)
+    };
+    let may_move = inputs.shape.database_kind == DatabaseKind::Shards && inputs.shape.shards.len() > 1;
+    let looked = if may_move { inputs.shape.slots_looked_at } else { Looked::Whole };
+    match (looked, before) {
+        (Looked::Not, Some(before)) if was_balanced(before) || before.status == State::False.as_str() => {
+            return Part::of(before);
+        }
+        (Looked::Not, Some(_)) => return undecided(),
+        _ => {}
     }
     let unbalanced = inputs.shape.unbalanced.as_ref();
     let told = |(reason, message): &(&'static str, String)| Part::new(State::False, reason, message);
@@ -279,16 +289,18 @@ pub(super) fn shards(inputs: &Inputs<'_>) -> Part {
     if inputs.shape.database_kind == DatabaseKind::Embedded {
         return Part::new(State::True, "Balanced", &format!("the embedded database owns all {owned} slots"));
     }
-    // A new ChatCluster is taken for even until somebody has looked, and so is one of which that was said; nothing else is.
-    let was_balanced = |before: &Condition| {
-        before.status == State::True.as_str() && before.observed_generation == Some(inputs.generation)
-    };
-    if inputs.shape.slots_looked_at == Looked::Undecided && before.is_some_and(|before| !was_balanced(before)) {
-        let message = "whether slots have to move is not known yet: gateways count how much is in them";
-        return Part::new(State::False, "Rebalancing", message);
+    match before.filter(|before| looked == Looked::Undecided && !was_balanced(before)) {
+        // The look that found no plan is said to be why until there is another one.
+        Some(before) if before.reason == "NoPlan" => return Part::of(before),
+        Some(_) => return undecided(),
+        None => {}
     }
     let list: Vec<String> = counts.iter().map(|(name, slots)| format!("{name}: {slots}")).collect();
     Part::new(State::True, "Balanced", &format!("slots by shard: {}", list.join(", ")))
+}
+
+fn undecided() -> Part {
+    Part::new(State::False, "Rebalancing", "whether slots have to move to be as the spec asks is not known yet")
 }
 
 /// `DeliveryVerified`: what is acknowledged is kept, and comes once and in order. What was said last stands until a probe has ended, so that

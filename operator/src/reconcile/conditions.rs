@@ -230,12 +230,13 @@ impl Inputs<'_> {
         self.observed.gateways.as_ref()?.rollout.as_ref()?.failure.as_ref()
     }
 
-    /// `RolloutHealthy` as it was, where the pass did not come to know which revision and which migration the spec leads to: nothing that is seen then is of
-    /// this rollout.
+    /// `RolloutHealthy` as it was said of this very spec, where the pass did not come to know which revision and which migration that leads to: nothing that is
+    /// seen then is of its rollout.
     pub(super) fn rollout_before(&self) -> Option<&Condition> {
         let lacks_target = self.observed.gateways.as_ref().is_some_and(|gateways| !gateways.is_of_spec);
         let before = self.before(ConditionType::RolloutHealthy).filter(|_| lacks_target)?;
-        (before.status != State::Unknown.as_str()).then_some(before)
+        let is_of_this = before.observed_generation == Some(self.generation);
+        (is_of_this && before.status != State::Unknown.as_str()).then_some(before)
     }
 
     /// Whether the gateways cannot be of the newest revision yet, because the shards are not.

@@ -71,7 +71,7 @@ pub struct GatewaysObserved {
     pub ready: i32,
     /// Pods that are not ready and not being emptied. They serve all the same where they only turn new clients away.
     pub turned_away: BTreeSet<String>,
-    /// The pass has come to know which Deployment the spec leads to; else that with the most pods stands for it.
+    /// The pass has come to know which Deployment the spec leads to, whether it exists yet or not; else that with the most pods stands for it.
     pub is_of_spec: bool,
     /// Every pod is of the newest spec, and there are as many as wanted; whether they are available is another question.
     pub whole: bool,
@@ -211,7 +211,7 @@ fn gateways(live: &Live, alone: &str) -> Option<GatewaysObserved> {
             .collect(),
         // A Deployment of an old revision goes when it has no pods any more: until then the rollout is not over.
         whole: target.is_some() && all.len() == 1 && is_whole_by(first, &live.pods) && failure.is_none(),
-        is_of_spec: target.is_some(),
+        is_of_spec: live.target.is_some(),
         one_revision: target.is_some() && !others_wanted && is_one_revision(&spec.template, &live.pods),
         stuck: is_stuck(first),
         revision: revision(first),
@@ -530,6 +530,11 @@ mod tests {
         };
         assert!(!is_one(1), "its pod was evicted, and another one is on its way");
         assert!(is_one(0), "it goes");
+        let is_of_spec = |live: &Live| gateways(live, "alone").unwrap().is_of_spec;
+        live.target = Some("newest".to_owned());
+        assert!(is_of_spec(&live), "the migration comes first, and then the Deployment is made");
+        live.target = None;
+        assert!(!is_of_spec(&live), "the pass ended before");
     }
 
     #[test]

@@ -143,8 +143,10 @@ pub(super) fn conclude(
     error: Option<PassError>,
 ) -> (Outcome, Option<PassError>) {
     match verdict {
-        Verdict::Applied | Verdict::Waiting(Problem { reason: CHILD_LEAVING, .. }) if again.is_some() => {
-            (again.map_or(Outcome::Settled, Outcome::Waiting), None)
+        Verdict::Applied if again.is_some() => (again.map_or(Outcome::Settled, Outcome::Waiting), None),
+        // Not every kind is watched, and slots may be on the move meanwhile.
+        Verdict::Waiting(Problem { reason: CHILD_LEAVING, .. }) => {
+            (Outcome::Waiting(again.unwrap_or(LOOK_AGAIN_AT_LENGTH)), None)
         }
         Verdict::Paused(_) => (Outcome::Paused, None),
         Verdict::Applied => (Outcome::Settled, None),

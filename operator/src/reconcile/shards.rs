@@ -227,6 +227,7 @@ impl Pass<'_> {
             movers: &movers,
             is_tidying: running().next().is_some(),
             is_counted: counted,
+            would_move: memory.would_move(key),
             looks,
             history: usize::try_from(settings.history_limit).unwrap_or_default(),
             keeps: SignedDuration::from_secs(i64::from(settings.keep_source_seconds)),
@@ -243,6 +244,10 @@ impl Pass<'_> {
             memory.looked(key, &wish.target, course.would_move);
         }
         seen.is_undecided = memory.is_undecided(key, &wish.target);
+        if seen.is_undecided && !self.view.gateways.is_empty() {
+            // Nothing tells when somebody can be asked again.
+            seen.again.get_or_insert(WHILE_WAITING);
+        }
         if let Some(census) = &census {
             self.take(census, &course, validated, seen);
             desk.tell_moves(census, &open).await;

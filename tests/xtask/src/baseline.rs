@@ -94,10 +94,8 @@ fn build(commit: &str, draft: &Path) -> Result<PathBuf> {
 /// Gives the gateway's program its other name, and a test program to be built for.
 fn rename(gateway: &Path) -> Result<()> {
     let manifest = gateway.join("Cargo.toml");
-    change(&manifest, |text| {
-        let renamed = text.replacen("[package]\n", "[package]\nautobins = false\n", 1);
-        format!("{renamed}\n[[bin]]\nname = \"{PROGRAM}\"\npath = \"src/main.rs\"\n")
-    })?;
+    change(&manifest, |text| text.replacen("[package]\n", "[package]\nautobins = false\n", 1))?;
+    change(&manifest, |text| format!("{text}\n[[bin]]\nname = \"{PROGRAM}\"\npath = \"src/main.rs\"\n"))?;
     let test = gateway.join("tests").join(format!("{OCCASION}.rs"));
     fs::write(&test, "//! Built so that the program is.\n")
         .with_context(|| format!("failed to write {}", test.display()))

@@ -14,6 +14,9 @@ const API_VERSION: &str = "monitoring.coreos.com/v1";
 /// Name of the release that is rendered.
 const RELEASE: &str = "check";
 
+/// A label of `monitoring.labels` that is rendered.
+pub(super) const LABEL: (&str, &str) = ("release", "x");
+
 const RULES: &str = "charts/chat-operator/files/rules.yaml";
 
 /// Objects as the operator makes them: pods of gateways as a PodMonitor has to find them.
@@ -29,6 +32,10 @@ pub(super) fn check(rendered: &[Value]) -> Result<()> {
     rules(rendered).context("the PrometheusRule")?;
     let count = of_kinds(rendered).count();
     ensure!(count == 3, "{count} objects are for a Prometheus, and 3 are checked");
+    // By labels a Prometheus finds what it is to read.
+    let (label, value) = LABEL;
+    let lacks = of_kinds(rendered).find(|object| object["metadata"]["labels"][label] != value);
+    ensure!(lacks.is_none(), "monitoring.labels.{label}={value} is not on {:?}", lacks.map(|object| &object["kind"]));
     Ok(())
 }
 
@@ -54,6 +61,8 @@ fn operator(rendered: &[Value]) -> Result<()> {
 fn gateways(rendered: &[Value]) -> Result<()> {
     let monitor = named(rendered, "PodMonitor", &format!("{RELEASE}-gateways"))?;
     let endpoint = endpoint(monitor)?;
+    // Gateways are in the namespaces of their ChatClusters.
+    ensure!(monitor["spec"]["namespaceSelector"]["any"] == true, "it looks into one namespace only");
     let pods = gateway_pods()?;
     ensure!(!pods.is_empty(), "{GATEWAYS} has no Deployment");
     for template in &pods {
