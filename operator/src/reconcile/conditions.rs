@@ -193,13 +193,13 @@ impl Inputs<'_> {
                 None => (self.shape.replicas > 0).then(|| "no gateway has said yet what it has taken".to_owned()),
             };
         }
+        if let Some(unasked) = self.unasked() {
+            return Some(format!("gateway {unasked} has not said yet what it has taken"));
+        }
         // One that ends takes nothing any more, and one of a version before takes nothing at all.
         let mut all: Vec<(&String, &Taken)> = view.last_words.iter().collect();
         let serving = view.gateways.iter().filter(|(_, stats)| !stats.draining);
         all.extend(serving.filter_map(|(pod, stats)| Some((pod, stats.live.as_ref()?))));
-        if let Some(unasked) = self.unasked() {
-            return Some(format!("gateway {unasked} has not said yet what it has taken"));
-        }
         let late: Vec<(&String, &Taken, &str)> =
             all.iter().filter_map(|(pod, taken)| Some((*pod, *taken, wanted.missing(taken)?))).collect();
         let (pod, _, why) = late.iter().max_by_key(|(_, taken, _)| taken.error.is_some())?;

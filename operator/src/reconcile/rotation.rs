@@ -18,8 +18,8 @@ use chat_gateway_config::{
     SecretLines,
     stats::{GatewayStats, Taken},
 };
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt, api::DynamicObject};
 
 use self::RotationStep::{Announced, Shown, Waiting};
 use super::{
@@ -28,7 +28,12 @@ use super::{
     observed,
     validated::{Broker, Redis, ShardBackend, ValidatedCluster},
 };
-use crate::{build::Kind, names::annotation, poll::ClusterView, sensitive::EntropyError};
+use crate::{
+    build::{ChildId, Kind},
+    names::annotation,
+    poll::ClusterView,
+    sensitive::EntropyError,
+};
 
 /// How far a rotation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +102,8 @@ pub(super) fn step(
     fresh: impl FnOnce(&str) -> Result<String, EntropyError>,
 ) -> Result<Option<Vec<String>>, EntropyError> {
     let Rotated { name, lines, annotations, may_follow } = rotated;
-    let Some(secret) = live.typed::<Secret>(Kind::Secret, name) else { return Ok(None) };
-    let asked = asked(&secret, annotations).cloned();
+    let Some(secret) = live.get(&ChildId::new(Kind::Secret, name)) else { return Ok(None) };
+    let asked = asked(secret, annotations).cloned();
     let before = annotations.remove(annotation::ROTATION);
     let step = before.as_deref().and_then(step_of);
     let (content, step) = match (step, lines.as_slice()) {
@@ -131,7 +136,7 @@ pub(super) fn step(
 }
 
 /// The request that stands on a Secret and was not heard yet.
-fn asked<'a>(secret: &'a Secret, annotations: &BTreeMap<String, String>) -> Option<&'a String> {
+fn asked<'a>(secret: &'a DynamicObject, annotations: &BTreeMap<String, String>) -> Option<&'a String> {
     let asked = secret.annotations().get(annotation::ROTATE).filter(|text| !text.is_empty());
     asked.filter(|asked| annotations.get(annotation::ROTATED) != Some(*asked))
 }
@@ -158,11 +163,8 @@ pub(super) fn pending(validated: &ValidatedCluster, live: &Live) -> Vec<Rotation
     }
     let under_way = all.into_iter().filter_map(|(secret, annotations)| {
         let step = annotations.get(annotation::ROTATION).and_then(|word| step_of(word));
-        let is_asked = || {
-            let existing = live.typed::<Secret>(Kind::Secret, &secret);
-            existing.is_some_and(|existing| asked(&existing, annotations).is_some())
-        };
-        let step = step.or_else(|| is_asked().then_some(Waiting))?;
+        let asked = || asked(live.get(&ChildId::new(Kind::Secret, &secret))?, annotations).map(|_| Waiting);
+        let step = step.or_else(asked)?;
         Some(Rotation { secret, step })
     });
     under_way.collect()

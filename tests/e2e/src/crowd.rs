@@ -115,6 +115,12 @@ impl Crowd {
         [&self.ann, &self.bob, &self.ann_away, &self.bob_away]
     }
 
+    /// How often each device has connected.
+    #[must_use]
+    pub fn connections(&self) -> Vec<u32> {
+        self.devices().iter().map(|device| device.standing().connections).collect()
+    }
+
     /// Ann and Bob send the load from their two gateways; ends when every device has everything.
     ///
     /// # Errors

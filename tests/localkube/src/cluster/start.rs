@@ -75,7 +75,7 @@ impl Cluster {
         if self.extent == Extent::Whole {
             self.import_images(binaries, state)?;
         }
-        self.wait_for(Component::KubeApiserver, state, "the API server answers", || self.api_answers(binaries))?;
+        self.wait_for_api(binaries, state)?;
         for component in with_api {
             self.start(component, binaries, state)?;
         }
@@ -91,6 +91,10 @@ impl Cluster {
 
     pub(super) fn start_api_server(&self, binaries: &Binaries, state: &mut State) -> Result<(), ClusterError> {
         self.start(Component::KubeApiserver, binaries, state)?;
+        self.wait_for_api(binaries, state)
+    }
+
+    fn wait_for_api(&self, binaries: &Binaries, state: &State) -> Result<(), ClusterError> {
         self.wait_for(Component::KubeApiserver, state, "the API server answers", || self.api_answers(binaries))
     }
 

@@ -27,7 +27,7 @@ async fn long_nobody_feels_that_the_api_server_is_away() -> Result<()> {
     let cluster = shared().await?;
     let before = pods(&cluster).await?;
     let crowd = Crowd::gather(&cluster, 4).await?;
-    let connected = connections(&crowd);
+    let connected = crowd.connections();
     // By itself, so that the API server comes back whatever becomes of the people.
     let mut outage = tokio::spawn(outage(cluster.clone()));
     let story = async {
@@ -49,7 +49,7 @@ async fn long_nobody_feels_that_the_api_server_is_away() -> Result<()> {
         outage.await??;
     }
     told?;
-    ensure!(connections(&crowd) == connected, "somebody had to connect anew: {:?}", connections(&crowd));
+    ensure!(crowd.connections() == connected, "somebody had to connect anew: {:?}", crowd.connections());
     let now = pods(&cluster).await?;
     ensure!(now == before, "pods changed: {before:?}, {now:?}");
     Ok(())
@@ -74,10 +74,6 @@ async fn pods(cluster: &ChatCluster) -> Result<BTreeSet<String>> {
         }
     }
     Ok(all)
-}
-
-fn connections(crowd: &Crowd) -> Vec<u32> {
-    crowd.devices().iter().map(|device| device.standing().connections).collect()
 }
 
 /// Messages that one device has, over all rooms.

@@ -118,14 +118,13 @@ async fn put_certificate(cluster: &ChatCluster, pair: &Pair) -> Result<()> {
 
 /// A renewed certificate is shown by the HAProxies that are there, and nobody is cut off.
 async fn renew(cluster: &ChatCluster, crowd: &Crowd, renewed: &Pair) -> Result<()> {
-    let connections = || crowd.devices().map(|device| device.standing().connections);
     let pods = async || {
         let pods = cluster.ready_pods(Part::Balancer).await?;
         let mut seen: Vec<_> = pods.iter().map(|pod| (pod.metadata.uid.clone(), restarts(pod))).collect();
         seen.sort();
         Ok::<_, anyhow::Error>((seen, pods))
     };
-    let ((before, tier), there, started) = (pods().await?, connections(), Instant::now());
+    let ((before, tier), there, started) = (pods().await?, crowd.connections(), Instant::now());
     let (connector, name) = (trusting(&[renewed])?, ServerName::try_from(HOST)?);
     put_certificate(cluster, renewed).await?;
     for pod in &tier {
@@ -139,7 +138,7 @@ async fn renew(cluster: &ChatCluster, crowd: &Crowd, renewed: &Pair) -> Result<(
     println!("all HAProxies show the renewed certificate after {:.1} s", started.elapsed().as_secs_f64());
     let report = crowd.chat(AFTER_RENEWAL, &Progress::default()).await?;
     crowd.judge("a renewed certificate", &report).assert_clean(LOAD.messages + AFTER_RENEWAL.messages);
-    ensure!(connections() == there, "clients were cut off: {:?} after {there:?}", connections());
+    ensure!(crowd.connections() == there, "clients were cut off: {:?} after {there:?}", crowd.connections());
     ensure!(pods().await?.0 == before, "a HAProxy was replaced for a certificate");
     Ok(())
 }
@@ -156,18 +155,17 @@ fn trusting(pairs: &[&Pair]) -> Result<TlsConnector> {
 
 /// A HAProxy that is told to end does not wait to cut its clients off: they are asked to come through another one, and it is gone early.
 async fn end_gently(cluster: &ChatCluster, crowd: &Crowd) -> Result<()> {
-    let connections = || crowd.devices().map(|device| device.standing().connections);
-    let (before, started) = (connections(), Instant::now());
+    let (before, started) = (crowd.connections(), Instant::now());
     let ready = cluster.ready_pods(Part::Balancer).await?.into_iter();
     let oldest = ready.min_by_key(|pod| pod.metadata.creation_timestamp.clone()).context("no HAProxy is ready")?;
     let name = oldest.name_any();
     cluster.pod_api().delete(&name, &DeleteParams::default()).await?;
     until("the HAProxy to be gone", Duration::from_secs(DRAIN_SECONDS / 2), || async {
         let there = cluster.pod_api().get_opt(&name).await?.is_some();
-        Ok(if there { Seen::NotYet(format!("{:?} after {before:?}", connections())) } else { Seen::Yes(()) })
+        Ok(if there { Seen::NotYet(format!("{:?} after {before:?}", crowd.connections())) } else { Seen::Yes(()) })
     })
     .await?;
-    let moved: Vec<u32> = connections().iter().zip(&before).map(|(now, then)| now - then).collect();
+    let moved: Vec<u32> = crowd.connections().iter().zip(&before).map(|(now, then)| now - then).collect();
     println!("it was gone after {:.1} s, moves {moved:?}", started.elapsed().as_secs_f64());
     ensure!(moved.iter().sum::<u32>() > 0, "nobody came through the oldest HAProxy");
     ensure!(moved.iter().all(|moves| *moves <= 1), "somebody moved twice: {moved:?}");

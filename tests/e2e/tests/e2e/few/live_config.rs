@@ -17,7 +17,7 @@ use e2e::{
     chat_cluster::{condition, summary},
     crowd::sign_up,
     manifest,
-    pods::Part,
+    pods::{Part, restarts},
     wait::{Seen, until},
 };
 use k8s_openapi::api::core::v1::Secret;
@@ -52,7 +52,7 @@ async fn running_gateways_take_limits_log_level_and_keys() -> Result<()> {
     cluster.wait_pods(Part::Gateway, 2, SETTLE_LIMIT).await?;
     all_noted(&cluster).await?;
     let crowd = Crowd::gather(&cluster, 2).await?;
-    let (before, connected) = (pods(&cluster).await?, connections(&crowd));
+    let (before, connected) = (pods(&cluster).await?, crowd.connections());
     let gateways = cluster.gateway_addresses().await?;
     let account = sign_up(&Addresses::new(gateways.clone()), "token").await?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -67,7 +67,7 @@ async fn running_gateways_take_limits_log_level_and_keys() -> Result<()> {
     let exchanged = exchange.await??;
     println!("{exchanged} tokens were made at one gateway and taken at the other");
     ensure!(pods(&cluster).await? == before, "pods or Deployments have changed: {before:?}");
-    ensure!(connections(&crowd) == connected, "somebody connected anew: {:?}", connections(&crowd));
+    ensure!(crowd.connections() == connected, "somebody connected anew: {:?}", crowd.connections());
     namespace.discard().await
 }
 
@@ -75,18 +75,12 @@ async fn running_gateways_take_limits_log_level_and_keys() -> Result<()> {
 async fn pods(cluster: &ChatCluster) -> Result<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for pod in cluster.pods(Part::Gateway).await? {
-        let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-        let restarts: i32 = containers.map(|container| container.restart_count).sum();
-        all.insert(format!("{} {restarts}", pod.uid().context("no uid")?));
+        all.insert(format!("{} {}", pod.uid().context("no uid")?, restarts(&pod)));
     }
     for deployment in cluster.gateway_deployments().await? {
         all.insert(format!("{} {:?}", deployment.name_any(), deployment.metadata.generation));
     }
     Ok(all)
-}
-
-fn connections(crowd: &Crowd) -> Vec<u32> {
-    crowd.devices().iter().map(|device| device.standing().connections).collect()
 }
 
 /// A token that one gateway makes is taken by the other one, whatever changes meanwhile.
